@@ -1,0 +1,134 @@
+"""Where bins, cells and windows lie: arithmetic on integers, no tensors needed.
+
+Every function takes plain integers; those that only add, multiply and divide
+take integer tensors of any backend just as well.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+Level = tuple[int, int]
+
+
+def bin_edges(index: Any, length: Any, bins: int) -> tuple[Any, Any]:
+    """First cell of a bin and the first cell after it.
+
+    Bin `index` of `bins` over `length` cells covers cells
+    `floor(index * length / bins)` up to, not including,
+    `ceil((index + 1) * length / bins)` (Appendix A of the paper). Neighbours
+    may share a cell; where there are more bins than cells, they must.
+
+    Args:
+        index: Number of the bin, from 0. Integer or integer tensor.
+        length: Number of cells, at least 1. Integer or integer tensor.
+        bins: Number of bins laid over them.
+
+    Returns:
+        The pair `(start, stop)`, half-open.
+
+    Example:
+
+    >>> [bin_edges(i, 10, 6) for i in range(6)]
+    [(0, 2), (1, 4), (3, 5), (5, 7), (6, 9), (8, 10)]
+    """
+    return (index * length) // bins, ((index + 1) * length + bins - 1) // bins
+
+
+def longest_bin(length: Any, bins: int) -> Any:
+    """The most cells that one of `bins` bins over at most `length` cells has.
+
+    A bound that holds for every shorter length too.
+
+    Example:
+
+    >>> longest_bin(13, 6), longest_bin(10, 6), longest_bin(4, 1)
+    (3, 3, 4)
+    """
+    return (length + 2 * bins - 2) // bins
+
+
+class Derivation(NamedTuple):
+    """How to get one level: from the map, or from the grid of a finer level."""
+
+    level: int
+    source: int | None
+    pool: Level
+
+
+def derivations(levels: Sequence[Level]) -> list[Derivation]:
+    """The order in which to compute levels, each from the smallest grid it can be.
+
+    Where `n` divides `m`, a bin of `n` is exactly a union of bins of `m`
+    (`floor(2iL/6) = floor(iL/3)`), so its maximum is the maximum over theirs:
+    with `(6, 3, 2, 1)` only the 6x6 grid has to touch the feature map.
+
+    Args:
+        levels: `(rows, columns)` pairs.
+
+    Returns:
+        A list of `(level, source, pool)`: the number of the level, that of the
+        level it is pooled from (`None` for the map) and the pool's size.
+
+    Example:
+
+    >>> for step in derivations([(6, 6), (4, 4), (2, 2)]):
+    ...     print(step.level, step.source, step.pool)
+    0 None (1, 1)
+    1 None (1, 1)
+    2 1 (2, 2)
+    """
+    finest_first = sorted(range(len(levels)), key=lambda i: -levels[i][0] * levels[i][1])
+    steps: list[Derivation] = []
+    for i in finest_first:
+        rows, columns = levels[i]
+        sources = [
+            step.level
+            for step in steps
+            if levels[step.level][0] % rows == 0 and levels[step.level][1] % columns == 0
+        ]
+        if sources:
+            source = min(sources, key=lambda j: levels[j][0] * levels[j][1])
+            pool = (levels[source][0] // rows, levels[source][1] // columns)
+            steps.append(Derivation(i, source, pool))
+        else:
+            steps.append(Derivation(i, None, (1, 1)))
+    return steps
+
+
+class CellGrid(NamedTuple):
+    """Where the cells of a feature map lie on the image.
+
+    Cell `i` is centred on pixel `first_centre + step * i`. The two numbers say
+    all there is to say: with explicit symmetric padding and floor rounding, the
+    number of cells is `floor((pixels - 1 - 2 * first_centre) / step) + 1`
+    however many layers lie between.
+
+    Args:
+        step: Pixels from one cell to the next, the product of the strides.
+        first_centre: Pixel that cell 0 is centred on, 0-based. A multiple
+            of one half.
+
+    Example:
+
+    >>> grid = CellGrid().then(kernel=7, stride=2, padding=3).then(kernel=3, stride=2)
+    >>> grid
+    CellGrid(step=4, first_centre=2.0)
+    >>> grid.cells(224), grid.least_pixels()
+    (55, 5)
+    """
+
+    step: int = 1
+    first_centre: float = 0.0
+
+    def then(self, kernel: int, stride: int = 1, padding: int = 0) -> "CellGrid":
+        """The grid after one more convolution or pooling."""
+        shift = self.step * ((kernel - 1) / 2 - padding)
+        return CellGrid(self.step * stride, self.first_centre + shift)
+
+    def cells(self, pixels: Any) -> Any:
+        """Number of cells along a side of so many pixels; an int or a tensor."""
+        return (pixels - 1 - int(2 * self.first_centre)) // self.step + 1
+
+    def least_pixels(self, cells: int = 1) -> int:
+        """The shortest side that has so many cells."""
+        return (cells - 1) * self.step + 1 + int(2 * self.first_centre)
