@@ -1,4 +1,4 @@
-"""Pyramid pooling of whole feature maps: stateless, channels last, any backend.
+"""Pyramid pooling of whole feature maps, of operations that every backend has.
 
 Maps are `(batch, height, width, channels)`; `sizes` is `(batch, 2)`, the rows
 and columns of each map that count, or `None` where all of them do.
@@ -7,22 +7,56 @@ and columns of each map that count, or `None` where all of them do.
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from spp_keras import geometry
 
-if keras.backend.backend() == "tensorflow":
-    from spp_keras.layers import _tensorflow
+def max_pyramid(
+    x: Any, levels: Sequence[geometry.Level], sizes: Any = None, masked: bool = True
+) -> Any:
+    """The pyramid of maxima, of operations that every converter knows.
+
+    Args:
+        x: Maps.
+        levels: `(rows, columns)` pairs.
+        sizes: Rows and columns that count. Defaults to all.
+        masked: Whether a bin's gradient is to be shared equally by the cells
+            that attain its maximum. Without it short bins are filled up by
+            repeating their last cell: as good for the maximum, cheaper, but
+            ties would weigh that cell by how long the longest bin happens to be.
+    """
+    grids = {
+        step.level: _max_grid(x, *levels[step.level], sizes, masked)
+        for step in geometry.derivations(levels)
+        if step.source is None
+    }
+    return flatten_grids(coarsen(grids, levels), levels, x.shape[-1])
 
 
-def pool_map(x: Any, levels: Sequence[geometry.Level], mode: str, sizes: Any = None) -> Any:
-    """The pyramid of each map: `(batch, bins * channels)`, levels in the order given."""
-    if sizes is not None:
-        x = zero_outside(x, sizes)
-    grids = (_max_grids if mode == "max" else _average_grids)(x, levels, sizes)
-    return flatten_grids(grids, levels, x.shape[-1])
+def average_pyramid(x: Any, levels: Sequence[geometry.Level], sizes: Any = None) -> Any:
+    """The pyramid of means: `(batch, bins * channels)`."""
+    # Means are sums with weights: one small matrix product along each axis.
+    # Half precision would round a sum over a whole map to three digits.
+    batch, height, width, channels = ops.shape(x)
+    dtype = x.dtype
+    wide = "float64" if dtype == "float64" else "float32"
+    heights, widths = (height, width) if sizes is None else (sizes[:, :1], sizes[:, 1:])
+    splits = sorted({rows for rows, _ in levels})
+    offsets = dict(zip(splits, np.cumsum([0, *splits]).tolist(), strict=False))
+    weights = ops.concatenate([_weights(heights, height, rows, wide) for rows in splits], axis=-2)
+    z = ops.reshape(ops.cast(x, wide), (batch, height, width * channels))
+    strips = ops.matmul(weights, z)
+    grids = {}
+    for level, (rows, columns) in enumerate(levels):
+        strip = strips[:, offsets[rows] : offsets[rows] + rows]
+        z = ops.reshape(strip, (batch * rows, width, channels))
+        weights = _weights(widths, width, columns, wide)
+        if sizes is not None:
+            weights = ops.repeat(weights, rows, axis=0)
+        grid = ops.reshape(ops.matmul(weights, z), (batch, rows, columns, channels))
+        grids[level] = ops.cast(grid, dtype)
+    return flatten_grids(grids, levels, channels)
 
 
 def zero_outside(x: Any, sizes: Any) -> Any:
@@ -34,39 +68,34 @@ def zero_outside(x: Any, sizes: Any) -> Any:
     return ops.where(ops.expand_dims(inside, 3), x, ops.zeros((), dtype=x.dtype))
 
 
-def flatten_grids(grids: Sequence[Any], levels: Sequence[geometry.Level], channels: int) -> Any:
-    """Grids of `(items, rows, columns, channels)`, one a level, to one vector an item."""
+def flatten_grids(
+    grids: dict[int, Any], levels: Sequence[geometry.Level], channels: int
+) -> Any:
+    """One vector an item from its grids, `(items, rows, columns, channels)` a level."""
     return ops.concatenate(
         [
-            ops.reshape(grid, (-1, rows * columns * channels))
-            for grid, (rows, columns) in zip(grids, levels, strict=True)
+            ops.reshape(grids[level], (-1, rows * columns * channels))
+            for level, (rows, columns) in enumerate(levels)
         ],
         axis=1,
     )
 
 
-def coarsen(grids: dict[int, Any], levels: Sequence[geometry.Level]) -> list[Any]:
+def coarsen(grids: dict[int, Any], levels: Sequence[geometry.Level]) -> dict[int, Any]:
     """All levels from the grids of those that no other level can give."""
+    grids = dict(grids)
     for level, source, pool in geometry.derivations(levels):
         if source is not None:
             grids[level] = ops.max_pool(
                 grids[source], pool, strides=pool, padding="valid", data_format="channels_last"
             )
-    return [grids[level] for level in range(len(levels))]
+    return grids
 
 
 def bin_maxima(z: Any, bins: int, lengths: Any = None, masked: bool = True) -> Any:
     """Maxima over the bins of axis 1: `(items, length, depth)` to `(items, bins, depth)`.
 
-    Args:
-        z: Tensor of rank 3.
-        bins: Number of bins.
-        lengths: `(items,)`, how many cells of axis 1 each item has. Defaults to
-            all of them.
-        masked: Whether a bin's gradient is to be shared equally by the cells
-            that attain its maximum. Without it the short bins are filled up
-            by repeating their last cell: as good for the maximum, cheaper, but
-            ties would weigh that cell by how long the longest bin happens to be.
+    `lengths`, `(items,)`, says how many cells of axis 1 each item has.
     """
     items, length, depth = ops.shape(z)
     if lengths is None and bins == 1:
@@ -99,55 +128,16 @@ def _max(lengths: Any) -> Any:
     return int(lengths.max()) if isinstance(lengths, np.ndarray) else ops.max(lengths)
 
 
-def _max_grids(x: Any, levels: Sequence[geometry.Level], sizes: Any) -> list[Any]:
-    grids = {
-        step.level: _max_grid(x, *levels[step.level], sizes)
-        for step in geometry.derivations(levels)
-        if step.source is None
-    }
-    return coarsen(grids, levels)
-
-
-def _max_grid(x: Any, rows: int, columns: int, sizes: Any) -> Any:
+def _max_grid(x: Any, rows: int, columns: int, sizes: Any, masked: bool) -> Any:
     # Rows first: a row of all its columns and channels is contiguous, and what
     # is left for the second step is a fraction of the map.
     batch, height, width, channels = ops.shape(x)
     heights, widths = (None, None) if sizes is None else (sizes[:, 0], sizes[:, 1])
-    z = _bin_maxima(ops.reshape(x, (batch, height, width * channels)), rows, heights)
+    z = bin_maxima(ops.reshape(x, (batch, height, width * channels)), rows, heights, masked)
     if widths is not None:
         widths = ops.repeat(widths, rows)
-    z = _bin_maxima(ops.reshape(z, (batch * rows, width, channels)), columns, widths)
+    z = bin_maxima(ops.reshape(z, (batch * rows, width, channels)), columns, widths, masked)
     return ops.reshape(z, (batch, rows, columns, channels))
-
-
-def _bin_maxima(z: Any, bins: int, lengths: Any) -> Any:
-    if keras.backend.backend() == "tensorflow":
-        return _tensorflow.bin_maxima(bin_maxima, z, bins, lengths)
-    return bin_maxima(z, bins, lengths)
-
-
-def _average_grids(x: Any, levels: Sequence[geometry.Level], sizes: Any) -> list[Any]:
-    # Means are sums with weights: one small matrix product along each axis.
-    # Half precision would round a sum over a whole map to three digits.
-    batch, height, width, channels = ops.shape(x)
-    dtype = x.dtype
-    wide = "float64" if dtype == "float64" else "float32"
-    heights, widths = (height, width) if sizes is None else (sizes[:, :1], sizes[:, 1:])
-    splits = sorted({rows for rows, _ in levels})
-    offsets = dict(zip(splits, np.cumsum([0, *splits]).tolist(), strict=False))
-    weights = ops.concatenate([_weights(heights, height, rows, wide) for rows in splits], axis=-2)
-    z = ops.reshape(ops.cast(x, wide), (batch, height, width * channels))
-    strips = ops.matmul(weights, z)
-    grids = []
-    for rows, columns in levels:
-        strip = strips[:, offsets[rows] : offsets[rows] + rows]
-        z = ops.reshape(strip, (batch * rows, width, channels))
-        weights = _weights(widths, width, columns, wide)
-        if sizes is not None:
-            weights = ops.repeat(weights, rows, axis=0)
-        grid = ops.reshape(ops.matmul(weights, z), (batch, rows, columns, channels))
-        grids.append(ops.cast(grid, dtype))
-    return grids
 
 
 def _weights(lengths: Any, padded: Any, bins: int, dtype: str) -> Any:
