@@ -1,0 +1,7 @@
+"""SPP-net in Keras: images of any size in, one vector out.
+
+`spp_keras.layers` holds the pooling layers, `spp_keras.zoo` the networks.
+Importing this package alone loads neither TensorFlow nor Keras.
+"""
+
+__version__ = "0.1.0.dev0"

@@ -35,10 +35,24 @@ def at_least(value: Any, least: int, name: str) -> int:
     return int(value)
 
 
+def odd(value: Any, name: str) -> int:
+    """An odd int, so that it has a middle."""
+    if not _is_int(value) or value < 1 or value % 2 == 0:
+        raise ValueError(f"`{name}` must be an odd int >= 1. Received: {name}={value!r}.")
+    return int(value)
+
+
 def positive(value: Any, name: str) -> float:
     """A number above zero."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise ValueError(f"`{name}` must be a number > 0. Received: {name}={value!r}.")
+    return float(value)
+
+
+def half_integer(value: Any, name: str) -> float:
+    """A multiple of one half."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or 2 * value % 1:
+        raise ValueError(f"`{name}` must be a multiple of 0.5. Received: {name}={value!r}.")
     return float(value)
 
 
@@ -56,6 +70,51 @@ def rank(shape: Sequence[int | None], expected: int, name: str, axes: str) -> No
             f"`{name}` must have {expected} dimensions, {axes}. "
             f"Received: {name} of shape {tuple(shape)}."
         )
+
+
+def data_format(value: Any) -> str:
+    """Where the channels are; by default where Keras is set to have them."""
+    if value is None:
+        import keras
+
+        value = keras.config.image_data_format()
+    return one_of(value, ("channels_last", "channels_first"), "data_format")
+
+
+def channels_last_only(value: str, what: str) -> None:
+    """What is there for channels last alone."""
+    if value != "channels_last":
+        raise ValueError(
+            f"`data_format` must be 'channels_last' for {what}. Received: data_format={value!r}."
+        )
+
+
+def image_shape(value: Any, least: int) -> tuple[int | None, int | None, int]:
+    """`(height, width, channels)` of images, of which a trunk can map the least."""
+    rule = f"(height, width, channels), height and width None or ints >= {least}"
+    fits = isinstance(value, Sequence) and len(value) == 3 and _is_int(value[2]) and value[2] >= 1
+    fits = fits and all(side is None or (_is_int(side) and side >= least) for side in value[:2])
+    if not fits:
+        raise ValueError(
+            f"`input_shape` must be {rule}, the least that the network can map. "
+            f"Received: input_shape={value!r}."
+        )
+    return tuple(value)
+
+
+def feature_maps(shape: Sequence[int | None], layout: str, name: str) -> int:
+    """A batch of maps with a known number of channels, which is returned."""
+    axes = "(batch, height, width, channels)"
+    if layout == "channels_first":
+        axes = "(batch, channels, height, width)"
+    rank(shape, 4, name, axes)
+    channels = shape[1 if layout == "channels_first" else -1]
+    if channels is None:
+        raise ValueError(
+            f"`{name}` must have a known number of channels, since the length of the output "
+            f"follows from it. Received: {name} of shape {tuple(shape)} in {layout!r}."
+        )
+    return channels
 
 
 def _is_int(value: Any) -> bool:

@@ -1,0 +1,103 @@
+"""Checks of values: an error at once where they are known, when the graph runs where not."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def require(
+    holds: Any, message: str, name: str, values: Any, items: Sequence[str] = ("image", "box")
+) -> None:
+    """Raises unless `holds` everywhere, naming the first item where it does not.
+
+    Eagerly that is a `ValueError`; inside a `tf.function` an assertion in the
+    graph with the same words, raised as `InvalidArgumentError` when it runs.
+    JAX has no assertions in compiled code: there the check is skipped.
+
+    Args:
+        holds: Boolean tensor.
+        message: The rule and its remedy, ending in a full stop.
+        name: Name of the argument whose values are shown.
+        values: Tensor whose leading dimensions are those of `holds`.
+        items: What an entry of each dimension of `holds` is.
+    """
+    known = _as_numpy(holds)
+    if known is not None:
+        if not known.all():
+            place = tuple(int(i) for i in np.argwhere(~known)[0])
+            shown = np.asarray(ops.convert_to_numpy(values))[place].tolist()
+            where = "".join(f" of {item} {i}" for item, i in zip(items, place, strict=False))
+            raise ValueError(f"{message} Received: {name}={shown}{where}.")
+    elif keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if holds.shape.rank == 0:
+            holds, values = holds[tf.newaxis], values[tf.newaxis]
+        places = tf.where(tf.logical_not(holds))[:1]
+        shown = tf.gather_nd(values, places)
+        data = [f"{message} Received: {name}=", shown, f"of {items[0]}", places]
+        tf.debugging.Assert(tf.reduce_all(holds), data, summarize=8)
+
+
+def valid_sizes(sizes: Any, padded: Any, name: str = "sizes") -> Any:
+    """`sizes` as int32 `(batch, 2)`, each at least 1 and no larger than `padded` is."""
+    sizes = ops.convert_to_tensor(sizes)
+    if keras.backend.is_float_dtype(sizes.dtype) or sizes.dtype == "bool":
+        raise ValueError(
+            f"`{name}` must be integers, (batch, 2), the height and width of each map. "
+            f"Received: {name} of dtype {keras.backend.standardize_dtype(sizes.dtype)}."
+        )
+    if len(sizes.shape) != 2 or sizes.shape[-1] != 2:
+        raise ValueError(
+            f"`{name}` must have shape (batch, 2), the height and width of each map. "
+            f"Received: {name} of shape {tuple(sizes.shape)}."
+        )
+    sizes = ops.cast(sizes, "int32")
+    batch, height, width, _ = ops.shape(padded)
+    if isinstance(sizes.shape[0], int) and isinstance(batch, int) and sizes.shape[0] != batch:
+        raise ValueError(
+            f"`{name}` must have one row for each of the {batch} maps. "
+            f"Received: {name} of shape {tuple(sizes.shape)}."
+        )
+    limits = ops.stack([height, width])
+    inside = ops.logical_and(sizes >= 1, sizes <= limits)
+    require(
+        ops.all(inside, axis=1),
+        f"`{name}` must be at least 1 and at most the height and width of the padded batch.",
+        name,
+        sizes,
+    )
+    # So that it is the assertion that stops a graph, not what runs beside it.
+    return ops.clip(sizes, 1, limits)
+
+
+def some_cells(maps: Any, most: int | None = None) -> None:
+    """Maps have at least one row and one column, and at most `most`."""
+    _, height, width, _ = ops.shape(maps)
+    if isinstance(height, int) and isinstance(width, int):
+        holds = min(height, width) > 0 and max(height, width) <= (most or np.inf)
+        if holds:
+            return
+    else:
+        holds = ops.minimum(height, width) > 0
+        if most is not None:
+            holds = ops.logical_and(holds, ops.maximum(height, width) <= most)
+    require(
+        holds,
+        "Feature maps must have at least one row and one column"
+        + (f" and no side longer than {most}." if most else "."),
+        "height and width",
+        ops.stack([height, width]),
+        items=("the batch",),
+    )
+
+
+def _as_numpy(holds: Any) -> np.ndarray | None:
+    try:
+        return np.asarray(ops.convert_to_numpy(holds))
+    except (AttributeError, NotImplementedError, TypeError):
+        return None  # Symbolic: what TensorFlow and JAX raise for that.
+

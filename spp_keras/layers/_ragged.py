@@ -1,0 +1,60 @@
+"""Ragged batches: images or maps of different sizes, as TensorFlow holds them."""
+
+from typing import Any
+
+import keras
+
+from spp_keras.layers import _assertions
+
+
+def is_ragged(x: Any) -> bool:
+    """Whether `x` is a ragged tensor."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return isinstance(x, tf.RaggedTensor)
+
+
+def to_dense(x: Any, name: str) -> tuple[Any, Any]:
+    """A ragged batch as a batch padded with zeros, and each item's height and width.
+
+    Args:
+        x: `RaggedTensor` of shape `(batch, (height), (width), channels)`, the
+            width ragged or the same for all.
+        name: What to call it in errors.
+
+    Returns:
+        The pair of a tensor `(batch, height, width, channels)` and an int32
+        tensor `(batch, 2)`.
+    """
+    import tensorflow as tf
+
+    if x.shape.rank != 4 or x.ragged_rank not in (1, 2) or x.shape[-1] is None:
+        raise ValueError(
+            f"`{name}` must be (batch, (height), (width), channels) with as many channels in every "
+            f"image: build it with `Dataset.ragged_batch`, `tf.ragged.stack` or "
+            f"`tf.ragged.constant(..., inner_shape=(channels,))`. Received: {name} of shape "
+            f"{tuple(x.shape)} and ragged rank {x.ragged_rank}."
+        )
+    heights = tf.cast(x.row_lengths(), tf.int32)
+    if x.ragged_rank == 1:
+        widths = tf.fill(tf.shape(heights), tf.shape(x.values)[1])
+    else:
+        of_rows = x.with_values(tf.cast(x.values.row_lengths(), tf.int32))
+        # Of an image without rows these are the extremes of int32; caught below.
+        widths, narrowest = tf.reduce_max(of_rows, axis=1), tf.reduce_min(of_rows, axis=1)
+        _assertions.require(
+            tf.logical_or(widths == narrowest, heights == 0),
+            f"All rows of an image in `{name}` must have one length.",
+            "shortest and longest row",
+            tf.stack([narrowest, widths], axis=1),
+        )
+    sizes = tf.stack([heights, tf.where(heights == 0, 0, widths)], axis=1)
+    _assertions.require(
+        tf.reduce_all(sizes > 0, axis=1),
+        f"Every image in `{name}` must have at least one row and one column; drop the empty ones.",
+        "height and width",
+        sizes,
+    )
+    return x.to_tensor(), sizes

@@ -1,0 +1,60 @@
+"""A model that takes padded images and their sizes, sharing the layers of one that does not."""
+
+from typing import Any
+
+import keras
+
+from spp_keras.layers import MixedSizeImages, OneSizeAtATime, SpatialPyramidPooling, ValidCells
+
+
+def with_sizes(model: keras.Model) -> keras.Model:
+    """The same network for padded images with their sizes.
+
+    `tf.distribute` and TF Serving split dense tensors, not ragged ones: they
+    send images of mixed sizes padded to one, and say what part of each counts.
+    The two models have the same layers: train one and the other is trained.
+
+    Args:
+        model: Model of this zoo that takes any size, `spp_classifier`'s
+            included, or what follows from one by cutting or adding layers at
+            its end.
+
+    Returns:
+        A `keras.Model` with the inputs `{"images": (batch, height, width, 3),
+        "sizes": (batch, 2)}`; `sizes` are height and width in pixels.
+
+    Example:
+
+    >>> model = with_sizes(zf5_spp(classes=10, width=0.125))
+    >>> padded = {"images": np.zeros((2, 64, 96, 3)), "sizes": np.array([[64, 50], [40, 96]])}
+    >>> tuple(model(padded).shape)
+    (2, 10)
+    """
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    _check_chain(model, layers)
+    images = keras.Input(model.inputs[0].shape[1:], name="images", dtype=model.inputs[0].dtype)
+    sizes = keras.Input((2,), name="sizes", dtype="int32")
+    x, pixels = layers[0](images, sizes=sizes)
+    cells = None
+    for layer in layers[1:]:
+        if isinstance(layer, ValidCells):
+            x, cells = layer(x, sizes=pixels)
+        elif isinstance(layer, SpatialPyramidPooling):
+            x = layer(x, sizes=cells)
+        elif isinstance(layer, OneSizeAtATime):
+            x = layer(x, sizes=pixels)
+        else:
+            x = layer(x)
+    return keras.Model({"images": images, "sizes": sizes}, x, name=f"{model.name}_with_sizes")
+
+
+def _check_chain(model: keras.Model, layers: list[Any]) -> None:
+    fits = bool(layers) and isinstance(layers[0], MixedSizeImages)
+    for before, layer in zip(layers, layers[1:], strict=False):
+        source = keras.tree.flatten(before.output)[0]
+        fits = fits and keras.tree.flatten(layer.input)[0] is source
+    if not fits:
+        raise ValueError(
+            "`model` must begin with `MixedSizeImages` and go on as one chain of layers, as the "
+            f"SPP models of this zoo do. Received: model={model.name!r}."
+        )

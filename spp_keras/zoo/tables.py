@@ -1,0 +1,137 @@
+"""The paper's Table 1 as rows of numbers, and what follows from them by arithmetic.
+
+The paper prints filters, kernels, strides and map sizes. The paddings are ours:
+with them and floor rounding the printed map sizes come out, and cells lie at
+equal steps whatever the image's size.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from spp_keras.geometry import CellGrid
+
+
+class Conv(NamedTuple):
+    """A convolution and its ReLU."""
+
+    filters: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+
+
+class Norm(NamedTuple):
+    """Local response normalization."""
+
+    region: str
+    size: int
+    alpha: float
+    bias: float
+
+
+class Pool(NamedTuple):
+    """Max pooling."""
+
+    kernel: int
+    stride: int
+
+
+class Trunk(NamedTuple):
+    """The convolutional part of a network, up to where a pyramid can be pooled."""
+
+    name: str
+    title: str
+    rows: tuple[Conv | Norm | Pool, ...]
+    last_pool: Pool
+    """What the network without SPP has in the pyramid's place, giving 6x6."""
+
+    def grids(self) -> Iterator[tuple[Conv | Norm | Pool, CellGrid]]:
+        """Each row and the grid of the map behind it."""
+        grid = CellGrid()
+        for row in self.rows:
+            if isinstance(row, Conv):
+                grid = grid.then(row.kernel, row.stride, row.padding)
+            elif isinstance(row, Pool):
+                grid = grid.then(row.kernel, row.stride)
+            yield row, grid
+
+    @property
+    def grid(self) -> CellGrid:
+        """Where the cells of the last map lie: its step and its first centre."""
+        return list(self.grids())[-1][1]
+
+    @property
+    def least_size(self) -> int:
+        """The shortest side that every row can map."""
+        return max(1, *(grid.least_pixels() for _, grid in self.grids()))
+
+    @property
+    def channels(self) -> int:
+        """Channels of the last map."""
+        return [row.filters for row in self.rows if isinstance(row, Conv)][-1]
+
+
+# The paper prints no parameters of its normalizations. The released ZF-5 has
+# the ones here, Caffe's alpha of 5e-5 divided by the region's 9 cells; the
+# others get those of the AlexNet paper.
+_ZF_NORM = Norm("within", size=3, alpha=5e-5 / 9, bias=1.0)
+_ALEX_NORM = Norm("across", size=5, alpha=1e-4, bias=2.0)
+
+ZF5 = Trunk(
+    "zf5",
+    "ZF-5",
+    (  #                                        224   180
+        Conv(96, 7, stride=2, padding=3),  #    112    90
+        _ZF_NORM,
+        Pool(3, 2),  #                           55    44
+        Conv(256, 5, stride=2, padding=1),  #    27    21
+        _ZF_NORM,
+        Pool(3, 2),  #                           13    10
+        Conv(384, 3, padding=1),
+        Conv(384, 3, padding=1),
+        Conv(256, 3, padding=1),  #              13    10
+    ),
+    last_pool=Pool(3, 2),
+)
+
+# Convnet*-5: Krizhevsky's network with its pools moved behind conv2 and conv3.
+ALEXNET5 = Trunk(
+    "alexnet5",
+    "Convnet*-5",
+    (
+        Conv(96, 11, stride=4, padding=2),  #    55    44
+        _ALEX_NORM,
+        Conv(256, 5, padding=2),
+        _ALEX_NORM,
+        Pool(3, 2),  #                           27    21
+        Conv(384, 3, padding=1),
+        Pool(3, 2),  #                           13    10
+        Conv(384, 3, padding=1),
+        Conv(256, 3, padding=1),  #              13    10
+    ),
+    last_pool=Pool(3, 2),
+)
+
+_OVERFEAT_START = (
+    Conv(96, 7, stride=2),  #                   109    87
+    Pool(3, 3),  #                               36    29
+    _ALEX_NORM,
+    Conv(256, 5, padding=2),
+    Pool(2, 2),  #                               18    14
+)
+
+OVERFEAT5 = Trunk(
+    "overfeat5",
+    "Overfeat-5",
+    _OVERFEAT_START + 3 * (Conv(512, 3, padding=1),),
+    last_pool=Pool(3, 3),
+)
+
+OVERFEAT7 = Trunk(
+    "overfeat7",
+    "Overfeat-7",
+    _OVERFEAT_START + 5 * (Conv(512, 3, padding=1),),
+    last_pool=Pool(3, 3),
+)
+
+TRUNKS = (ZF5, ALEXNET5, OVERFEAT5, OVERFEAT7)
