@@ -100,4 +100,3 @@ def _as_numpy(holds: Any) -> np.ndarray | None:
         return np.asarray(ops.convert_to_numpy(holds))
     except (AttributeError, NotImplementedError, TypeError):
         return None  # Symbolic: what TensorFlow and JAX raise for that.
-

@@ -12,6 +12,7 @@ from keras import ops
 
 from spp_keras import geometry
 
+
 def max_pyramid(
     x: Any, levels: Sequence[geometry.Level], sizes: Any = None, masked: bool = True
 ) -> Any:
@@ -68,9 +69,7 @@ def zero_outside(x: Any, sizes: Any) -> Any:
     return ops.where(ops.expand_dims(inside, 3), x, ops.zeros((), dtype=x.dtype))
 
 
-def flatten_grids(
-    grids: dict[int, Any], levels: Sequence[geometry.Level], channels: int
-) -> Any:
+def flatten_grids(grids: dict[int, Any], levels: Sequence[geometry.Level], channels: int) -> Any:
     """One vector an item from its grids, `(items, rows, columns, channels)` a level."""
     return ops.concatenate(
         [
@@ -114,9 +113,7 @@ def bin_maxima(z: Any, bins: int, lengths: Any = None, masked: bool = True) -> A
         taken = ops.take(z, ops.reshape(cells, (-1,)), axis=1)
     else:
         cells = cells + (ops.arange(items, dtype="int32") * length)[:, None, None]
-        taken = ops.take(
-            ops.reshape(z, (items * length, depth)), ops.reshape(cells, (-1,)), axis=0
-        )
+        taken = ops.take(ops.reshape(z, (items * length, depth)), ops.reshape(cells, (-1,)), axis=0)
     if masked:
         taken = ops.reshape(taken, (-1, bins, longest, depth))
         taken = ops.where(ops.expand_dims(inside, -1), taken, ops.full((), -np.inf, taken.dtype))

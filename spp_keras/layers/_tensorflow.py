@@ -30,9 +30,7 @@ def max_pyramid(x: tf.Tensor, levels: Sequence[geometry.Level], sizes: Any = Non
     if sizes is None:
         forward = _twins(tuple(levels), x.shape[-1], x.dtype)
     else:
-        forward = functools.partial(
-            _pyramids.max_pyramid, levels=levels, sizes=sizes, masked=False
-        )
+        forward = functools.partial(_pyramids.max_pyramid, levels=levels, sizes=sizes, masked=False)
 
     @tf.custom_gradient
     def pyramid(x):

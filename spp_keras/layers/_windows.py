@@ -5,6 +5,7 @@ first row, first column, and the row and column after the last. `items`,
 `(windows,)`, is the map that each is cut from.
 """
 
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -86,7 +87,7 @@ def average_windows(x: Any, windows: Any, items: Any, levels: Sequence[geometry.
     parts: whole multiples of a unit so large that their sums are exact, and
     what is left, so small that its rounding does not show.
     """
-    batch, height, width, channels = ops.shape(x)
+    _batch, height, width, channels = ops.shape(x)
     dtype = x.dtype
     wide = "float64" if dtype == "float64" else "float32"
     x = ops.cast(x, wide)
@@ -128,16 +129,14 @@ def _pairs(rows: Any, columns: Any, combine: Any = operator.add) -> Any:
     return ops.reshape(grid, (-1, rows.shape[1] * columns.shape[1]))
 
 
-def _block_maxima(
-    cells: Any, unit: int, lengths: Sequence[Any], longest: Any
-) -> tuple[Any, Any]:
+def _block_maxima(cells: Any, unit: int, lengths: Sequence[Any], longest: Any) -> tuple[Any, Any]:
     """Maxima over runs of cells `unit` apart, for each length up to `longest`.
 
     One table after the other, `(entries, channels)`, and where each begins. A
     run that leaves its row or its map wraps into the next; nobody looks it up.
     """
     tables, offsets = [cells], [0]
-    for before, length in zip(lengths, lengths[1:], strict=False):
+    for before, length in itertools.pairwise(lengths):
         table = tables[-1]
         entries = ops.shape(table)[0]
         shift = (length - before) * unit

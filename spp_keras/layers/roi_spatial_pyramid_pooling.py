@@ -143,7 +143,9 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
     def _windows(self, boxes: Any, items: Any, sizes: Any, image_sizes: Any) -> Any:
         """Boxes `(n, 4)`, xyxy in pixels, to windows in cells."""
         # The largest image that has so many cells, where its own size is not known.
-        limits = (sizes * self.step + int(2 * self.first_centre)) if image_sizes is None else image_sizes
+        limits = (
+            (sizes * self.step + int(2 * self.first_centre)) if image_sizes is None else image_sizes
+        )
         limits = ops.cast(ops.take(ops.flip(limits, axis=1), items, axis=0), "float32")
         low, high = boxes[:, :2], boxes[:, 2:]
         holds = ops.all(

@@ -55,7 +55,9 @@ class ValidCells(keras.layers.Layer):
     def call(self, maps, sizes=None):
         if sizes is None:
             return maps, None
-        cells = geometry.CellGrid(self.step, self.first_centre).cells(keras.ops.cast(sizes, "int32"))
+        cells = geometry.CellGrid(self.step, self.first_centre).cells(
+            keras.ops.cast(sizes, "int32")
+        )
         cells = _assertions.valid_sizes(cells, maps, "sizes, in cells,")
         return _pyramids.zero_outside(maps, cells), cells
 

@@ -13,7 +13,8 @@ from spp_keras.layers import (
     SpatialPyramidPooling,
     ValidCells,
 )
-from spp_keras.zoo import tables, weights as weight_files
+from spp_keras.zoo import tables
+from spp_keras.zoo import weights as weight_files
 
 Levels = Sequence[int | tuple[int, int]]
 

@@ -1,5 +1,6 @@
 """A model that takes padded images and their sizes, sharing the layers of one that does not."""
 
+import itertools
 from typing import Any
 
 import keras
@@ -50,7 +51,7 @@ def with_sizes(model: keras.Model) -> keras.Model:
 
 def _check_chain(model: keras.Model, layers: list[Any]) -> None:
     fits = bool(layers) and isinstance(layers[0], MixedSizeImages)
-    for before, layer in zip(layers, layers[1:], strict=False):
+    for before, layer in itertools.pairwise(layers):
         source = keras.tree.flatten(before.output)[0]
         fits = fits and keras.tree.flatten(layer.input)[0] is source
     if not fits:
