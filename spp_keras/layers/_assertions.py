@@ -23,6 +23,9 @@ def require(
         name: Name of the argument whose values are shown.
         values: Tensor whose leading dimensions are those of `holds`.
         items: What an entry of each dimension of `holds` is.
+
+    Returns:
+        The assertion, where it is part of a graph.
     """
     known = _as_numpy(holds)
     if known is not None:
@@ -39,7 +42,8 @@ def require(
         places = tf.where(tf.logical_not(holds))[:1]
         shown = tf.gather_nd(values, places)
         data = [f"{message} Received: {name}=", shown, f"of {items[0]}", places]
-        tf.debugging.Assert(tf.reduce_all(holds), data, summarize=8)
+        return tf.debugging.Assert(tf.reduce_all(holds), data, summarize=8)
+    return None
 
 
 def valid_sizes(sizes: Any, padded: Any, name: str = "sizes") -> Any:
@@ -77,22 +81,17 @@ def valid_sizes(sizes: Any, padded: Any, name: str = "sizes") -> Any:
 def some_cells(maps: Any, most: int | None = None) -> None:
     """Maps have at least one row and one column, and at most `most`."""
     _, height, width, _ = ops.shape(maps)
+    message = "Feature maps must have at least one row and one column"
+    message += f" and no side longer than {most}." if most else "."
     if isinstance(height, int) and isinstance(width, int):
-        holds = min(height, width) > 0 and max(height, width) <= (most or np.inf)
-        if holds:
-            return
-    else:
-        holds = ops.minimum(height, width) > 0
-        if most is not None:
-            holds = ops.logical_and(holds, ops.maximum(height, width) <= most)
-    require(
-        holds,
-        "Feature maps must have at least one row and one column"
-        + (f" and no side longer than {most}." if most else "."),
-        "height and width",
-        ops.stack([height, width]),
-        items=("the batch",),
-    )
+        if min(height, width) < 1 or max(height, width) > (most or np.inf):
+            raise ValueError(f"{message} Received: height and width={[height, width]}.")
+        return
+    holds = ops.minimum(height, width) > 0
+    if most is not None:
+        holds = ops.logical_and(holds, ops.maximum(height, width) <= most)
+    sides = ops.stack([height, width])
+    require(holds, message, "height and width", sides, items=("the batch",))
 
 
 def _as_numpy(holds: Any) -> np.ndarray | None:

@@ -17,16 +17,18 @@ def is_ragged(x: Any) -> bool:
 
 
 def to_dense(x: Any, name: str) -> tuple[Any, Any]:
-    """A ragged batch as a batch padded with zeros, and each item's height and width.
+    """A ragged batch as a batch padded with zeros, and each item's height and width."""
+    sizes = item_sizes(x, name)
+    return x.to_tensor(), sizes
+
+
+def item_sizes(x: Any, name: str) -> Any:
+    """Height and width of each item of a ragged batch, checked: int32 `(batch, 2)`.
 
     Args:
         x: `RaggedTensor` of shape `(batch, (height), (width), channels)`, the
             width ragged or the same for all.
         name: What to call it in errors.
-
-    Returns:
-        The pair of a tensor `(batch, height, width, channels)` and an int32
-        tensor `(batch, 2)`.
     """
     import tensorflow as tf
 
@@ -38,23 +40,28 @@ def to_dense(x: Any, name: str) -> tuple[Any, Any]:
             f"{tuple(x.shape)} and ragged rank {x.ragged_rank}."
         )
     heights = tf.cast(x.row_lengths(), tf.int32)
+    assertions = []
     if x.ragged_rank == 1:
         widths = tf.fill(tf.shape(heights), tf.shape(x.values)[1])
     else:
         of_rows = x.with_values(tf.cast(x.values.row_lengths(), tf.int32))
         # Of an image without rows these are the extremes of int32; caught below.
         widths, narrowest = tf.reduce_max(of_rows, axis=1), tf.reduce_min(of_rows, axis=1)
-        _assertions.require(
+        equal = _assertions.require(
             tf.logical_or(widths == narrowest, heights == 0),
             f"All rows of an image in `{name}` must have one length.",
             "shortest and longest row",
             tf.stack([narrowest, widths], axis=1),
         )
+        assertions.append(equal)
     sizes = tf.stack([heights, tf.where(heights == 0, 0, widths)], axis=1)
-    _assertions.require(
+    filled = _assertions.require(
         tf.reduce_all(sizes > 0, axis=1),
         f"Every image in `{name}` must have at least one row and one column; drop the empty ones.",
         "height and width",
         sizes,
     )
-    return x.to_tensor(), sizes
+    assertions.append(filled)
+    # So that it is the assertion that stops a graph, not what would fail behind it.
+    with tf.control_dependencies([check for check in assertions if check is not None]):
+        return tf.identity(sizes)

@@ -18,62 +18,149 @@ _LONGEST = 1023
 _VALID, _SAME, _UNEVEN = 0, 1, 2
 
 
-def max_pyramid(x: tf.Tensor, levels: Sequence[geometry.Level], sizes: Any = None) -> tf.Tensor:
-    """`_pyramids.max_pyramid`, by a faster kernel where this process has one.
+def max_pyramid(x: tf.Tensor, levels: Sequence[geometry.Level]) -> tf.Tensor:
+    """`_pyramids.max_pyramid`, by a faster kernel where this process has one."""
+    forward = _twins("whole", tuple(levels), x.shape[-1], x.dtype)
+    return _with_gradient_of(lambda x: _pyramids.max_pyramid(x, levels), forward, x)
 
-    The graph holds the portable function, made of operations that every converter knows.
-    Beside it lies a second function under the same `api_implements` name for
-    the CPU, which TensorFlow's own graph optimizer puts in its place when it
-    runs the graph there; TFLite, XLA and GPUs keep the first one. Both have the
-    gradient of the first.
-    """
-    if sizes is None:
-        forward = _twins(tuple(levels), x.shape[-1], x.dtype)
-    else:
-        forward = functools.partial(_pyramids.max_pyramid, levels=levels, sizes=sizes, masked=False)
+
+def padded_max_pyramid(
+    x: tf.Tensor, levels: Sequence[geometry.Level], sizes: tf.Tensor
+) -> tf.Tensor:
+    """The same for padded maps, of which `sizes` says what counts."""
+    forward = _twins("padded", tuple(levels), x.shape[-1], x.dtype)
+
+    def reference(x):
+        return _pyramids.max_pyramid(_pyramids.zero_outside(x, sizes), levels, sizes)
+
+    return _with_gradient_of(reference, lambda x: forward(x, sizes), x)
+
+
+def ragged_max_pyramid(
+    x: tf.RaggedTensor, levels: Sequence[geometry.Level], sizes: tf.Tensor
+) -> tf.Tensor:
+    """The same for a ragged batch of maps, whose sizes have been checked."""
+    channels = x.shape[-1]
+    forward = _twins("ragged", tuple(levels), channels, x.dtype)
+
+    def reference(cells):
+        return _pyramids.max_pyramid(_padded(cells, sizes), levels, sizes)
+
+    cells = tf.reshape(x.flat_values, (-1, channels))
+    return _with_gradient_of(reference, lambda cells: forward(cells, sizes), cells)
+
+
+def _with_gradient_of(reference: Callable[..., Any], forward: Callable[..., Any], x: Any) -> Any:
+    """`forward(x)` with the gradient of `reference`, in which ties share equally."""
 
     @tf.custom_gradient
-    def pyramid(x):
+    def call(x):
         def gradient(upstream):
             with tf.GradientTape() as tape:
                 tape.watch(x)
-                y = _pyramids.max_pyramid(x, levels, sizes)
+                y = reference(x)
             return tf.convert_to_tensor(tape.gradient(y, x, upstream))
 
         return forward(x), gradient
 
-    return pyramid(x)
+    return call(x)
 
 
 @functools.cache
 def _twins(
-    levels: tuple[geometry.Level, ...], channels: int, dtype: tf.DType
+    kind: str, levels: tuple[geometry.Level, ...], channels: int, dtype: tf.DType
 ) -> Callable[..., Any]:
-    signature = [tf.TensorSpec((None, None, None, channels), dtype)]
+    """A function of the graph, and beside it another that may take its place.
+
+    The graph calls the first, made of operations that every converter knows.
+    The second lies in its library under the same `api_implements` name, for
+    the CPU: TensorFlow's own graph optimizer puts it in the place of the first
+    when it runs the graph there. TFLite, XLA and GPUs keep the first one.
+    """
     bins = "_".join(f"{rows}x{columns}" for rows, columns in levels)
-    name = f"spp_keras_max_pyramid_{bins}_of_{channels}_{dtype.name}"
+    name = f"spp_keras_{kind}_max_pyramid_{bins}_of_{channels}_{dtype.name}"
+    maps = tf.TensorSpec((None, None, None, channels), dtype)
+    cells = tf.TensorSpec((None, channels), dtype)
+    sizes = tf.TensorSpec((None, 2), tf.int32)
+    signature, everywhere, on_cpu = {
+        "whole": ([maps], _portable, _cpu_max_pyramid),
+        "padded": ([maps, sizes], _portable, _cpu_padded_max_pyramid),
+        "ragged": ([cells, sizes], _portable_ragged, _cpu_ragged_max_pyramid),
+    }[kind]
 
     def twin(function, device):
         return tf.function(
-            function,
+            lambda *tensors: function(levels, *tensors),
             input_signature=signature,
             autograph=False,
             experimental_attributes={"api_implements": name, "api_preferred_device": device},
         )
 
-    everywhere = twin(lambda x: _pyramids.max_pyramid(x, levels, masked=False), "GPU")
-    on_cpu = twin(lambda x: _cpu_max_pyramid(x, levels), "CPU")
+    everywhere, on_cpu = twin(everywhere, "GPU"), twin(on_cpu, "CPU")
 
-    def call(x):
+    def call(*tensors):
         on_cpu.get_concrete_function().add_to_graph(tf.compat.v1.get_default_graph())
-        return everywhere(x)
+        return everywhere(*tensors)
 
     # The optimizer sees graphs only: an eager call needs one around it.
     eager = tf.function(call, input_signature=signature, autograph=False)
-    return lambda x: eager(x) if tf.executing_eagerly() else call(x)
+    return lambda *tensors: (eager if tf.executing_eagerly() else call)(*tensors)
 
 
-def _cpu_max_pyramid(x: tf.Tensor, levels: Sequence[geometry.Level]) -> tf.Tensor:
+def _portable(
+    levels: Sequence[geometry.Level], x: tf.Tensor, sizes: tf.Tensor | None = None
+) -> tf.Tensor:
+    return _pyramids.max_pyramid(x, levels, sizes, masked=False)
+
+
+def _portable_ragged(
+    levels: Sequence[geometry.Level], cells: tf.Tensor, sizes: tf.Tensor
+) -> tf.Tensor:
+    return _pyramids.max_pyramid(_padded(cells, sizes), levels, sizes, masked=False)
+
+
+def _padded(cells: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
+    """All cells of a ragged batch, `(cells, channels)`, as padded maps."""
+    rows = tf.RaggedTensor.from_row_lengths(cells, tf.repeat(sizes[:, 1], sizes[:, 0]))
+    return tf.RaggedTensor.from_row_lengths(rows, sizes[:, 0]).to_tensor()
+
+
+def _cpu_padded_max_pyramid(
+    levels: Sequence[geometry.Level], x: tf.Tensor, sizes: tf.Tensor
+) -> tf.Tensor:
+    def pyramid(item):
+        height, width = tf.unstack(sizes[item])
+        return _cpu_max_pyramid(levels, x[item, :height, :width][tf.newaxis])[0]
+
+    return _for_each(pyramid, sizes, levels, x)
+
+
+def _cpu_ragged_max_pyramid(
+    levels: Sequence[geometry.Level], cells: tf.Tensor, sizes: tf.Tensor
+) -> tf.Tensor:
+    ends = tf.cumsum(sizes[:, 0] * sizes[:, 1])
+
+    def pyramid(item):
+        height, width = tf.unstack(sizes[item])
+        alone = cells[ends[item] - height * width : ends[item]]
+        return _cpu_max_pyramid(levels, tf.reshape(alone, (1, height, width, cells.shape[-1])))[0]
+
+    return _for_each(pyramid, sizes, levels, cells)
+
+
+def _for_each(
+    pyramid: Callable[..., Any], sizes: tf.Tensor, levels: Sequence[geometry.Level], x: tf.Tensor
+) -> tf.Tensor:
+    length = sum(rows * columns for rows, columns in levels) * x.shape[-1]
+    return tf.map_fn(
+        pyramid,
+        tf.range(tf.shape(sizes)[0]),
+        fn_output_signature=tf.TensorSpec((length,), x.dtype),
+        parallel_iterations=8,
+    )
+
+
+def _cpu_max_pyramid(levels: Sequence[geometry.Level], x: tf.Tensor) -> tf.Tensor:
     batch, height, width, _ = tf.unstack(tf.shape(x))
     channels = x.shape[-1]
     grids: dict[int, tf.Tensor] = {}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from spp_keras import _checks
+from spp_keras import _checks, geometry
 from spp_keras.layers import _assertions, _pyramids, _ragged
 
 if keras.backend.backend() == "tensorflow":
@@ -79,23 +79,17 @@ class SpatialPyramidPooling(keras.layers.Layer):
 
     def call(self, inputs, sizes=None):
         if _ragged.is_ragged(inputs):
+            _checks.channels_last_only(self.data_format, "ragged `inputs`")
             if sizes is not None:
                 raise ValueError("`sizes` must be None for ragged `inputs`, which hold their own.")
-            _checks.channels_last_only(self.data_format, "ragged `inputs`")
-            inputs, sizes = _ragged.to_dense(inputs, "inputs")
+            sizes = _ragged.item_sizes(inputs, "inputs")
         else:
             if self.data_format == "channels_first":
                 inputs = ops.transpose(inputs, (0, 2, 3, 1))
             _assertions.some_cells(inputs)
             if sizes is not None:
                 sizes = _assertions.valid_sizes(sizes, inputs)
-        if self.mode == "average":
-            return _pyramids.average_pyramid(inputs, self.levels, sizes)
-        if sizes is not None:
-            inputs = _pyramids.zero_outside(inputs, sizes)
-        if keras.backend.backend() == "tensorflow":
-            return _tensorflow.max_pyramid(inputs, self.levels, sizes)
-        return _pyramids.max_pyramid(inputs, self.levels, sizes)
+        return (_max if self.mode == "max" else _average)(inputs, self.levels, sizes)
 
     def compute_output_shape(self, input_shape):
         channels = input_shape[1 if self.data_format == "channels_first" else -1]
@@ -108,3 +102,23 @@ class SpatialPyramidPooling(keras.layers.Layer):
             "mode": self.mode,
             "data_format": self.data_format,
         }
+
+
+def _max(maps: Any, levels: Sequence[geometry.Level], sizes: Any) -> Any:
+    if keras.backend.backend() != "tensorflow":
+        if sizes is not None:
+            maps = _pyramids.zero_outside(maps, sizes)
+        return _pyramids.max_pyramid(maps, levels, sizes)
+    if _ragged.is_ragged(maps):
+        return _tensorflow.ragged_max_pyramid(maps, levels, sizes)
+    if sizes is not None:
+        return _tensorflow.padded_max_pyramid(maps, levels, sizes)
+    return _tensorflow.max_pyramid(maps, levels)
+
+
+def _average(maps: Any, levels: Sequence[geometry.Level], sizes: Any) -> Any:
+    if _ragged.is_ragged(maps):
+        maps = maps.to_tensor()
+    elif sizes is not None:
+        maps = _pyramids.zero_outside(maps, sizes)
+    return _pyramids.average_pyramid(maps, levels, sizes)
