@@ -18,8 +18,9 @@ from spp_keras.zoo import weights as weight_files
 
 Levels = Sequence[int | tuple[int, int]]
 
-# The released networks subtract one number from every channel and do not scale.
-_MEAN = 128.0
+# Pixels 0..255 to -1..1. Like the released networks it subtracts one number from
+# every channel; they did not scale, their first convolution's weights did.
+_MIDDLE = 128
 
 
 def _spp_network(trunk: tables.Trunk) -> Callable[..., keras.Model]:
@@ -182,7 +183,7 @@ def _mixed_size_trunk(images: Any, trunk: tables.Trunk, width: float) -> tuple[A
 
 
 def _preprocess(images: Any) -> Any:
-    return keras.layers.Rescaling(1.0, offset=-_MEAN, name="preprocessing")(images)
+    return keras.layers.Rescaling(1 / _MIDDLE, offset=-1.0, name="preprocessing")(images)
 
 
 def _trunk(x: Any, trunk: tables.Trunk, width: float, sizes: Any) -> Any:
@@ -206,8 +207,7 @@ def _trunk(x: Any, trunk: tables.Trunk, width: float, sizes: Any) -> Any:
                 row.stride,
                 activation="relu",
                 data_format="channels_last",
-                # Pixels of +-128 come in; from there on He's rule keeps their scale.
-                kernel_initializer=_gaussian() if number == 1 else "he_normal",
+                kernel_initializer="he_normal",
                 name=f"conv{number}",
             )(x)
         elif isinstance(row, tables.Norm):
@@ -250,7 +250,7 @@ def _top(
     return keras.layers.Dense(
         classes,
         activation=activation,
-        kernel_initializer=_gaussian(),
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
         dtype="float32",
         name="predictions",
     )(x)
@@ -261,10 +261,6 @@ def _finish(images: Any, outputs: Any, name: str, weights: str | None) -> keras.
     if weights is not None:
         weight_files.load(model, weights)
     return model
-
-
-def _gaussian() -> keras.initializers.Initializer:
-    return keras.initializers.RandomNormal(stddev=0.01)
 
 
 def _scaled(count: int, width: float) -> int:
