@@ -48,24 +48,8 @@ def require(
 
 def valid_sizes(sizes: Any, padded: Any, name: str = "sizes") -> Any:
     """`sizes` as int32 `(batch, 2)`, each at least 1 and no larger than `padded` is."""
-    sizes = ops.convert_to_tensor(sizes)
-    if keras.backend.is_float_dtype(sizes.dtype) or sizes.dtype == "bool":
-        raise ValueError(
-            f"`{name}` must be integers, (batch, 2), the height and width of each map. "
-            f"Received: {name} of dtype {keras.backend.standardize_dtype(sizes.dtype)}."
-        )
-    if len(sizes.shape) != 2 or sizes.shape[-1] != 2:
-        raise ValueError(
-            f"`{name}` must have shape (batch, 2), the height and width of each map. "
-            f"Received: {name} of shape {tuple(sizes.shape)}."
-        )
-    sizes = ops.cast(sizes, "int32")
     batch, height, width, _ = ops.shape(padded)
-    if isinstance(sizes.shape[0], int) and isinstance(batch, int) and sizes.shape[0] != batch:
-        raise ValueError(
-            f"`{name}` must have one row for each of the {batch} maps. "
-            f"Received: {name} of shape {tuple(sizes.shape)}."
-        )
+    sizes = integer_pairs(sizes, batch, name)
     limits = ops.stack([height, width])
     inside = ops.logical_and(sizes >= 1, sizes <= limits)
     require(
@@ -76,6 +60,25 @@ def valid_sizes(sizes: Any, padded: Any, name: str = "sizes") -> Any:
     )
     # So that it is the assertion that stops a graph, not what runs beside it.
     return ops.clip(sizes, 1, limits)
+
+
+def integer_pairs(sizes: Any, batch: Any, name: str) -> Any:
+    """`sizes` as int32 `(batch, 2)`."""
+    sizes = ops.convert_to_tensor(sizes)
+    dtype = keras.backend.standardize_dtype(sizes.dtype)
+    if "int" not in dtype:
+        raise ValueError(
+            f"`{name}` must be integers, a height and a width for each item of the batch. "
+            f"Received: {name} of dtype {dtype}."
+        )
+    rows = sizes.shape[0] if len(sizes.shape) == 2 and sizes.shape[1] == 2 else -1
+    if rows == -1 or (isinstance(rows, int) and isinstance(batch, int) and rows != batch):
+        raise ValueError(
+            f"`{name}` must have shape (batch, 2), a height and a width for each item of the "
+            f"batch of {batch if isinstance(batch, int) else 'any size'}. "
+            f"Received: {name} of shape {tuple(sizes.shape)}."
+        )
+    return ops.cast(sizes, "int32")
 
 
 def some_cells(maps: Any, most: int | None = None) -> None:

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from spp_keras import _checks, geometry
-from spp_keras.layers import _assertions, _pyramids, _ragged, _windows
+from spp_keras.layers import _assertions, _boxes, _pyramids, _ragged, _windows
 
 _BOX_FORMATS = (
     "xyxy",
@@ -98,6 +98,7 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
             bounding_box_format, _BOX_FORMATS, "bounding_box_format"
         )
         self.data_format = _checks.data_format(data_format)
+        self._grid = geometry.CellGrid(self.step, self.first_centre)
 
     def build(self, features_shape, boxes_shape=None, sizes_shape=None, image_sizes_shape=None):
         _checks.feature_maps(features_shape, self.data_format, "features")
@@ -108,74 +109,39 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
         features = ops.cast(features, self.compute_dtype)
         if self.data_format == "channels_first":
             features = ops.transpose(features, (0, 2, 3, 1))
+        _assertions.some_cells(features, most=_windows.LONGEST_SIDE)
         batch = ops.shape(features)[0]
-        sizes, image_sizes = self._map_sizes(features, sizes, image_sizes)
-        flat, items = _flatten(boxes, batch)
-        flat = _to_pixels(flat, items, image_sizes, self.bounding_box_format)
-        windows = self._windows(flat, items, sizes, image_sizes)
-        pool = _windows.max_windows if self.mode == "max" else _windows.average_windows
+        if image_sizes is not None:
+            image_sizes = _assertions.integer_pairs(image_sizes, batch, "image_sizes")
+        elif self.bounding_box_format.startswith("rel_"):
+            raise ValueError(
+                "`image_sizes` must be given for boxes relative to the image. Received: "
+                f"image_sizes=None with bounding_box_format={self.bounding_box_format!r}."
+            )
+        sizes = self._valid_sizes(features, sizes, image_sizes)
+        flat, items = _boxes.flatten(boxes, batch)
+        windows = _boxes.to_windows(
+            flat, items, self.bounding_box_format, self._grid, sizes, image_sizes
+        )
         if self.mode == "average":
             features = _pyramids.zero_outside(features, sizes)
-        vectors = pool(features, windows, items, self.levels)
+            vectors = _windows.average_windows(features, windows, items, self.levels)
+        else:
+            vectors = _windows.max_windows(features, windows, items, self.levels)
         if _ragged.is_ragged(boxes):
             return boxes.with_flat_values(vectors)
         return ops.reshape(vectors, (batch, ops.shape(boxes)[1], vectors.shape[-1]))
 
-    def _map_sizes(self, features: Any, sizes: Any, image_sizes: Any) -> tuple[Any, Any]:
+    def _valid_sizes(self, features: Any, sizes: Any, image_sizes: Any) -> Any:
+        if sizes is not None:
+            return _assertions.valid_sizes(sizes, features)
         batch, height, width, _ = ops.shape(features)
-        _assertions.some_cells(features, most=_windows.LONGEST_SIDE)
         whole = ops.tile(ops.reshape(ops.stack([height, width]), (1, 2)), (batch, 1))
         if image_sizes is None:
-            if self.bounding_box_format.startswith("rel_"):
-                raise ValueError(
-                    "`image_sizes` must be given for boxes relative to the image. Received: "
-                    f"image_sizes=None with bounding_box_format={self.bounding_box_format!r}."
-                )
-        else:
-            image_sizes = ops.cast(image_sizes, "int32")
-            if sizes is None:
-                grid = geometry.CellGrid(self.step, self.first_centre)
-                sizes = ops.minimum(grid.cells(image_sizes), whole)
-        if sizes is None:
-            return ops.cast(whole, "int32"), image_sizes
-        return _assertions.valid_sizes(sizes, features), image_sizes
-
-    def _windows(self, boxes: Any, items: Any, sizes: Any, image_sizes: Any) -> Any:
-        """Boxes `(n, 4)`, xyxy in pixels, to windows in cells."""
-        # The largest image that has so many cells, where its own size is not known.
-        limits = (
-            (sizes * self.step + int(2 * self.first_centre)) if image_sizes is None else image_sizes
-        )
-        limits = ops.cast(ops.take(ops.flip(limits, axis=1), items, axis=0), "float32")
-        low, high = boxes[:, :2], boxes[:, 2:]
-        holds = ops.all(
-            ops.logical_and(ops.logical_and(low <= high, low < limits), high > 0), axis=1
-        )
-        holds = ops.logical_and(holds, ops.all(ops.isfinite(boxes), axis=1))
-        _assertions.require(
-            holds,
-            "`boxes` must be finite, with left <= right and top <= bottom, and meet their image; "
-            "give ragged boxes where images differ in number, instead of filling up.",
-            "(image, left, top, right, bottom)",
-            ops.concatenate([ops.cast(items, "float32")[:, None], boxes], axis=1),
-            items=("box",),
-        )
-        boxes = ops.where(holds[:, None], boxes, ops.zeros_like(boxes))
-        left, right = self._cells(boxes[:, 0], boxes[:, 2], ops.take(sizes[:, 1], items))
-        top, bottom = self._cells(boxes[:, 1], boxes[:, 3], ops.take(sizes[:, 0], items))
-        return ops.stack([top, left, bottom, right], axis=1)
-
-    def _cells(self, low: Any, high: Any, cells: Any) -> tuple[Any, Any]:
-        low = (low - self.first_centre) / self.step
-        high = (high - self.first_centre) / self.step
-        limit = ops.cast(cells, "float32")
-        nearest = ops.clip(ops.floor((low + high) / 2 + 0.5), 0, limit - 1)
-        start = ops.clip(ops.floor(low) + 1, 0, limit)
-        stop = ops.clip(ops.ceil(high), 0, limit)
-        empty = stop <= start
-        start = ops.where(empty, nearest, start)
-        stop = ops.where(empty, nearest + 1, stop)
-        return ops.cast(start, "int32"), ops.cast(stop, "int32")
+            return whole
+        # A trunk that rounds up has a cell more than the grid says, none a cell less.
+        cells = ops.minimum(self._grid.cells(image_sizes), whole)
+        return _assertions.valid_sizes(cells, features)
 
     def compute_output_spec(self, features, boxes, sizes=None, image_sizes=None):
         channels = features.shape[1 if self.data_format == "channels_first" else -1]
@@ -195,26 +161,3 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
             "bounding_box_format": self.bounding_box_format,
             "data_format": self.data_format,
         }
-
-
-def _flatten(boxes: Any, batch: Any) -> tuple[Any, Any]:
-    """All boxes of the batch, `(n, 4)`, and the image of each, `(n,)`."""
-    if _ragged.is_ragged(boxes):
-        if boxes.ragged_rank != 1:
-            raise ValueError(
-                "Ragged `boxes` must be (batch, (boxes), 4), with 4 not ragged. "
-                f"Received: boxes of shape {tuple(boxes.shape)}, ragged rank {boxes.ragged_rank}."
-            )
-        return ops.cast(boxes.flat_values, "float32"), ops.cast(boxes.value_rowids(), "int32")
-    boxes = ops.cast(boxes, "float32")
-    items = ops.repeat(ops.arange(batch, dtype="int32"), ops.shape(boxes)[1])
-    return ops.reshape(boxes, (-1, 4)), items
-
-
-def _to_pixels(boxes: Any, items: Any, image_sizes: Any, bounding_box_format: str) -> Any:
-    height = width = None
-    if image_sizes is not None:
-        height, width = (ops.take(image_sizes[:, i], items)[:, None] for i in (0, 1))
-    return keras.utils.bounding_boxes.convert_format(
-        boxes, source=bounding_box_format, target="xyxy", height=height, width=width
-    )

@@ -58,7 +58,7 @@ class ValidCells(keras.layers.Layer):
         cells = geometry.CellGrid(self.step, self.first_centre).cells(
             keras.ops.cast(sizes, "int32")
         )
-        cells = _assertions.valid_sizes(cells, maps, "sizes, in cells,")
+        cells = _assertions.valid_sizes(cells, maps, "sizes in cells")
         return _pyramids.zero_outside(maps, cells), cells
 
     def compute_output_spec(self, maps, sizes=None):
