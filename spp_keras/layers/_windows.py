@@ -87,11 +87,11 @@ def average_windows(x: Any, windows: Any, items: Any, levels: Sequence[geometry.
     parts: whole multiples of a unit so large that their sums are exact, and
     what is left, so small that its rounding does not show.
     """
-    _batch, height, width, channels = ops.shape(x)
+    _, height, width, channels = ops.shape(x)
     dtype = x.dtype
     wide = "float64" if dtype == "float64" else "float32"
     x = ops.cast(x, wide)
-    largest = ops.stop_gradient(ops.max(ops.abs(x), axis=(1, 2, 3), keepdims=True))
+    largest = ops.stop_gradient(ops.max(ops.abs(x), axis=(1, 2, 3), keepdims=True, initial=0))
     unit = largest * ops.cast(height * width, wide) / 2.0**24
     unit = ops.where(unit > 0, unit, ops.ones_like(unit))
     coarse = ops.stop_gradient(ops.round(x / unit))

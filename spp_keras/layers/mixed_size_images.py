@@ -55,20 +55,26 @@ class MixedSizeImages(keras.layers.Layer):
             images, sizes = _ragged.to_dense(images, "images")
         elif sizes is not None:
             sizes = _assertions.valid_sizes(sizes, images)
+        self._check_least(images, sizes)
+        return images, sizes
+
+    def _check_least(self, images: Any, sizes: Any) -> None:
         message = (
             f"Every image must be at least {self.least_size} pixels high and wide, the least that "
             "this network can map: enlarge or drop the smaller ones."
         )
+        _, height, width, _ = ops.shape(images)
         if sizes is not None:
             holds = ops.all(sizes >= self.least_size, axis=1)
             _assertions.require(holds, message, "height and width", sizes)
-            return images, sizes
-        _, height, width, _ = ops.shape(images)
-        holds = ops.minimum(height, width) >= self.least_size
-        _assertions.require(
-            holds, message, "height and width", ops.stack([height, width]), ("the whole batch",)
-        )
-        return images, None
+        elif isinstance(height, int) and isinstance(width, int):
+            # Said here, or the layers behind would fail to be traced first.
+            if min(height, width) < self.least_size:
+                raise ValueError(f"{message} Received: height and width={[height, width]}.")
+        else:
+            holds = ops.minimum(height, width) >= self.least_size
+            sides = ops.stack([height, width])
+            _assertions.require(holds, message, "height and width", sides, ("the whole batch",))
 
     def compute_output_spec(self, images, sizes=None):
         return (

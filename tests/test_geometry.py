@@ -1,0 +1,201 @@
+import doctest
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spp_keras import geometry
+
+lengths = st.integers(1, 300)
+bin_counts = st.integers(1, 60)
+
+
+@pytest.mark.parametrize(
+    ("length", "bins", "expected"),
+    [
+        (13, 6, [(0, 3), (2, 5), (4, 7), (6, 9), (8, 11), (10, 13)]),
+        (13, 3, [(0, 5), (4, 9), (8, 13)]),
+        (10, 6, [(0, 2), (1, 4), (3, 5), (5, 7), (6, 9), (8, 10)]),
+        (10, 4, [(0, 3), (2, 5), (5, 8), (7, 10)]),
+        (12, 4, [(0, 3), (3, 6), (6, 9), (9, 12)]),
+        (2, 3, [(0, 1), (0, 2), (1, 2)]),
+        (1, 3, [(0, 1), (0, 1), (0, 1)]),
+        (7, 1, [(0, 7)]),
+    ],
+    ids=lambda value: str(value) if isinstance(value, int) else "",
+)
+def test_bins_lie_where_the_appendix_puts_them(length, bins, expected):
+    assert [geometry.bin_edges(i, length, bins) for i in range(bins)] == expected
+
+
+@given(lengths, bin_counts)
+def test_bins_cover_every_cell_in_order_and_none_is_empty(length, bins):
+    edges = [geometry.bin_edges(i, length, bins) for i in range(bins)]
+    assert edges[0][0] == 0
+    assert edges[-1][1] == length
+    assert all(stop > start for start, stop in edges)
+    for (start, stop), (next_start, next_stop) in itertools.pairwise(edges):
+        assert start <= next_start <= stop <= next_stop
+
+
+@given(lengths, bin_counts)
+def test_mirrored_bins_are_the_bins_of_the_mirrored_map(length, bins):
+    edges = [geometry.bin_edges(i, length, bins) for i in range(bins)]
+    assert [(length - stop, length - start) for start, stop in reversed(edges)] == edges
+
+
+@given(lengths, bin_counts)
+def test_neighbouring_bins_share_a_cell_exactly_where_the_border_cuts_one(length, bins):
+    for i in range(bins - 1):
+        _, stop = geometry.bin_edges(i, length, bins)
+        start, _ = geometry.bin_edges(i + 1, length, bins)
+        assert stop - start == (1 if (i + 1) * length % bins else 0)
+
+
+def test_edges_of_arrays_are_those_of_their_entries():
+    index, length = np.arange(6)[:, None], np.arange(1, 40)[None]
+    starts, stops = geometry.bin_edges(index, length, 6)
+    for i, cells in itertools.product(range(6), range(1, 40)):
+        assert (starts[i, cells - 1], stops[i, cells - 1]) == geometry.bin_edges(i, cells, 6)
+
+
+@given(lengths, bin_counts)
+def test_longest_bin_bounds_every_bin_of_every_shorter_length(length, bins):
+    longest = max(
+        stop - start
+        for shorter in range(1, length + 1)
+        for start, stop in (geometry.bin_edges(i, shorter, bins) for i in range(bins))
+    )
+    assert longest <= geometry.longest_bin(length, bins) <= longest + 1
+
+
+level_sets = st.lists(
+    st.one_of(
+        st.integers(1, 12).map(lambda n: (n, n)), st.tuples(st.integers(1, 12), st.integers(1, 12))
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(level_sets, lengths, lengths)
+def test_bins_of_a_derived_level_are_unions_of_the_bins_they_are_pooled_from(levels, rows, columns):
+    for level, source, pool in geometry.derivations(levels):
+        if source is None:
+            assert pool == (1, 1)
+            continue
+        for axis, length in enumerate((rows, columns)):
+            coarse, fine, size = levels[level][axis], levels[source][axis], pool[axis]
+            for i in range(coarse):
+                parts = [
+                    set(range(*geometry.bin_edges(j, length, fine)))
+                    for j in range(i * size, (i + 1) * size)
+                ]
+                assert set.union(*parts) == set(range(*geometry.bin_edges(i, length, coarse)))
+
+
+@given(level_sets)
+def test_every_level_is_derived_once_and_after_its_source(levels):
+    done = []
+    for level, source, pool in geometry.derivations(levels):
+        assert source is None or source in done
+        if source is not None:
+            rows, columns = levels[level]
+            assert levels[source] == (rows * pool[0], columns * pool[1])
+        done.append(level)
+    assert sorted(done) == list(range(len(levels)))
+
+
+@given(level_sets)
+def test_a_level_reads_the_map_only_where_no_other_level_can_give_it(levels):
+    for level, source, _ in geometry.derivations(levels):
+        finer = [
+            other
+            for other in range(len(levels))
+            if levels[other] != levels[level]
+            and levels[other][0] % levels[level][0] == 0
+            and levels[other][1] % levels[level][1] == 0
+        ]
+        if finer:
+            assert source is not None
+        elif source is not None:
+            assert levels[source] == levels[level]
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([6, 3, 2, 1], [(0, None, 1), (1, 0, 2), (2, 0, 3), (3, 2, 2)]),
+        ([1, 2, 3, 6], [(3, None, 1), (2, 3, 2), (1, 3, 3), (0, 1, 2)]),
+        ([4, 3, 2, 1], [(0, None, 1), (1, None, 1), (2, 0, 2), (3, 2, 2)]),
+    ],
+    ids=["finest first", "finest last", "four and three"],
+)
+def test_levels_come_from_the_smallest_grid_that_gives_them(levels, expected):
+    steps = geometry.derivations([(n, n) for n in levels])
+    assert [tuple(step) for step in steps] == [
+        (level, source, (pool, pool)) for level, source, pool in expected
+    ]
+
+
+layer_stacks = st.lists(
+    st.integers(1, 7).flatmap(
+        lambda kernel: st.tuples(
+            st.just(kernel), st.integers(1, 4), st.integers(0, (kernel - 1) // 2)
+        )
+    ),
+    max_size=6,
+)
+
+
+def stacked(layers):
+    grid = geometry.CellGrid()
+    for kernel, stride, padding in layers:
+        grid = grid.then(kernel, stride, padding)
+    return grid
+
+
+def layer_by_layer(layers, pixels):
+    for kernel, stride, padding in layers:
+        pixels = (pixels + 2 * padding - kernel) // stride + 1
+        if pixels < 1:
+            return 0
+    return pixels
+
+
+@given(layer_stacks, st.integers(1, 1500))
+def test_cells_of_a_stack_are_those_of_going_through_it_layer_by_layer(layers, pixels):
+    assert max(stacked(layers).cells(pixels), 0) == layer_by_layer(layers, pixels)
+
+
+@given(layer_stacks, st.integers(1, 20))
+def test_least_pixels_is_the_shortest_side_that_has_so_many_cells(layers, cells):
+    grid = stacked(layers)
+    least = grid.least_pixels(cells)
+    assert grid.cells(least) == cells
+    assert grid.cells(least - 1) == cells - 1
+
+
+@given(layer_stacks, st.integers(0, 8))
+def test_a_cell_is_centred_in_the_middle_of_the_pixels_it_sees(layers, cell):
+    first = last = cell
+    for kernel, stride, padding in reversed(layers):
+        first, last = first * stride - padding, last * stride - padding + kernel - 1
+    grid = stacked(layers)
+    assert grid.first_centre + grid.step * cell == (first + last) / 2
+
+
+def test_cells_of_an_array_are_those_of_its_entries():
+    grid = geometry.CellGrid(16, 14)
+    pixels = np.arange(29, 700)
+    assert grid.cells(pixels).tolist() == [grid.cells(int(n)) for n in pixels]
+
+
+def test_examples_of_the_module_hold():
+    results = doctest.testmod(geometry)
+    assert results.attempted > 5
+    assert results.failed == 0
+
+
