@@ -1,0 +1,219 @@
+"""Measures our pooling beside the strongest of others, and what mixed sizes cost.
+
+    python3 -m venv .peers
+    .peers/bin/pip install torch===2.13.0 torchvision===0.28.0 onnx onnxruntime openvino
+    python benchmarks/pooling.py --peers .peers/bin/python
+
+The peers have an environment of their own, some 5 GB (`===` keeps out a build
+"+cpu" of torch, which torchvision does not load with); without --peers only
+what TensorFlow has is measured. Every system computes the same from the same
+seeded inputs, on two threads of a CPU, and is first checked against plain
+loops. Then they take turns, so that what else the machine does hits all alike.
+The results are OUT/pooling.json, and OUT/pooling.md for the README. Linux only.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pooling_inputs as inputs
+import pooling_tables as tables
+from pooling_tables import Row
+from pooling_worker import ENVIRONMENT, THREADS, Worker
+
+# Largest difference from the loops, as a share of the largest value, that is not a difference.
+_TOLERANCES = {"gradient": 1e-6, "network": 1e-5}
+_MEMORY = (
+    "spp_keras",
+    "OpenVINO `ROIPooling`",
+    "OpenVINO `ROIPooling`, joined",
+    "`tf.image.crop_and_resize`",
+    "floor: `tf.fill`",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, writes both files; 1 where one of ours failed or was wrong."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.rounds < 1:
+        parser.error(f"--rounds must be at least 1. Received: {options.rounds}.")
+    if options.peers and not shutil.which(options.peers):
+        parser.error(f"--peers must be a Python interpreter. Received: {options.peers}.")
+    start, foreign = time.perf_counter(), _foreign_seconds()
+    scripts = [(sys.executable, "pooling_tensorflow.py")]
+    if options.peers:
+        scripts.append((options.peers, "pooling_peers.py"))
+    machine = _machine(options)
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Worker(*script)) for script in scripts]
+        for worker in workers:
+            try:
+                machine["versions"] |= worker.ask("versions")
+            except RuntimeError as error:
+                parser.error(f"{worker.command[0]} cannot run the benchmark: {error}")
+        cases = [(worker, *case) for worker in workers for case in worker.ask("cases")]
+        commands = {name: worker.command for worker, _, name, _ in cases}
+        for section, settings in inputs.SETTINGS.items():
+            for setting in settings:
+                _say(f"{section}, {setting}")
+                chosen = [(w, name, note) for w, s, name, note in cases if s == section]
+                rows += measure(section, setting, chosen, options.rounds, options.seconds)
+                for worker in workers:
+                    worker.ask("forget")
+    for row in rows:
+        if row.section == "windows" and row.setting == "random" and row.name in _MEMORY:
+            _say(f"memory of {row.name}")
+            row.megabytes = _memory(commands[row.name], row.name)
+    _say("keras-cv")
+    rows.append(_apart(scripts[0]))
+    elapsed = time.perf_counter() - start
+    machine["minutes"] = round(elapsed / 60, 1)
+    machine["cores busy with other programs"] = round((_foreign_seconds() - foreign) / elapsed, 2)
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    results = {"machine": machine, "rows": [row.as_json() for row in rows]}
+    _write(options.out / "pooling.json", json.dumps(results, indent=1) + "\n")
+    _write(options.out / "pooling.md", tables.markdown(machine, rows))
+    _say(f"{options.out / 'pooling.md'} after {machine['minutes']} minutes")
+    return int(any(row.is_ours and (row.error or row.differing) for row in rows))
+
+
+def measure(
+    section: str,
+    setting: str,
+    cases: Sequence[tuple[Worker, str, str]],
+    rounds: int,
+    seconds: float,
+) -> list[Row]:
+    """Checks each case against the loops, then has all take turns."""
+    expected = inputs.expected(section, setting)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer.npy"
+        for worker, name, note in cases:
+            row = Row(section, setting, name, note)
+            rows.append(row)
+            try:
+                reply = worker.ask(
+                    "start", section=section, name=name, setting=setting, answer=str(answer)
+                )
+            except RuntimeError as error:
+                row.error = str(error)
+                _say(f"  {name}: {row.error}")
+                continue
+            row.first_ms, row.pixels = reply["first_ms"], reply["pixels"]
+            if reply["comparable"]:
+                actual = np.load(answer)
+                # Networks have no loop: the ragged batch is held against its images one by one.
+                expected = actual if expected is None else expected
+                row.differing = _differing(actual, expected, _TOLERANCES.get(section, 0))
+    for _ in range(rounds):
+        for (worker, name, _), row in zip(cases, rows, strict=True):
+            if row.error:
+                continue
+            time.sleep(0.02)  # Until the threads of the one before have stopped spinning.
+            try:
+                row.milliseconds += worker.ask(
+                    "measure", section=section, name=name, setting=setting, seconds=seconds
+                )
+            except RuntimeError as error:
+                row.error = str(error)
+    return rows
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Measures our pooling beside others and writes pooling.json and pooling.md.",
+        epilog="Example: python benchmarks/pooling.py --peers .peers/bin/python --rounds 9",
+    )
+    parser.add_argument(
+        "--peers",
+        metavar="PYTHON",
+        help="interpreter with torch, torchvision, onnxruntime and openvino",
+    )
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each (default: 7)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=0.2,
+        help="length of a turn (default: 0.2), a call at least",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(__file__).parent / "results",
+        help="folder for the results (default: benchmarks/results)",
+    )
+    return parser
+
+
+def _machine(options: argparse.Namespace) -> dict[str, Any]:
+    peers = " --peers PYTHON" if options.peers else ""
+    turns = f" --rounds {options.rounds} --seconds {options.seconds}"
+    cpu = Path("/proc/cpuinfo").read_text().partition("model name")[2].partition(":")[2]
+    return {
+        "command": f"python benchmarks/pooling.py{peers}{turns}",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "processor": cpu.partition("\n")[0].strip() or platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": THREADS,
+        "environment": ENVIRONMENT,
+        "versions": {"python": platform.python_version()},
+    }
+
+
+def _foreign_seconds() -> float:
+    """Processor time that other programs than this one have taken since the machine started."""
+    user, nice, system = (int(ticks) for ticks in Path("/proc/stat").read_text().split()[1:4])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
+
+
+def _differing(actual: np.ndarray, expected: np.ndarray, tolerance: float) -> float:
+    if actual.shape != expected.shape:
+        return 1.0
+    margin = tolerance * np.abs(expected).max()
+    # Not `>`: a NaN differs.
+    return float(np.mean(~(np.abs(actual - expected) <= margin)))
+
+
+def _memory(script: tuple[str, str], name: str) -> float | None:
+    with Worker(*script) as worker:
+        try:
+            return worker.ask("memory", section="windows", name=name, setting="random", small="one")
+        except RuntimeError as error:
+            _say(f"  {name}: {error}")
+            return None
+
+
+def _apart(script: tuple[str, str]) -> Row:
+    """The one that cannot run 2000 windows, in a process of its own, with ten."""
+    with Worker(*script) as worker:
+        ((_, name, note),) = (case for case in worker.ask("cases") if case[0] == "apart")
+        return measure("apart", "ten", [(worker, name, note)], rounds=1, seconds=1)[0]
+
+
+def _write(path: Path, text: str) -> None:
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text(text)
+    aside.replace(path)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
