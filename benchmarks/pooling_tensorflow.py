@@ -192,7 +192,7 @@ def _network_sorted(setting: str) -> Prepared:
     def call() -> tf.Tensor:
         return tf.gather(tf.concat([step(batch) for batch in batches], axis=0), order)
 
-    return Prepared(call, _answer_of(setting), _pixels(images))
+    return Prepared(call, _answer_of(setting), _pixels(_SIZES))
 
 
 @case("network", "one by one", "the same images; in training an update each")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from spp_keras import geometry
 
+thoroughly = settings(deadline=None, max_examples=60)
 lengths = st.integers(1, 300)
 bin_counts = st.integers(1, 60)
 
@@ -30,6 +31,7 @@ def test_bins_lie_where_the_appendix_puts_them(length, bins, expected):
     assert [geometry.bin_edges(i, length, bins) for i in range(bins)] == expected
 
 
+@thoroughly
 @given(lengths, bin_counts)
 def test_bins_cover_every_cell_in_order_and_none_is_empty(length, bins):
     edges = [geometry.bin_edges(i, length, bins) for i in range(bins)]
@@ -40,12 +42,14 @@ def test_bins_cover_every_cell_in_order_and_none_is_empty(length, bins):
         assert start <= next_start <= stop <= next_stop
 
 
+@thoroughly
 @given(lengths, bin_counts)
 def test_mirrored_bins_are_the_bins_of_the_mirrored_map(length, bins):
     edges = [geometry.bin_edges(i, length, bins) for i in range(bins)]
     assert [(length - stop, length - start) for start, stop in reversed(edges)] == edges
 
 
+@thoroughly
 @given(lengths, bin_counts)
 def test_neighbouring_bins_share_a_cell_exactly_where_the_border_cuts_one(length, bins):
     for i in range(bins - 1):
@@ -61,6 +65,7 @@ def test_edges_of_arrays_are_those_of_their_entries():
         assert (starts[i, cells - 1], stops[i, cells - 1]) == geometry.bin_edges(i, cells, 6)
 
 
+@thoroughly
 @given(lengths, bin_counts)
 def test_longest_bin_bounds_every_bin_of_every_shorter_length(length, bins):
     longest = max(
@@ -80,6 +85,7 @@ level_sets = st.lists(
 )
 
 
+@thoroughly
 @given(level_sets, lengths, lengths)
 def test_bins_of_a_derived_level_are_unions_of_the_bins_they_are_pooled_from(levels, rows, columns):
     for level, source, pool in geometry.derivations(levels):
@@ -96,6 +102,7 @@ def test_bins_of_a_derived_level_are_unions_of_the_bins_they_are_pooled_from(lev
                 assert set.union(*parts) == set(range(*geometry.bin_edges(i, length, coarse)))
 
 
+@thoroughly
 @given(level_sets)
 def test_every_level_is_derived_once_and_after_its_source(levels):
     done = []
@@ -108,6 +115,7 @@ def test_every_level_is_derived_once_and_after_its_source(levels):
     assert sorted(done) == list(range(len(levels)))
 
 
+@thoroughly
 @given(level_sets)
 def test_a_level_reads_the_map_only_where_no_other_level_can_give_it(levels):
     for level, source, _ in geometry.derivations(levels):
@@ -165,11 +173,13 @@ def layer_by_layer(layers, pixels):
     return pixels
 
 
+@thoroughly
 @given(layer_stacks, st.integers(1, 1500))
 def test_cells_of_a_stack_are_those_of_going_through_it_layer_by_layer(layers, pixels):
     assert max(stacked(layers).cells(pixels), 0) == layer_by_layer(layers, pixels)
 
 
+@thoroughly
 @given(layer_stacks, st.integers(1, 20))
 def test_least_pixels_is_the_shortest_side_that_has_so_many_cells(layers, cells):
     grid = stacked(layers)
@@ -178,6 +188,7 @@ def test_least_pixels_is_the_shortest_side_that_has_so_many_cells(layers, cells)
     assert grid.cells(least - 1) == cells - 1
 
 
+@thoroughly
 @given(layer_stacks, st.integers(0, 8))
 def test_a_cell_is_centred_in_the_middle_of_the_pixels_it_sees(layers, cell):
     first = last = cell
@@ -197,5 +208,3 @@ def test_examples_of_the_module_hold():
     results = doctest.testmod(geometry)
     assert results.attempted > 5
     assert results.failed == 0
-
-

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from spp_keras import zoo
+from spp_keras.layers import LocalResponseNormalization
 from spp_keras.zoo import summary, tables
 
 
@@ -90,11 +91,10 @@ def test_layers_come_in_the_printed_order(name):
     kinds = {
         keras.layers.Conv2D: "c",
         keras.layers.MaxPooling2D: "p",
-        "LocalResponseNormalization": "n",
+        LocalResponseNormalization: "n",
     }
-    layers = convolutional_part(name).layers
-    order = [kinds.get(type(layer)) or kinds.get(type(layer).__name__) for layer in layers]
-    assert "".join(kind for kind in order if kind) == PAPER[name].order
+    order = [kinds.get(type(layer), "") for layer in convolutional_part(name).layers]
+    assert "".join(order) == PAPER[name].order
 
 
 @every_network
@@ -108,6 +108,20 @@ def test_convolutions_have_the_printed_filters_kernels_and_strides(name, without
         assert layer.kernel_size == (kernel, kernel)
         assert layer.strides == (stride, stride)
         assert layer.activation is keras.activations.relu
+
+
+@every_network
+def test_normalizations_are_those_of_the_released_zf5_or_of_alexnet(name):
+    found = [
+        (layer.region, layer.size, layer.alpha, layer.beta, layer.bias)
+        for layer in convolutional_part(name).layers
+        if isinstance(layer, LocalResponseNormalization)
+    ]
+    # Caffe's alpha of 5e-5 is that of a mean over 3x3 cells.
+    zf5 = ("within", 3, pytest.approx(5e-5 / 9), 0.75, 1)
+    alexnet = ("across", 5, 1e-4, 0.75, 2)
+    assert len(found) == PAPER[name].order.count("n")
+    assert found == [zf5 if name == "zf5" else alexnet] * len(found)
 
 
 @every_network

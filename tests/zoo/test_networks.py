@@ -1,0 +1,485 @@
+import functools
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spp_keras import zoo
+from spp_keras.zoo import tables
+
+TRUNKS = {f"{trunk.name}_spp": trunk for trunk in tables.TRUNKS}
+SIZES = [(64, 97), (151, 64), (33, 35), (118, 118)]
+
+every_network = pytest.mark.parametrize("name", TRUNKS)
+every_trunk = pytest.mark.parametrize("name", [trunk.name for trunk in tables.TRUNKS])
+
+
+def built(name, **options):
+    """A small network whose biases are not zero: with those, padding would hide its mistakes."""
+    options = {"classes": 5, "width": 0.05, "classifier_activation": None, **options}
+    model = getattr(zoo, name)(**options)
+    generator = np.random.default_rng(5)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+            layer.bias.assign(generator.uniform(-0.3, 0.3, layer.bias.shape))
+    return model
+
+
+cached = functools.cache(built)
+
+
+def images_of(sizes, seed=7):
+    generator = np.random.default_rng(seed)
+    return [generator.integers(0, 256, (*size, 3)).astype("float32") for size in sizes]
+
+
+def padded(images, filler=np.nan):
+    sizes = np.array([image.shape[:2] for image in images])
+    batch = np.full((len(images), *sizes.max(axis=0), 3), filler, "float32")
+    for i, image in enumerate(images):
+        batch[i, : image.shape[0], : image.shape[1]] = image
+    return {"images": batch, "sizes": sizes}
+
+
+def alone(model, images):
+    return np.concatenate([np.asarray(model(image[np.newaxis])) for image in images])
+
+
+def assert_close(found, expected, tolerance=1e-5):
+    found, expected = np.asarray(found, "float64"), np.asarray(expected, "float64")
+    assert found.shape == expected.shape
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+def batches(images, labels, size):
+    """A dataset of ragged batches, as `Dataset.ragged_batch` makes them."""
+    data = tf.data.Dataset.from_tensor_slices((tf.ragged.stack(list(images)), labels))
+    return data.map(lambda image, label: (image.to_tensor(), label)).ragged_batch(size)
+
+
+def exported(model, folder):
+    model.export(folder, verbose=False)
+    return tf.saved_model.load(folder)
+
+
+# Mixed sizes.
+
+
+@every_network
+def test_an_image_of_a_ragged_batch_gets_its_answer_alone(name):
+    model, images = cached(name), images_of(SIZES)
+    expected = alone(model, images)
+    ragged = tf.ragged.stack(images)
+    assert np.abs(expected - expected[0])[1:].max() > 0.01 * np.abs(expected).max()
+    assert_close(model(ragged), expected)
+    assert_close(model.predict(ragged, verbose=0), expected)
+    assert_close(model.predict(batches(images, [0] * 4, 3), verbose=0), expected)
+
+
+@every_network
+def test_a_padded_image_gets_its_answer_alone_whatever_the_padding_holds(name):
+    model, images = cached(name), images_of(SIZES)
+    expected = alone(model, images)
+    sized = zoo.with_sizes(model)
+    assert_close(sized(padded(images)), expected)
+    assert_close(sized(padded(images, filler=1e9)), expected)
+    assert_close(sized.predict(padded(images), verbose=0), expected)
+
+
+@every_network
+def test_padding_without_sizes_gives_another_answer(name):
+    model, images = cached(name), images_of(SIZES)
+    expected = alone(model, images)
+    naive = np.asarray(model(padded(images, filler=0)["images"]))
+    assert np.abs(naive - expected).max() > 0.01 * np.abs(expected).max()
+
+
+@every_network
+def test_an_exported_network_answers_for_each_image_alone(name, tmp_path):
+    model, images = cached(name), images_of(SIZES)
+    expected = alone(model, images)
+    batch = padded(images)
+    batch["sizes"] = batch["sizes"].astype("int32")
+    sized = exported(zoo.with_sizes(model), tmp_path / "padded")
+    assert_close(sized.serve(batch), expected)
+    dense = exported(model, tmp_path / "dense")
+    assert_close(np.concatenate([dense.serve(image[np.newaxis]) for image in images]), expected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    name=st.sampled_from(sorted(TRUNKS)),
+    sizes=st.lists(st.tuples(st.integers(17, 240), st.integers(17, 240)), min_size=2, max_size=4),
+)
+def test_any_mix_of_sizes_gives_each_image_its_answer_alone(name, sizes):
+    model = cached(name)
+    images = images_of(np.maximum(sizes, TRUNKS[name].least_size))
+    expected = alone(model, images)
+    assert_close(model(tf.ragged.stack(images)), expected)
+    assert_close(zoo.with_sizes(model)(padded(images)), expected)
+
+
+@every_network
+@pytest.mark.parametrize("pooling", ["avg", "max", "spp"])
+def test_pooling_without_top_gives_each_image_its_vector_alone(name, pooling):
+    model, images = cached(name, include_top=False, pooling=pooling), images_of(SIZES)
+    expected = alone(model, images)
+    assert expected.shape == (4, model.output_shape[-1])
+    assert_close(model(tf.ragged.stack(images)), expected)
+    assert_close(zoo.with_sizes(model)(padded(images)), expected)
+
+
+@every_network
+def test_the_map_without_top_is_zero_beyond_each_image(name):
+    model, images = cached(name, include_top=False), images_of(SIZES)
+    maps = np.asarray(model(tf.ragged.stack(images)))
+    grid = TRUNKS[name].grid
+    for image, found in zip(images, maps, strict=True):
+        rows, columns = (grid.cells(side) for side in image.shape[:2])
+        assert_close(found[:rows, :columns], np.asarray(model(image[np.newaxis]))[0])
+        assert not found[rows:].any()
+        assert not found[:, columns:].any()
+
+
+@every_trunk
+def test_a_network_for_one_size_takes_mixed_sizes_without_its_top(name):
+    images = images_of(SIZES)
+    model = built(name, include_top=False, pooling="avg")
+    assert_close(model(tf.ragged.stack(images)), alone(model, images))
+
+
+@every_network
+def test_an_image_shifted_by_a_step_has_its_map_shifted_by_a_cell(name):
+    model, step = cached(name, include_top=False), TRUNKS[name].grid.step
+    (image,) = images_of([(256, 240)])
+    whole = np.asarray(model(image[np.newaxis]))[0]
+    lower = np.asarray(model(image[np.newaxis, step:]))[0]
+    # The new upper border is seen by the first cells alone, half a receptive field.
+    margin = 7
+    assert whole.shape[0] == lower.shape[0] + 1 > margin + 5
+    assert_close(lower[margin:], whole[margin + 1 :])
+    assert np.abs(lower[margin:] - whole[margin:-1]).max() > 0.1 * whole.max()
+    right = np.asarray(model(image[np.newaxis, :, step:]))[0]
+    assert_close(right[:, margin:], whole[:, margin + 1 :])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float64"])
+def test_pixels_of_other_types_get_the_answers_of_floats(dtype):
+    model, images = cached("zf5_spp"), images_of(SIZES[:2])
+    expected = alone(model, images)
+    pixels = [image.astype(dtype) for image in images]
+    assert_close(model(pixels[0][np.newaxis]), expected[:1])
+    assert_close(model(tf.ragged.stack(pixels)), expected)
+    assert_close(model.predict(tf.ragged.stack(pixels), verbose=0), expected)
+    batch = padded(images, filler=0)
+    batch["images"] = batch["images"].astype(dtype)
+    assert_close(zoo.with_sizes(model)(batch), expected)
+
+
+@pytest.fixture
+def half_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+@every_network
+def test_half_precision_mixes_sizes_and_gives_float32_scores(name, half_precision):
+    model, images = built(name), images_of(SIZES)
+    expected = alone(model, images)
+    found = model(tf.ragged.stack(images))
+    assert model.get_layer("conv1").compute_dtype == "bfloat16"
+    assert found.dtype == tf.float32
+    assert_close(found, expected, tolerance=2e-2)
+    assert_close(zoo.with_sizes(model)(padded(images)), expected, tolerance=2e-2)
+
+
+# Training.
+
+
+def gradients(model, inputs, labels):
+    with tf.GradientTape() as tape:
+        logits = model(inputs, training=True)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        loss = tf.reduce_sum(losses)
+    return [np.asarray(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
+
+
+@every_network
+def test_gradients_of_a_mixed_batch_are_the_sum_of_those_alone(name):
+    model, images, labels = cached(name, dropout=0), images_of(SIZES), [0, 1, 2, 3]
+    singles = [
+        gradients(model, image[np.newaxis], [label])
+        for image, label in zip(images, labels, strict=True)
+    ]
+    ragged = gradients(model, tf.ragged.stack(images), labels)
+    sized = gradients(zoo.with_sizes(model), padded(images, filler=1000), labels)
+    for together, with_padding, *parts in zip(ragged, sized, *singles, strict=True):
+        assert_close(together, sum(parts))
+        assert_close(with_padding, sum(parts))
+
+
+@every_network
+def test_padding_that_is_no_number_does_not_reach_the_gradients(name):
+    model, images, labels = cached(name, dropout=0), images_of(SIZES), [0, 1, 2, 3]
+    expected = gradients(model, tf.ragged.stack(images), labels)
+    found = gradients(zoo.with_sizes(model), padded(images, filler=np.nan), labels)
+    for sized, ragged in zip(found, expected, strict=True):
+        assert_close(sized, ragged)
+
+
+@every_network
+def test_fit_on_ragged_batches_and_on_padded_ones_learns_what_a_loop_learns(name):
+    images, labels = images_of(SIZES[:3] * 2), np.array([0, 1, 2, 3, 4, 0])
+    ragged, sized, loop = (built(name, dropout=0) for _ in range(3))
+    before = cached(name, dropout=0).get_weights()
+    for model in (ragged, sized, loop):
+        model.set_weights(before)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    ragged.compile(keras.optimizers.SGD(0.01), loss)
+    ragged.fit(batches(images, labels, 3), epochs=2, shuffle=False, verbose=0)
+
+    fitted = zoo.with_sizes(sized)
+    fitted.compile(keras.optimizers.SGD(0.01), loss)
+    data = tf.data.Dataset.from_tensor_slices((padded(images, filler=7), labels)).batch(3)
+    fitted.fit(data, epochs=2, shuffle=False, verbose=0)
+
+    for _ in range(2):
+        for batch in (slice(0, 3), slice(3, 6)):
+            sums = [
+                gradients(loop, image[np.newaxis], [label])
+                for image, label in zip(images[batch], labels[batch], strict=True)
+            ]
+            for variable, *parts in zip(loop.trainable_variables, *sums, strict=True):
+                variable.assign_sub(0.01 * sum(parts) / 3)
+
+    for start, by_loop, by_ragged, by_sized in zip(
+        before, *(model.get_weights() for model in (loop, ragged, sized)), strict=True
+    ):
+        assert_close(by_ragged - start, by_loop - start, tolerance=1e-4)
+        assert_close(by_sized - start, by_loop - start, tolerance=1e-4)
+
+
+def test_a_fresh_network_learns_to_tell_bright_from_dark_in_a_few_steps():
+    model = zoo.zf5_spp(classes=2, width=0.125)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    generator = np.random.default_rng(0)
+    labels = np.arange(16) % 2
+    images = [
+        generator.uniform(100, 255, (*size, 3)) - 100 * (1 - label)
+        for size, label in zip(generator.integers(40, 100, (16, 2)), labels, strict=True)
+    ]
+    data = batches([image.astype("float32") for image in images], labels, 8)
+    model.fit(data, epochs=8, shuffle=False, verbose=0)
+    _, accuracy = model.evaluate(data, verbose=0)
+    assert accuracy == 1
+
+
+# Arguments.
+
+
+@every_network
+def test_defaults_are_those_of_the_paper(name):
+    model = getattr(zoo, name)(width=0.01)
+    assert model.name == name
+    assert model.input_shape == (None, None, None, 3)
+    assert model.output_shape == (None, 1000)
+    assert model.get_layer("spp").levels == ((6, 6), (3, 3), (2, 2), (1, 1))
+    drops = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert [layer.rate for layer in drops] == [0.5, 0.5]
+    scores = np.asarray(model(images_of([(40, 50)])[0][np.newaxis]))
+    np.testing.assert_allclose(scores.sum(), 1, rtol=1e-5)
+
+
+def test_pixels_are_centred_and_scaled_in_the_model():
+    layer = cached("zf5_spp").get_layer("preprocessing")
+    np.testing.assert_array_equal(layer(np.array([0, 128, 256], "float32")), [-1, 0, 1])
+
+
+@every_network
+def test_arguments_reach_their_layers(name):
+    model = getattr(zoo, name)(
+        classes=7,
+        levels=(4, (1, 2)),
+        dropout=0.25,
+        width=0.125,
+        classifier_activation="sigmoid",
+        input_shape=(None, 128, 4),
+        name="mine",
+    )
+    assert model.name == "mine"
+    assert model.input_shape == (None, None, 128, 4)
+    assert model.output_shape == (None, 7)
+    assert model.get_layer("spp").levels == ((4, 4), (1, 2))
+    assert model.get_layer("conv1").filters == 12
+    assert model.get_layer("predictions").activation is keras.activations.sigmoid
+    hidden = [layer for layer in model.layers if layer.name.startswith("fc")]
+    assert [layer.units for layer in hidden] == [512, 512]
+    assert hidden[0].kernel.shape[0] == 18 * TRUNKS[name].channels // 8
+    drops = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert [layer.rate for layer in drops] == [0.25, 0.25]
+
+
+@every_network
+def test_without_activation_the_scores_are_logits(name):
+    logits, softmax = built(name), built(name, classifier_activation="softmax")
+    softmax.set_weights(logits.get_weights())
+    (image,) = images_of([(64, 80)])
+    assert_close(softmax(image[np.newaxis]), keras.ops.softmax(logits(image[np.newaxis])))
+
+
+@every_network
+def test_pooling_without_top_is_that_of_the_map(name):
+    maps = cached(name, include_top=False)
+    (image,) = images_of([(130, 100)])
+    found = np.asarray(maps(image[np.newaxis]))
+    for pooling, expected in (("avg", found.mean((1, 2))), ("max", found.max((1, 2)))):
+        model = built(name, include_top=False, pooling=pooling)
+        model.set_weights(maps.get_weights())
+        assert_close(model(image[np.newaxis]), expected)
+    model = built(name, include_top=False, pooling="spp", levels=(2, 1))
+    model.set_weights(maps.get_weights())
+    vector = np.asarray(model(image[np.newaxis]))
+    assert vector.shape == (1, 5 * found.shape[-1])
+    assert_close(vector[:, -found.shape[-1] :], found.max((1, 2)))
+
+
+@pytest.mark.parametrize("name", ["zf5_spp", "zf5"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pooling": "avg"}, "`pooling` is for `include_top=False`"),
+        ({"pooling": "average", "include_top": False}, "`pooling` must be one of None, 'avg'"),
+        ({"classes": 0}, "`classes` must be an int >= 1"),
+        ({"width": 0}, "`width` must be a number > 0"),
+        ({"dropout": 1}, r"`dropout` must be a number in \[0, 1\)"),
+        ({"input_shape": (224, 224)}, "`input_shape` must be"),
+        ({"weights": "imagenet"}, "`weights` must be the path"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_a_wrong_argument_is_named(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(zoo, name)(**{"width": 0.02, **options})
+
+
+def test_a_network_for_one_size_has_no_pyramid_pooling():
+    with pytest.raises(ValueError, match="`pooling` must be one of None, 'avg', 'max'"):
+        zoo.zf5(include_top=False, pooling="spp")
+
+
+@every_trunk
+def test_a_network_for_one_size_refuses_shapes_without_size(name):
+    with pytest.raises(ValueError, match=rf"must state height and width.*{name}_spp"):
+        getattr(zoo, name)(input_shape=(None, 224, 3))
+
+
+@every_trunk
+def test_a_network_for_one_size_refuses_images_of_another(name):
+    model = getattr(zoo, name)(input_shape=(96, 112, 3), classes=3, width=0.02)
+    assert model(np.zeros((1, 96, 112, 3))).shape == (1, 3)
+    with pytest.raises(ValueError, match=r"expected shape=\(None, 96, 112, 3\)"):
+        model(np.zeros((1, 112, 96, 3)))
+
+
+# Surgery and files.
+
+
+@pytest.mark.parametrize(("name", "hidden"), [("zf5_spp", "fc7"), ("overfeat7_spp", "fc9")])
+def test_a_model_cut_at_a_hidden_layer_mixes_sizes_too(name, hidden):
+    model, images = cached(name), images_of(SIZES)
+    cut = keras.Model(model.input, model.get_layer(hidden).output)
+    expected = alone(cut, images)
+    assert_close(cut(tf.ragged.stack(images)), expected)
+    assert_close(cut.predict(tf.ragged.stack(images), verbose=0), expected)
+    assert_close(zoo.with_sizes(cut)(padded(images)), expected)
+
+
+def test_with_sizes_refuses_a_model_that_does_not_mix_sizes():
+    with pytest.raises(ValueError, match=r"must begin with `MixedSizeImages`.*'zf5'"):
+        zoo.with_sizes(zoo.zf5(width=0.02))
+
+
+@every_network
+def test_a_clone_from_its_config_gives_the_same_answers(name):
+    model, images = cached(name), images_of(SIZES)
+    clone = keras.Model.from_config(model.get_config())
+    clone.set_weights(model.get_weights())
+    assert_close(clone(tf.ragged.stack(images)), alone(model, images))
+
+
+FRESH = """
+import sys, spp_keras.layers, keras
+import numpy as np
+import tensorflow as tf
+
+folder = sys.argv[1]
+for path in sys.argv[2:]:
+    model = keras.models.load_model(f"{folder}/{path}.keras")
+    with np.load(f"{folder}/images.npz") as file:
+        images = tf.ragged.stack([file[key] for key in file.files])
+    np.save(f"{folder}/{path}.npy", model(images))
+"""
+
+
+def test_saved_models_load_in_a_fresh_process_and_answer_the_same(tmp_path):
+    images = images_of(SIZES)
+    np.savez(tmp_path / "images.npz", *images)
+    for name in TRUNKS:
+        cached(name).save(tmp_path / f"{name}.keras")
+    command = [sys.executable, "-c", FRESH, str(tmp_path), *TRUNKS]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    for name in TRUNKS:
+        assert_close(np.load(tmp_path / f"{name}.npy"), alone(cached(name), images))
+
+
+@pytest.fixture
+def weight_file(tmp_path):
+    path = tmp_path / "zf5.weights.h5"
+    cached("zf5_spp").save_weights(path)
+    return path
+
+
+def test_weights_from_a_file_give_the_same_answers(weight_file):
+    model, images = cached("zf5_spp"), images_of(SIZES)
+    again = zoo.zf5_spp(
+        classes=5, width=0.05, classifier_activation=None, weights=str(weight_file), name="again"
+    )
+    assert_close(again(tf.ragged.stack(images)), alone(model, images))
+
+
+def test_weights_of_another_class_count_are_refused_with_both_shapes(weight_file):
+    fits = r"predictions: \(205, 6\) and \(6,\) in the model, \(205, 5\) and \(5,\) in the file"
+    with pytest.raises(ValueError, match=fits):
+        zoo.zf5_spp(classes=6, width=0.05, weights=str(weight_file))
+
+
+def test_weights_of_another_model_are_refused(weight_file):
+    with pytest.raises(ValueError, match=r"conv6: \(3, 3, 26, 26\).* nothing in the file"):
+        zoo.overfeat7_spp(classes=5, width=0.05, weights=str(weight_file))
+    with pytest.raises(ValueError, match=r"fc6: nothing in the model"):
+        zoo.zf5_spp(classes=5, width=0.05, include_top=False, weights=str(weight_file))
+
+
+def test_a_truncated_weight_file_is_refused(weight_file):
+    weight_file.write_bytes(weight_file.read_bytes()[:5000])
+    with pytest.raises(ValueError, match=r"a whole one.*zf5\.weights\.h5"):
+        zoo.zf5_spp(classes=5, width=0.05, weights=str(weight_file))
+
+
+def test_a_missing_weight_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="must be an existing file"):
+        zoo.zf5_spp(weights=str(tmp_path / "none.weights.h5"), width=0.02)
+
+
+def test_a_file_that_save_weights_did_not_write_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"ending in \.weights\.h5"):
+        zoo.zf5_spp(weights=str(tmp_path / "model.keras"), width=0.02)

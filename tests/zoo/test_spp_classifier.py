@@ -1,0 +1,297 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from spp_keras import layers, zoo
+
+SIZES = [(64, 97), (83, 64), (33, 35)]
+
+
+def mobile_net():
+    return keras.applications.MobileNetV2(
+        input_shape=(None, None, 3), include_top=False, weights=None, alpha=0.35
+    )
+
+
+def hub_res_net():
+    keras_hub = pytest.importorskip("keras_hub")
+    return keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[3],
+        stackwise_num_filters=[64, 8],
+        stackwise_num_blocks=[1, 1],
+        stackwise_num_strides=[1, 2],
+        block_type="basic_block",
+        image_shape=(None, None, 3),
+    )
+
+
+def hand_written():
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(images)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.MaxPooling2D(3, 2, padding="same")(keras.layers.ReLU()(x))
+    x = keras.layers.Conv2D(12, 3, strides=2, padding="same")(x)
+    x = keras.layers.BatchNormalization()(x)
+    return keras.Model(images, keras.layers.ReLU()(x), name="hand_written")
+
+
+BACKBONES = {"MobileNetV2": mobile_net, "keras-hub ResNet": hub_res_net, "own": hand_written}
+every_backbone = pytest.mark.parametrize("create", BACKBONES.values(), ids=BACKBONES.keys())
+
+
+def with_statistics(backbone):
+    """Statistics as of training: fresh ones (mean 0, variance 1) would hide where they are lost."""
+    generator = np.random.default_rng(3)
+    for layer in backbone._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for weight, low in ((layer.moving_mean, -1), (layer.beta, -0.5)):
+                weight.assign(generator.uniform(low, 0.5, weight.shape))
+            layer.moving_variance.assign(generator.uniform(0.3, 2, layer.gamma.shape))
+    return backbone
+
+
+def classifier(backbone, **options):
+    options = {"levels": (3, 2, 1), "units": (), "classifier_activation": None, **options}
+    return zoo.spp_classifier(backbone, 4, **options)
+
+
+def images_of(sizes, seed=11):
+    generator = np.random.default_rng(seed)
+    return [generator.normal(0, 1, (*size, 3)).astype("float32") for size in sizes]
+
+
+def padded(images, filler=np.nan):
+    sizes = np.array([image.shape[:2] for image in images])
+    batch = np.full((len(images), *sizes.max(axis=0), 3), filler, "float32")
+    for i, image in enumerate(images):
+        batch[i, : image.shape[0], : image.shape[1]] = image
+    return {"images": batch, "sizes": sizes}
+
+
+def alone(model, images):
+    return np.concatenate([np.asarray(model(image[np.newaxis])) for image in images])
+
+
+def assert_close(found, expected, tolerance=1e-5):
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.shape == expected.shape
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+# Mixed sizes.
+
+
+@every_backbone
+def test_an_image_gets_its_answer_alone(create):
+    model, images = classifier(with_statistics(create())), images_of(SIZES)
+    expected = alone(model, images)
+    ragged, sized = tf.ragged.stack(images), zoo.with_sizes(model)
+    assert_close(model(ragged), expected)
+    assert_close(model.predict(ragged, verbose=0), expected)
+    assert_close(sized(padded(images)), expected)
+    assert_close(sized.predict(padded(images), verbose=0), expected)
+
+
+@every_backbone
+def test_padding_without_sizes_would_change_an_image_at_its_border(create):
+    backbone, images = with_statistics(create()), images_of(SIZES)
+    together = np.asarray(backbone(padded(images, filler=0)["images"], training=False))
+    worst = 0
+    for image, found in zip(images, together, strict=True):
+        expected = np.asarray(backbone(image[np.newaxis], training=False))[0]
+        found = found[: expected.shape[0], : expected.shape[1]]
+        worst = max(worst, np.abs(found - expected).max() / np.abs(expected).max())
+    assert worst > 0.01
+
+
+def test_the_answer_is_the_pyramid_of_the_map_and_the_dense_layers_behind_it():
+    backbone, (image,) = with_statistics(hand_written()), images_of([(64, 80)])
+    model = classifier(backbone, units=(6,))
+    maps = np.asarray(backbone(image[np.newaxis], training=False))
+    vector = layers.SpatialPyramidPooling((3, 2, 1))(maps)
+    hidden, last = model.get_layer("fc1"), model.get_layer("predictions")
+    hidden = np.maximum(vector @ hidden.kernel + hidden.bias, 0)
+    assert_close(model(image[np.newaxis]), hidden @ last.kernel + last.bias)
+
+
+def test_an_exported_classifier_answers_for_each_image_alone(tmp_path):
+    model, images = classifier(with_statistics(hand_written())), images_of(SIZES)
+    zoo.with_sizes(model).export(tmp_path / "model", verbose=False)
+    batch = padded(images)
+    batch["sizes"] = batch["sizes"].astype("int32")
+    again = tf.saved_model.load(tmp_path / "model")
+    assert_close(again.serve(batch), alone(model, images))
+
+
+def test_half_precision_mixes_sizes_and_gives_float32_scores():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model, images = classifier(with_statistics(hand_written())), images_of(SIZES)
+    finally:
+        keras.config.set_dtype_policy(before)
+    found = model(tf.ragged.stack(images))
+    assert model.get_layer("backbone").pooling.compute_dtype == "bfloat16"
+    assert found.dtype == tf.float32
+    assert_close(found, alone(model, images), tolerance=2e-2)
+
+
+# Training.
+
+
+def gradients(model, inputs, labels):
+    with tf.GradientTape() as tape:
+        logits = model(inputs, training=True)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        loss = tf.reduce_sum(losses)
+    return [np.asarray(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
+
+
+@every_backbone
+def test_gradients_of_a_mixed_batch_are_the_sum_of_those_alone(create):
+    model = classifier(with_statistics(create()), train_backbone=True)
+    images, labels = images_of(SIZES), [0, 1, 2]
+    singles = [
+        gradients(model, image[np.newaxis], [label])
+        for image, label in zip(images, labels, strict=True)
+    ]
+    ragged = gradients(model, tf.ragged.stack(images), labels)
+    sized = gradients(zoo.with_sizes(model), padded(images), labels)
+    largest = max(np.abs(sum(parts)).max() for parts in zip(*singles, strict=True))
+    assert len(ragged) > 2
+    for together, with_padding, *parts in zip(ragged, sized, *singles, strict=True):
+        np.testing.assert_allclose(together, sum(parts), rtol=0, atol=1e-5 * largest)
+        np.testing.assert_allclose(with_padding, sum(parts), rtol=0, atol=1e-5 * largest)
+
+
+@pytest.mark.parametrize("train_backbone", [False, True], ids=["frozen", "fine-tuned"])
+def test_fit_moves_the_weights_it_should_and_never_the_statistics(train_backbone):
+    backbone = with_statistics(hand_written())
+    model = classifier(backbone, train_backbone=train_backbone)
+    assert bool(backbone.trainable_weights) is train_backbone
+    assert len(model.trainable_weights) == (9 if train_backbone else 2)
+    before = {weight.path: np.array(weight) for weight in model.weights}
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.1), loss)
+    images = tf.ragged.stack(images_of(SIZES))
+    model.fit(images, tf.constant([0, 1, 2]), epochs=2, verbose=0)
+    moved = {weight.path for weight in model.weights if (before[weight.path] != weight).any()}
+    assert moved == {weight.path for weight in model.trainable_weights}
+    assert not any("moving" in path for path in moved)
+
+
+# Arguments.
+
+
+def test_defaults_are_the_top_of_the_paper():
+    with keras.StatelessScope(initialize_variables=False):
+        model = zoo.spp_classifier(hand_written(), 20)
+    keras.utils.clear_session()
+    assert model.name == "hand_written_spp"
+    assert model.output_shape == (None, 20)
+    assert model.get_layer("backbone").pooling.levels == ((6, 6), (3, 3), (2, 2), (1, 1))
+    assert [model.get_layer(name).units for name in ("fc1", "fc2")] == [4096, 4096]
+    assert [model.get_layer(name).rate for name in ("drop1", "drop2")] == [0.5, 0.5]
+    assert model.get_layer("predictions").activation is keras.activations.softmax
+    assert len(model.trainable_weights) == 6
+
+
+def test_arguments_reach_their_layers():
+    model = zoo.spp_classifier(
+        hand_written(),
+        3,
+        levels=(2, (1, 4)),
+        units=(9, 5),
+        dropout=0.1,
+        classifier_activation=None,
+        name="mine",
+    )
+    assert model.name == "mine"
+    assert model.get_layer("fc1").kernel.shape == (8 * 12, 9)
+    assert model.get_layer("fc2").kernel.shape == (9, 5)
+    assert model.get_layer("drop2").rate == 0.1
+    assert model.get_layer("predictions").activation is keras.activations.linear
+    assert model(tf.ragged.stack(images_of(SIZES))).shape == (3, 3)
+
+
+def wrong_backbones():
+    dynamic, static = keras.Input((None, None, 3)), keras.Input((64, 64, 3))
+    conv = keras.layers.Conv2D(4, 3)
+    flat = keras.layers.GlobalMaxPooling2D()(conv(dynamic))
+    unbuilt = keras.Sequential([keras.layers.Conv2D(4, 3)])
+    return {
+        "static size": (keras.Model(static, conv(static)), r"from \(None, 64, 64, 3\)"),
+        "two outputs": (keras.Model(dynamic, [conv(dynamic)] * 2), r"None, None, 4\), \(None"),
+        "two inputs": (keras.Model([dynamic, keras.Input((1,))], conv(dynamic)), "Received"),
+        "flat output": (keras.Model(dynamic, flat), r"to \[\(None, 4\)\]"),
+        "a layer": (conv, "backbone=<Conv2D"),
+        "a function": (np.tanh, "backbone=<ufunc 'tanh'>"),
+        "unbuilt": (unbuilt, "backbone=<Sequential"),
+    }
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["static size", "two outputs", "two inputs", "flat output", "a layer", "a function", "unbuilt"],
+)
+def test_what_is_no_backbone_for_any_size_is_refused(kind):
+    backbone, received = wrong_backbones()[kind]
+    with pytest.raises(ValueError, match=f"`backbone` must be a built `keras.Model`.*{received}"):
+        zoo.spp_classifier(backbone, 3)
+
+
+def test_wrong_options_are_refused():
+    with pytest.raises(ValueError, match="`classes` must be an int >= 1"):
+        zoo.spp_classifier(hand_written(), 0)
+    with pytest.raises(ValueError, match="`levels` must be a non-empty sequence"):
+        zoo.spp_classifier(hand_written(), 3, levels=())
+    with pytest.raises(ValueError, match=r"`dropout` must be a number in \[0, 1\)"):
+        zoo.spp_classifier(hand_written(), 3, dropout=1.5, units=(4,))
+
+
+# Files.
+
+FRESH = """
+import sys, spp_keras.layers, keras
+import numpy as np
+import tensorflow as tf
+
+folder = sys.argv[1]
+with np.load(f"{folder}/images.npz") as file:
+    images = tf.ragged.stack([file[key] for key in file.files])
+for path in sys.argv[2:]:
+    model = keras.models.load_model(f"{folder}/{path}.keras")
+    np.savez(f"{folder}/{path}.npz", model(images), len(model.trainable_weights))
+"""
+
+
+def test_a_saved_classifier_loads_in_a_fresh_process_and_answers_the_same(tmp_path):
+    images = images_of(SIZES)
+    np.savez(tmp_path / "images.npz", *images)
+    models = {
+        "mobile": classifier(with_statistics(mobile_net())),
+        "own": classifier(with_statistics(hand_written()), units=(7,), train_backbone=True),
+    }
+    for name, model in models.items():
+        model.save(tmp_path / f"{name}.keras")
+    command = [sys.executable, "-c", FRESH, str(tmp_path), *models]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    for name, model in models.items():
+        with np.load(tmp_path / f"{name}.npz") as file:
+            answers, trainable = file.values()
+        assert_close(answers, alone(model, images))
+        assert trainable == len(model.trainable_weights)
+
+
+def test_a_clone_from_its_config_gives_the_same_answers():
+    model, images = classifier(with_statistics(hand_written())), images_of(SIZES)
+    clone = keras.Model.from_config(model.get_config())
+    clone.set_weights(model.get_weights())
+    assert_close(clone(tf.ragged.stack(images)), alone(model, images))
+    assert len(clone.trainable_weights) == 2
