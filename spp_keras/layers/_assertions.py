@@ -71,14 +71,21 @@ def integer_pairs(sizes: Any, batch: Any, name: str) -> Any:
             f"`{name}` must be integers, a height and a width for each item of the batch. "
             f"Received: {name} of dtype {dtype}."
         )
-    rows = sizes.shape[0] if len(sizes.shape) == 2 and sizes.shape[1] == 2 else -1
-    if rows == -1 or (isinstance(rows, int) and isinstance(batch, int) and rows != batch):
+    if len(sizes.shape) != 2 or sizes.shape[1] != 2:
         raise ValueError(
             f"`{name}` must have shape (batch, 2), a height and a width for each item of the "
-            f"batch of {batch if isinstance(batch, int) else 'any size'}. "
-            f"Received: {name} of shape {tuple(sizes.shape)}."
+            f"batch. Received: {name} of shape {tuple(sizes.shape)}."
         )
-    return ops.cast(sizes, "int32")
+    sizes = ops.cast(sizes, "int32")
+    rows = ops.shape(sizes)[0]
+    message = f"`{name}` must have one row for each item of the batch."
+    if isinstance(rows, int) and isinstance(batch, int):
+        if rows != batch:
+            raise ValueError(f"{message} Received: {rows} rows for {batch} items.")
+    else:
+        counts = ops.stack([rows, batch])
+        require(counts[0] == counts[1], message, "rows and items", counts, ("the batch",))
+    return sizes
 
 
 def some_cells(maps: Any, most: int | None = None) -> None:

@@ -74,9 +74,6 @@ class SpatialPyramidPooling(keras.layers.Layer):
         self.mode = _checks.one_of(mode, ("max", "average"), "mode")
         self.data_format = _checks.data_format(data_format)
 
-    def build(self, input_shape):
-        _checks.feature_maps(input_shape, self.data_format, "inputs")
-
     def call(self, inputs, sizes=None):
         if _ragged.is_ragged(inputs):
             _checks.channels_last_only(self.data_format, "ragged `inputs`")
@@ -84,6 +81,7 @@ class SpatialPyramidPooling(keras.layers.Layer):
                 raise ValueError("`sizes` must be None for ragged `inputs`, which hold their own.")
             sizes = _ragged.item_sizes(inputs, "inputs")
         else:
+            _checks.feature_maps(inputs.shape, self.data_format, "inputs")
             if self.data_format == "channels_first":
                 inputs = ops.transpose(inputs, (0, 2, 3, 1))
             _assertions.some_cells(inputs)
@@ -92,7 +90,7 @@ class SpatialPyramidPooling(keras.layers.Layer):
         return (_max if self.mode == "max" else _average)(inputs, self.levels, sizes)
 
     def compute_output_shape(self, input_shape):
-        channels = input_shape[1 if self.data_format == "channels_first" else -1]
+        channels = _checks.feature_maps(input_shape, self.data_format, "inputs")
         return (input_shape[0], sum(rows * columns for rows, columns in self.levels) * channels)
 
     def get_config(self):

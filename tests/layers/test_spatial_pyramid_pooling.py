@@ -754,7 +754,6 @@ def test_sizes_beside_ragged_maps_are_refused():
         pooling()(ragged_of_rows([3, 3]), sizes=np.array([[2, 3]]))
 
 
-@pytest.mark.xfail(strict=True, reason="maxima of as many maps as there are sizes come back")
 @pytest.mark.parametrize("rows", [1, 2, 4])
 def test_sizes_of_another_batch_are_refused_in_a_graph(rows):
     x, sizes = np.zeros((3, 5, 5, CHANNELS), "float32"), np.full((rows, 2), 5, "int32")
@@ -762,7 +761,6 @@ def test_sizes_of_another_batch_are_refused_in_a_graph(rows):
         in_graph(pooling(), "padded")(x, sizes)
 
 
-@pytest.mark.xfail(strict=True, reason="the check of channels in build comes first")
 def test_ragged_maps_with_channels_first_are_refused():
     layer = layers.SpatialPyramidPooling(data_format="channels_first")
     with pytest.raises(ValueError, match="`data_format` must be 'channels_last' for ragged"):

@@ -6,14 +6,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from spp_keras import zoo
 from spp_keras.zoo import tables
 
 TRUNKS = {f"{trunk.name}_spp": trunk for trunk in tables.TRUNKS}
-SIZES = [(64, 97), (151, 64), (33, 35), (118, 118)]
+# Among them, for each network, a side that is just long enough for one more cell.
+SIZES = [(93, 97), (149, 95), (33, 65), (118, 120)]
 
 every_network = pytest.mark.parametrize("name", TRUNKS)
 every_trunk = pytest.mark.parametrize("name", [trunk.name for trunk in tables.TRUNKS])
@@ -112,7 +113,7 @@ def test_an_exported_network_answers_for_each_image_alone(name, tmp_path):
     assert_close(np.concatenate([dense.serve(image[np.newaxis]) for image in images]), expected)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, phases=[Phase.generate])
 @given(
     name=st.sampled_from(sorted(TRUNKS)),
     sizes=st.lists(st.tuples(st.integers(17, 240), st.integers(17, 240)), min_size=2, max_size=4),
