@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from spp_keras import _checks
-from spp_keras.layers import _assertions, _ragged
+from spp_keras.layers import _assertions, _pyramids, _ragged
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -25,7 +25,8 @@ class MixedSizeImages(keras.layers.Layer):
         images: A tensor `(batch, height, width, channels)`, or a
             `tf.RaggedTensor` `(batch, (height), (width), channels)`.
         sizes: Integer tensor `(batch, 2)`, height and width of each image of a
-            batch that is padded already. Defaults to that of the whole batch.
+            batch that is padded already; what lies beyond is set to zero.
+            Defaults to that of the whole batch.
 
     Output:
         The pair of a tensor `(batch, height, width, channels)` and an int32
@@ -55,6 +56,8 @@ class MixedSizeImages(keras.layers.Layer):
             images, sizes = _ragged.to_dense(images, "images")
         elif sizes is not None:
             sizes = _assertions.valid_sizes(sizes, images)
+            # Padding may hold anything; a NaN there would reach the gradients of weights.
+            images = _pyramids.zero_outside(images, sizes)
         self._check_least(images, sizes)
         return images, sizes
 

@@ -245,11 +245,11 @@ def test_fit_on_ragged_batches_and_on_padded_ones_learns_what_a_loop_learns(name
         model.set_weights(before)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    ragged.compile(keras.optimizers.SGD(0.01), loss)
+    ragged.compile(keras.optimizers.SGD(0.1), loss)
     ragged.fit(batches(images, labels, 3), epochs=2, shuffle=False, verbose=0)
 
     fitted = zoo.with_sizes(sized)
-    fitted.compile(keras.optimizers.SGD(0.01), loss)
+    fitted.compile(keras.optimizers.SGD(0.1), loss)
     data = tf.data.Dataset.from_tensor_slices((padded(images, filler=7), labels)).batch(3)
     fitted.fit(data, epochs=2, shuffle=False, verbose=0)
 
@@ -260,13 +260,16 @@ def test_fit_on_ragged_batches_and_on_padded_ones_learns_what_a_loop_learns(name
                 for image, label in zip(images[batch], labels[batch], strict=True)
             ]
             for variable, *parts in zip(loop.trainable_variables, *sums, strict=True):
-                variable.assign_sub(0.01 * sum(parts) / 3)
+                variable.assign_sub(0.1 * sum(parts) / 3)
 
     for start, by_loop, by_ragged, by_sized in zip(
         before, *(model.get_weights() for model in (loop, ragged, sized)), strict=True
     ):
-        assert_close(by_ragged - start, by_loop - start, tolerance=1e-4)
-        assert_close(by_sized - start, by_loop - start, tolerance=1e-4)
+        # A step is told from another as far as the digits of the weight itself go.
+        limit = 1e-4 * np.abs(by_loop - start).max() + 1e-6 * np.abs(start).max()
+        assert np.abs(by_loop - start).max() > 100 * limit
+        np.testing.assert_allclose(by_ragged, by_loop, rtol=0, atol=limit)
+        np.testing.assert_allclose(by_sized, by_loop, rtol=0, atol=limit)
 
 
 def test_a_fresh_network_learns_to_tell_bright_from_dark_in_a_few_steps():
