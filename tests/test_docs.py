@@ -3,6 +3,8 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -14,7 +16,8 @@ import spp_keras
 from spp_keras import layers, zoo
 from spp_keras.zoo import tables
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 MODULES = [
     "spp_keras",
     *(module.name for module in pkgutil.walk_packages(spp_keras.__path__, "spp_keras.")),
@@ -72,3 +75,14 @@ def test_python_in_the_readme_runs(tmp_path, monkeypatch):
     namespace = {}
     for number, block in enumerate(blocks, start=1):
         exec(compile(block, f"README.md, Python block {number}", "exec"), namespace)
+
+
+def test_the_readme_shows_what_commands_and_result_files_say():
+    fill = [sys.executable, ROOT / "benchmarks" / "fill_readme.py", "--check"]
+    subprocess.run(fill, check=True, timeout=60)
+
+
+def test_the_links_of_the_documents_lead_to_files():
+    for document in ROOT.glob("*.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+            assert (ROOT / target).exists(), f"{document.name}: {target}"

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,7 +19,6 @@ def mobile_net():
 
 
 def hub_res_net():
-    keras_hub = pytest.importorskip("keras_hub")
     return keras_hub.models.ResNetBackbone(
         input_conv_filters=[64],
         input_conv_kernel_sizes=[3],
