@@ -64,11 +64,6 @@ def batches(images, labels, size):
     return data.map(lambda image, label: (image.to_tensor(), label)).ragged_batch(size)
 
 
-def exported(model, folder):
-    model.export(folder, verbose=False)
-    return tf.saved_model.load(folder)
-
-
 # Mixed sizes.
 
 
@@ -107,10 +102,9 @@ def test_an_exported_network_answers_for_each_image_alone(name, tmp_path):
     expected = alone(model, images)
     batch = padded(images)
     batch["sizes"] = batch["sizes"].astype("int32")
-    sized = exported(zoo.with_sizes(model), tmp_path / "padded")
-    assert_close(sized.serve(batch), expected)
-    dense = exported(model, tmp_path / "dense")
-    assert_close(np.concatenate([dense.serve(image[np.newaxis]) for image in images]), expected)
+    zoo.with_sizes(model).export(tmp_path / "model", verbose=False)
+    again = tf.saved_model.load(tmp_path / "model")
+    assert_close(again.serve(batch), expected)
 
 
 @settings(max_examples=20, deadline=None, phases=[Phase.generate])
@@ -177,7 +171,6 @@ def test_pixels_of_other_types_get_the_answers_of_floats(dtype):
     pixels = [image.astype(dtype) for image in images]
     assert_close(model(pixels[0][np.newaxis]), expected[:1])
     assert_close(model(tf.ragged.stack(pixels)), expected)
-    assert_close(model.predict(tf.ragged.stack(pixels), verbose=0), expected)
     batch = padded(images, filler=0)
     batch["images"] = batch["images"].astype(dtype)
     assert_close(zoo.with_sizes(model)(batch), expected)
