@@ -82,7 +82,6 @@ class OneSizeAtATime(keras.layers.Layer):
             pool_alone,
             (images, tf.cast(sizes, tf.int32)),
             fn_output_signature=tf.TensorSpec((length,), self.pooling.compute_dtype),
-            parallel_iterations=8,
         )
 
     def _pool(self, images: Any) -> Any:

@@ -6,6 +6,7 @@ import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
+from mixed_batches import alone, assert_close, padded
 
 from spp_keras import layers, zoo
 
@@ -63,25 +64,6 @@ def classifier(backbone, **options):
 def images_of(sizes, seed=11):
     generator = np.random.default_rng(seed)
     return [generator.normal(0, 1, (*size, 3)).astype("float32") for size in sizes]
-
-
-def padded(images, filler=np.nan):
-    sizes = np.array([image.shape[:2] for image in images])
-    batch = np.full((len(images), *sizes.max(axis=0), 3), filler, "float32")
-    for i, image in enumerate(images):
-        batch[i, : image.shape[0], : image.shape[1]] = image
-    return {"images": batch, "sizes": sizes}
-
-
-def alone(model, images):
-    return np.concatenate([np.asarray(model(image[np.newaxis])) for image in images])
-
-
-def assert_close(found, expected, tolerance=1e-5):
-    found, expected = np.asarray(found), np.asarray(expected)
-    assert found.shape == expected.shape
-    assert np.abs(expected).max() > 0
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
 # Mixed sizes.
