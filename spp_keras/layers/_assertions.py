@@ -71,37 +71,50 @@ def integer_pairs(sizes: Any, batch: Any, name: str) -> Any:
             f"`{name}` must be integers, a height and a width for each item of the batch. "
             f"Received: {name} of dtype {dtype}."
         )
+    message = f"`{name}` must have shape (batch, 2), a height and a width for each item of the "
     if len(sizes.shape) != 2 or sizes.shape[1] != 2:
-        raise ValueError(
-            f"`{name}` must have shape (batch, 2), a height and a width for each item of the "
-            f"batch. Received: {name} of shape {tuple(sizes.shape)}."
-        )
+        raise ValueError(f"{message}batch. Received: {name} of shape {tuple(sizes.shape)}.")
     sizes = ops.cast(sizes, "int32")
     rows = ops.shape(sizes)[0]
-    message = f"`{name}` must have one row for each item of the batch."
     if isinstance(rows, int) and isinstance(batch, int):
         if rows != batch:
-            raise ValueError(f"{message} Received: {rows} rows for {batch} items.")
+            raise ValueError(
+                f"{message}batch of {batch}. Received: {name} of shape {tuple(sizes.shape)}."
+            )
     else:
         counts = ops.stack([rows, batch])
-        require(counts[0] == counts[1], message, "rows and items", counts, ("the batch",))
+        require(
+            counts[0] == counts[1], f"{message}batch.", "rows and items", counts, ("the batch",)
+        )
     return sizes
 
 
-def some_cells(maps: Any, most: int | None = None) -> None:
-    """Maps have at least one row and one column, and at most `most`."""
+def some_cells(maps: Any, most: int | None = None) -> Any:
+    """`maps`, which have at least one row and one column, and at most `most`."""
     _, height, width, _ = ops.shape(maps)
     message = "Feature maps must have at least one row and one column"
     message += f" and no side longer than {most}." if most else "."
     if isinstance(height, int) and isinstance(width, int):
         if min(height, width) < 1 or max(height, width) > (most or np.inf):
             raise ValueError(f"{message} Received: height and width={[height, width]}.")
-        return
+        return maps
     holds = ops.minimum(height, width) > 0
     if most is not None:
         holds = ops.logical_and(holds, ops.maximum(height, width) <= most)
     sides = ops.stack([height, width])
-    require(holds, message, "height and width", sides, items=("the batch",))
+    check = require(holds, message, "height and width", sides, items=("the batch",))
+    return after([check], maps)
+
+
+def after(checks: Sequence[Any], x: Any) -> Any:
+    """`x`, in a graph not before these checks: it is they that stop it, not what would fail."""
+    checks = [check for check in checks if check is not None]
+    if not checks:
+        return x
+    import tensorflow as tf
+
+    with tf.control_dependencies(checks):
+        return tf.identity(x)
 
 
 def _as_numpy(holds: Any) -> np.ndarray | None:

@@ -62,6 +62,4 @@ def item_sizes(x: Any, name: str) -> Any:
         sizes,
     )
     assertions.append(filled)
-    # So that it is the assertion that stops a graph, not what would fail behind it.
-    with tf.control_dependencies([check for check in assertions if check is not None]):
-        return tf.identity(sizes)
+    return _assertions.after(assertions, sizes)

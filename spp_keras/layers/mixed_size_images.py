@@ -58,10 +58,9 @@ class MixedSizeImages(keras.layers.Layer):
             sizes = _assertions.valid_sizes(sizes, images)
             # Padding may hold anything; a NaN there would reach the gradients of weights.
             images = _pyramids.zero_outside(images, sizes)
-        self._check_least(images, sizes)
-        return images, sizes
+        return _assertions.after([self._check_least(images, sizes)], images), sizes
 
-    def _check_least(self, images: Any, sizes: Any) -> None:
+    def _check_least(self, images: Any, sizes: Any) -> Any:
         message = (
             f"Every image must be at least {self.least_size} pixels high and wide, the least that "
             "this network can map: enlarge or drop the smaller ones."
@@ -69,15 +68,15 @@ class MixedSizeImages(keras.layers.Layer):
         _, height, width, _ = ops.shape(images)
         if sizes is not None:
             holds = ops.all(sizes >= self.least_size, axis=1)
-            _assertions.require(holds, message, "height and width", sizes)
-        elif isinstance(height, int) and isinstance(width, int):
+            return _assertions.require(holds, message, "height and width", sizes)
+        if isinstance(height, int) and isinstance(width, int):
             # Said here, or the layers behind would fail to be traced first.
             if min(height, width) < self.least_size:
                 raise ValueError(f"{message} Received: height and width={[height, width]}.")
-        else:
-            holds = ops.minimum(height, width) >= self.least_size
-            sides = ops.stack([height, width])
-            _assertions.require(holds, message, "height and width", sides, ("the whole batch",))
+            return None
+        holds = ops.minimum(height, width) >= self.least_size
+        sides = ops.stack([height, width])
+        return _assertions.require(holds, message, "height and width", sides, ("the whole batch",))
 
     def compute_output_spec(self, images, sizes=None):
         return (

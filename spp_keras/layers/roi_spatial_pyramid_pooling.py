@@ -109,7 +109,7 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
         features = ops.cast(features, self.compute_dtype)
         if self.data_format == "channels_first":
             features = ops.transpose(features, (0, 2, 3, 1))
-        _assertions.some_cells(features, most=_windows.LONGEST_SIDE)
+        features = _assertions.some_cells(features, most=_windows.LONGEST_SIDE)
         batch = ops.shape(features)[0]
         if image_sizes is not None:
             image_sizes = _assertions.integer_pairs(image_sizes, batch, "image_sizes")

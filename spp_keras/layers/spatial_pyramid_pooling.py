@@ -84,7 +84,7 @@ class SpatialPyramidPooling(keras.layers.Layer):
             _checks.feature_maps(inputs.shape, self.data_format, "inputs")
             if self.data_format == "channels_first":
                 inputs = ops.transpose(inputs, (0, 2, 3, 1))
-            _assertions.some_cells(inputs)
+            inputs = _assertions.some_cells(inputs)
             if sizes is not None:
                 sizes = _assertions.valid_sizes(sizes, inputs)
         return (_max if self.mode == "max" else _average)(inputs, self.levels, sizes)

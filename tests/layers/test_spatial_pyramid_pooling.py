@@ -745,7 +745,7 @@ def test_ragged_images_that_are_no_images_are_refused_and_named(
 
 def test_ragged_maps_with_ragged_channels_are_refused():
     x = tf.ragged.constant([[[[1.0, 2.0], [3.0]]], [[[4.0, 5.0]]]])
-    with pytest.raises(ValueError, match="`inputs` must have a known number of channels"):
+    with pytest.raises(ValueError, match="with as many channels in every image"):
         layers.SpatialPyramidPooling()(x)
 
 
