@@ -23,7 +23,16 @@ def flatten(boxes: Any, batch: Any) -> tuple[Any, Any]:
             f"Received: boxes of shape {tuple(boxes.shape)}."
         )
     if _ragged.is_ragged(boxes):
-        return ops.cast(boxes.flat_values, "float32"), ops.cast(boxes.value_rowids(), "int32")
+        counts = ops.stack([ops.cast(boxes.nrows(), "int32"), batch])
+        check = _assertions.require(
+            counts[0] == counts[1],
+            "`boxes` must have one row for each feature map.",
+            "rows and maps",
+            counts,
+            items=("the batch",),
+        )
+        items = _assertions.after([check], ops.cast(boxes.value_rowids(), "int32"))
+        return ops.cast(boxes.flat_values, "float32"), items
     items = ops.repeat(ops.arange(batch, dtype="int32"), ops.shape(boxes)[1])
     return ops.reshape(ops.cast(boxes, "float32"), (-1, 4)), items
 

@@ -56,10 +56,12 @@ def _with_gradient_of(reference: Callable[..., Any], forward: Callable[..., Any]
     @tf.custom_gradient
     def call(x):
         def gradient(upstream):
+            # In a loop `x` belongs to the graph forward; a tape needs one of this graph.
+            here = tf.identity(x)
             with tf.GradientTape() as tape:
-                tape.watch(x)
-                y = reference(x)
-            return tf.convert_to_tensor(tape.gradient(y, x, upstream))
+                tape.watch(here)
+                y = reference(here)
+            return tf.convert_to_tensor(tape.gradient(y, here, upstream))
 
         return forward(x), gradient
 

@@ -38,9 +38,9 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     Example:
 
-    >>> normalize = LocalResponseNormalization(size=3, alpha=1.0, beta=1.0, bias=0.0)
+    >>> normalize = LocalResponseNormalization(size=3, alpha=1.0, beta=1.0, bias=1.0)
     >>> float(normalize(np.full((1, 1, 1, 5), 2.0))[0, 0, 0, 2])
-    0.1666666716337204
+    0.1538461595773697
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.size = _checks.odd(size, "size")
         self.alpha = _checks.positive(alpha, "alpha")
         self.beta = _checks.positive(beta, "beta")
-        self.bias = float(bias)
+        self.bias = _checks.positive(bias, "bias")
 
     def build(self, input_shape):
         _checks.rank(input_shape, 4, "inputs", "(batch, height, width, channels)")

@@ -82,6 +82,8 @@ class OneSizeAtATime(keras.layers.Layer):
             pool_alone,
             (images, tf.cast(sizes, tf.int32)),
             fn_output_signature=tf.TensorSpec((length,), self.pooling.compute_dtype),
+            # Eager code runs one after the other, and warns of more.
+            parallel_iterations=1 if tf.executing_eagerly() else 8,
         )
 
     def _pool(self, images: Any) -> Any:

@@ -106,6 +106,11 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
             _checks.rank(boxes_shape, 3, "boxes", "(batch, boxes, 4)")
 
     def call(self, features, boxes, sizes=None, image_sizes=None):
+        if _ragged.is_ragged(features):
+            raise ValueError(
+                "`features` must be a tensor; give maps of different sizes padded to one, with "
+                "their `sizes`. Received: a ragged tensor."
+            )
         features = ops.cast(features, self.compute_dtype)
         if self.data_format == "channels_first":
             features = ops.transpose(features, (0, 2, 3, 1))

@@ -46,15 +46,15 @@ def test_across_channels_it_is_what_tensorflow_calls_by_that_name(size, beta):
 
 def test_within_a_channel_the_edge_adds_nothing():
     x = np.ones((1, 3, 3, 1), "float32")
-    layer = layers.LocalResponseNormalization("within", 3, alpha=1.0, beta=1.0, bias=0.0)
-    expected = 1 / np.array([[4, 6, 4], [6, 9, 6], [4, 6, 4]])
+    layer = layers.LocalResponseNormalization("within", 3, alpha=1.0, beta=1.0, bias=1.0)
+    expected = 1 / np.array([[5, 7, 5], [7, 10, 7], [5, 7, 5]])
     np.testing.assert_allclose(layer(x)[0, ..., 0], expected, rtol=1e-6)
 
 
 def test_across_channels_the_edge_adds_nothing():
     x = np.ones((1, 1, 1, 4), "float32")
-    layer = layers.LocalResponseNormalization(size=3, alpha=1.0, beta=1.0, bias=0.0)
-    np.testing.assert_allclose(layer(x)[0, 0, 0], [1 / 2, 1 / 3, 1 / 3, 1 / 2], rtol=1e-6)
+    layer = layers.LocalResponseNormalization(size=3, alpha=1.0, beta=1.0, bias=1.0)
+    np.testing.assert_allclose(layer(x)[0, 0, 0], [1 / 3, 1 / 4, 1 / 4, 1 / 3], rtol=1e-6)
 
 
 @both_regions
@@ -157,3 +157,9 @@ def test_wrong_arguments_are_refused(arguments, message):
 def test_maps_of_another_rank_are_refused(shape):
     with pytest.raises(ValueError, match=r"`inputs` must have 4 dimensions, \(batch, height, w"):
         layers.LocalResponseNormalization()(np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize("bias", [0, -1.0])
+def test_a_bias_that_a_cell_of_zeros_would_be_divided_by_is_refused(bias):
+    with pytest.raises(ValueError, match=r"`bias` must be a number > 0. Received: bias="):
+        layers.LocalResponseNormalization(bias=bias)

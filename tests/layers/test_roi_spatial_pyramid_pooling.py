@@ -14,7 +14,7 @@ from spp_keras.layers import _windows
 
 CHANNELS = 3
 PAPER = (6, 3, 2, 1)
-LEVEL_SETS = [PAPER, (4, 3, 2, 1), (1,), (7, 5), ((2, 3), (4, 6), (1, 5)), (13,)]
+LEVEL_SETS = [PAPER, (4, 3, 2, 1), (1,), (7, 5), ((2, 3), (4, 6), (4, 2), (1, 5)), (13,)]
 # Step and first centre of a trunk: the paper's, Overfeat's, none at all, a half.
 GRIDS = [(16, 14), (12, 8), (1, 0), (4, 2.5)]
 
@@ -803,3 +803,23 @@ def test_features_of_another_rank_or_of_unknown_channels_are_refused():
         layers.RoiSpatialPyramidPooling(16)(np.zeros((13, 13, CHANNELS), "float32"), boxes)
     with pytest.raises(ValueError, match="`features` must have a known number of channels"):
         layers.RoiSpatialPyramidPooling(16)(keras.Input((None, None, None)), keras.Input((None, 4)))
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+def test_ragged_boxes_of_another_batch_are_refused_in_a_graph(rows):
+    signature = [
+        tf.TensorSpec((None, None, None, 4)),
+        tf.RaggedTensorSpec((None, None, 4), ragged_rank=1),
+    ]
+    graph = tf.function(layers.RoiSpatialPyramidPooling(16), input_signature=signature)
+    boxes = tf.RaggedTensor.from_row_lengths(
+        np.full((rows, 4), (0, 0, 64, 64), "float32"), [1] * rows
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one row for each feature map"):
+        graph(np.zeros((3, 5, 5, 4), "float32"), boxes)
+
+
+def test_ragged_features_are_refused():
+    features = tf.ragged.stack([np.zeros((4, 5, 2), "float32"), np.zeros((3, 3, 2), "float32")])
+    with pytest.raises(ValueError, match="`features` must be a tensor; give maps of different"):
+        layers.RoiSpatialPyramidPooling(16)(features, np.zeros((2, 1, 4), "float32"))

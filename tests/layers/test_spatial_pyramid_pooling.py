@@ -23,7 +23,7 @@ LEVELS = {
     "five": (5,),
     "seven": (7, 1),
     "eight": (8, 4, 2),
-    "not square": ((2, 3), (4, 6), (1, 5)),
+    "not square": ((2, 3), (4, 6), (4, 2), (1, 5)),
     "more bins than cells": (13, (41, 2)),
     "twice": (2, 2),
 }

@@ -382,6 +382,26 @@ def test_a_model_cut_at_a_hidden_layer_mixes_sizes_too(name, hidden):
     assert_close(zoo.with_sizes(cut)(padded(images)), expected)
 
 
+def test_a_new_end_on_a_model_mixes_sizes_too():
+    model, images = cached("zf5_spp"), images_of(SIZES)
+    end = keras.layers.Dense(2, name="own")
+    for layer in ("fc7", "predictions"):
+        grown = keras.Model(model.input, end(model.get_layer(layer).output))
+        end = keras.layers.Dense(3, name="other")
+        assert_close(zoo.with_sizes(grown)(padded(images)), alone(grown, images))
+
+
+def test_training_the_padded_form_of_a_model_trains_the_model():
+    model, images = built("zf5_spp"), images_of(SIZES[:2])
+    before = np.asarray(model(images[0][np.newaxis]))
+    sized = zoo.with_sizes(model)
+    assert [w.path for w in sized.weights] == [w.path for w in model.weights]
+    for weight in sized.weights:
+        weight.assign(0.5 * weight)
+    assert np.abs(np.asarray(model(images[0][np.newaxis])) - before).max() > 0.01
+    assert_close(sized(padded(images)), alone(model, images))
+
+
 def test_with_sizes_refuses_a_model_that_does_not_mix_sizes():
     with pytest.raises(ValueError, match=r"must begin with `MixedSizeImages`.*'zf5'"):
         zoo.with_sizes(zoo.zf5(width=0.02))
