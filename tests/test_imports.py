@@ -8,14 +8,18 @@ import pytest
 import spp_keras
 
 PACKAGE = Path(spp_keras.__file__).parent
-EVERYTHING = {"_checks", "geometry", "layers", "zoo", "cli"}
+BASE = {"_checks", "_files", "geometry", "runs"}
 MAY_IMPORT = {
     "": set(),
     "_checks": set(),
+    "_files": set(),
+    "runs": set(),
     "geometry": {"_checks"},
     "layers": {"_checks", "geometry"},
-    "zoo": {"_checks", "geometry", "layers"},
-    "cli": EVERYTHING,
+    "zoo": {"_checks", "_files", "geometry", "layers"},
+    "data": {"_checks", "_files", "geometry"},
+    "training": BASE | {"layers", "zoo", "data"},
+    "cli": BASE | {"layers", "zoo", "data", "training"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -90,6 +94,7 @@ def test_the_walk_sees_every_form_of_import(code, expected):
         "spp_keras.geometry",
         "spp_keras.zoo.tables",
         "spp_keras.zoo.summary",
+        "spp_keras.zoo.recipes",
         "spp_keras.cli",
     ],
 )

@@ -313,7 +313,9 @@ _SPP_DOCUMENTATION = """{title} with spatial pyramid pooling: images of any size
     Args:
         include_top: Whether to have the dense layers. Defaults to `True`.
         weights: Path of a file that `model.save_weights` wrote, or `None` for
-            random ones. Defaults to `None`.
+            random ones. From a file with another number of classes all but
+            `predictions` is loaded, and without top only the convolutions.
+            Defaults to `None`.
         input_shape: `(height, width, channels)`, height and width `None` or at
             least {least}. Defaults to `(None, None, 3)`.
         pooling: Without top: `None` for the feature map, zero beyond each image's
@@ -345,7 +347,9 @@ _FIXED_DOCUMENTATION = """{title} without a pyramid: images of one size.
     Args:
         include_top: Whether to have the dense layers. Defaults to `True`.
         weights: Path of a file that `model.save_weights` wrote, or `None` for
-            random ones. Defaults to `None`.
+            random ones. From a file with another number of classes all but
+            `predictions` is loaded, and without top only the convolutions.
+            Defaults to `None`.
         input_shape: `(height, width, channels)`. Defaults to `(224, 224, 3)`, and
             to `(None, None, 3)` without top.
         pooling: Without top: `None` for the feature map, `"avg"` or `"max"` over

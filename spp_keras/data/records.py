@@ -1,0 +1,305 @@
+"""Images that can be used, with their classes and objects and where their bytes are."""
+
+import array
+import contextlib
+import os
+import re
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from spp_keras import _checks
+from spp_keras.data import cache, folders, inspection, sources, voc_devkit
+from spp_keras.data.inspection import Limits
+from spp_keras.data.sources import Candidate, Objects, Skipped, Source
+
+# Part of the name of cache files: another number when they mean something else.
+_FORMAT = "1"
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """The usable images of a split, in a fixed order, without their pixels.
+
+    Args:
+        name: What to call it in messages.
+        classes: Names of the classes.
+        ids: `(N,)` str, a name for each image that no other has: its path
+            below the folder, the file name its data set gives it, or its shard and
+            number where that is not unique.
+        labels: `(N,)` int32, or `(N, classes)` uint8 of zeros and ones where an
+            image has any number of classes.
+        sizes: `(N, 2)` int32, height and width as decoded.
+        objects: An `Objects` for each image, or `None`.
+        files: Image files, or TFRecord shards.
+        spans: `(N, 3)` int64, number of the file, offset and length of the
+            encoded image.
+        skipped: Images that were found and cannot be used.
+        converted: How many of the usable images that were found are turned to RGB,
+            by what they are: `"grey"`, `"palette"`, `"CMYK"`, `"16-bit"`,
+            `"alpha"`, `"animated"`.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    ids: np.ndarray
+    labels: np.ndarray
+    sizes: np.ndarray
+    objects: tuple[Objects, ...] | None
+    files: tuple[str, ...]
+    spans: np.ndarray
+    skipped: tuple[Skipped, ...]
+    converted: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def multi_label(self) -> bool:
+        return self.labels.ndim == 2
+
+    def select(self, which: Any) -> "Records":
+        """Some of the images, by a mask or by their numbers, in that order."""
+        which = np.asarray(which)
+        # NumPy takes an empty list for floats.
+        numbers = np.arange(len(self))[which if which.size else which.astype(bool)[:0]]
+        objects = self.objects and tuple(self.objects[i] for i in numbers)
+        return replace(
+            self,
+            ids=self.ids[numbers],
+            labels=self.labels[numbers],
+            sizes=self.sizes[numbers],
+            spans=self.spans[numbers],
+            objects=objects,
+        )
+
+
+def load(
+    data: str | os.PathLike,
+    split: str,
+    data_dir: str | os.PathLike | None = None,
+    *,
+    on_error: str = "skip",
+    most_skipped: float = 0.05,
+    progress: bool = True,
+    limits: Limits = Limits(),  # noqa: B008  immutable
+) -> Records:
+    """Finds the images of a data set and checks, once, that each can be used.
+
+    Every image is decoded as training decodes it, which takes a while the first
+    time. What was found is kept in `spp_keras` in the folder that `XDG_CACHE_HOME`
+    names (`~/.cache` by default) and used until a file, the limits or
+    TensorFlow change.
+
+    Args:
+        data: A folder with a folder per class (see `folders.find`), a VOCdevkit
+            tree (see `voc_devkit.find`), a data set prepared by TensorFlow
+            Datasets, or the name of one (see `tfds_records.find`).
+        split: Name of a split of it.
+        data_dir: Where TensorFlow Datasets keeps what it prepared. Only with a
+            name. Defaults to `~/tensorflow_datasets`.
+        on_error: `"skip"` leaves out what cannot be used and lists it as
+            `skipped`; `"fail"` stops at the first. Defaults to `"skip"`.
+        most_skipped: Share of images that may be skipped. Defaults to `0.05`.
+        progress: Whether to show a bar on standard error. Defaults to `True`.
+        limits: What an image must be. Defaults to `Limits()`.
+
+    Returns:
+        The `Records`.
+
+    Example:
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> for number, name in enumerate(("cat", "dog")):
+    ...     (root / "train" / name).mkdir(parents=True)
+    ...     image = np.full((20, 30 + number, 3), 255, "uint8")
+    ...     keras.utils.save_img(root / "train" / name / "1.png", image)
+    >>> records = load(root, "train")
+    >>> records.classes, records.ids.tolist(), records.sizes.tolist()
+    (('cat', 'dog'), ['train/cat/1.png', 'train/dog/1.png'], [[20, 30], [20, 31]])
+    """
+    _checks.one_of(on_error, ("skip", "fail"), "on_error")
+    _checks.fraction(most_skipped, "most_skipped")
+    source = _source(data, split, data_dir)
+    parts = (_FORMAT, tf.__version__, repr(tuple(limits)), *source.marks)
+    path = cache.place(parts, (*source.files, *source.watched))
+    arrays = cache.read(path)
+    if arrays is None:
+        arrays = _inspect(source, limits, on_error, progress)
+        cache.write(path, arrays)
+    records = _from_arrays(source, arrays)
+    _check_skipped(records, on_error, most_skipped)
+    return records
+
+
+def _source(data: Any, split: Any, data_dir: Any) -> Source:
+    if not isinstance(data, str | os.PathLike) or not os.fspath(data):
+        raise TypeError(f"`data` must be a path or a name. Received: data={data!r}.")
+    if not isinstance(split, str) or not split:
+        raise TypeError(f"`split` must be the name of a split. Received: split={split!r}.")
+    folder = Path(data).expanduser()
+    is_path = isinstance(data, os.PathLike) or re.match(r"[./~\\]|\w:[/\\]", data) is not None
+    if is_path and data_dir is not None:
+        raise ValueError(
+            f"`data_dir` must be None with a folder, which says where the images are. "
+            f"Received: data={str(data)!r}, data_dir={str(data_dir)!r}."
+        )
+    if data_dir is None and folder.is_dir():
+        root = folder.resolve()
+        devkit = voc_devkit.home(root)
+        if devkit is not None:
+            return voc_devkit.find(devkit, split)
+        if not (root / "dataset_info.json").is_file():
+            return folders.find(root, split)
+        data = str(root)
+    elif is_path:
+        raise ValueError(f"`data` must be an existing folder. Received: data={str(data)!r}.")
+    # Loaded for those alone who use it.
+    from spp_keras.data import tfds_records
+
+    return tfds_records.find(data, split, None if data_dir is None else os.fspath(data_dir))
+
+
+def _inspect(
+    source: Source, limits: Limits, on_error: str, progress: bool
+) -> dict[str, np.ndarray]:
+    contents = source.read()
+    columns = _Columns(contents.multi_label)
+    inspected = inspection.inspect_all(contents.candidates, source.files, limits)
+    bar = tqdm.tqdm(
+        inspected,
+        desc=f"Checking {source.name}",
+        total=contents.count,
+        unit=" images",
+        delay=1.0,
+        disable=not progress,
+        file=sys.stderr,
+    )
+    with contextlib.closing(inspected), bar:
+        for candidate, finding in bar:
+            if finding.reason is not None and on_error == "fail":
+                raise ValueError(_unusable(source.name, Skipped(candidate.id, finding.reason)))
+            columns.add(candidate, finding)
+    return columns.arrays(source, contents.classes)
+
+
+class _Columns:
+    """What becomes the fields of `Records`, without an object for each of a million images."""
+
+    def __init__(self, multi_label: bool):
+        self.multi_label = multi_label
+        self.ids: list[str] = []
+        self.places, self.labels, self.spans, self.sizes = (array.array("q") for _ in range(4))
+        self.usable = 0
+        self.reasons: dict[int, str] = {}
+        self.objects: list[Objects] = []
+        self.converted: dict[str, int] = {}
+
+    def add(self, candidate: Candidate, finding: inspection.Finding) -> None:
+        self.places.extend((candidate.span[0], candidate.place))
+        self.ids.append(candidate.id)
+        if finding.reason is not None:
+            self.reasons[len(self.ids) - 1] = finding.reason
+            return
+        self.spans.extend(candidate.span)
+        self.sizes.extend(finding.size)
+        for label in candidate.labels:
+            self.labels.extend((self.usable, label))
+        if candidate.objects is not None:
+            self.objects.append(candidate.objects)
+        if finding.converted is not None:
+            self.converted[finding.converted] = self.converted.get(finding.converted, 0) + 1
+        self.usable += 1
+
+    def arrays(self, source: Source, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+        ids = np.array(self._unique_ids(source), np.str_)
+        skipped = np.zeros(len(ids), bool)
+        skipped[list(self.reasons)] = True
+        arrays = {
+            "classes": np.array(classes, np.str_),
+            "ids": ids[~skipped],
+            "labels": self._labels(source, len(classes)),
+            "sizes": np.array(self.sizes, np.int32).reshape(-1, 2),
+            "spans": np.array(self.spans, np.int64).reshape(-1, 3),
+            "skipped": ids[skipped],
+            "reasons": np.array(list(self.reasons.values()), np.str_),
+            "converted": np.array(list(self.converted), np.str_),
+            "conversions": np.array(list(self.converted.values()), np.int64),
+        }
+        if self.objects:
+            arrays["objects"] = np.array([len(each.labels) for each in self.objects], np.int64)
+            for field in Objects._fields:
+                parts = [getattr(each, field) for each in self.objects]
+                arrays[f"object_{field}"] = np.concatenate(parts)
+        return arrays
+
+    def _unique_ids(self, source: Source) -> list[str]:
+        if len(set(self.ids)) == len(self.ids):
+            return self.ids
+        places = zip(self.places[::2], self.places[1::2], strict=True)
+        ids = [sources.id_by_place(source.files[number], place) for number, place in places]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"`split` must have no image twice. Received: {source.name}.")
+        return ids
+
+    def _labels(self, source: Source, classes: int) -> np.ndarray:
+        pairs = np.array(self.labels, np.int64).reshape(-1, 2)
+        if not self.multi_label:
+            return pairs[:, 1].astype(np.int32)
+        if self.usable and not len(pairs) and not any(len(each.labels) for each in self.objects):
+            raise ValueError(
+                f"`split` must have labels. Received: {source.name}, where no image has any; those "
+                f"of a test set may not be published."
+            )
+        labels = np.zeros((self.usable, classes), np.uint8)
+        labels[tuple(pairs.T)] = 1
+        return labels
+
+
+def _from_arrays(source: Source, arrays: dict[str, np.ndarray]) -> Records:
+    objects = None
+    if "objects" in arrays:
+        ends = np.cumsum(arrays["objects"])[:-1]
+        columns = (np.split(arrays[f"object_{field}"], ends) for field in Objects._fields)
+        objects = tuple(Objects(*each) for each in zip(*columns, strict=True))
+    converted = zip(arrays["converted"].tolist(), arrays["conversions"].tolist(), strict=True)
+    skipped = zip(arrays["skipped"].tolist(), arrays["reasons"].tolist(), strict=True)
+    return Records(
+        name=source.name,
+        classes=tuple(arrays["classes"].tolist()),
+        files=source.files,
+        objects=objects,
+        skipped=tuple(Skipped(*each) for each in skipped),
+        converted=dict(converted),
+        **{field: arrays[field] for field in ("ids", "labels", "sizes", "spans")},
+    )
+
+
+def _check_skipped(records: Records, on_error: str, most_skipped: float) -> None:
+    skipped = records.skipped
+    if skipped and on_error == "fail":
+        raise ValueError(_unusable(records.name, skipped[0]))
+    found = len(records) + len(skipped)
+    if len(skipped) > most_skipped * found or not len(records):
+        listed = [f"{image.id} {image.reason}" for image in skipped[:10]]
+        if len(skipped) > 10:
+            listed.append(f"and {len(skipped) - 10} more")
+        raise ValueError(
+            f"`data` must have at most a share of most_skipped={most_skipped} of images that "
+            f"cannot be used. Received: {records.name}, where {len(skipped)} of {found} cannot:\n  "
+            + "\n  ".join(listed)
+            + "\nMend or remove them, or pass a larger `most_skipped` to go on without them."
+        )
+
+
+def _unusable(name: str, image: Skipped) -> str:
+    return (
+        f"`data` must have no image that cannot be used, with on_error='fail'. Received: {name}, "
+        f"where {image.id} {image.reason}. Mend or remove it, or pass on_error='skip'."
+    )

@@ -1,0 +1,131 @@
+"""Size policies: what part of an image is taken, and how large it is then."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from spp_keras import _checks
+
+Positions = Literal["corners", "random", "centre"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crops:
+    """Square crops, in each epoch of one size, so that batches are dense.
+
+    As in the paper: the image is brought to a short side, its aspect kept; the
+    crop is as large as the largest of `sides`; in an epoch of a smaller side
+    the same crop is resized.
+
+    Args:
+        sides: The sizes. One, or those that `draw` chooses from.
+        draw: `"cycle"`, one after the other, an epoch each; or `"range"`, in
+            each epoch one drawn from between the least and the largest.
+            Defaults to `"cycle"`.
+        short_side: Length that the shorter side is brought to. Defaults to 256.
+        positions: `"corners"`, the centre and the four corners of the whole
+            image; `"random"`, anywhere; or `"centre"`. Defaults to `"corners"`.
+
+    Example:
+
+    >>> policy = Crops(sides=(224, 180))
+    >>> [int(policy.side(epoch, seed=0)) for epoch in range(3)]
+    [224, 180, 224]
+    """
+
+    sides: Sequence[int]
+    draw: Literal["cycle", "range"] = "cycle"
+    short_side: int = 256
+    positions: Positions = "corners"
+
+    def __post_init__(self):
+        if not self.sides:
+            raise ValueError("`sides` must be a non-empty sequence of ints. Received: sides=().")
+        for side in self.sides:
+            _checks.at_least(side, 1, "sides")
+        _checks.one_of(self.draw, ("cycle", "range"), "draw")
+        _checks.one_of(self.positions, ("corners", "random", "centre"), "positions")
+        if _checks.at_least(self.short_side, 1, "short_side") < max(self.sides):
+            raise ValueError(
+                "`short_side` must be at least the largest of `sides`, which is cut from it. "
+                f"Received: short_side={self.short_side} with sides={tuple(self.sides)}."
+            )
+
+    def side(self, epoch: Any, seed: int) -> tf.Tensor:
+        """The size of an epoch."""
+        epoch = tf.cast(epoch, tf.int32)
+        if self.draw == "cycle":
+            return tf.gather(tf.constant(self.sides), epoch % len(self.sides))
+        return tf.random.stateless_uniform(
+            (), (seed, epoch), min(self.sides), max(self.sides) + 1, tf.int32
+        )
+
+    def window(self, size: Any, key: Any) -> tf.Tensor:
+        """The part of an image that is taken: int32 top, left, height and width.
+
+        Args:
+            size: int32 `(2,)`, height and width of the image.
+            key: int32 `(2,)`, seed of what is drawn for this image.
+        """
+        ratio = max(self.sides) / self.short_side
+        short = tf.cast(tf.reduce_min(size), tf.float64)
+        side = tf.maximum(1, tf.cast(short * ratio + 0.5, tf.int32))
+        room = size - side
+        if self.positions == "corners":
+            corners = tf.constant([(1, 1), (0, 0), (0, 2), (2, 0), (2, 2)])
+            drawn = tf.random.stateless_uniform((), key, 0, len(corners), tf.int32)
+            corner = room * corners[drawn] // 2
+        elif self.positions == "random":
+            drawn = tf.random.stateless_uniform((2,), key, dtype=tf.float64)
+            corner = tf.cast(drawn * tf.cast(room + 1, tf.float64), tf.int32)
+        else:
+            corner = room // 2
+        return tf.stack([corner[0], corner[1], side, side])
+
+    def shapes(self, sizes: np.ndarray) -> None:
+        """`None`: every image of a batch has the same size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """Whole images at their own aspect, so that batches are mixed.
+
+    Args:
+        short_side: Length that the shorter side is brought to. Defaults to
+            `None`, the image's own size.
+        longest_side: Images with a longer side are scaled down to it. Defaults
+            to `None`, no limit.
+
+    Example:
+
+    >>> Whole(short_side=256).shapes(np.array([[375, 500]])).tolist()
+    [[256, 341]]
+    """
+
+    short_side: int | None = None
+    longest_side: int | None = None
+
+    def __post_init__(self):
+        for name in ("short_side", "longest_side"):
+            if getattr(self, name) is not None:
+                _checks.at_least(getattr(self, name), 1, name)
+
+    def shapes(self, sizes: np.ndarray) -> np.ndarray:
+        """Height and width of images as they are sent: int32 `(n, 2)` from `(n, 2)`."""
+        sizes = np.asarray(sizes, "int64")
+        shapes = sizes
+        if self.short_side is not None:
+            shapes = _scaled(sizes, self.short_side, sizes.min(axis=1, keepdims=True))
+        if self.longest_side is not None:
+            longest = shapes.max(axis=1, keepdims=True)
+            limited = _scaled(sizes, self.longest_side, sizes.max(axis=1, keepdims=True))
+            shapes = np.where(longest > self.longest_side, limited, shapes)
+        return shapes.astype("int32")
+
+
+def _scaled(sizes: np.ndarray, length: int, reference: np.ndarray) -> np.ndarray:
+    """Sizes by the factor that makes the reference so long, rounded, in integers."""
+    return np.maximum(1, (2 * sizes * length + reference) // (2 * reference))

@@ -1,0 +1,98 @@
+"""What a source of images says about them, before anyone has looked inside."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Objects(NamedTuple):
+    """The objects in one image.
+
+    Args:
+        boxes: `(n, 4)` float32, top, left, bottom and right edge as shares of
+            the image's height and width (`"rel_yxyx"`).
+        labels: `(n,)` int32, numbers of classes.
+        difficult: `(n,)` bool, objects that do not count.
+    """
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    difficult: np.ndarray
+
+
+class Skipped(NamedTuple):
+    """An image that was found and cannot be used."""
+
+    id: str
+    reason: str
+
+
+class Candidate(NamedTuple):
+    """One image that was found.
+
+    Args:
+        id: Name of the image.
+        span: Number of the file, offset and length of the encoded image.
+        labels: Numbers of the classes that it has; one of them unless the
+            source is multi-label.
+        objects: Its objects, or `None` where the source knows of none.
+        place: Number of the image within its file, for an id where names
+            are not unique.
+        reason: Why it cannot be used, if that is known already.
+    """
+
+    id: str
+    span: tuple[int, int, int]
+    labels: tuple[int, ...] = ()
+    objects: Objects | None = None
+    place: int = 0
+    reason: str | None = None
+
+
+class Contents(NamedTuple):
+    """Everything in a split of a source.
+
+    Args:
+        classes: Names of the classes.
+        multi_label: Whether an image has any number of classes, not one.
+        count: Number of candidates.
+        candidates: The candidates, in a fixed order, made as they are asked for.
+    """
+
+    classes: tuple[str, ...]
+    multi_label: bool
+    count: int
+    candidates: Iterable[Candidate]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A split of a data set on disk.
+
+    Args:
+        name: What to call it in messages.
+        files: Image files or TFRecord shards, which the spans number.
+        marks: What makes it this source, besides the files: kind, folder, split.
+        watched: Files besides `files` that the contents depend on.
+        read: Reads the contents.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    marks: tuple[str, ...]
+    watched: tuple[str, ...]
+    read: Callable[[], Contents]
+
+
+def id_by_place(path: str, place: int) -> str:
+    """What TensorFlow Datasets calls an example: its file and its number therein.
+
+    Example:
+
+    >>> id_by_place("/data/mnist-train.tfrecord-00000-of-00001", 7)
+    'mnist-train.tfrecord-00000-of-00001__7'
+    """
+    return f"{Path(path).name}__{place}"

@@ -1,0 +1,49 @@
+"""Which splits of a data set to train and to measure on, where nobody says."""
+
+import os
+from pathlib import Path
+
+from spp_keras.data import voc_devkit
+
+
+def defaults(data: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> tuple[str, str]:
+    """The splits that are meant for training and for validation.
+
+    Data without a split for validation are measured on their test split, or on a
+    tenth of the training images if they have none.
+
+    Args:
+        data: A folder, or the name of a data set, as for `load`.
+        data_dir: Where TensorFlow Datasets keeps what it prepared.
+
+    Returns:
+        `(training, validation)`.
+
+    Example:
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> for split in ("train", "test"):
+    ...     (root / split / "cat").mkdir(parents=True)
+    >>> defaults(root)
+    ('train', 'test')
+    """
+    folder = Path(data).expanduser()
+    if data_dir is None and folder.is_dir() and not (folder / "dataset_info.json").is_file():
+        if voc_devkit.home(folder.resolve()) is not None:
+            return "train", "val"
+        names = {path.name for path in folder.iterdir() if path.is_dir()}
+    else:
+        from spp_keras.data import tfds_records
+
+        names = set(
+            tfds_records._prepared_builder(
+                os.fspath(data), data_dir and os.fspath(data_dir)
+            ).info.splits
+        )
+    for held_back in ("validation", "val", "test"):
+        if held_back in names:
+            return "train", held_back
+    if folder.is_dir():
+        return "train", "validation"
+    return "train[:90%]", "train[90%:]"

@@ -1,0 +1,169 @@
+"""A tree of PASCAL VOC as its archives unpack, or another data set laid out like it."""
+
+import os
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from spp_keras.data import folders
+from spp_keras.data.sources import Candidate, Contents, Objects, Source
+
+CLASSES = (
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+
+
+def home(root: Path) -> Path | None:
+    """The folder with `JPEGImages`, `Annotations` and `ImageSets`, or `None`.
+
+    Args:
+        root: That folder, or the folder `VOCdevkit` around it, or the one
+            around that.
+
+    Example:
+
+    >>> home(Path("/nowhere")) is None
+    True
+    """
+    around = (*sorted(root.glob("VOC*")), *sorted(root.glob("VOCdevkit/VOC*")))
+    found = [folder for folder in (root, *around) if (folder / "ImageSets" / "Main").is_dir()]
+    if len(found) > 1:
+        names = ", ".join(repr(str(folder)) for folder in found)
+        raise ValueError(
+            f"`data` must be one year of VOC, one of {names}. Received: data={str(root)!r}."
+        )
+    return found[0] if found else None
+
+
+def find(root: Path, split: str) -> Source:
+    """Images of a list in `ImageSets/Main`, with the objects of their annotations.
+
+    An image has the classes of its objects that are not difficult: VOC counts
+    it as a positive for these. For a class of which it has difficult objects
+    only it is neither positive nor negative by VOC's rules; `objects` tells.
+
+    VOC numbers pixels from 1. Boxes become shares of height and width with no 1
+    taken off, as TensorFlow Datasets does, and are cut off at the image's edges.
+    The classes are VOC's twenty in VOC's order, or the sorted names that the
+    annotations of all splits have, in small letters, if there are others.
+
+    Args:
+        root: Folder with `JPEGImages`, `Annotations` and `ImageSets`.
+        split: `"train"`, `"val"` (or `"validation"`), `"trainval"`, `"test"`
+            or the name of any other list there.
+
+    Returns:
+        A `Source`.
+    """
+    sets = root / "ImageSets" / "Main"
+    listed = sets / f"{'val' if split == 'validation' else split}.txt"
+    # The lists of one class, such as cat_train.txt, are not worth naming.
+    names = sorted(path.stem for path in sets.glob("*.txt") if "_" not in path.stem)
+    if not listed.is_file():
+        raise ValueError(
+            f"`split` must be one of {', '.join(repr(name) for name in names)}, the lists in "
+            f"{str(sets)!r}. Received: split={split!r}."
+        )
+    ids = list(dict.fromkeys(line.split()[0] for line in _lines(listed)))
+    if not ids:
+        raise ValueError(
+            f"`split` must be a list with images. Received: split={split!r}, and {str(listed)!r} "
+            f"is empty."
+        )
+    annotations = sorted(entry.path for entry in os.scandir(root / "Annotations"))
+    return Source(
+        name=f"{root} {split}",
+        files=tuple(str(root / _image(name)) for name in ids),
+        marks=("VOC", str(root), split),
+        watched=(str(listed), *(path for path in annotations if path.endswith(".xml"))),
+        read=lambda: _read(root, ids),
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if line.strip()]
+
+
+def _image(name: str) -> str:
+    return f"JPEGImages/{name}.jpg"
+
+
+def _read(root: Path, ids: list[str]) -> Contents:
+    annotations: dict[str, list | str] = {}
+    classes = set()
+    for path in sorted((root / "Annotations").glob("*.xml")):
+        try:
+            annotations[path.stem] = found = _annotation(path)
+            classes.update(name for name, _, _ in found)
+        except (ElementTree.ParseError, ValueError) as error:
+            annotations[path.stem] = f"has an annotation that cannot be used: {error}"
+    names = CLASSES if classes <= set(CLASSES) else tuple(sorted(classes))
+    return Contents(names, True, len(ids), _candidates(root, ids, annotations, names))
+
+
+def _candidates(
+    root: Path, ids: list[str], annotations: dict, classes: tuple[str, ...]
+) -> Iterator[Candidate]:
+    numbers = {name: number for number, name in enumerate(classes)}
+    for i, name in enumerate(ids):
+        found = annotations.get(name, "has no annotation")
+        unusable = found if isinstance(found, str) else None
+        found = [] if unusable else found
+        objects = Objects(
+            np.array([box for _, box, _ in found], np.float32).reshape(-1, 4),
+            np.array([numbers[kind] for kind, _, _ in found], np.int32),
+            np.array([difficult for _, _, difficult in found], bool),
+        )
+        labels = tuple(sorted({*objects.labels[~objects.difficult].tolist()}))
+        image = folders.candidate(root, _image(name), i, labels, objects)
+        yield image._replace(reason=image.reason or unusable)
+
+
+def _annotation(path: Path) -> list[tuple[str, tuple[float, ...], bool]]:
+    """Name, box and difficulty of every object."""
+    tree = ElementTree.parse(path).getroot()
+    height, width = (_number(tree, f"size/{side}") for side in ("height", "width"))
+    if height <= 0 or width <= 0:
+        raise ValueError(f"it says that the image has {height:g}x{width:g} pixels")
+    found = []
+    for item in tree.findall("object"):
+        name = (item.findtext("name") or "").strip().lower()
+        if not name:
+            raise ValueError("an object has no name")
+        edges = [_number(item, f"bndbox/{edge}") for edge in ("ymin", "xmin", "ymax", "xmax")]
+        box = tuple(
+            min(max(edge / side, 0.0), 1.0)
+            for edge, side in zip(edges, (height, width) * 2, strict=True)
+        )
+        if box[0] >= box[2] or box[1] >= box[3]:
+            raise ValueError(f"the box {edges} of {name!r} has no pixel of the image in it")
+        found.append((name, box, (item.findtext("difficult") or "0").strip() == "1"))
+    return found
+
+
+def _number(element: ElementTree.Element, path: str) -> float:
+    text = element.findtext(path)
+    if text is None:
+        raise ValueError(f"<{path}> is missing")
+    return float(text)

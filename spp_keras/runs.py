@@ -1,0 +1,10 @@
+"""Names inside a run folder, spelled here alone."""
+
+RECIPE = "recipe.toml"
+LABELS = "labels.txt"
+BEST = "best.weights.h5"
+LAST = "last.npz"
+HISTORY = "history.csv"
+CURVES = "curves.png"
+SKIPPED = "skipped.csv"
+TENSORBOARD = "tensorboard"

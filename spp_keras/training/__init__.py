@@ -1,0 +1,8 @@
+"""Training on images of every size, on one device or many."""
+
+from spp_keras.training.checkpoints import Checkpoint as Checkpoint
+from spp_keras.training.distribution import ReplicatedModel as ReplicatedModel
+from spp_keras.training.distribution import WorkerLost as WorkerLost
+from spp_keras.training.distribution import choose_strategy as choose_strategy
+from spp_keras.training.trainer import Training as Training
+from spp_keras.training.trainer import train as train

@@ -1,0 +1,157 @@
+"""Training on several devices or machines: strategy, shares of the images, `fit` under it."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from spp_keras import _checks
+from spp_keras.data import pipeline as pipelines
+
+
+def choose_strategy(devices: int | None = None) -> tf.distribute.Strategy | None:
+    """The strategy for the machine at hand; call it before anything else uses TensorFlow.
+
+    Several machines, each told of the others by `TF_CONFIG`, train together with
+    `MultiWorkerMirroredStrategy`; several GPUs with `MirroredStrategy`.
+
+    Args:
+        devices: Number of devices to use, of GPUs where there are some and else
+            of equal parts of the CPU. Defaults to `None`, every GPU.
+
+    Returns:
+        A `tf.distribute.Strategy`, or `None` for one device.
+
+    Example:
+
+    >>> choose_strategy(devices=1) is None
+    True
+    """
+    if "cluster" in json.loads(os.environ.get("TF_CONFIG") or "{}"):
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    # Not the logical ones, whose listing fixes what the CPU is divided into.
+    gpus = tf.config.list_physical_devices("GPU")
+    if devices is None:
+        devices = max(1, len(gpus))
+    if _checks.at_least(devices, 1, "devices") == 1:
+        return None
+    if not gpus:
+        return tf.distribute.MirroredStrategy(_logical_cpus(devices))
+    if devices > len(gpus):
+        raise ValueError(
+            f"`devices` must be at most the number of GPUs, {len(gpus)}. Received: "
+            f"devices={devices}."
+        )
+    return tf.distribute.MirroredStrategy([f"GPU:{number}" for number in range(devices)])
+
+
+def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
+    """Whether this process is the one that writes files."""
+    resolver = getattr(strategy, "cluster_resolver", None)
+    return resolver is None or not resolver.cluster_spec().jobs or resolver.task_id == 0
+
+
+def batches(
+    pipeline: pipelines.Pipeline,
+    strategy: tf.distribute.Strategy | None,
+    start: int = 0,
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    """A pipeline's batches, dealt to every replica in equal shares.
+
+    Each process loads its own replicas' images and no others.
+
+    Args:
+        pipeline: The pipeline.
+        strategy: What `choose_strategy` returned.
+        start: Number of the first batch. Defaults to 0.
+    """
+    if strategy is None:
+        return pipeline.dataset(start, weights=True)
+
+    def share(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        count = context.num_replicas_in_sync // context.num_input_pipelines
+        first = context.input_pipeline_id * count
+        return pipeline.dataset(
+            start,
+            replicas=range(first, first + count),
+            of=context.num_replicas_in_sync,
+            weights=True,
+        )
+
+    return strategy.distribute_datasets_from_function(share)
+
+
+class WorkerLost(RuntimeError):
+    """Another machine of the cluster is gone, and with it the training until it is back."""
+
+
+@contextlib.contextmanager
+def noticing_lost_workers(strategy: tf.distribute.Strategy | None) -> Iterator[None]:
+    """Turns what TensorFlow raises when a machine is gone into `WorkerLost`."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if getattr(strategy, "cluster_resolver", None) is None:
+            raise
+        raise WorkerLost(
+            "A worker of the cluster was lost, so this one stops. Start the same command on all "
+            f"of them: the run goes on from its last state. TensorFlow says: {error.message[:300]}"
+        ) from error
+
+
+class ReplicatedModel(keras.Model):
+    """A functional model whose `fit` and `evaluate` work on mixed sizes under any strategy.
+
+    Keras 3.15 looks at the first batch by taking its mean over replicas, which
+    fails where these have different sizes, and between machines always; one
+    replica's share says as much. Between machines it also averages the logs of a
+    step along an axis that scalars do not have. Both lie in the two methods below;
+    the private one is Keras', tried on 3.15.
+
+    Example:
+
+    >>> model = zf5_spp(classes=3, width=0.125)
+    >>> replicated = ReplicatedModel(model.inputs, model.outputs)
+    >>> replicated.count_params() == model.count_params()
+    True
+    """
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        if iterator is not None and self._distribute_strategy is not None:
+            _, _, batches = next(iter(iterator))
+            # Not the structure's composites: a ragged tensor is one value here.
+            data_batch = tf.nest.map_structure(
+                lambda value: self.distribute_strategy.experimental_local_results(value)[0],
+                next(batches),
+            )
+            iterator = None
+        super()._maybe_symbolic_build(iterator, data_batch)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        return self._logs(super().train_step(data))
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        return self._logs(super().test_step(data))
+
+    def _logs(self, logs: dict[str, Any]) -> dict[str, Any]:
+        if getattr(self.distribute_strategy, "cluster_resolver", None) is None:
+            return logs
+        return {name: tf.reshape(value, (-1,)) for name, value in logs.items()}
+
+
+def _logical_cpus(devices: int) -> list[str]:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if len(tf.config.get_logical_device_configuration(cpu) or ()) < devices:
+        part = tf.config.LogicalDeviceConfiguration()
+        try:
+            tf.config.set_logical_device_configuration(cpu, [part] * devices)
+        except RuntimeError as error:
+            raise RuntimeError(
+                "The CPU must be divided into devices before TensorFlow is used: call "
+                f"`choose_strategy(devices={devices})` first."
+            ) from error
+    return [device.name for device in tf.config.list_logical_devices("CPU")[:devices]]

@@ -1,0 +1,340 @@
+"""A recipe in, a run folder out: `fit` with everything around it that long work needs."""
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from spp_keras import _files, runs, zoo
+from spp_keras.data import pipeline as pipelines
+from spp_keras.data import records, sizes, splits
+from spp_keras.training import checkpoints, distribution, metrics, progress
+from spp_keras.zoo import recipes, tables
+
+
+class Training(NamedTuple):
+    """What `train` made."""
+
+    network: keras.Model
+    history: list[dict[str, float]]
+    run: Path
+
+
+def train(
+    recipe: recipes.Recipe,
+    run: str | Path,
+    *,
+    devices: int | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Training:
+    """Trains a network of the zoo as a recipe says, or goes on where it was killed.
+
+    Several GPUs, or several machines with `TF_CONFIG`, share the work; the batch
+    size is that of all together and the result is the same.
+
+    Args:
+        recipe: What to do, see `spp_keras.zoo.recipes`.
+        run: Folder for everything that comes of it. If the same recipe was begun
+            there, it is resumed.
+        devices: Number of GPUs, or of parts of the CPU. Defaults to `None`, every
+            GPU there is.
+        callbacks: More Keras callbacks.
+
+    Returns:
+        The network with its last weights, a row of numbers for each epoch, and
+        the run folder with the best weights.
+    """
+    run = Path(run)
+    strategy = distribution.choose_strategy(devices)
+    writes = distribution.is_chief(strategy)
+    _check_run(run, recipe)
+    training, validation = pipelines_of(recipe)
+    _report(training, validation)
+    if writes:
+        _begin_run(run, recipe, training, validation)
+
+    keras.utils.set_random_seed(recipe.seed)
+    with _precision(recipe.precision), strategy.scope() if strategy else contextlib.nullcontext():
+        network = _network(recipe, training.records)
+        fitted = _fitted(network, training.mixed, strategy)
+        judged = _compile(fitted, recipe, training.records)
+
+    others = [
+        # Twice or so: the paper's plateaus, with the rate at a hundredth in the end.
+        keras.callbacks.ReduceLROnPlateau(
+            f"val_{judged}",
+            mode="max",
+            factor=0.1,
+            patience=recipe.patience,
+            min_delta=1e-4,
+            min_lr=recipe.learning_rate * 0.1**recipe.drops * 0.999,
+        ),
+        *callbacks,
+    ]
+    checkpoint = checkpoints.Checkpoint(
+        network,
+        run / runs.LAST,
+        run / runs.BEST,
+        monitor=f"val_{judged}",
+        minutes=recipe.checkpoint_minutes,
+        callbacks=others,
+        writes=writes,
+    )
+    fitted.optimizer.build(fitted.trainable_variables)
+    if checkpoint.restore(fitted.optimizer) and writes:
+        done = f"epoch {checkpoint.epoch}, batch {checkpoint.step}"
+        print(f"{run}: going on behind {done}.", file=sys.stderr)
+    _fit(fitted, recipe, training, validation, strategy, checkpoint, others, run, writes)
+    return Training(network, checkpoint.history, run)
+
+
+def pipelines_of(recipe: recipes.Recipe) -> tuple[pipelines.Pipeline, pipelines.Pipeline]:
+    """The pipelines of a recipe, for training and for validation."""
+    data_dir = recipe.data_dir or None
+    defaults = splits.defaults(recipe.data, data_dir)
+    found = []
+    for split, default in zip((recipe.train_split, recipe.validation_split), defaults, strict=True):
+        images = records.load(
+            recipe.data,
+            split or default,
+            data_dir,
+            on_error=recipe.on_error,
+            most_skipped=recipe.most_skipped,
+        )
+        found.append(_large_enough(images, recipe))
+    training, validation = found
+    if training.classes != validation.classes:
+        raise ValueError(
+            f"`validation_split` must have the classes of `train_split`. {training.name} has "
+            f"{list(training.classes)[:10]}, {validation.name} has {list(validation.classes)[:10]}."
+        )
+    size = {"batch_size": recipe.batch_size, "batch_pixels": recipe.batch_pixels or None}
+    return (
+        pipelines.Pipeline(
+            training,
+            _policy(recipe),
+            flip=recipe.flip,
+            colour=recipe.colour,
+            seed=recipe.seed,
+            **size,
+        ),
+        pipelines.Pipeline(validation, _test_policy(recipe), shuffle=False, **size),
+    )
+
+
+def _policy(recipe: recipes.Recipe) -> sizes.Crops | sizes.Whole:
+    if recipe.sizes in ("whole", "native"):
+        return sizes.Whole(
+            short_side=recipe.short_side if recipe.sizes == "whole" else None,
+            longest_side=recipe.longest_side or None,
+        )
+    return sizes.Crops(
+        sides=recipe.image_sizes,
+        draw="range" if recipe.sizes == "range" else "cycle",
+        short_side=recipe.short_side,
+        positions=recipe.crops,
+    )
+
+
+def _test_policy(recipe: recipes.Recipe) -> sizes.Crops | sizes.Whole:
+    """The centre crop of the largest size; whole images as in training."""
+    policy = _policy(recipe)
+    if isinstance(policy, sizes.Whole):
+        return policy
+    return dataclasses.replace(policy, sides=(max(policy.sides),), draw="cycle", positions="centre")
+
+
+def _large_enough(found: records.Records, recipe: recipes.Recipe) -> records.Records:
+    """Without the images that the network cannot map at the size they would have."""
+    shapes = _policy(recipe).shapes(found.sizes)
+    if shapes is None:
+        return found
+    trunk = next(t for t in tables.TRUNKS if recipe.model.removesuffix("_spp") == t.name)
+    small = shapes.min(axis=1) < trunk.least_size
+    if not small.any():
+        return found
+    if small.mean() > recipe.most_skipped or recipe.on_error == "fail":
+        number = int(np.flatnonzero(small)[0])
+        raise ValueError(
+            f"{found.name} has {small.sum()} images, {small.mean():.1%}, with a side below "
+            f"{trunk.least_size} pixels, the least that {recipe.model} can map, such as "
+            f"{found.ids[number]!r} of {shapes[number].tolist()}: take sizes='whole', which "
+            'enlarges them, or raise `most_skipped` and have on_error="skip".'
+        )
+    reason = f"a side is below {trunk.least_size} pixels, the least that {recipe.model} can map"
+    skipped = tuple(records.Skipped(str(name), reason) for name in found.ids[small])
+    return dataclasses.replace(found.select(~small), skipped=found.skipped + skipped)
+
+
+def _network(recipe: recipes.Recipe, found: records.Records) -> keras.Model:
+    pyramid = recipe.model.endswith("_spp")
+    network = getattr(zoo, recipe.model)(
+        classes=len(found.classes),
+        classifier_activation="sigmoid" if found.multi_label else "softmax",
+        weights=recipe.weights or None,
+        width=recipe.width,
+        dropout=recipe.dropout,
+        **({"levels": recipe.levels} if pyramid else {"input_shape": (*recipe.image_sizes * 2, 3)}),
+    )
+    for beginning in recipe.freeze:
+        matching = [layer for layer in network.layers if layer.name.startswith(beginning)]
+        if not matching:
+            names = ", ".join(layer.name for layer in network.layers if layer.weights)
+            raise ValueError(
+                f"`freeze` must name layers of {recipe.model}, or beginnings of names: {names}. "
+                f"Received: freeze={list(recipe.freeze)}, where {beginning!r} matches none."
+            )
+        for layer in matching:
+            layer.trainable = False
+    return network
+
+
+def _fitted(
+    network: keras.Model, mixed: bool, strategy: tf.distribute.Strategy | None
+) -> keras.Model:
+    """The form of the network that takes the pipeline's batches."""
+    model = zoo.with_sizes(network) if mixed else network
+    if strategy is None:
+        # Not the network itself, which stays free of this training's compilation.
+        return keras.Model(model.input, model.output, name=network.name)
+    return distribution.ReplicatedModel(model.input, model.output, name=network.name)
+
+
+def _compile(model: keras.Model, recipe: recipes.Recipe, found: records.Records) -> str:
+    optimizer = keras.optimizers.SGD(
+        recipe.learning_rate,
+        momentum=recipe.momentum,
+        # Keras takes the decay past the momentum, which multiplies everything else by
+        # 1 / (1 - momentum); Caffe's, the paper's, goes through it.
+        weight_decay=recipe.weight_decay / (1 - recipe.momentum) or None,
+    )
+    if recipe.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+    loss, judged = metrics.classification(len(found.classes), found.multi_label)
+    model.compile(optimizer, loss, weighted_metrics=judged)
+    return judged[0].name
+
+
+def _fit(
+    model: keras.Model,
+    recipe: recipes.Recipe,
+    training: pipelines.Pipeline,
+    validation: pipelines.Pipeline,
+    strategy: tf.distribute.Strategy | None,
+    checkpoint: checkpoints.Checkpoint,
+    others: list[keras.callbacks.Callback],
+    run: Path,
+    writes: bool,
+) -> None:
+    steps = training.steps_per_epoch
+    replicas = strategy.num_replicas_in_sync if strategy else 1
+    if checkpoint.epoch >= recipe.epochs:
+        return
+    shown = []
+    if writes:
+        shown = [
+            progress.Progress(recipe.epochs, steps, training.images_per_step, checkpoint.step),
+            keras.callbacks.TensorBoard(run / runs.TENSORBOARD, write_graph=False),
+        ]
+    table = progress.EpochTable(
+        checkpoint.history,
+        run / runs.HISTORY,
+        run / runs.CURVES,
+        padding=lambda epoch: training.padding(epoch, replicas),
+        writes=writes,
+    )
+    # The rest of an epoch that was begun, then the others: `fit` has one length of epoch.
+    parts = [(checkpoint.epoch, checkpoint.epoch + 1)] if checkpoint.step else []
+    parts.append((checkpoint.epoch + len(parts), recipe.epochs))
+    held_back = distribution.batches(validation, strategy)
+    for first, last in parts:
+        if first == last or model.stop_training:
+            continue
+        start = checkpoint.epoch * steps + checkpoint.step
+        with distribution.noticing_lost_workers(strategy):
+            model.fit(
+                distribution.batches(training, strategy, start),
+                initial_epoch=first,
+                epochs=last,
+                steps_per_epoch=steps - checkpoint.step,
+                validation_data=held_back,
+                validation_steps=validation.steps_per_epoch,
+                callbacks=[*others, *shown, table, checkpoint],
+                shuffle=False,
+                verbose=0,
+            )
+
+
+def _check_run(run: Path, recipe: recipes.Recipe) -> None:
+    """The folder is new, or holds a run of this recipe; it may have had fewer epochs."""
+    file = run / runs.RECIPE
+    if not file.exists():
+        if run.exists() and any(run.iterdir()):
+            raise ValueError(
+                f"`run` must be a new folder, or that of a run to go on with; "
+                f"{runs.RECIPE} is missing. Received: run={str(run)!r}."
+            )
+        return
+    before = recipes.read(file)
+    differ = [
+        f"{key} = {getattr(before, key)!r} there, {getattr(recipe, key)!r} now"
+        for key in vars(recipe)
+        if key not in ("epochs", "checkpoint_minutes")
+        and getattr(before, key) != getattr(recipe, key)
+    ]
+    if differ:
+        raise ValueError(
+            f"`run` holds a run of another recipe: take another folder, or its recipe, "
+            f"{file}. They differ: {'; '.join(differ)}. Received: run={str(run)!r}."
+        )
+
+
+def _begin_run(
+    run: Path,
+    recipe: recipes.Recipe,
+    training: pipelines.Pipeline,
+    validation: pipelines.Pipeline,
+) -> None:
+    _files.write(run / runs.RECIPE, recipes.write(recipe))
+    _files.write(run / runs.LABELS, "".join(f"{name}\n" for name in training.classes))
+    rows = [
+        {"images": pipeline.records.name, "id": image.id, "reason": image.reason}
+        for pipeline in (training, validation)
+        for image in pipeline.records.skipped
+    ]
+    if rows:
+        _files.write(run / runs.SKIPPED, progress.as_csv(rows))
+
+
+def _report(*found: pipelines.Pipeline) -> None:
+    for pipeline in found:
+        images = pipeline.records
+        words = [f"{images.name}: {len(images):,} images of {len(images.classes)} classes"]
+        if images.converted:
+            kinds = (f"{count} {kind}" for kind, count in images.converted.items())
+            words.append(f"turned to RGB: {', '.join(kinds)}")
+        if pipeline.mixed:
+            words.append(f"{pipeline.padding():.1%} of the pixels sent are padding")
+        if images.skipped:
+            words.append(f"skipped {len(images.skipped)}:")
+        print("; ".join(words), file=sys.stderr)
+        for image in images.skipped[:10]:
+            print(f"  {image.id}: {image.reason}", file=sys.stderr)
+        if len(images.skipped) > 10:
+            print(f"  and {len(images.skipped) - 10} more, see {runs.SKIPPED}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[Any]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

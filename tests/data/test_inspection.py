@@ -1,0 +1,260 @@
+import io
+import re
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from spp_keras.data import inspection
+from spp_keras.data.sources import Candidate
+
+ROWS, COLUMNS = np.mgrid[:48, :64]
+RGB = np.stack([ROWS * 5, COLUMNS * 3, (ROWS + COLUMNS) * 2], -1).astype(np.uint8)
+GREY = RGB[..., 0]
+DEEP = (np.arange(48 * 64).reshape(48, 64) * 21).astype(np.uint16)
+IMAGE = Image.fromarray(RGB)
+PALETTE = IMAGE.quantize(32)
+WITH_ALPHA = Image.fromarray(np.dstack([RGB, GREY]))
+
+
+def encoded(image, form, **options):
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def chunk(kind, data=b""):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(height, width, depth, colours, data):
+    header = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(data)), chunk(b"IEND"))
+    )
+
+
+def deep_png(pixels, colours):
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    return png(*pixels.shape[:2], 16, colours, rows)
+
+
+def jpeg_claiming(height, width):
+    """A JPEG whose frame header says so; its pixels are those of another."""
+    data = bytearray(encoded(IMAGE, "JPEG"))
+    place = data.index(b"\xff\xc0") + 5
+    data[place : place + 4] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+def bmp_with_palette():
+    return encoded(PALETTE, "BMP")
+
+
+def gif_whose_frame_is_smaller_than_its_canvas():
+    data = bytearray(encoded(PALETTE, "GIF"))
+    data[6:10] = struct.pack("<HH", 100, 90)
+    return bytes(data)
+
+
+LOSSY = 6
+USABLE = {
+    "JPEG": (encoded(IMAGE, "JPEG", quality=95), None, RGB, LOSSY),
+    "progressive JPEG": (encoded(IMAGE, "JPEG", quality=95, progressive=True), None, RGB, LOSSY),
+    "grey JPEG": (encoded(IMAGE.convert("L"), "JPEG", quality=95), "grey", None, LOSSY),
+    "CMYK JPEG": (encoded(IMAGE.convert("CMYK"), "JPEG", quality=95), "CMYK", RGB, LOSSY),
+    "PNG": (encoded(IMAGE, "PNG"), None, RGB, 0),
+    "grey PNG": (encoded(Image.fromarray(GREY), "PNG"), "grey", np.dstack([GREY] * 3), 0),
+    "black and white PNG": (encoded(IMAGE.convert("1"), "PNG"), "grey", None, 0),
+    "palette PNG": (encoded(PALETTE, "PNG"), "palette", None, 0),
+    "palette PNG with alpha": (encoded(PALETTE, "PNG", transparency=3), "palette", None, 0),
+    "RGBA PNG": (encoded(WITH_ALPHA, "PNG"), "alpha", RGB, 0),
+    "grey PNG with alpha": (encoded(WITH_ALPHA.convert("LA"), "PNG"), "alpha", None, 0),
+    # Pillow cuts 16-bit grey off at 255, so the upper byte is the oracle.
+    "16-bit grey PNG": (deep_png(DEEP, 0), "16-bit", np.dstack([DEEP >> 8] * 3), 0),
+    "16-bit RGB PNG": (
+        deep_png(np.dstack([DEEP, DEEP[::-1], DEEP[:, ::-1]]), 2),
+        "16-bit",
+        np.dstack([DEEP, DEEP[::-1], DEEP[:, ::-1]]) >> 8,
+        0,
+    ),
+    "animated PNG": (
+        encoded(IMAGE, "PNG", save_all=True, append_images=[IMAGE.rotate(180)]),
+        "animated",
+        RGB,
+        0,
+    ),
+    "GIF": (encoded(PALETTE, "GIF"), "palette", None, 0),
+    "animated GIF": (
+        encoded(PALETTE, "GIF", save_all=True, append_images=[PALETTE.rotate(180)]),
+        "animated",
+        None,
+        0,
+    ),
+    "BMP": (encoded(IMAGE, "BMP"), None, RGB, 0),
+    "grey BMP": (encoded(Image.fromarray(GREY), "BMP"), "grey", None, 0),
+}
+JPEG = USABLE["JPEG"][0]
+PNG = USABLE["PNG"][0]
+UNUSABLE = {
+    "nothing in it": (b"", "^is empty$"),
+    "text": (b"<html>Not found</html>", "^is no JPEG, PNG, GIF or BMP image$"),
+    "WebP": (encoded(IMAGE, "WEBP"), "^is a WebP image; convert it to JPEG$"),
+    "TIFF": (encoded(IMAGE, "TIFF"), "^is a TIFF image; convert it to JPEG$"),
+    "a JPEG cut within its pixels": (JPEG[:-200], "^is cut short or damaged: .*JPEG"),
+    "a JPEG but for its last byte": (JPEG[:-1], "^is cut short or damaged: .*JPEG"),
+    "half a PNG": (PNG[: len(PNG) // 2], "^is cut short or damaged: Invalid PNG data"),
+    "half a GIF": (USABLE["GIF"][0][:450], "^is cut short or damaged: Invalid GIF data"),
+    "half a BMP": (USABLE["BMP"][0][:4000], "^is cut short or damaged: "),
+    "a JPEG cut within its header": (JPEG[:300], "^has a header that is cut short or damaged: "),
+    "three bytes of JPEG": (JPEG[:3], "^has a header that is cut short or damaged: "),
+    "1x1": (encoded(IMAGE.resize((1, 1)), "PNG"), "^has 1x1 pixels, fewer than 16 on a side$"),
+    "15x64": (encoded(IMAGE.resize((64, 15)), "PNG"), "^has 15x64 pixels, fewer than 16"),
+    "20x30000": (
+        encoded(IMAGE.resize((30000, 20)), "PNG"),
+        "^has 20x30000 pixels, one side over 16 times the other$",
+    ),
+    "a palette in BMP": (bmp_with_palette(), "^is a BMP image of a kind TensorFlow gets wrong"),
+    "a frame in a larger GIF": (
+        gif_whose_frame_is_smaller_than_its_canvas(),
+        "^has 90x100 pixels, of which TensorFlow decodes 48x64; convert it to JPEG$",
+    ),
+}
+GIGAPIXEL = {
+    "PNG": png(40_000, 40_000, 8, 2, b"\0"),
+    "JPEG": jpeg_claiming(40_000, 40_000),
+}
+
+
+def inspected(data, tmp_path, **limits):
+    """Inspected as a file on disk, by way of the threads."""
+    path = tmp_path / "image.jpg"
+    path.write_bytes(data)
+    candidate = Candidate("image", (0, 0, len(data)))
+    [(same, finding)] = inspection.inspect_all(
+        [candidate], [str(path)], inspection.Limits(**limits)
+    )
+    assert same is candidate
+    return finding
+
+
+@pytest.mark.parametrize("kind", USABLE)
+def test_an_image_is_usable_and_said_to_be_what_it_is(kind, tmp_path):
+    data, converted, _, _ = USABLE[kind]
+    assert inspected(data, tmp_path) == inspection.Finding((48, 64), converted)
+
+
+@pytest.mark.parametrize("kind", USABLE)
+def test_tensorflow_turns_what_is_usable_into_the_right_colours(kind):
+    data, _, expected, tolerance = USABLE[kind]
+    if expected is None:
+        expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    decoded = tf.io.decode_image(data, channels=3, expand_animations=False).numpy()
+    np.testing.assert_allclose(decoded.astype(int), expected.astype(int), atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_an_unusable_image_has_its_reason(kind, tmp_path):
+    data, reason = UNUSABLE[kind]
+    finding = inspected(data, tmp_path)
+    assert finding.size == (0, 0)
+    assert re.search(reason, finding.reason), finding.reason
+
+
+@pytest.mark.parametrize("form", GIGAPIXEL)
+def test_a_header_that_claims_a_gigapixel_is_refused_before_memory_is(form, tmp_path, monkeypatch):
+    monkeypatch.setattr(tf.io, "decode_image", None)
+    tracemalloc.start()
+    finding = inspected(GIGAPIXEL[form], tmp_path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert finding.reason == "has 40000x40000 pixels, more than 64000000"
+    assert most < 2e6
+
+
+def test_a_file_too_long_for_the_limit_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "image.jpg"
+    with path.open("wb") as file:
+        file.truncate(10**10)
+    monkeypatch.setattr(inspection, "inspect", None)
+    [(_, finding)] = inspection.inspect_all([Candidate("", (0, 0, 10**10))], [str(path)])
+    assert finding.reason == "has 10000000000 bytes, too many for 64000000 pixels"
+
+
+def test_a_missing_file_and_what_the_source_gave_up_on_have_their_reasons(tmp_path):
+    missing = Candidate("a", (0, 0, 9))
+    given_up = Candidate("b", (0, 0, 9), reason="has no annotation")
+    findings = inspection.inspect_all([missing, given_up], [str(tmp_path / "none.jpg")])
+    assert [finding.reason for _, finding in findings] == [
+        "cannot be read: No such file or directory",
+        "has no annotation",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "usable"),
+    [
+        ({"least_side": 48}, True),
+        ({"least_side": 49}, False),
+        ({"most_pixels": 48 * 64}, True),
+        ({"most_pixels": 48 * 64 - 1}, False),
+        ({"most_aspect": 64 / 48}, True),
+        ({"most_aspect": 1.33}, False),
+    ],
+)
+def test_an_image_may_be_at_a_limit_and_not_beyond(limits, usable, tmp_path):
+    assert (inspected(PNG, tmp_path, **limits).reason is None) == usable
+
+
+def test_a_part_of_a_file_is_inspected_by_its_span(tmp_path):
+    path = tmp_path / "shard"
+    path.write_bytes(b"before" + PNG + JPEG + b"after")
+    spans = [(0, 6, len(PNG)), (0, 6 + len(PNG), len(JPEG)), (0, 0, 9)]
+    findings = inspection.inspect_all([Candidate("", span) for span in spans], [str(path)])
+    assert [finding.reason is None for _, finding in findings] == [True, True, False]
+
+
+def test_images_come_back_in_order_and_only_a_few_are_asked_for_ahead(tmp_path):
+    path = tmp_path / "image.png"
+    path.write_bytes(PNG)
+    asked = []
+
+    def candidates():
+        for number in range(1000):
+            asked.append(number)
+            yield Candidate(str(number), (0, 0, len(PNG)))
+
+    stream = inspection.inspect_all(candidates(), [str(path)])
+    first = [next(stream)[0].id for _ in range(5)]
+    stream.close()
+    assert first == ["0", "1", "2", "3", "4"]
+    assert len(asked) < 500
+
+
+def test_a_camera_note_that_makes_pillow_warn_does_not_make_an_image_unusable(tmp_path):
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x1a\x01\x05\0\x01"
+    data = encoded(IMAGE, "JPEG", exif=exif)
+    with pytest.warns(UserWarning, match="EXIF"):
+        Image.open(io.BytesIO(data))
+    assert inspected(data, tmp_path).reason is None
+
+
+def test_the_orientation_that_a_camera_noted_does_not_turn_the_size(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert inspected(encoded(IMAGE, "JPEG", exif=exif), tmp_path).size == (48, 64)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "palette PNG", "animated GIF", "grey BMP"])
+def test_damage_anywhere_never_raises(kind):
+    data, random = USABLE[kind][0], np.random.default_rng(7)
+    for _ in range(60):
+        damaged = bytearray(data)
+        for place in random.integers(0, min(len(data), 200), 3):
+            damaged[place] = random.integers(256)
+        finding = inspection.inspect(bytes(damaged), inspection.Limits(most_pixels=10**6))
+        assert (finding.reason is None) == (finding.size != (0, 0))

@@ -1,0 +1,390 @@
+import io
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from spp_keras.data import inspection, records
+
+VOC = "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike"
+VOC = (*VOC.split(), "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
+
+
+def image(shade=0, height=20, width=30):
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), (shade, 2 * shade, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+def write(root, files):
+    for name, data in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    return root
+
+
+def read(found, i):
+    number, offset, length = found.spans[i]
+    with Path(found.files[number]).open("rb") as file:
+        file.seek(offset)
+        return file.read(length)
+
+
+@pytest.fixture
+def flowers(tmp_path):
+    """Two classes, ten images, sizes that all differ."""
+    files = {
+        f"train/{name}/{number}.png": image(number, 20 + number, 30)
+        for name in ("rose", "tulip")
+        for number in range(5)
+    }
+    return write(tmp_path / "flowers", files)
+
+
+def test_a_folder_per_class_in_a_folder_per_split(tmp_path):
+    files = {
+        "train/tulip/b.JPG": image(1),
+        "train/tulip/old/a.jpeg": image(2, 25, 31),
+        "train/rose/c.png": image(3),
+        "train/rose/.hidden.png": b"",
+        "train/rose/Thumbs.db": b"",
+        "train/.cache/d.png": b"",
+        "validation/tulip/e.png": image(5, 17, 16),
+        "notes.txt": b"",
+    }
+    root = write(tmp_path, files)
+    train, validation = records.load(root, "train"), records.load(str(root), "validation")
+    assert train.name == f"{root} train"
+    # A class that a split has no image of keeps its number.
+    assert train.classes == validation.classes == ("rose", "tulip")
+    assert train.ids.tolist() == ["train/rose/c.png", "train/tulip/b.JPG", "train/tulip/old/a.jpeg"]
+    assert train.labels.tolist() == [0, 1, 1]
+    assert train.labels.dtype == np.int32
+    assert train.sizes.tolist() == [[20, 30], [20, 30], [25, 31]]
+    assert validation.labels.tolist() == [1]
+    assert validation.sizes.tolist() == [[17, 16]]
+    for i, name in enumerate(train.ids):
+        assert read(train, i) == files[name]
+    assert not train.multi_label
+    assert train.objects is None
+    assert train.skipped == ()
+    assert records.load(root, "val").ids.tolist() == validation.ids.tolist()
+
+
+def test_without_splits_a_tenth_is_held_back_and_stays_held_back(tmp_path):
+    names = [f"{kind}/{number}.png" for kind in ("rose", "tulip") for number in range(200)]
+    root = write(tmp_path / "a", dict.fromkeys(names, image()))
+    train, validation = records.load(root, "train"), records.load(root, "validation")
+    assert sorted([*train.ids, *validation.ids]) == sorted(names)
+    assert 20 <= len(validation) <= 60
+    # Neither new images nor another place change what is held back.
+    write(root, {"rose/new.png": image(), "daisy/new.png": image()})
+    root = root.rename(tmp_path / "b")
+    assert set(validation.ids) <= set(records.load(root, "validation").ids)
+    assert set(train.ids) <= set(records.load(root, "train").ids)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    root = write(tmp_path, {f"{k}/{n}.png": image() for k in ("train", "bus") for n in range(30)})
+    assert records.load(root, "train").classes == ("bus", "train")
+
+
+@pytest.mark.parametrize(
+    ("files", "split", "message"),
+    [
+        ({"train/a/1.png": b"", "train/b/1.png": b""}, "test", r"must be one of 'train'.*'test'"),
+        ({"a/1.png": b"", "b/1.png": b""}, "test", r"must be 'train' or 'validation'.*'test'"),
+        ({"train/1.png": b"", "test/1.png": b""}, "train", r"a folder per class within that of a"),
+        ({"images/a/1.png": b"", "images/b/1.png": b""}, "train", r"at least two.*\['images'\]"),
+        ({"1.png": b""}, "train", r"at least two classes.*\[\]"),
+        ({"train/a/1.txt": b"", "train/b/1": b""}, "train", r"none in .*\.txt, no suffix"),
+        (
+            {"train/a/1.png": b"", "train/b/1.png": b"", "test/c/1.png": b""},
+            "test",
+            r"no classes in split 'test' that are not in 'train'.*\['c'\]",
+        ),
+    ],
+)
+def test_a_folder_that_cannot_be_a_data_set_says_why(files, split, message, tmp_path):
+    write(tmp_path, files)
+    with pytest.raises(ValueError, match=message):
+        records.load(tmp_path, split)
+
+
+def test_a_folder_that_links_to_itself_is_an_error_and_other_links_are_followed(flowers, tmp_path):
+    (flowers / "train" / "daisy").symlink_to(flowers / "train" / "rose")
+    assert len(records.load(flowers, "train")) == 15
+    (flowers / "train" / "rose" / "loop").symlink_to(flowers / "train")
+    with pytest.raises(ValueError, match="no link to a folder that it is in"):
+        records.load(flowers, "train")
+
+
+def test_a_name_that_is_not_utf8_is_skipped(flowers):
+    write(flowers, {os.fsdecode(b"train/rose/\xff.png"): image()})
+    [skipped] = records.load(flowers, "train", most_skipped=0.5).skipped
+    assert skipped == ("train/rose/\\udcff.png", "has a name that is not UTF-8; rename it")
+
+
+def test_bad_images_are_skipped_with_their_reasons_up_to_a_share(flowers, monkeypatch):
+    write(flowers, {"train/rose/0.png": b"", "train/tulip/3.png": "Not found"})
+    with pytest.raises(ValueError, match=r"(?s)2 of 10 cannot:\n  train/rose/0.png is empty\n.*"):
+        records.load(flowers, "train")
+    # What was found is kept, to be looked at under another limit.
+    monkeypatch.setattr(inspection, "inspect_all", None)
+    found = records.load(flowers, "train", most_skipped=0.2)
+    assert found.skipped == (
+        ("train/rose/0.png", "is empty"),
+        ("train/tulip/3.png", "is no JPEG, PNG, GIF or BMP image"),
+    )
+    assert len(found) == 8
+    assert found.labels.tolist() == [0] * 4 + [1] * 4
+    assert found.sizes[:, 0].tolist() == [21, 22, 23, 24, 20, 21, 22, 24]
+    assert [read(found, i) for i in range(2)] == [image(1, 21, 30), image(2, 22, 30)]
+
+
+def test_an_error_lists_ten_images_and_counts_the_rest(flowers):
+    write(flowers, {f"train/rose/bad{number}.png": b"" for number in range(13)})
+    with pytest.raises(ValueError, match=r"13 of 23") as caught:
+        records.load(flowers, "train")
+    assert str(caught.value).count("is empty") == 10
+    assert "and 3 more" in str(caught.value)
+    assert "pass a larger `most_skipped`" in str(caught.value)
+
+
+def test_the_first_bad_image_stops_if_asked_to(flowers):
+    write(flowers, {"train/rose/2.png": b"", "train/tulip/3.png": b""})
+    stop = pytest.raises(ValueError, match=r"flowers train, where train/rose/2.png is empty")
+    with stop:
+        records.load(flowers, "train", on_error="fail")
+    # The same from the cache.
+    records.load(flowers, "train", most_skipped=0.5)
+    with stop:
+        records.load(flowers, "train", on_error="fail")
+
+
+def test_no_usable_image_is_an_error_whatever_may_be_skipped(tmp_path):
+    root = write(tmp_path, {"train/a/1.png": b"", "train/b/1.png": b""})
+    with pytest.raises(ValueError, match="2 of 2 cannot"):
+        records.load(root, "train", most_skipped=0.99)
+
+
+def test_what_is_turned_to_rgb_is_counted(flowers):
+    for number in range(3):
+        Image.new("L", (30, 20)).save(flowers / "train" / "rose" / f"{number}.png")
+    Image.new("CMYK", (30, 20)).save(flowers / "train" / "rose" / "3.jpg")
+    assert records.load(flowers, "train").converted == {"grey": 3, "CMYK": 1}
+
+
+def test_a_second_time_nothing_is_decoded_and_the_records_are_the_same(flowers, monkeypatch):
+    first = records.load(flowers, "train")
+    monkeypatch.setattr(tf.io, "decode_image", None)
+    second = records.load(flowers, "train")
+    assert len(second) == 10
+    for field in ("ids", "labels", "sizes", "spans"):
+        np.testing.assert_array_equal(getattr(first, field), getattr(second, field))
+        assert getattr(first, field).dtype == getattr(second, field).dtype
+    assert (first.classes, first.files) == (second.classes, second.files)
+
+
+def test_a_file_that_changed_or_another_limit_is_noticed(flowers):
+    assert records.load(flowers, "train").sizes[0].tolist() == [20, 30]
+    write(flowers, {"train/rose/0.png": image(0, 50, 60)})
+    assert records.load(flowers, "train").sizes[0].tolist() == [50, 60]
+    write(flowers, {"train/rose/9.png": image()})
+    assert len(records.load(flowers, "train")) == 11
+    narrow = inspection.Limits(least_side=22)
+    assert len(records.load(flowers, "train", limits=narrow, most_skipped=0.9)) == 7
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a zip", "half", "flipped"])
+def test_a_cache_file_that_cannot_be_read_is_made_again(damage, flowers, own_cache):
+    expected = records.load(flowers, "train")
+    [path] = own_cache.iterdir()
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    flipped = whole[:300] + bytes([whole[300] ^ 255]) + whole[301:]
+    path.write_bytes({"half": whole[:middle], "flipped": flipped}.get(damage, damage))
+    found = records.load(flowers, "train")
+    assert found.ids.tolist() == expected.ids.tolist()
+    assert len(path.read_bytes()) == len(whole)
+    assert [each.name for each in own_cache.iterdir()] == [path.name]
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(flowers, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(write(tmp_path, {"file": b""}) / "file"))
+    with pytest.warns(UserWarning, match="checked again next time.*XDG_CACHE_HOME"):
+        assert len(records.load(flowers, "train")) == 10
+
+
+def test_a_bar_is_shown_for_what_takes_longer_than_a_second(flowers, capsys, monkeypatch):
+    records.load(flowers, "train")
+    assert capsys.readouterr().err == ""
+    inspect_all = inspection.inspect_all
+
+    def slowly(*arguments):
+        for number, each in enumerate(inspect_all(*arguments)):
+            if number == 5:
+                time.sleep(1.2)
+            yield each
+
+    monkeypatch.setattr(inspection, "inspect_all", slowly)
+    write(flowers, {"train/rose/new.png": image()})
+    records.load(flowers, "train", progress=False)
+    assert capsys.readouterr().err == ""
+    write(flowers, {"train/rose/newer.png": image()})
+    records.load(flowers, "train")
+    written = capsys.readouterr()
+    assert "Checking" in written.err
+    assert "images/s" in written.err
+    assert written.out == ""
+
+
+def test_some_of_the_records_are_records(flowers):
+    found = records.load(flowers, "train")
+    by_mask = found.select(found.labels == 1)
+    by_number = found.select([7, 2])
+    assert by_mask.ids.tolist() == [f"train/tulip/{number}.png" for number in range(5)]
+    assert by_number.ids.tolist() == ["train/tulip/2.png", "train/rose/2.png"]
+    assert by_number.labels.tolist() == [1, 0]
+    assert read(by_number, 0) == image(2, 22, 30)
+    assert len(found.select([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("/nowhere/at/all", "train"), ValueError, "must be an existing folder.*/nowhere/at/all"),
+        ((7, "train"), TypeError, "`data` must be a path or a name"),
+        (("", "train"), TypeError, "`data` must be a path or a name"),
+        (("/tmp", ""), TypeError, "`split` must be the name of a split"),
+        (("/tmp", None), TypeError, "`split` must be the name of a split"),
+        (("./data", "train", "/tmp"), ValueError, "`data_dir` must be None with a folder"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        records.load(*arguments)
+
+
+@pytest.mark.parametrize(("name", "value"), [("on_error", "ignore"), ("most_skipped", 1.5)])
+def test_wrong_options_are_named(name, value, flowers):
+    with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}="):
+        records.load(flowers, "train", **{name: value})
+
+
+def annotation(objects, height=20, width=40):
+    items = "".join(
+        f"<object><name>{name}</name><pose>Left</pose><difficult>{difficult}</difficult><bndbox>"
+        f"<xmin>{x0}</xmin><ymin>{y0}</ymin><xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox>"
+        f"<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part></object>"
+        for name, difficult, (x0, y0, x1, y1) in objects
+    )
+    size = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
+    return f"<annotation>{size}{items}</annotation>"
+
+
+@pytest.fixture
+def devkit(tmp_path):
+    """Of pixels 20 high and 40 wide."""
+    objects = {
+        "000001": [("dog", 0, (1, 1, 40, 20)), ("cat", 0, (10, 5, 20, 15))],
+        "000002": [("dog", 1, (4, 5, 8, 10)), ("Person", 0, (4, 5, 8, 10))],
+        "000003": [("dog", 1, (4, 5, 8, 10))],
+        "000004": [("train", 0, (4, 5, 50, 30))],
+    }
+    files = {f"VOC2007/Annotations/{i}.xml": annotation(each) for i, each in objects.items()}
+    files |= {f"VOC2007/JPEGImages/{i}.jpg": image(int(i), 20, 40) for i in objects}
+    lists = {"train": "000001\n000002\n", "val": "000003\n", "test": "000004 \n\n"}
+    lists |= {"trainval": "000001\n000002\n000003\n", "dog_train": "000001  1\n000002  0\n"}
+    files |= {f"VOC2007/ImageSets/Main/{name}.txt": text for name, text in lists.items()}
+    return write(tmp_path / "VOCdevkit", files)
+
+
+def test_a_devkit_has_boxes_as_shares_and_labels_without_difficult_objects(devkit):
+    found = records.load(devkit, "trainval")
+    assert found.classes == VOC
+    assert found.ids.tolist() == [f"JPEGImages/00000{number}.jpg" for number in (1, 2, 3)]
+    assert found.multi_label
+    assert found.labels.dtype == np.uint8
+    assert [sorted(np.flatnonzero(row)) for row in found.labels] == [[7, 11], [14], []]
+    first, second, third = found.objects
+    np.testing.assert_allclose(
+        first.boxes, [[1 / 20, 1 / 40, 1, 1], [5 / 20, 10 / 40, 15 / 20, 20 / 40]], rtol=1e-6
+    )
+    assert first.boxes.dtype == np.float32
+    assert (first.labels.tolist(), second.labels.tolist()) == ([11, 7], [11, 14])
+    assert first.labels.dtype == np.int32
+    assert second.difficult.tolist() == [True, False]
+    assert third.difficult.tolist() == [True]
+    assert third.difficult.dtype == bool
+    assert read(found, 1) == image(2, 20, 40)
+    # The same from the cache.
+    again = records.load(devkit, "trainval")
+    for one, other in zip(found.objects, again.objects, strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+            assert a.dtype == b.dtype
+
+
+def test_a_devkit_has_its_splits_and_may_be_named_by_any_of_its_folders(devkit):
+    for root in (devkit, devkit / "VOC2007", devkit.parent):
+        assert len(records.load(root, "train")) == 2
+    for split in ("val", "validation"):
+        assert records.load(devkit, split).ids.tolist() == ["JPEGImages/000003.jpg"]
+    with pytest.raises(ValueError, match=r"one of 'test', 'train', 'trainval', 'val'.*'tset'"):
+        records.load(devkit, "tset")
+    shutil.copytree(devkit / "VOC2007", devkit / "VOC2012")
+    with pytest.raises(ValueError, match=r"must be one year of VOC, one of .*VOC2007.*VOC2012"):
+        records.load(devkit, "train")
+
+
+def test_a_box_is_cut_off_at_the_edge_of_its_image(devkit):
+    [objects] = records.load(devkit, "test").objects
+    np.testing.assert_allclose(objects.boxes, [[5 / 20, 4 / 40, 1, 1]])
+
+
+def test_other_classes_than_those_of_voc_are_the_sorted_ones_of_every_split(devkit):
+    write(devkit, {"VOC2007/Annotations/000004.xml": annotation([("Zebra", 0, (1, 1, 9, 9))])})
+    train, test = records.load(devkit, "train"), records.load(devkit, "test")
+    assert train.classes == test.classes == ("cat", "dog", "person", "zebra")
+    assert test.labels.tolist() == [[0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "has no annotation"),
+        ("<annotation>", "has an annotation that cannot be used: no element found"),
+        (annotation([("dog", 0, (9, 5, 9, 9))]), r"has no pixel of the image in it"),
+        (annotation([("dog", 0, (9, 5, "x", 9))]), r"could not convert"),
+        (annotation([], height=0), r"says that the image has 0x40 pixels"),
+        ("<annotation/>", r"<size/height> is missing"),
+        (annotation([("", 0, (1, 1, 9, 9))]), r"an object has no name"),
+    ],
+)
+def test_an_annotation_that_cannot_be_used_has_its_reason(text, reason, devkit):
+    path = devkit / "VOC2007" / "Annotations" / "000002.xml"
+    path.unlink() if text is None else path.write_text(text)
+    found = records.load(devkit, "train", most_skipped=0.5)
+    assert found.ids.tolist() == ["JPEGImages/000001.jpg"]
+    assert len(found.objects) == 1
+    [(name, said)] = found.skipped
+    assert name == "JPEGImages/000002.jpg"
+    assert reason in said
+
+
+def test_a_listed_image_that_is_missing_is_skipped(devkit):
+    (devkit / "VOC2007" / "JPEGImages" / "000001.jpg").unlink()
+    [skipped] = records.load(devkit, "train", most_skipped=0.5).skipped
+    assert skipped == ("JPEGImages/000001.jpg", "cannot be read: No such file or directory")
+
+
+def test_a_split_without_labels_is_an_error(devkit):
+    write(devkit, {"VOC2007/Annotations/000004.xml": annotation([])})
+    with pytest.raises(ValueError, match=r"`split` must have labels.* test, where no image has"):
+        records.load(devkit, "test")

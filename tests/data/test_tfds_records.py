@@ -1,0 +1,381 @@
+import io
+import itertools
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from spp_keras.data import records, shapes, tfrecord
+
+BOX = tfds.features.BBox
+
+
+def encoded(number, form="JPEG", mode="RGB"):
+    file = io.BytesIO()
+    Image.new(mode, (30 + number, 20 + 2 * number), number).save(file, form)
+    return file.getvalue()
+
+
+def voc(first, count):
+    kinds = ("dog", "person", "cat")
+    for number in range(first, first + count):
+        objects = [
+            {
+                "label": kinds[i],
+                "bbox": BBOXES[i],
+                "pose": "left",
+                "is_truncated": False,
+                "is_difficult": (number + i) % 3 == 0,
+            }
+            for i in range(number % 4)
+        ]
+        yield (
+            f"{number:06}",
+            {
+                "image": io.BytesIO(encoded(number)),
+                "image/filename": f"{number:06}.jpg",
+                "objects": objects,
+                "labels": sorted({each["label"] for each in objects}),
+                "labels_no_difficult": sorted(
+                    {each["label"] for each in objects if not each["is_difficult"]}
+                ),
+            },
+        )
+
+
+BBOXES = (BOX(0.0, 0.125, 0.5, 1.0), BOX(0.1, 0.2, 0.3, 0.4), BOX(0.5, 0.5, 0.75, 0.625))
+
+
+def imagenet(count, label=None):
+    for number in range(count):
+        name = f"n01440764_{number}.JPEG"
+        data = b"\xff\xd8\xff broken" if number == 3 else encoded(number, mode="L")
+        kind = (7 * number) % 1000 if label is None else label
+        yield name, {"image": io.BytesIO(data), "label": kind, "file_name": name}
+
+
+def caltech(count):
+    # As in the real one, every class counts its files from 1.
+    for kind, number in itertools.product(("accordion", "zebra", "ant"), range(count)):
+        name = f"image_{number:04}.jpg"
+        image = io.BytesIO(encoded(number + len(kind)))
+        features = {"image": image, "label": kind if kind != "zebra" else 3}
+        yield f"{kind}/{name}", {**features, "image/file_name": name}
+
+
+class Tagged(tfds.core.GeneratorBasedBuilder):
+    """Any number of labels, no objects, no file names; images given as pixels."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        label = tfds.features.ClassLabel(names=["red", "round", "small"])
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {"photo": tfds.features.Image(), "tags": tfds.features.Sequence(label)}
+            ),
+        )
+
+    def _split_generators(self, _):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for number in range(5):
+            pixels = np.full((20, 30, 3), number, np.uint8)
+            yield number, {"photo": pixels, "tags": list(range(number % 4))}
+
+
+class Boxed(tfds.core.GeneratorBasedBuilder):
+    """Objects of which none is difficult, of two kinds each, and no label of the image."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        thing = {
+            "bbox": tfds.features.BBoxFeature(),
+            "colour": tfds.features.ClassLabel(names=["red", "blue"]),
+            "label": tfds.features.ClassLabel(names=["nut", "bolt", "nail"]),
+        }
+        features = {"image": tfds.features.Image(), "things": tfds.features.Sequence(thing)}
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, _):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for number in range(4):
+            things = [{"bbox": BBOXES[i], "colour": 0, "label": 2 - i} for i in range(number)]
+            yield number, {"image": np.zeros((20, 30, 3), np.uint8), "things": things}
+
+
+class Unlabelled(tfds.core.GeneratorBasedBuilder):
+    """Images of nothing."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        features = tfds.features.FeaturesDict({"image": tfds.features.Image()})
+        return tfds.core.DatasetInfo(builder=self, features=features)
+
+    def _split_generators(self, _):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for number in range(2):
+            yield number, {"image": np.zeros((20, 30, 3), np.uint8)}
+
+
+def prepare(name, data_dir, splits, **options):
+    """Writes with the builder's own writer, to where and as it would after a download."""
+    builder = tfds.builder(name, data_dir=data_dir, **options)
+    if splits:
+        builder._split_generators = lambda _: splits
+    config = tfds.download.DownloadConfig(
+        try_download_gcs=False, num_shards=2, manual_dir=str(data_dir)
+    )
+    builder.download_and_prepare(download_config=config)
+    return builder
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tfds")
+    prepare("voc/2007", folder, {"train": voc(0, 9), "validation": voc(9, 5), "test": voc(14, 3)})
+    prepare("imagenet2012", folder, {"train": imagenet(8), "test": imagenet(2, label=-1)})
+    prepare("caltech101", folder, {"train": caltech(3), "test": caltech(1)})
+    prepare("tagged", folder, None)
+    prepare("boxed", folder, None)
+    prepare("unlabelled", folder, None)
+    return folder
+
+
+def oracle(name, split, data_dir):
+    """What TensorFlow Datasets reads itself, by id, the image as bytes."""
+    builder = tfds.builder(name, data_dir=data_dir)
+    key = next(key for key in ("image", "photo") if key in builder.info.features)
+    dataset = builder.as_dataset(
+        split=split,
+        decoders={key: tfds.decode.SkipDecoding()},
+        read_config=tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True),
+    )
+    return [{**each, "image": each[key]} for each in tfds.as_numpy(dataset)]
+
+
+def read(found, i):
+    number, offset, length = found.spans[i]
+    with Path(found.files[number]).open("rb") as file:
+        file.seek(offset)
+        return file.read(length)
+
+
+def assert_same_bytes(found, expected):
+    assert len(found) == len(expected)
+    for i, each in enumerate(expected):
+        assert read(found, i) == each["image"]
+        decoded = tf.io.decode_image(each["image"], channels=3)
+        assert found.sizes[i].tolist() == decoded.shape[:2]
+
+
+@pytest.mark.parametrize(
+    "split", ["train", "validation", "train+test", "train[:60%]", "train[-4:]+validation[1:3]"]
+)
+def test_voc_is_what_tensorflow_datasets_reads(split, data_dir):
+    found = records.load("voc/2007", split, data_dir)
+    expected = oracle("voc/2007", split, data_dir)
+    assert found.name == f"voc/2007 {split}"
+    assert found.classes[:2] == ("aeroplane", "bicycle")
+    assert found.ids.tolist() == [each["image/filename"].decode() for each in expected]
+    assert_same_bytes(found, expected)
+    assert found.multi_label
+    for row, objects, each in zip(found.labels, found.objects, expected, strict=True):
+        assert np.flatnonzero(row).tolist() == sorted(each["labels_no_difficult"])
+        np.testing.assert_array_equal(objects.boxes, each["objects"]["bbox"])
+        np.testing.assert_array_equal(objects.labels, each["objects"]["label"])
+        np.testing.assert_array_equal(objects.difficult, each["objects"]["is_difficult"])
+        assert objects.boxes.shape == (len(objects.labels), 4)
+    assert any(len(objects.labels) for objects in found.objects)
+
+
+def test_imagenet_is_what_tensorflow_datasets_reads_but_for_a_broken_image(data_dir):
+    found = records.load("imagenet2012", "train", data_dir, most_skipped=0.2)
+    broken = "n01440764_3.JPEG"
+    expected = [
+        each
+        for each in oracle("imagenet2012", "train", data_dir)
+        if each["file_name"].decode() != broken
+    ]
+    assert len(found.classes) == 1000
+    assert found.ids.tolist() == [each["file_name"].decode() for each in expected]
+    assert found.labels.tolist() == [each["label"] for each in expected]
+    assert found.labels.dtype == np.int32
+    assert found.objects is None
+    assert [skipped.id for skipped in found.skipped] == [broken]
+    assert found.converted == {"grey": 7}
+    assert len(found.files) == 2
+    assert_same_bytes(found, expected)
+
+
+def test_caltech_whose_file_names_repeat_is_told_apart_as_tensorflow_datasets_does(data_dir):
+    found = records.load("caltech101", "train", data_dir)
+    expected = oracle("caltech101", "train", data_dir)
+    assert found.ids.tolist() == [each["tfds_id"].decode() for each in expected]
+    assert found.labels.tolist() == [each["label"] for each in expected]
+    assert_same_bytes(found, expected)
+
+
+def test_labels_without_objects_or_file_names_are_found_by_their_kind(data_dir):
+    found = records.load("tagged", "train", data_dir)
+    expected = oracle("tagged", "train", data_dir)
+    assert found.classes == ("red", "round", "small")
+    assert found.ids.tolist() == [each["tfds_id"].decode() for each in expected]
+    for row, each in zip(found.labels, expected, strict=True):
+        assert np.flatnonzero(row).tolist() == sorted(each["tags"])
+    assert found.objects is None
+    assert_same_bytes(found, expected)
+
+
+def test_without_labels_an_image_has_the_classes_of_its_objects(data_dir):
+    found = records.load("boxed", "train", data_dir)
+    expected = oracle("boxed", "train", data_dir)
+    assert found.classes == ("nut", "bolt", "nail")
+    for row, objects, each in zip(found.labels, found.objects, expected, strict=True):
+        assert np.flatnonzero(row).tolist() == sorted(each["things"]["label"])
+        np.testing.assert_array_equal(objects.boxes, each["things"]["bbox"])
+        np.testing.assert_array_equal(objects.labels, each["things"]["label"])
+        assert objects.difficult.tolist() == [False] * len(objects.labels)
+
+
+def test_shapes_are_drawn_the_first_time_and_have_a_label_and_objects(tmp_path, monkeypatch):
+    config = shapes.Builder.builder_configs["tiny"]
+    for split in ("train", "validation", "test"):
+        monkeypatch.setattr(config, split, 12)
+    found = records.load("shapes/tiny", "train", tmp_path)
+    expected = oracle("shapes/tiny", "train", tmp_path)
+    assert found.ids.tolist() == [each["image/filename"].decode() for each in expected]
+    assert found.labels.tolist() == [each["label"] for each in expected]
+    for objects, each in zip(found.objects, expected, strict=True):
+        np.testing.assert_array_equal(objects.boxes, each["objects"]["bbox"])
+        np.testing.assert_array_equal(objects.difficult, each["objects"]["is_difficult"])
+    assert_same_bytes(found, expected)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", None)
+    assert len(records.load("shapes/tiny", "train", tmp_path)) == 12
+
+
+def test_a_prepared_data_set_may_be_named_by_its_folder(data_dir):
+    found = records.load(data_dir / "voc" / "2007" / "5.0.0", "test")
+    assert found.ids.tolist() == records.load("voc/2007", "test", data_dir).ids.tolist()
+
+
+def test_the_second_time_no_shard_is_read(data_dir, monkeypatch):
+    first = records.load("voc/2007", "train", data_dir)
+    monkeypatch.setattr(tfrecord, "records", None)
+    second = records.load("voc/2007", "train", str(data_dir))
+    np.testing.assert_array_equal(first.spans, second.spans)
+    assert len(second.objects) == 9
+    with pytest.raises(TypeError):
+        records.load("voc/2007", "train[:4]", data_dir)
+
+
+def test_labels_that_are_not_published_are_an_error(data_dir):
+    with pytest.raises(ValueError, match=r"labels from 0 to 999.*split='test'.*has -1"):
+        records.load("imagenet2012", "test", data_dir)
+
+
+def test_what_is_not_prepared_is_an_error_that_says_how_to_prepare_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", None)
+    with pytest.raises(ValueError, match="must be a data set that is prepared") as caught:
+        records.load("imagenet2012", "train", tmp_path)
+    message = str(caught.value)
+    assert f"none in '{tmp_path}/imagenet2012/5.1.0'" in message
+    assert f"tfds.builder('imagenet2012', data_dir='{tmp_path}').download_and_prepare(" in message
+    assert "manual_dir=" in message
+    assert "ILSVRC2012_img_train.tar" in message
+    with pytest.raises(ValueError, match=r"download_and_prepare\(\)") as caught:
+        records.load("voc/2012", "train", tmp_path)
+    assert "manual_dir" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_version_that_is_prepared_is_named(data_dir, tmp_path):
+    (tmp_path / "voc" / "2007").mkdir(parents=True)
+    old = tmp_path / "voc" / "2007" / "4.0.0"
+    old.symlink_to(data_dir / "voc" / "2007" / "5.0.0")
+    with pytest.raises(ValueError, match=r"other versions, 4.0.0: ask for 'voc/2007:4.0.0'"):
+        records.load("voc/2007", "train", tmp_path)
+    assert len(records.load("voc/2007:4.0.0", "train", tmp_path)) == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "message"),
+    [
+        ("imagenet2021", "train", r"Received: data='imagenet2021'. Did you mean 'imagenet2012'"),
+        ("voc/2020", "train", r"configuration and version that exist. Received: data='voc/2020'"),
+        ("voc/2007", "trian", r"one of 'test', 'train', 'validation', or parts.*split='trian'"),
+        ("voc/2007", "train[:x]", r"such as 'train\[:90%\]'. Received: split='train\[:x\]'"),
+        ("voc/2007", "train[:0]", r"`split` must have images. Received: split='train\[:0\]'"),
+        ("voc/2007", "train+train[:3]", r"`split` must have no image twice"),
+        ("unlabelled", "train", r"must have a class label.*data='unlabelled'.*\['image'\]"),
+    ],
+)
+def test_a_wrong_name_or_split_says_what_there_is(name, split, message, data_dir):
+    with pytest.raises(ValueError, match=message):
+        records.load(name, split, data_dir)
+
+
+def test_another_file_format_says_how_to_get_this_one(tmp_path):
+    prepare("tagged", tmp_path, None, file_format="array_record")
+    with pytest.raises(ValueError, match=r"prepared as 'array_record'.*file_format='tfrecord'"):
+        records.load("tagged", "train", tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "noise"])
+def test_a_damaged_shard_is_named(damage, tmp_path):
+    builder = prepare("tagged", tmp_path, None)
+    path = sorted(Path(builder.data_path).glob("*.tfrecord-00000-*"))[0]
+    data = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(data[:-30] if damage == "cut" else data[:12] + b"\xff" * 40 + data[52:])
+    with pytest.raises(ValueError, match=f"(?i){path.name}.*prepare .*again"):
+        records.load("tagged", "train", tmp_path)
+
+
+def test_fields_of_every_kind_and_in_any_order_are_passed_over():
+    def delimited(number, data):
+        return bytes([number << 3 | 2, len(data)]) + data
+
+    skipped = b"\x18\x96\x01" + b"\x21" + bytes(8) + b"\x2d" + bytes(4) + delimited(7, b"more")
+    feature = skipped + delimited(1, skipped + delimited(1, b"pixels"))
+    entry = delimited(2, feature) + skipped + delimited(1, b"image")
+    example = skipped + delimited(1, skipped + delimited(1, entry))
+    [(key, place)] = tfrecord.features(example).items()
+    assert key == "image"
+    start, end = tfrecord.first_bytes(example, place)
+    assert example[start:end] == b"pixels"
+
+
+def test_lengths_of_several_bytes_are_read_as_protocol_buffers_writes_them(tmp_path):
+    values = {
+        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"x" * length]))
+        for name, length in (("a", 0), ("b", 127), ("c", 128), ("d", 70_000))
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString()
+    for name, place in tfrecord.features(example).items():
+        start, end = tfrecord.first_bytes(example, place)
+        assert example[start:end] == values[name].bytes_list.value[0]
+    path = tmp_path / "shard"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(example)
+        writer.write(b"")
+    assert [data for _, _, data in tfrecord.records(str(path), 0, 2, 2)] == [example, b""]
+    with pytest.raises(ValueError, match=r"3 whole records\. It ends within record 2"):
+        list(tfrecord.records(str(path), 0, 3, 3))
+    path.write_bytes(struct.pack("<Q", 1 << 60) + path.read_bytes()[8:])
+    with pytest.raises(ValueError, match="ends within record 0"):
+        list(tfrecord.records(str(path), 0, 1, 2))

@@ -1,0 +1,99 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from spp_keras import _files
+
+
+def names_in(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def test_text_and_bytes_are_written_below_folders_that_are_made(tmp_path):
+    path = tmp_path / "runs" / "one" / "notes.txt"
+    _files.write(path, "Größe")
+    assert path.read_bytes() == "Größe".encode()
+    _files.write(path, b"\x00\xff")
+    assert path.read_bytes() == b"\x00\xff"
+    assert names_in(path.parent) == ["notes.txt"]
+
+
+def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "model.weights.h5"
+    path.write_text("old")
+    with _files.replacing(path) as beside:
+        assert beside.parent == path.parent
+        assert beside.name.endswith(".model.weights.h5")
+        beside.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+def test_a_writer_that_raises_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "state.json"
+    path.write_text("old")
+
+    def write_half():
+        with _files.replacing(path) as beside:
+            beside.write_text("half")
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["state.json"]
+
+
+def test_a_writer_that_writes_nothing_is_an_error_and_the_old_file_stays(tmp_path):
+    path = tmp_path / "state.json"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), _files.replacing(path):
+        pass
+    assert path.read_text() == "old"
+
+
+def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
+    path = tmp_path / "state.json"
+    path.write_text("old")
+    code = f"""
+import os, signal
+from spp_keras import _files
+with _files.replacing({str(path)!r}) as beside:
+    beside.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=60)
+    assert done.returncode == -9
+    assert path.read_text() == "old"
+
+
+def test_what_killed_processes_left_goes_after_a_day_and_nothing_else_does(tmp_path):
+    path = tmp_path / "state.json"
+    left, recent, of_another = (
+        tmp_path / f".{digit * 32}.{name}"
+        for digit, name in (("a", "state.json"), ("b", "state.json"), ("c", "other.json"))
+    )
+    for each in (left, recent, of_another):
+        each.touch()
+    for each in (left, of_another):
+        os.utime(each, (time.time() - 2 * 86400,) * 2)
+    _files.write(path, "new")
+    assert not left.exists()
+    assert recent.exists()
+    assert of_another.exists()
+
+
+def test_of_writers_at_the_same_time_one_wins_as_a_whole(tmp_path):
+    path = tmp_path / "state.json"
+    contents = [str(number) * 100_000 for number in range(8)]
+    threads = [threading.Thread(target=_files.write, args=(path, each)) for each in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() in contents
+    assert names_in(tmp_path) == ["state.json"]
