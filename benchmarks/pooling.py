@@ -13,10 +13,7 @@ The results are OUT/pooling.json, and OUT/pooling.md for the README. Linux only.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -24,13 +21,13 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
+import machines
 import numpy as np
 import pooling_inputs as inputs
 import pooling_tables as tables
 from pooling_tables import Row
-from pooling_worker import ENVIRONMENT, THREADS, Worker
+from worker import Worker
 
 # Largest difference from the loops, as a share of the largest value, that is not a difference.
 _TOLERANCES = {"gradient": 1e-6, "network": 1e-5}
@@ -51,11 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--rounds must be at least 1. Received: {options.rounds}.")
     if options.peers and not shutil.which(options.peers):
         parser.error(f"--peers must be a Python interpreter. Received: {options.peers}.")
-    start, foreign = time.perf_counter(), _foreign_seconds()
+    start, foreign = time.perf_counter(), machines.foreign_seconds()
     scripts = [(sys.executable, "pooling_tensorflow.py")]
     if options.peers:
         scripts.append((options.peers, "pooling_peers.py"))
-    machine = _machine(options)
+    machine = machines.describe(_command(options))
     rows: list[Row] = []
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(*script)) for script in scripts]
@@ -68,26 +65,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands = {name: worker.command for worker, _, name, _ in cases}
         for section, settings in inputs.SETTINGS.items():
             for setting in settings:
-                _say(f"{section}, {setting}")
+                machines.say(f"{section}, {setting}")
                 chosen = [(w, name, note) for w, s, name, note in cases if s == section]
                 rows += measure(section, setting, chosen, options.rounds, options.seconds)
                 for worker in workers:
                     worker.ask("forget")
     for row in rows:
         if row.section == "windows" and row.setting == "random" and row.name in _MEMORY:
-            _say(f"memory of {row.name}")
+            machines.say(f"memory of {row.name}")
             row.megabytes = _memory(commands[row.name], row.name)
-    _say("keras-cv")
+    machines.say("keras-cv")
     rows.append(_apart(scripts[0]))
     elapsed = time.perf_counter() - start
     machine["minutes"] = round(elapsed / 60, 1)
-    machine["cores busy with other programs"] = round((_foreign_seconds() - foreign) / elapsed, 2)
+    machine["cores busy with other programs"] = round(
+        (machines.foreign_seconds() - foreign) / elapsed, 2
+    )
 
     options.out.mkdir(parents=True, exist_ok=True)
     results = {"machine": machine, "rows": [row.as_json() for row in rows]}
-    _write(options.out / "pooling.json", json.dumps(results, indent=1) + "\n")
-    _write(options.out / "pooling.md", tables.markdown(machine, rows))
-    _say(f"{options.out / 'pooling.md'} after {machine['minutes']} minutes")
+    machines.write(options.out / "pooling.json", json.dumps(results, indent=1) + "\n")
+    machines.write(options.out / "pooling.md", tables.markdown(machine, rows))
+    machines.say(f"{options.out / 'pooling.md'} after {machine['minutes']} minutes")
     return int(any(row.is_ours and (row.error or row.differing) for row in rows))
 
 
@@ -112,7 +111,7 @@ def measure(
                 )
             except RuntimeError as error:
                 row.error = str(error)
-                _say(f"  {name}: {row.error}")
+                machines.say(f"  {name}: {row.error}")
                 continue
             row.first_ms, row.pixels = reply["first_ms"], reply["pixels"]
             if reply["comparable"]:
@@ -160,25 +159,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _machine(options: argparse.Namespace) -> dict[str, Any]:
+def _command(options: argparse.Namespace) -> str:
     peers = " --peers PYTHON" if options.peers else ""
     turns = f" --rounds {options.rounds} --seconds {options.seconds}"
-    cpu = Path("/proc/cpuinfo").read_text().partition("model name")[2].partition(":")[2]
-    return {
-        "command": f"python benchmarks/pooling.py{peers}{turns}",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "processor": cpu.partition("\n")[0].strip() or platform.processor(),
-        "cores": os.cpu_count(),
-        "threads": THREADS,
-        "environment": ENVIRONMENT,
-        "versions": {"python": platform.python_version()},
-    }
-
-
-def _foreign_seconds() -> float:
-    """Processor time that other programs than this one have taken since the machine started."""
-    user, nice, system = (int(ticks) for ticks in Path("/proc/stat").read_text().split()[1:4])
-    return (user + nice + system) / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
+    return f"python benchmarks/pooling.py{peers}{turns}"
 
 
 def _differing(actual: np.ndarray, expected: np.ndarray, tolerance: float) -> float:
@@ -194,7 +178,7 @@ def _memory(script: tuple[str, str], name: str) -> float | None:
         try:
             return worker.ask("memory", section="windows", name=name, setting="random", small="one")
         except RuntimeError as error:
-            _say(f"  {name}: {error}")
+            machines.say(f"  {name}: {error}")
             return None
 
 
@@ -203,16 +187,6 @@ def _apart(script: tuple[str, str]) -> Row:
     with Worker(*script) as worker:
         ((_, name, note),) = (case for case in worker.ask("cases") if case[0] == "apart")
         return measure("apart", "ten", [(worker, name, note)], rounds=1, seconds=1)[0]
-
-
-def _write(path: Path, text: str) -> None:
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text)
-    aside.replace(path)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import openvino.opset13 as ops
 import pooling_inputs as inputs
 import torch
 import torchvision
-from pooling_worker import THREADS, Prepared, case, serve
 from torch.nn.functional import adaptive_max_pool2d
+from worker import THREADS, Prepared, case, serve
 
 
 @case("whole", "PyTorch `adaptive_max_pool2d`", "channels last")

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+import machines
 import pooling_inputs as inputs
 
 OURS = "spp_keras"
@@ -56,12 +57,8 @@ class Row:
 
 def markdown(machine: dict[str, Any], rows: Sequence[Row]) -> str:
     """All tables, and what and where they were measured."""
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [
-        f"Measured on {machine['date']} by `{machine['command']}` on a CPU: "
-        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads each, "
-        f"{machine['cores busy with other programs']} cores busy with other programs meanwhile; "
-        f"{versions}.",
+        machines.sentence(machine),
         "",
         "Median milliseconds of a call (quartiles), and how many times ours that is. Systems took "
         "turns in one run. First each answer was compared with plain loops: it is exact where all "

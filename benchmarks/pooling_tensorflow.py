@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pooling_inputs as inputs
 import tensorflow as tf
-from pooling_worker import THREADS, Prepared, case, serve
+from worker import THREADS, Prepared, case, serve
 
 from spp_keras.layers import RoiSpatialPyramidPooling, SpatialPyramidPooling
 from spp_keras.zoo import zf5_spp

@@ -33,6 +33,22 @@ def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
     assert path.read_text() == "new"
 
 
+def test_who_reads_the_old_file_reads_it_to_its_end(tmp_path):
+    path = tmp_path / "state.json"
+    path.write_text("old")
+    with path.open() as reader:
+        _files.write(path, "new")
+        assert reader.read() == "old"
+
+
+def test_the_new_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    path, events = tmp_path / "state.json", []
+    monkeypatch.setattr(os, "fsync", lambda _: events.append(path.exists()))
+    _files.write(path, "new")
+    # The file without its name, then the folder with it.
+    assert events == [False, True]
+
+
 def test_a_writer_that_raises_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "state.json"
     path.write_text("old")

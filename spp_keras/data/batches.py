@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from spp_keras import _checks
 
-# Sizes are perturbed by up to so much before images are sorted into batches, so
-# that an image does not meet the same others in every epoch.
-_JITTER = 0.02
+# Images that differ by less than so much in height, and in width, as logarithms, may take
+# each other's place, so that an image does not meet the same others in every epoch.
+_ALIKE = 0.04
 
 
 class Plan(NamedTuple):
@@ -25,10 +25,10 @@ class Batches:
     """Divides images into batches of like height and width, anew in each epoch.
 
     Images are halved by their heights or widths, whichever differ more, then the
-    halves again, until a part is a batch. The halves' sizes are fixed, so that
-    every epoch has the same number of batches; who is in them changes, because
-    sizes are perturbed a little before each sort. Images without sizes, since
-    all are sent at one, are merely shuffled.
+    halves again, until a part is a batch. That is done once, so that every epoch
+    has the same number of batches; who is in them changes, because in each epoch
+    images of nearly the same height and width change places. Images without
+    sizes, since all are sent at one, are merely shuffled.
 
     Args:
         count: Number of images.
@@ -36,8 +36,8 @@ class Batches:
             where `batch_pixels` does not make them smaller.
         shapes: `(count, 2)` heights and widths. Defaults to `None`, all equal.
         batch_pixels: Number of pixels, padding included, that a batch is kept
-            to. One image may have more; perturbing may exceed it by a tenth.
-            Defaults to `None`, no limit.
+            to in every epoch. One image may have more. Defaults to `None`, no
+            limit.
         shuffle: Whether epochs differ. Defaults to `True`.
         seed: Seed of all of it. Defaults to 0.
 
@@ -63,15 +63,20 @@ class Batches:
     ):
         self.count = _checks.at_least(count, 1, "count")
         _checks.at_least(batch_size, 1, "batch_size")
+        if batch_pixels is not None:
+            _checks.at_least(batch_pixels, 1, "batch_pixels")
         self.shuffle, self.seed = shuffle, seed
-        self._levels, self._sides = [], None
         if shapes is None:
             parts = -(-count // batch_size)
             self.cuts = np.arange(parts + 1) * count // parts
+            self._order, self._sides = tf.range(count), None
         else:
-            # A tensor, which graphs refer to; an array would be copied into each of them.
-            self._sides = tf.constant(np.log(shapes), tf.float32)
-            self.cuts, self._levels = _halved(np.asarray(shapes), batch_size, batch_pixels)
+            shapes = np.asarray(shapes)
+            slack = np.exp(_ALIKE) if shuffle else 1.0
+            self.cuts, order = _halved(shapes, batch_size, batch_pixels, slack)
+            # Tensors, which graphs refer to; arrays would be copied into each of them.
+            self._order = tf.constant(order, tf.int32)
+            self._sides = tf.constant(np.log(shapes[order]))
 
     @property
     def steps(self) -> int:
@@ -83,37 +88,25 @@ class Batches:
         epoch = tf.cast(epoch, tf.int32)
         starts = tf.constant(self.cuts[:-1], tf.int32)
         stops = tf.constant(self.cuts[1:], tf.int32)
-        if self._sides is not None:
-            order = self._sorted(epoch)
-        elif self.shuffle:
-            order = _permutation(self.count, (self.seed, epoch))
-        else:
-            order = tf.range(self.count)
+        order = self._order
         if self.shuffle:
+            order = tf.gather(order, self._exchanged(epoch))
             among = _permutation(self.steps, (self.seed + 1, epoch))
             starts, stops = tf.gather(starts, among), tf.gather(stops, among)
         return Plan(order, starts, stops)
 
-    def _sorted(self, epoch: Any) -> tf.Tensor:
-        sides, order = self._sides, tf.range(self.count)
-        if self.shuffle:
-            # Equal sizes meet at random, too.
-            order = _permutation(self.count, (self.seed, epoch))
-            sides += tf.random.stateless_uniform(
-                (self.count, 2), (self.seed + 2, epoch), -_JITTER, _JITTER
-            )
-        for cuts, axes in self._levels:
-            part = tf.repeat(tf.range(len(axes)), np.diff(cuts))
-            values = tf.gather(sides, order)
-            value = tf.where(tf.gather(axes, part) == 0, values[:, 0], values[:, 1])
-            order = tf.gather(order, _argsort(part, value))
-        return order
-
-
-def _argsort(part: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-    """Sorts each part by itself: by value, then by part, keeping the order found."""
-    by_value = tf.argsort(value, stable=True)
-    return tf.gather(by_value, tf.argsort(tf.gather(part, by_value), stable=True))
+    def _exchanged(self, epoch: tf.Tensor) -> tf.Tensor:
+        """For each place the number of the one whose image it takes, of nearly the same size."""
+        drawn = _permutation(self.count, (self.seed, epoch))
+        if self._sides is None:
+            return drawn
+        # Cells of a grid, which lies elsewhere in every epoch, so that none are parted for good.
+        offset = tf.random.stateless_uniform((2,), (self.seed + 2, epoch), dtype=tf.float64)
+        cells = tf.cast(self._sides / _ALIKE + offset, tf.int32)
+        cells = cells[:, 0] * (tf.reduce_max(cells) + 1) + cells[:, 1]
+        by_cell = tf.argsort(cells, stable=True)
+        drawn_by_cell = tf.gather(drawn, tf.argsort(tf.gather(cells, drawn), stable=True))
+        return tf.gather(drawn_by_cell, tf.argsort(by_cell))
 
 
 def _permutation(count: int, seed: Sequence[Any]) -> tf.Tensor:
@@ -121,36 +114,33 @@ def _permutation(count: int, seed: Sequence[Any]) -> tf.Tensor:
 
 
 def _halved(
-    shapes: np.ndarray, batch_size: int, batch_pixels: int | None
-) -> tuple[np.ndarray, list[tuple[np.ndarray, list[int]]]]:
-    """Cuts between batches, and for each round of halving its parts and the axes it sorts by."""
-    sides = np.log(shapes)
-    order, cuts, levels = np.arange(len(shapes)), [0, len(shapes)], []
-    while True:
-        axes, further = [], [0]
-        for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
-            part = order[start:stop]
-            axis = int(np.ptp(sides[part], axis=0).argmax())
-            part = part[np.argsort(sides[part, axis], kind="stable")]
-            order[start:stop] = part
-            middle = _middle(shapes[part], batch_size, batch_pixels)
-            axes.append(axis)
-            further += [stop] if middle is None else [start + middle, stop]
-        if len(further) == len(cuts):
-            return np.array(cuts), levels
-        levels.append((np.array(cuts), axes))
-        cuts = further
+    shapes: np.ndarray, batch_size: int, batch_pixels: int | None, slack: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts between batches, and the order of images that they are for."""
+    sides, most = np.log(shapes), shapes.max(axis=0)
+    order, cuts, parts = np.arange(len(shapes)), [], [(0, len(shapes))]
+    while parts:
+        start, stop = parts.pop()
+        part = order[start:stop]
+        axis = int(np.ptp(sides[part], axis=0).argmax())
+        part = part[np.argsort(sides[part, axis], kind="stable")]
+        order[start:stop] = part
+        # No image that takes another's place is larger than that.
+        largest = np.minimum(shapes[part].max(axis=0) * slack, most)
+        within = batch_pixels is None or len(part) * largest.prod() <= batch_pixels
+        if len(part) == 1 or (len(part) <= batch_size and within):
+            cuts.append(start)
+        else:
+            middle = start + _middle(shapes[part], batch_size, batch_pixels)
+            parts += [(start, middle), (middle, stop)]
+    return np.array([*sorted(cuts), len(shapes)]), order
 
 
-def _middle(shapes: np.ndarray, batch_size: int, batch_pixels: int | None) -> int | None:
-    """Where a sorted part is cut in two; `None` where it is a batch."""
+def _middle(shapes: np.ndarray, batch_size: int, batch_pixels: int | None) -> int:
+    """Where a sorted part is cut in two."""
     count = len(shapes)
-    pixels = count * int(shapes[:, 0].max()) * int(shapes[:, 1].max())
-    fits = batch_pixels is None or pixels * (1 + 2 * _JITTER) <= batch_pixels
-    if count == 1 or (count <= batch_size and fits):
-        return None
     if batch_pixels is None:
         parts = -(-count // batch_size)
         return parts // 2 * count // parts
     area = np.cumsum(shapes.prod(axis=1, dtype="int64"))
-    return int(np.clip(np.searchsorted(area, area[-1] / 2), 1, count - 1))
+    return int(np.clip(np.searchsorted(area, area[-1] / 2) + 1, 1, count - 1))

@@ -10,7 +10,7 @@ from spp_keras import _checks
 from spp_keras.data import batches, images, reading, records, sizes
 
 # What is drawn for an image, each from a stream of its own.
-_WINDOW, _FLIP, _COLOUR = range(3)
+_PLACE, _FLIP, _COLOUR = range(3)
 # A batch's number and its length travel as one int64, of which the length has these low bits.
 _LENGTH_BITS = 20
 
@@ -61,6 +61,7 @@ class Pipeline:
         self.records, self.sizes, self.seed = records, sizes, seed
         self.flip, self.colour = flip, _checks.fraction(colour, "colour")
         self._shapes = sizes.shapes(records.sizes)
+        self._reader = reading.Reader(records.files, records.spans)
         self._batches = batches.Batches(
             len(records),
             batch_size,
@@ -144,15 +145,21 @@ class Pipeline:
                 "`weights` must be True where batches are dealt to several replicas, so that what "
                 f"fills them up does not count. Received: weights=False with of={of}."
             )
-        rows = self._rows(start, tuple(replicas), of)
+        replicas = tuple(replicas)
+        if not replicas or not set(replicas) <= set(range(_checks.at_least(of, 1, "of"))):
+            raise ValueError(
+                "`replicas` must be numbers of replicas, from 0 to `of` - 1. "
+                f"Received: replicas={replicas} with of={of}."
+            )
+        rows = self._rows(start, replicas, of)
         rows = rows.map(self._loading(), tf.data.AUTOTUNE)
         ragged = self.mixed and form == "ragged"
         dataset = rows.group_by_window(
             lambda row: row["batch"],
-            lambda batch, window: window.map(_item).apply(_gathered(ragged, batch)),
+            lambda batch, window: _gathered(window, batch % 2**_LENGTH_BITS, ragged),
             window_size_func=lambda batch: batch % 2**_LENGTH_BITS,
         )
-        dataset = dataset.map(lambda *batch: _finished(batch, self.mixed, ragged, weights))
+        dataset = dataset.map(lambda batch: _finished(batch, self.mixed, ragged, weights))
         # Else Keras cannot tell that it has no end.
         dataset = dataset.apply(
             tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
@@ -160,87 +167,102 @@ class Pipeline:
         return dataset.prefetch(tf.data.AUTOTUNE)
 
     def _rows(self, start: int, replicas: tuple[int, ...], of: int) -> tf.data.Dataset:
-        """Every image to load, in order, with its epoch, its batch and its weight."""
+        """Everything about every image to load, in order: all that can be said for many at once."""
         steps = self.steps_per_epoch
+        about = self._about()
 
-        def epoch_rows(epoch: tf.Tensor, plan: batches.Plan) -> tf.data.Dataset:
+        def epoch_rows(epoch: tf.Tensor, plan: batches.Plan, drawn: dict) -> tf.data.Dataset:
             first = tf.where(epoch == start // steps, start % steps, 0)
             numbers = tf.data.Dataset.range(tf.cast(first, tf.int64), steps)
-            return numbers.flat_map(lambda step: step_rows(epoch, plan, step))
+            return numbers.flat_map(lambda step: step_rows(epoch, plan, drawn, step))
 
-        def step_rows(epoch: tf.Tensor, plan: batches.Plan, step: tf.Tensor) -> tf.data.Dataset:
+        def step_rows(
+            epoch: tf.Tensor, plan: batches.Plan, drawn: dict, step: tf.Tensor
+        ) -> tf.data.Dataset:
             begin, end = plan.starts[step], plan.stops[step]
             share = -(-(end - begin) // of)
             places = begin + tf.constant(replicas)[:, None] * share + tf.range(share)
+            places = tf.reshape(places, (-1,))
             weight = tf.cast(of * share, tf.float32) / self.images_per_step
             batch = (epoch * steps + step) * of + tf.constant(replicas, tf.int64)
             batch = batch * 2**_LENGTH_BITS + tf.cast(share, tf.int64)
-            places, batch = tf.reshape(places, (-1,)), tf.repeat(batch, share)
-            return tf.data.Dataset.from_tensor_slices(
-                {
-                    "number": tf.gather(plan.order, tf.minimum(places, end - 1)),
-                    "batch": batch,
-                    "epoch": tf.fill(tf.shape(batch), tf.cast(epoch, tf.int32)),
-                    "weight": tf.where(places < end, weight, 0.0),
-                }
-            )
+            numbers = tf.gather(plan.order, tf.minimum(places, end - 1))
+            rows = {
+                "batch": tf.repeat(batch, share),
+                "weight": tf.where(places < end, weight, 0.0),
+                **{name: tf.gather(values, numbers) for name, values in (about | drawn).items()},
+            }
+            if not self.mixed:
+                side = self.sizes.side(epoch, self.seed)
+                rows["target"] = tf.fill((tf.size(numbers), 2), side)
+                rows["window"] = self.sizes.windows(rows["size"], rows.pop("place"))
+            return tf.data.Dataset.from_tensor_slices(rows)
 
         epochs = tf.data.Dataset.range(start // steps, np.iinfo("int32").max)
-        epochs = epochs.map(lambda epoch: (epoch, self._batches.epoch(epoch)))
+        epochs = epochs.map(
+            lambda epoch: (epoch, self._batches.epoch(epoch), self._drawn(tf.cast(epoch, tf.int32)))
+        )
         return epochs.prefetch(1).flat_map(epoch_rows)
 
+    def _about(self) -> dict[str, tf.Tensor]:
+        """What is known of all images."""
+        found = self.records
+        label = found.labels.astype("float32" if found.multi_label else "int32")
+        about = {"label": label, "size": found.sizes}
+        if self._shapes is not None and not np.array_equal(self._shapes, found.sizes):
+            about["window"] = np.concatenate([np.zeros_like(found.sizes), found.sizes], axis=1)
+            about["target"] = self._shapes
+        return {
+            **{name: tf.constant(values) for name, values in about.items()},
+            **self._reader.table,
+        }
+
+    def _drawn(self, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What is drawn for all images in an epoch."""
+        drawn, count = {}, len(self.records)
+
+        def seed(stream: int) -> tf.Tensor:
+            return tf.random.experimental.stateless_fold_in((self.seed, epoch), stream)
+
+        if not self.mixed:
+            drawn["place"] = tf.random.stateless_uniform((count, 2), seed(_PLACE))
+        if self.flip:
+            drawn["mirrored"] = tf.random.stateless_uniform((count,), seed(_FLIP)) < 0.5
+        if self.colour:
+            factors = tf.random.stateless_normal((count, 3), seed(_COLOUR), stddev=self.colour)
+            drawn["shift"] = images.colour_shifts(factors)
+        return drawn
+
     def _loading(self) -> Any:
-        """The function that makes an image of a row."""
-        read = reading.reader(self.records.files, self.records.spans)
-        labels = self.records.labels.astype("float32" if self.records.multi_label else "int32")
-        labels, own_sizes = tf.constant(labels), tf.constant(self.records.sizes)
-        shapes = None if self._shapes is None else tf.constant(self._shapes)
-        as_they_are = shapes is not None and np.array_equal(self._shapes, self.records.sizes)
+        """The function that makes an image of a row: what must be done one by one."""
 
         def load(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            number, epoch = row["number"], row["epoch"]
-
-            def key(stream: int) -> tf.Tensor:
-                mixed = tf.random.experimental.stateless_fold_in((self.seed, epoch), stream)
-                return tf.random.experimental.stateless_fold_in(mixed, number)
-
-            encoded = read(number)
-            if as_they_are:
-                image = images.decode(encoded)
-            elif shapes is not None:
-                size = own_sizes[number]
-                whole = tf.concat([[0, 0], size], axis=0)
-                image = images.view(encoded, size, whole, shapes[number])
+            encoded, size = self._reader.read(row), row["size"]
+            if "target" in row:
+                size = row["target"]
+                image = images.view(encoded, row["size"], row["window"], size)
             else:
-                size = own_sizes[number]
-                side = self.sizes.side(epoch, self.seed)
-                window = self.sizes.window(size, key(_WINDOW))
-                image = images.view(encoded, size, window, tf.stack([side, side]))
+                image = images.decode(encoded)
             if self.flip:
-                image = images.flip(image, key(_FLIP))
+                image = images.flip(image, row["mirrored"])
             if self.colour:
-                image = images.colour(image, key(_COLOUR), self.colour)
-            return {**row, "image": image, "label": labels[number]}
+                image = images.shift_colour(image, row["shift"])
+            kept = {name: row[name] for name in ("batch", "label", "weight")}
+            return {"image": image, "size": size, **kept}
 
         return load
 
 
-def _item(row: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-    return row["image"], tf.shape(row["image"])[:2], row["label"], row["weight"]
+def _gathered(window: tf.data.Dataset, length: tf.Tensor, ragged: bool) -> tf.data.Dataset:
+    return window.ragged_batch(length) if ragged else window.padded_batch(length)
 
 
-def _gathered(ragged: bool, batch: tf.Tensor) -> Any:
-    length = batch % 2**_LENGTH_BITS
-    if ragged:
-        return lambda window: window.ragged_batch(length)
-    return lambda window: window.padded_batch(length)
-
-
-def _finished(batch: tuple, mixed: bool, ragged: bool, weights: bool) -> tuple:
-    images_, sizes_, labels, weight = batch
-    if ragged:
-        labels, weight = (
-            x.to_tensor() if isinstance(x, tf.RaggedTensor) else x for x in (labels, weight)
-        )
-    x = {"images": images_, "sizes": sizes_} if mixed and not ragged else images_
-    return (x, labels, weight) if weights else (x, labels)
+def _finished(batch: dict, mixed: bool, ragged: bool, weights: bool) -> tuple:
+    label, weight = (
+        x.to_tensor() if isinstance(x, tf.RaggedTensor) else x
+        for x in (batch["label"], batch["weight"])
+    )
+    x = batch["image"]
+    if mixed and not ragged:
+        x = {"images": x, "sizes": batch["size"]}
+    return (x, label, weight) if weights else (x, label)

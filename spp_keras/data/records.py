@@ -138,14 +138,24 @@ def load(
     return records
 
 
+def is_path(data: str | os.PathLike) -> bool:
+    """Whether data are meant by their folder, there or not, and not by their name.
+
+    Example:
+
+    >>> is_path("./voc"), is_path("voc/2007")
+    (True, False)
+    """
+    return isinstance(data, os.PathLike) or re.match(r"[./~\\]|\w:[/\\]", data) is not None
+
+
 def _source(data: Any, split: Any, data_dir: Any) -> Source:
     if not isinstance(data, str | os.PathLike) or not os.fspath(data):
         raise TypeError(f"`data` must be a path or a name. Received: data={data!r}.")
     if not isinstance(split, str) or not split:
         raise TypeError(f"`split` must be the name of a split. Received: split={split!r}.")
     folder = Path(data).expanduser()
-    is_path = isinstance(data, os.PathLike) or re.match(r"[./~\\]|\w:[/\\]", data) is not None
-    if is_path and data_dir is not None:
+    if is_path(data) and data_dir is not None:
         raise ValueError(
             f"`data_dir` must be None with a folder, which says where the images are. "
             f"Received: data={str(data)!r}, data_dir={str(data_dir)!r}."
@@ -158,7 +168,7 @@ def _source(data: Any, split: Any, data_dir: Any) -> Source:
         if not (root / "dataset_info.json").is_file():
             return folders.find(root, split)
         data = str(root)
-    elif is_path:
+    elif is_path(data):
         raise ValueError(f"`data` must be an existing folder. Received: data={str(data)!r}.")
     # Loaded for those alone who use it.
     from spp_keras.data import tfds_records

@@ -42,8 +42,10 @@ class Crops:
     positions: Positions = "corners"
 
     def __post_init__(self):
-        if not self.sides:
-            raise ValueError("`sides` must be a non-empty sequence of ints. Received: sides=().")
+        if not isinstance(self.sides, Sequence) or not self.sides:
+            raise ValueError(
+                f"`sides` must be a non-empty sequence of ints. Received: sides={self.sides!r}."
+            )
         for side in self.sides:
             _checks.at_least(side, 1, "sides")
         _checks.one_of(self.draw, ("cycle", "range"), "draw")
@@ -63,27 +65,26 @@ class Crops:
             (), (seed, epoch), min(self.sides), max(self.sides) + 1, tf.int32
         )
 
-    def window(self, size: Any, key: Any) -> tf.Tensor:
-        """The part of an image that is taken: int32 top, left, height and width.
+    def windows(self, sizes: Any, places: Any) -> tf.Tensor:
+        """The parts of images that are taken: int32 `(n, 4)`, top, left, height, width.
 
         Args:
-            size: int32 `(2,)`, height and width of the image.
-            key: int32 `(2,)`, seed of what is drawn for this image.
+            sizes: int32 `(n, 2)`, heights and widths of the images.
+            places: float `(n, 2)` in [0, 1), drawn for each.
         """
-        ratio = max(self.sides) / self.short_side
-        short = tf.cast(tf.reduce_min(size), tf.float64)
-        side = tf.maximum(1, tf.cast(short * ratio + 0.5, tf.int32))
-        room = size - side
+        sizes, places = tf.convert_to_tensor(sizes, tf.int32), tf.cast(places, tf.float64)
+        short = tf.cast(tf.reduce_min(sizes, axis=1), tf.float64)
+        side = tf.cast(short * (max(self.sides) / self.short_side) + 0.5, tf.int32)
+        side = tf.tile(tf.maximum(1, side)[:, None], [1, 2])
+        room = sizes - side
         if self.positions == "corners":
             corners = tf.constant([(1, 1), (0, 0), (0, 2), (2, 0), (2, 2)])
-            drawn = tf.random.stateless_uniform((), key, 0, len(corners), tf.int32)
-            corner = room * corners[drawn] // 2
+            corner = room * tf.gather(corners, tf.cast(places[:, 0] * 5, tf.int32)) // 2
         elif self.positions == "random":
-            drawn = tf.random.stateless_uniform((2,), key, dtype=tf.float64)
-            corner = tf.cast(drawn * tf.cast(room + 1, tf.float64), tf.int32)
+            corner = tf.cast(places * tf.cast(room + 1, tf.float64), tf.int32)
         else:
             corner = room // 2
-        return tf.stack([corner[0], corner[1], side, side])
+        return tf.concat([corner, side], axis=1)
 
     def shapes(self, sizes: np.ndarray) -> None:
         """`None`: every image of a batch has the same size."""

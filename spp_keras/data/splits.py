@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from spp_keras.data import voc_devkit
+from spp_keras.data import records, voc_devkit
 
 
 def defaults(data: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> tuple[str, str]:
@@ -33,6 +33,9 @@ def defaults(data: str | os.PathLike, data_dir: str | os.PathLike | None = None)
         if voc_devkit.home(folder.resolve()) is not None:
             return "train", "val"
         names = {path.name for path in folder.iterdir() if path.is_dir()}
+        parts_of_train = "train", "validation"
+    elif not folder.exists() and records.is_path(data):
+        raise ValueError(f"`data` must be an existing folder. Received: data={str(data)!r}.")
     else:
         from spp_keras.data import tfds_records
 
@@ -41,9 +44,8 @@ def defaults(data: str | os.PathLike, data_dir: str | os.PathLike | None = None)
                 os.fspath(data), data_dir and os.fspath(data_dir)
             ).info.splits
         )
+        parts_of_train = "train[:90%]", "train[90%:]"
     for held_back in ("validation", "val", "test"):
         if held_back in names:
             return "train", held_back
-    if folder.is_dir():
-        return "train", "validation"
-    return "train[:90%]", "train[90%:]"
+    return parts_of_train

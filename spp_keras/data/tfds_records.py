@@ -1,9 +1,11 @@
 """Data sets that TensorFlow Datasets has prepared, read where they lie."""
 
+import contextlib
 import difflib
 import importlib
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,11 +49,10 @@ def find(name: str, split: str, data_dir: str | None = None) -> Source:
     parts = _parts(name, split, builder.info)
     files = tuple(dict.fromkeys(os.fspath(part.filename) for part in parts))
     folder = Path(os.fspath(builder.data_path))
-    reads = [f"{part.filename} {part.skip} {part.take}" for part in parts]
     return Source(
         name=f"{name} {split}",
         files=files,
-        marks=("TFDS", name, split, *reads),
+        marks=("TFDS", name, split),
         watched=(str(folder / "dataset_info.json"), str(folder / "features.json")),
         read=lambda: Contents(
             columns.classes,
@@ -83,10 +84,10 @@ def _prepared_builder(name: str, data_dir: str | None) -> Any:
         if not builder.is_prepared():
             if builder.name != "shapes":
                 raise ValueError(_how_to_prepare(name, data_dir, builder))
-            # The default asks Google's bucket for a copy first.
-            builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-            )
+            # The default asks Google's bucket for a copy first. Standard output is the caller's.
+            config = tfds.download.DownloadConfig(try_download_gcs=False)
+            with contextlib.redirect_stdout(sys.stderr):
+                builder.download_and_prepare(download_config=config)
     file_format = builder.info.file_format.value
     if file_format != "tfrecord":
         raise ValueError(
@@ -103,16 +104,18 @@ def _builder(name: str, data_dir: str | None) -> Any:
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.registered.DatasetNotFoundError as error:
-        near = difflib.get_close_matches(re.split("[/:]", name)[0], tfds.list_builders(), n=3)
+        known = sorted(set(tfds.list_builders()))
+        near = difflib.get_close_matches(re.split("[/:]", name)[0], known, n=3)
         hint = f"Did you mean {' or '.join(repr(each) for each in near)}? " if near else ""
         raise ValueError(
             f"`data` must be an existing folder or the name of a data set that TensorFlow Datasets "
             f"knows. Received: data={name!r}. {hint}tfds.list_builders() lists them."
         ) from error
     except (ValueError, AssertionError) as error:
+        configs = list(tfds.builder_cls(re.split("[/:]", name)[0]).builder_configs)
         raise ValueError(
-            f"`data` must name a configuration and version that exist. Received: data={name!r}: "
-            f"{error}"
+            f"`data` must name a configuration (one of {configs}) and version that exist. "
+            f"Received: data={name!r}. TensorFlow Datasets says: {error}"
         ) from error
 
 

@@ -1,7 +1,9 @@
 """The state of a training in one file, so that a killed run goes on as if nothing had happened."""
 
 import json
+import re
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from spp_keras import _files
 # What Keras' own callbacks remember; they forget it whenever training begins.
 _REMEMBERED = {
     keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
-    keras.callbacks.EarlyStopping: ("best", "wait", "stopped_epoch", "best_epoch"),
+    keras.callbacks.EarlyStopping: ("best", "wait", "stopped_epoch", "best_epoch", "best_weights"),
+    keras.callbacks.ModelCheckpoint: ("best",),
 }
 
 
@@ -22,7 +25,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     Files are written beside their place and renamed: whenever the process dies,
     the last good state is there. It holds all variables, those of dropout's
-    random numbers included, the optimizer's, and what other callbacks remember.
+    random numbers included, the optimizer's, the metrics of an epoch under way, and
+    what Keras' `ReduceLROnPlateau`, `EarlyStopping` and `ModelCheckpoint` remember.
     Put it last in the list of callbacks, with the others given to it.
 
     Args:
@@ -57,7 +61,9 @@ class Checkpoint(keras.callbacks.Callback):
         self.epoch = self.step = 0
         self.history: list[dict[str, float]] = []
         self.best_value: float | None = None
-        self._memory: list[dict[str, Any]] | None = None
+        self.stopped = False
+        self._memory: list[dict[str, Any]] = []
+        self._metrics: list[np.ndarray] = []
         self._skipped = 0
         self._saved = time.monotonic()
 
@@ -68,7 +74,8 @@ class Checkpoint(keras.callbacks.Callback):
         with np.load(self.last, allow_pickle=False) as stored:
             state = json.loads(str(stored["state"]))
             variables = _variables(self.network, optimizer)
-            found = {key: stored[key].shape for key in stored.files if key != "state"}
+            kept = [key for key in stored.files if key.startswith(("model/", "optimizer/"))]
+            found = {key: stored[key].shape for key in kept}
             expected = {key: tuple(variable.shape) for key, variable in variables.items()}
             if found != expected:
                 different = sorted({key for key, _ in set(found.items()) ^ set(expected.items())})
@@ -78,25 +85,41 @@ class Checkpoint(keras.callbacks.Callback):
                 )
             for key, variable in variables.items():
                 variable.assign(stored[key])
-        self.epoch, self.step = state["epoch"], state["step"]
+            self._metrics = _numbered(stored, "metrics/")
+            weights = [_numbered(stored, f"weights/{i}/") for i in range(len(state["callbacks"]))]
+        self.epoch, self.step, self.stopped = state["epoch"], state["step"], state["stopped"]
         self.history, self.best_value = state["history"], state["best_value"]
-        self._memory = state["callbacks"]
+        self._memory = [
+            memory | ({"best_weights": best} if best else {})
+            for memory, best in zip(state["callbacks"], weights, strict=True)
+        ]
         return True
 
     def on_train_begin(self, logs=None):
         # Behind a resumption within an epoch, Keras counts its steps from zero.
         self._skipped = self.step
-        for callback, memory in zip(self.others, self._memory or [], strict=False):
-            for name, value in memory.items():
-                setattr(callback, name, value)
+        for callback in self.others:
+            kind = type(callback).__name__
+            memory = next((found for found in self._memory if found["kind"] == kind), {})
+            self._memory = [found for found in self._memory if found is not memory]
+            for name in memory.keys() - {"kind"}:
+                setattr(callback, name, memory[name])
 
     def on_train_batch_end(self, batch, logs=None):
         self.step = self._skipped + batch + 1
-        if time.monotonic() - self._saved >= 60 * self.minutes:
+        if self._metrics:
+            # Sums over images, which Keras makes with the first batch.
+            for variable, value in zip(self.model.metrics_variables, self._metrics, strict=True):
+                variable.assign_add(value)
+            self._metrics = []
+        # Not behind the last batch: what is left of the epoch has none.
+        last = self.step == self.params["steps"]
+        if not last and time.monotonic() - self._saved >= 60 * self.minutes:
             self.save()
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch, self.step, self._skipped = epoch + 1, 0, 0
+        self.stopped = bool(self.model.stop_training)
         value = (logs or {}).get(self.monitor)
         if value is not None and (self.best_value is None or value > self.best_value):
             self.best_value = float(value)
@@ -106,9 +129,6 @@ class Checkpoint(keras.callbacks.Callback):
                 with _files.replacing(self.best) as beside:
                     self.network.save_weights(beside)
         self.save()
-
-    def on_train_end(self, logs=None):
-        self._memory = self._remembered()
 
     def save(self) -> None:
         """Writes the state as it is now."""
@@ -120,31 +140,48 @@ class Checkpoint(keras.callbacks.Callback):
             "step": self.step,
             "history": self.history,
             "best_value": self.best_value,
-            "callbacks": self._remembered(),
+            "stopped": self.stopped,
+            "callbacks": [],
         }
-        values = {
-            key: keras.ops.convert_to_numpy(variable)
-            for key, variable in _variables(self.network, self.model.optimizer).items()
-        }
+        variables = _variables(self.network, self.model.optimizer)
+        # Machines add up their metrics together, and only this one is here.
+        if self.step and getattr(self.model.distribute_strategy, "cluster_resolver", None) is None:
+            variables |= _keys("metrics/", self.model.metrics_variables)
+        for number, callback in enumerate(self.others):
+            memory = _memory(callback)
+            variables |= _keys(f"weights/{number}/", memory.pop("best_weights", None) or [])
+            state["callbacks"].append(memory)
+        values = {key: keras.ops.convert_to_numpy(value) for key, value in variables.items()}
         with _files.replacing(self.last) as beside, beside.open("wb") as file:
             np.savez(file, state=np.array(json.dumps(state)), **values)
 
-    def _remembered(self) -> list[dict[str, Any]]:
-        return [
-            {
-                name: _plain(getattr(callback, name))
-                for kind, names in _REMEMBERED.items()
-                if isinstance(callback, kind)
-                for name in names
-                if hasattr(callback, name)
-            }
-            for callback in self.others
-        ]
+
+def _memory(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    return {"kind": type(callback).__name__} | {
+        name: _plain(getattr(callback, name))
+        for kind, names in _REMEMBERED.items()
+        if isinstance(callback, kind)
+        for name in names
+        if hasattr(callback, name)
+    }
 
 
 def _variables(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
-    own = [(f"model/{i}/{v.path}", v) for i, v in enumerate(network.variables)]
-    return dict(own + [(f"optimizer/{i}/{v.path}", v) for i, v in enumerate(optimizer.variables)])
+    return {
+        # Keras numbers what it names itself by what there was before in the same process.
+        f"{kind}/{number}/{re.sub(r'_[0-9]+(?=[/_]|$)', '', variable.path)}": variable
+        for kind, owner in (("model", network), ("optimizer", optimizer))
+        for number, variable in enumerate(owner.variables)
+    }
+
+
+def _keys(beginning: str, values: Sequence[Any]) -> dict[str, Any]:
+    return {f"{beginning}{number}": value for number, value in enumerate(values)}
+
+
+def _numbered(stored: Mapping[str, np.ndarray], beginning: str) -> list[np.ndarray]:
+    count = sum(key.startswith(beginning) for key in stored)
+    return [stored[f"{beginning}{number}"] for number in range(count)]
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +33,7 @@ def choose_strategy(devices: int | None = None) -> tf.distribute.Strategy | None
     True
     """
     if "cluster" in json.loads(os.environ.get("TF_CONFIG") or "{}"):
+        print("Waiting until every machine that TF_CONFIG names is there.", file=sys.stderr)
         return tf.distribute.MultiWorkerMirroredStrategy()
     # Not the logical ones, whose listing fixes what the CPU is divided into.
     gpus = tf.config.list_physical_devices("GPU")
@@ -52,7 +54,11 @@ def choose_strategy(devices: int | None = None) -> tf.distribute.Strategy | None
 def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
     """Whether this process is the one that writes files."""
     resolver = getattr(strategy, "cluster_resolver", None)
-    return resolver is None or not resolver.cluster_spec().jobs or resolver.task_id == 0
+    if resolver is None or not resolver.cluster_spec().jobs:
+        return True
+    # A cluster with a chief has a worker 0 as well.
+    first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
+    return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
 def batches(
@@ -99,7 +105,7 @@ def noticing_lost_workers(strategy: tf.distribute.Strategy | None) -> Iterator[N
             raise
         raise WorkerLost(
             "A worker of the cluster was lost, so this one stops. Start the same command on all "
-            f"of them: the run goes on from its last state. TensorFlow says: {error.message[:300]}"
+            f"of them: the run goes on from its last state. TensorFlow says: {_reason(error)}"
         ) from error
 
 
@@ -141,6 +147,12 @@ class ReplicatedModel(keras.Model):
         if getattr(self.distribute_strategy, "cluster_resolver", None) is None:
             return logs
         return {name: tf.reshape(value, (-1,)) for name, value in logs.items()}
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """What happened, without the list of calls in front of it and the advice behind."""
+    found = error.message.partition("Collective ops is aborted by: ")[2] or error.message
+    return found.splitlines()[0][:300]
 
 
 def _logical_cpus(devices: int) -> list[str]:

@@ -27,10 +27,13 @@ class OverImages(keras.metrics.Metric):
     def __init__(self, metric: keras.metrics.Metric, **kwargs: Any):
         super().__init__(**{"name": metric.name, **kwargs})
         self.metric = metric
+        # Where Keras' callbacks look whether more is better.
+        self._direction = getattr(metric, "_direction", "down")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         if sample_weight is not None:
-            sample_weight = keras.ops.cast(sample_weight > 0, "float32")
+            counts = keras.ops.greater(keras.ops.convert_to_tensor(sample_weight), 0)
+            sample_weight = keras.ops.cast(counts, "float32")
         self.metric.update_state(y_true, y_pred, sample_weight)
 
     def result(self):

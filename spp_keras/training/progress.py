@@ -90,7 +90,7 @@ class EpochTable(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.monotonic()
-        self._rate = float(self.model.optimizer.learning_rate)
+        self._rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.monotonic() - self._began

@@ -53,17 +53,25 @@ def train(
     run = Path(run)
     strategy = distribution.choose_strategy(devices)
     writes = distribution.is_chief(strategy)
-    _check_run(run, recipe)
+    if writes:
+        # The others would find the folder half made by this one.
+        _check_run(run, recipe)
     training, validation = pipelines_of(recipe)
     _report(training, validation)
-    if writes:
-        _begin_run(run, recipe, training, validation)
 
     keras.utils.set_random_seed(recipe.seed)
-    with _precision(recipe.precision), strategy.scope() if strategy else contextlib.nullcontext():
+    with (
+        distribution.noticing_lost_workers(strategy),
+        _precision(recipe.precision),
+        strategy.scope() if strategy else contextlib.nullcontext(),
+    ):
         network = _network(recipe, training.records)
         fitted = _fitted(network, training.mixed, strategy)
         judged = _compile(fitted, recipe, training.records)
+        fitted.optimizer.build(fitted.trainable_variables)
+    if writes:
+        # Now that whatever is wrong has been said, and nothing is left behind by it.
+        _begin_run(run, recipe, training, validation)
 
     others = [
         # Twice or so: the paper's plateaus, with the rate at a hundredth in the end.
@@ -73,7 +81,7 @@ def train(
             factor=0.1,
             patience=recipe.patience,
             min_delta=1e-4,
-            min_lr=recipe.learning_rate * 0.1**recipe.drops * 0.999,
+            min_lr=recipe.learning_rate * 0.1**recipe.drops,
         ),
         *callbacks,
     ]
@@ -86,7 +94,6 @@ def train(
         callbacks=others,
         writes=writes,
     )
-    fitted.optimizer.build(fitted.trainable_variables)
     if checkpoint.restore(fitted.optimizer) and writes:
         done = f"epoch {checkpoint.epoch}, batch {checkpoint.step}"
         print(f"{run}: going on behind {done}.", file=sys.stderr)
@@ -234,10 +241,12 @@ def _fit(
 ) -> None:
     steps = training.steps_per_epoch
     replicas = strategy.num_replicas_in_sync if strategy else 1
-    if checkpoint.epoch >= recipe.epochs:
-        return
+    done = checkpoint.epoch >= recipe.epochs
+    if checkpoint.stopped and others[1:]:
+        print(f"{run}: a callback stopped it after {checkpoint.epoch} epochs.", file=sys.stderr)
+        done = True
     shown = []
-    if writes:
+    if writes and not done:
         shown = [
             progress.Progress(recipe.epochs, steps, training.images_per_step, checkpoint.step),
             keras.callbacks.TensorBoard(run / runs.TENSORBOARD, write_graph=False),
@@ -249,12 +258,21 @@ def _fit(
         padding=lambda epoch: training.padding(epoch, replicas),
         writes=writes,
     )
+    callbacks = _OneTraining(
+        [*others, *shown, table, checkpoint],
+        add_history=True,
+        model=model,
+        epochs=recipe.epochs,
+        steps=steps,
+    )
     # The rest of an epoch that was begun, then the others: `fit` has one length of epoch.
     parts = [(checkpoint.epoch, checkpoint.epoch + 1)] if checkpoint.step else []
     parts.append((checkpoint.epoch + len(parts), recipe.epochs))
+    if done:
+        callbacks.on_train_begin()
     held_back = distribution.batches(validation, strategy)
     for first, last in parts:
-        if first == last or model.stop_training:
+        if done or first == last or model.stop_training:
             continue
         start = checkpoint.epoch * steps + checkpoint.step
         with distribution.noticing_lost_workers(strategy):
@@ -265,17 +283,36 @@ def _fit(
                 steps_per_epoch=steps - checkpoint.step,
                 validation_data=held_back,
                 validation_steps=validation.steps_per_epoch,
-                callbacks=[*others, *shown, table, checkpoint],
+                callbacks=callbacks,
                 shuffle=False,
                 verbose=0,
             )
+    callbacks.end()
+
+
+class _OneTraining(keras.callbacks.CallbackList):
+    """Callbacks to which several calls of `fit` are one training."""
+
+    _begun = False
+
+    def on_train_begin(self, logs=None):
+        if not self._begun:
+            self._begun = True
+            super().on_train_begin(logs)
+
+    def on_train_end(self, logs=None):
+        """Not yet: see `end`."""
+
+    def end(self) -> None:
+        super().on_train_end()
 
 
 def _check_run(run: Path, recipe: recipes.Recipe) -> None:
     """The folder is new, or holds a run of this recipe; it may have had fewer epochs."""
     file = run / runs.RECIPE
     if not file.exists():
-        if run.exists() and any(run.iterdir()):
+        # Hidden files are nobody's results, such as one that a kill left half written.
+        if run.exists() and any(not path.name.startswith(".") for path in run.iterdir()):
             raise ValueError(
                 f"`run` must be a new folder, or that of a run to go on with; "
                 f"{runs.RECIPE} is missing. Received: run={str(run)!r}."

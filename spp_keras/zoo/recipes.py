@@ -66,8 +66,6 @@ class Recipe:
         weight_decay: Of SGD. Defaults to 5e-4.
         drops: How often the learning rate is divided by ten. Defaults to 2.
         patience: Epochs without improvement before a drop. Defaults to 5.
-        label_smoothing: Share of each label spread over all classes. Defaults
-            to 0.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
             Defaults to `"float32"`.
         seed: Of weights, order, crops and colours. Defaults to 0.
@@ -109,7 +107,6 @@ class Recipe:
     weight_decay: float = 5e-4
     drops: int = 2
     patience: int = 5
-    label_smoothing: float = 0.0
     precision: str = "float32"
     seed: int = 0
     on_error: str = "skip"
@@ -276,7 +273,7 @@ def _check_values(recipe: Recipe) -> None:
         _checks.at_least(getattr(recipe, name), 0, name)
     for name in ("width", "learning_rate", "checkpoint_minutes"):
         _checks.positive(getattr(recipe, name), name)
-    for name in ("dropout", "momentum", "label_smoothing", "most_skipped"):
+    for name in ("dropout", "momentum", "most_skipped"):
         _checks.fraction(getattr(recipe, name), name)
     for name in ("colour", "weight_decay"):
         if getattr(recipe, name) < 0:

@@ -141,7 +141,8 @@ def test_bad_images_are_skipped_with_their_reasons_up_to_a_share(flowers, monkey
         ("train/rose/0.png", "is empty"),
         ("train/tulip/3.png", "is no JPEG, PNG, GIF or BMP image"),
     )
-    assert len(found) == 8
+    good = [f"train/{k}/{n}.png" for k in ("rose", "tulip") for n in range(5)]
+    assert found.ids.tolist() == [each for each in good if each not in dict(found.skipped)]
     assert found.labels.tolist() == [0] * 4 + [1] * 4
     assert found.sizes[:, 0].tolist() == [21, 22, 23, 24, 20, 21, 22, 24]
     assert [read(found, i) for i in range(2)] == [image(1, 21, 30), image(2, 22, 30)]
@@ -156,11 +157,12 @@ def test_an_error_lists_ten_images_and_counts_the_rest(flowers):
     assert "pass a larger `most_skipped`" in str(caught.value)
 
 
-def test_the_first_bad_image_stops_if_asked_to(flowers):
+def test_the_first_bad_image_stops_if_asked_to(flowers, own_cache):
     write(flowers, {"train/rose/2.png": b"", "train/tulip/3.png": b""})
     stop = pytest.raises(ValueError, match=r"flowers train, where train/rose/2.png is empty")
     with stop:
         records.load(flowers, "train", on_error="fail")
+    assert not own_cache.exists()
     # The same from the cache.
     records.load(flowers, "train", most_skipped=0.5)
     with stop:
@@ -192,9 +194,16 @@ def test_a_second_time_nothing_is_decoded_and_the_records_are_the_same(flowers, 
 
 
 def test_a_file_that_changed_or_another_limit_is_noticed(flowers):
+    path = flowers / "train" / "rose" / "0.png"
     assert records.load(flowers, "train").sizes[0].tolist() == [20, 30]
     write(flowers, {"train/rose/0.png": image(0, 50, 60)})
     assert records.load(flowers, "train").sizes[0].tolist() == [50, 60]
+    path.write_bytes(b"x" * path.stat().st_size)
+    os.utime(path, (1, 1))
+    assert len(records.load(flowers, "train", most_skipped=0.1)) == 9
+    write(flowers, {"train/rose/0.png": image(0, 50, 60)})
+    (flowers / "train" / "daisy").mkdir()
+    assert records.load(flowers, "train").labels[0] == 1
     write(flowers, {"train/rose/9.png": image()})
     assert len(records.load(flowers, "train")) == 11
     narrow = inspection.Limits(least_side=22)

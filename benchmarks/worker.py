@@ -39,12 +39,14 @@ class Prepared(NamedTuple):
     Args:
         call: What is timed.
         answer: Its result in the order of `pooling_inputs.expected`, if comparable.
-        pixels: How many pixels one call maps, for networks.
+        pixels: How many pixels, or images, one call maps, where speeds are compared.
+        remark: What is to be said after the last call.
     """
 
     call: Callable[[], Any]
     answer: Callable[[Any], np.ndarray] | None = None
     pixels: int = 0
+    remark: Callable[[], str] | None = None
 
 
 Prepare = Callable[[str], Prepared]
@@ -72,6 +74,7 @@ def serve(packages: Sequence[str]) -> None:
         "start": _start,
         "measure": _measure,
         "memory": _memory,
+        "remark": _remark,
         "forget": _prepared.cache_clear,
     }
     for line in sys.stdin:
@@ -86,8 +89,9 @@ def serve(packages: Sequence[str]) -> None:
 class Worker:
     """A process that serves cases, started anew where one ended it; a context manager."""
 
-    def __init__(self, python: str, script: str):
+    def __init__(self, python: str, script: str, arguments: Sequence[str] = ()):
         self.command = python, script
+        self._arguments = arguments
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed on exit)
         self._process = self._launch()
 
@@ -126,7 +130,7 @@ class Worker:
     def _launch(self) -> subprocess.Popen[str]:
         python, script = self.command
         return subprocess.Popen(
-            [python, str(Path(__file__).with_name(script))],
+            [python, str(Path(__file__).with_name(script)), *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
@@ -169,6 +173,11 @@ def _measure(section: str, name: str, setting: str, seconds: float) -> list[floa
         samples.append(1e3 * (time.perf_counter() - start))
     # The first one finds the caches full of what another system left there.
     return samples[1:] or samples
+
+
+def _remark(section: str, name: str, setting: str) -> str:
+    remark = _prepared(section, name, setting).remark
+    return remark() if remark else ""
 
 
 def _memory(section: str, name: str, setting: str, small: str) -> float:

@@ -1,0 +1,156 @@
+"""Measures the input pipeline, training on mixed sizes, and training on two devices.
+
+    python benchmarks/training.py
+
+On the images of `shapes/small`, which are made first if need be. What is
+compared takes turns, so that what else the machine does hits all alike. The
+results are OUT/training.json, and OUT/training.md for the README. Linux only.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import machines
+from worker import Worker
+
+_SETTINGS = {
+    "input": ["shapes"],
+    "step": ["width 0.25", "width 1"],
+    "devices": ["width 0.25"],
+}
+_TITLES = {
+    "input": "Input: images per second",
+    "step": "Training `zf5_spp`: million pixels of the images per second",
+    "devices": "Training `zf5_spp` by `fit` on two cores, images per second",
+}
+# What the others are measured against.
+_BASES = {"input": "bare JPEG decoding", "step": "one fixed size", "devices": "one device"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures and writes both files."""
+    options = _parser().parse_args(arguments)
+    start, foreign = time.perf_counter(), machines.foreign_seconds()
+    machine = machines.describe(f"python benchmarks/training.py --rounds {options.rounds}")
+    data = ["--data-dir", str(options.data_dir)] if options.data_dir else []
+    rows = []
+    with ExitStack() as stack:
+        one, two = (
+            stack.enter_context(
+                Worker(sys.executable, "training_cases.py", [*data, "--devices", devices])
+            )
+            for devices in ("1", "2")
+        )
+        machine["versions"] |= one.ask("versions")
+        cases = one.ask("cases")
+        for section, settings in _SETTINGS.items():
+            for setting in settings:
+                machines.say(f"{section}, {setting}")
+                chosen = [(one, name, name, note) for s, name, note in cases if s == section]
+                if section == "devices":
+                    ((worker, name, _, note),) = chosen
+                    chosen = [(worker, name, "one device", note), (two, name, "two devices", "")]
+                rows += _measure(section, setting, chosen, options)
+                one.ask("forget")
+    elapsed = time.perf_counter() - start
+    machine["minutes"] = round(elapsed / 60, 1)
+    machine["cores busy with other programs"] = round(
+        (machines.foreign_seconds() - foreign) / elapsed, 2
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    results = {"machine": machine, "rows": rows}
+    machines.write(options.out / "training.json", json.dumps(results, indent=1) + "\n")
+    machines.write(options.out / "training.md", _markdown(machine, rows))
+    machines.say(f"{options.out / 'training.md'} after {machine['minutes']} minutes")
+    return 0
+
+
+def _measure(
+    section: str,
+    setting: str,
+    cases: Sequence[tuple[Worker, str, str, str]],
+    options: argparse.Namespace,
+) -> list[dict[str, Any]]:
+    rows = []
+    for worker, name, label, note in cases:
+        keys = {"section": section, "name": name, "setting": setting}
+        reply = worker.ask("start", timeout=600, answer="", **keys)
+        rows.append({**keys, "name": label, "note": note, "amount": reply["pixels"], "rates": []})
+    for _ in range(options.rounds):
+        for (worker, name, _, _), row in zip(cases, rows, strict=True):
+            keys = {"section": section, "name": name, "setting": setting}
+            for sample in worker.ask("measure", timeout=600, seconds=options.seconds, **keys):
+                row["rates"].append(row["amount"] / sample * 1000)
+    for (worker, name, _, _), row in zip(cases, rows, strict=True):
+        row["remark"] = worker.ask("remark", section=section, name=name, setting=setting)
+        machines.say(f"  {row['name']}: {statistics.median(row['rates']):.4g} {row['remark']}")
+    return rows
+
+
+def _markdown(machine: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+    lines = [
+        machines.sentence(machine),
+        "",
+        "Medians (quartiles), and the share of the first row. Systems took turns in one run.",
+    ]
+    for section, title in _TITLES.items():
+        settings = _SETTINGS[section]
+        found = {(row["name"], row["setting"]): row for row in rows if row["section"] == section}
+        lines += [
+            "",
+            f"**{title}**",
+            "",
+            f"| | {' | '.join(settings)} | |",
+            "|---" * (len(settings) + 2) + "|",
+        ]
+        names = dict.fromkeys(name for name, _ in found)
+        for name in sorted(names, key=lambda name: name != _BASES[section]):
+            cells = [_cell(found[name, s], found[_BASES[section], s], section) for s in settings]
+            row = found[name, settings[-1]]
+            notes = "; ".join(note for note in (row["note"], row["remark"]) if note)
+            lines.append(f"| {name} | {' | '.join(cells)} | {notes} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: dict[str, Any], base: dict[str, Any], section: str) -> str:
+    unit = 1e6 if section == "step" else 1
+    low, middle, high = statistics.quantiles(row["rates"], n=4, method="inclusive")
+    text = " ({}-{})".format(*(_digits(value / unit) for value in (low, high)))
+    text = _digits(middle / unit) + text
+    if row is base:
+        return text
+    return f"{text}, x{middle / statistics.median(base['rates']):.2f}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Measures input and training and writes training.json and training.md.",
+        epilog="Example: python benchmarks/training.py --rounds 7",
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each (default: 5)")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="length of a turn (default: 1), a call at least"
+    )
+    parser.add_argument("--data-dir", type=Path, help="where `shapes` lies or is made")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(__file__).parent / "results",
+        help="folder for the results (default: benchmarks/results)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

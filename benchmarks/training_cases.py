@@ -1,0 +1,255 @@
+"""What `training.py` measures: pipelines, training steps, devices; its dataset is drawn first."""
+
+import argparse
+import contextlib
+import functools
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from worker import Prepared, case, serve
+
+from spp_keras import data, training, zoo
+from spp_keras.data import reading
+from spp_keras.training import distribution
+
+_BATCH_PIXELS = 1_000_000
+_STEP = 16  # Pixels between cells of ZF-5, to which packed images are aligned.
+_STEPS = 12
+
+
+@functools.cache
+def _records(split: str = "train") -> data.Records:
+    return data.load("shapes/small", split, _options().data_dir, progress=False)
+
+
+@functools.cache
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data-dir")
+    parser.add_argument("--devices", type=int, default=1)
+    return parser.parse_args()
+
+
+@functools.cache
+def _files() -> data.Records:
+    """The same images, each in a file of its own."""
+    found = _records()
+    folder = Path(tempfile.mkdtemp())
+    reader = reading.Reader(found.files, found.spans)
+    for number in range(len(found)):
+        row = {name: values[number] for name, values in reader.table.items()}
+        (folder / f"{number}.jpg").write_bytes(reader.read(row).numpy())
+    paths = tuple(str(folder / f"{number}.jpg") for number in range(len(found)))
+    spans = [(number, 0, Path(path).stat().st_size) for number, path in enumerate(paths)]
+    return data.Records(**{**vars(found), "files": paths, "spans": np.array(spans)})
+
+
+def _passes(dataset: tf.data.Dataset, steps: int, count: float) -> Prepared:
+    """Batches of a dataset that is not begun anew, so that its threads are at work."""
+    iterator = iter(dataset)
+
+    def call() -> None:
+        for _ in range(steps):
+            next(iterator)
+
+    return Prepared(call, pixels=round(count))
+
+
+@case("input", "bare JPEG decoding", "`tf.data`, files read and decoded in parallel, nothing else")
+def _bare(setting: str) -> Prepared:
+    paths = tf.constant(_files().files)
+    dataset = tf.data.Dataset.range(len(paths)).repeat()
+    dataset = dataset.map(
+        lambda number: tf.io.decode_jpeg(tf.io.read_file(paths[number]), channels=3),
+        tf.data.AUTOTUNE,
+    )
+    return _passes(dataset.prefetch(tf.data.AUTOTUNE), 1000, 1000)
+
+
+def _pipeline(name: str, note: str, found: Callable[[], data.Records], **options: Any) -> None:
+    def prepare(setting: str) -> Prepared:
+        pipeline = data.Pipeline(found(), batch_size=32, **options)
+        steps = round(1000 / pipeline.images_per_step)
+        return _passes(pipeline.dataset(), steps, steps * pipeline.images_per_step)
+
+    case("input", name, note)(prepare)
+
+
+_WHOLE = {"batch_pixels": _BATCH_PIXELS}
+_pipeline("whole images, from files", "own sizes, padded batches", _files, **_WHOLE)
+_pipeline("whole images, from TFRecord", "the same, from inside one file", _records, **_WHOLE)
+_pipeline("whole images, flip", "", _records, flip=True, **_WHOLE)
+_pipeline("whole images, flip and colour", "", _records, flip=True, colour=0.1, **_WHOLE)
+_pipeline(
+    "the paper's crops",
+    "224 and 180 from short side 256, flip, colour",
+    _records,
+    sizes=data.Crops(sides=(224, 180)),
+    flip=True,
+    colour=0.1,
+)
+
+
+@functools.cache
+def _mixed_batches() -> list[tuple[Any, ...]]:
+    pipeline = data.Pipeline(_records(), batch_size=32, **_WHOLE)
+    return list(pipeline.dataset(weights=True).take(_STEPS))
+
+
+def _valid(batches: list[tuple[Any, ...]]) -> int:
+    return int(sum(np.prod(x["sizes"], axis=1).sum() for x, *_ in batches))
+
+
+def _squares(count: int, side: int) -> tf.Tensor:
+    generator = np.random.default_rng(0)
+    return tf.constant(generator.integers(0, 256, (count, side, side, 3), dtype="uint8"))
+
+
+class _Counting(keras.Model):
+    """A model that counts how often its training step is traced."""
+
+    traces = 0
+
+    def train_step(self, batch: Any) -> Any:
+        self.traces += 1
+        return super().train_step(batch)
+
+
+def _trainer(setting: str, sized: bool) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    network = zoo.zf5_spp(classes=12, width=float(setting.removeprefix("width ")))
+    form = zoo.with_sizes(network) if sized else network
+    model = _Counting(form.input, form.output, name=network.name)
+    model.compile(keras.optimizers.SGD(1e-4, 0.9), "sparse_categorical_crossentropy")
+    return model
+
+
+def _training(setting: str, batches: list[tuple[Any, ...]], sized: bool, pixels: int) -> Prepared:
+    model = _trainer(setting, sized)
+    dataset = tf.data.Dataset.from_generator(
+        lambda: iter(batches * 1000),
+        output_signature=tf.nest.map_structure(_unknown, batches[0]),
+    )
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+
+    def call() -> None:
+        model.fit(dataset, steps_per_epoch=len(batches), verbose=0, shuffle=False)
+
+    def traces() -> str:
+        shapes = {str(x["images"].shape if sized else x.shape) for x, *_ in batches}
+        return f"{model.traces} traces for {len(shapes)} shapes"
+
+    return Prepared(call, pixels=pixels, remark=traces)
+
+
+def _unknown(tensor: tf.Tensor) -> tf.TensorSpec:
+    """Nothing known but the channels, so that one trace serves all."""
+    shape = [None] * (tensor.shape.rank - 1) + [3 if tensor.shape.rank == 4 else tensor.shape[-1]]
+    return tf.TensorSpec(shape if tensor.shape.rank > 1 else [None], tensor.dtype)
+
+
+@case("step", "one fixed size", "squares, as many images and pixels in a batch")
+def _fixed(setting: str) -> Prepared:
+    mixed = _mixed_batches()
+    count = round(sum(len(labels) for _, labels, _ in mixed) / _STEPS)
+    side = round((_valid(mixed) / _STEPS / count) ** 0.5)
+    batch = _squares(count, side), tf.zeros(count, tf.int32), tf.ones(count)
+    return _training(setting, [batch] * _STEPS, False, count * side**2 * _STEPS)
+
+
+@case("step", "bucketed by height and width", "own sizes; the pipeline's batches")
+def _bucketed(setting: str) -> Prepared:
+    mixed = _mixed_batches()
+    return _training(setting, mixed, True, _valid(mixed))
+
+
+@case("step", "batches as they come", "the same images, not bucketed")
+def _unsorted(setting: str) -> Prepared:
+    mixed = _mixed_batches()
+    cut = [image[:h, :w] for x, *_ in mixed for image, (h, w) in zip(*x.values(), strict=True)]
+    order = np.random.default_rng(0).permutation(len(cut))
+    batches = []
+    for part in np.array_split(order, len(mixed)):
+        sizes = np.array([cut[i].shape[:2] for i in part], "int32")
+        padded = np.zeros((len(part), *sizes.max(axis=0), 3), "uint8")
+        for row, i in enumerate(part):
+            padded[row, : sizes[row, 0], : sizes[row, 1]] = cut[i]
+        x = {"images": tf.constant(padded), "sizes": tf.constant(sizes)}
+        batches.append((x, tf.zeros(len(part), tf.int32), tf.ones(len(part))))
+    return _training(setting, batches, True, _valid(batches))
+
+
+@case(
+    "step", "packed on canvases, bound", "their share of 1024x1024 canvases; no masks, so a bound"
+)
+def _packed(setting: str) -> Prepared:
+    batch = _squares(1, 1024), tf.zeros(1, tf.int32), tf.ones(1)
+    used = _packed_share(_records().sizes, 1024)
+    return _training(setting, [batch] * _STEPS, False, round(used * 1024**2 * _STEPS))
+
+
+def _packed_share(sizes: np.ndarray, side: int) -> float:
+    """Part of canvases that images cover, laid on shelves, the highest of each 256 first.
+
+    They lie a cell apart at multiples of a cell, so that no cell sees two of them.
+    """
+    canvases = 0
+    order = np.random.default_rng(0).permutation(len(sizes))
+    for start in range(0, len(order), 256):
+        pool = sizes[order[start : start + 256]]
+        shelves: list[list[list[int]]] = []
+        for height, width in pool[np.argsort(-pool[:, 0], kind="stable")]:
+            extent = [-(-int(length) // _STEP) * _STEP + _STEP for length in (height, width)]
+            _lay(shelves, min(extent[0], side), min(extent[1], side), side)
+        canvases += len(shelves)
+    return float(sizes.prod(axis=1, dtype="int64").sum() / (canvases * side**2))
+
+
+def _lay(canvases: list[list[list[int]]], height: int, width: int, side: int) -> None:
+    """On the shelf that leaves least above, else on a new shelf, else on a new canvas."""
+    fitting = [
+        (shelf[0] - height, number, at)
+        for number, canvas in enumerate(canvases)
+        for at, shelf in enumerate(canvas)
+        if shelf[0] >= height and shelf[1] + width <= side
+    ]
+    free = [n for n, c in enumerate(canvases) if sum(s[0] for s in c) + height <= side]
+    if fitting and (not free or min(fitting)[0] < height // 4):
+        _, number, at = min(fitting)
+        canvases[number][at][1] += width
+    elif free:
+        canvases[free[0]].append([height, width])
+    else:
+        canvases.append([[height, width]])
+
+
+@case("devices", "devices", "a training by `fit`, images of their own sizes, the same batches")
+def _devices(setting: str) -> Prepared:
+    strategy = _strategy()
+    pipeline = data.Pipeline(_records(), batch_size=64, batch_pixels=2 * _BATCH_PIXELS, flip=True)
+    keras.utils.set_random_seed(0)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        network = zoo.with_sizes(zoo.zf5_spp(classes=12, width=0.25))
+        model = training.ReplicatedModel(network.input, network.output, name=network.name)
+        model.compile(keras.optimizers.SGD(1e-4, 0.9), "sparse_categorical_crossentropy")
+
+    def call() -> None:
+        batches = distribution.batches(pipeline, strategy)
+        model.fit(batches, steps_per_epoch=2 * _STEPS, verbose=0, shuffle=False)
+
+    return Prepared(call, pixels=round(2 * _STEPS * pipeline.images_per_step))
+
+
+@functools.cache
+def _strategy() -> Any:
+    return training.choose_strategy(_options().devices)
+
+
+if __name__ == "__main__":
+    _strategy()
+    serve(["spp_keras", "tensorflow", "keras", "numpy"])

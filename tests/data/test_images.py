@@ -1,0 +1,187 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from photographs import bilinear, decoded, encoded, photograph
+from PIL import Image
+
+from spp_keras.data import images
+
+HEIGHT, WIDTH = 97, 131
+FORMS = {
+    "JPEG": {"quality": 92, "subsampling": "4:2:0"},
+    "JPEG wide colours": {"quality": 92, "subsampling": "4:2:2", "progressive": True},
+    "JPEG full colours": {"quality": 92, "subsampling": "4:4:4"},
+    "PNG": {},
+    "BMP": {},
+}
+# As printed with the weights of the first networks that used them, an eigenvector a column.
+EIGENVALUES = np.array([0.2175, 0.0188, 0.0045])
+EIGENVECTORS = np.array(
+    [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
+)
+
+
+def file(picture, form):
+    return encoded(picture, form.split()[0], **FORMS[form])
+
+
+def both(function, *arguments):
+    """What the function gives, once it is known to give the same inside `tf.data`."""
+    eagerly = function(*arguments).numpy()
+    mapped = tf.data.Dataset.from_tensors(arguments).map(function)
+    np.testing.assert_array_equal(next(iter(mapped)), eagerly)
+    return eagerly
+
+
+def viewed(data, size, window, target):
+    return both(images.view, data, list(size), list(window), list(target))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_photograph_goes_in_and_out_unharmed(form):
+    picture = photograph(HEIGHT, WIDTH)
+    data = file(picture, form)
+    found = both(images.decode, data)
+    assert found.dtype == np.uint8
+    difference = np.abs(found.astype(int) - decoded(data))
+    assert difference.max() <= (2 if "JPEG" in form else 0)
+    assert difference.mean() < 0.1
+    whole = viewed(data, (HEIGHT, WIDTH), (0, 0, HEIGHT, WIDTH), (HEIGHT, WIDTH))
+    np.testing.assert_array_equal(whole, found)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_window_at_its_own_size_is_cut_out_of_the_image(form):
+    data = file(photograph(HEIGHT, WIDTH), form)
+    whole = images.decode(data).numpy()
+    bottom, right = HEIGHT - 37, WIDTH - 41
+    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
+    drawn = np.random.default_rng(1).integers((0, 0), (bottom + 1, right + 1), (12, 2))
+    for top, left in [*corners, *drawn.tolist()]:
+        found = images.view(data, [HEIGHT, WIDTH], [top, left, 37, 41], [37, 41])
+        np.testing.assert_array_equal(found, whole[top : top + 37, left : left + 41])
+
+
+def test_images_of_other_kinds_become_rgb():
+    picture = photograph(20, 30)
+    colours = Image.fromarray(picture)
+    alpha = np.dstack([picture, np.full((20, 30), 9, "uint8")])
+    kinds = [
+        encoded(colours.convert("L"), "JPEG", quality=95),
+        encoded(colours.convert("L")),
+        encoded(colours.convert("P")),
+        encoded(colours.convert("P"), "GIF"),
+        encoded(colours.convert("1")),
+        encoded(colours.convert("CMYK"), "JPEG", quality=95),
+    ]
+    for data in kinds:
+        found = both(images.decode, data)
+        assert found.shape == (20, 30, 3)
+        assert np.abs(found.astype(int) - decoded(data)).max() <= 2
+        np.testing.assert_array_equal(
+            images.view(data, [20, 30], [3, 4, 9, 11], [9, 11]), found[3:12, 4:15]
+        )
+    np.testing.assert_array_equal(both(images.decode, encoded(alpha)), picture)
+    deep = picture[..., 0].astype("uint16") * 257
+    found = both(images.decode, encoded(Image.fromarray(deep)))
+    np.testing.assert_array_equal(found, np.repeat(picture[..., :1], 3, axis=-1))
+
+
+@pytest.mark.parametrize("target", [(97, 131), (64, 86), (48, 65), (29, 40), (19, 26), (11, 15)])
+def test_png_images_are_resized_as_pillow_does_it(target):
+    picture = photograph(HEIGHT, WIDTH)
+    found = viewed(encoded(picture), (HEIGHT, WIDTH), (0, 0, HEIGHT, WIDTH), target)
+    if 2 * target[0] > HEIGHT:
+        expected = bilinear(picture, target)
+    else:
+        resized = Image.fromarray(picture).resize(target[::-1], Image.Resampling.BILINEAR)
+        expected = np.asarray(resized)
+    difference = found - expected.astype(float)
+    assert np.abs(difference).max() <= 1
+    assert abs(difference.mean()) < 0.1
+
+
+def test_images_are_enlarged_by_linear_interpolation():
+    picture = photograph(20, 30)
+    found = viewed(encoded(picture), (20, 30), (2, 3, 16, 24), (48, 72))
+    cut = Image.fromarray(picture[2:18, 3:27]).resize((72, 48), Image.Resampling.BILINEAR)
+    assert np.abs(found.astype(int) - np.asarray(cut)).max() <= 1
+
+
+@pytest.mark.parametrize("factor", [2, 3.3, 5, 9])
+def test_jpeg_and_png_images_are_made_smaller_alike(factor):
+    picture = photograph(320, 480, coarse=60)
+    target = (round(320 / factor), round(480 / factor))
+    views = [
+        viewed(data, (320, 480), (0, 0, 320, 480), target).astype(float)
+        for data in (file(picture, "JPEG"), encoded(picture))
+    ]
+    box = Image.fromarray(picture).resize(target[::-1], Image.Resampling.BOX)
+    for found in views:
+        assert np.abs(found - np.asarray(box)).mean() < 3
+    assert np.abs(views[0] - views[1]).mean() < 3
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize("factor", [2, 3.3, 5, 9])
+def test_what_is_finer_than_the_pixels_becomes_grey(form, factor):
+    board = 255 * (np.indices((180, 270)).sum(axis=0) % 2).astype("uint8")
+    data = file(np.repeat(board[..., None], 3, axis=-1), form)
+    target = (round(180 / factor), round(270 / factor))
+    found = viewed(data, (180, 270), (0, 0, 180, 270), target).astype(int)
+    inside = found[1:-1, 1:-1]
+    assert 120 <= inside.min() <= inside.max() <= 135
+
+
+@pytest.mark.parametrize("form", ["JPEG", "JPEG wide colours", "PNG"])
+@pytest.mark.parametrize("size", [(250, 375), (175, 250), (110, 200), (53, 77), (31, 45)])
+def test_nothing_moves_when_the_size_changes(form, size):
+    y, x = np.mgrid[:375, :500] + 0.5
+    for top, left, height, width, at in [
+        (0, 0, 375, 500, (90, 400)),
+        (0, 0, 375, 500, (300, 90)),
+        (37, 61, 331, 433, (130, 420)),
+        (5, 3, 359, 487, (300, 440)),
+    ]:
+        blob = 250 * np.exp(-((y - at[0]) ** 2 + (x - at[1]) ** 2) / (2 * 15**2))
+        picture = np.repeat(blob.astype("uint8")[..., None], 3, axis=-1)
+        found = images.view(
+            file(picture, form), [375, 500], [top, left, height, width], list(size)
+        ).numpy()
+        mass = np.maximum(found[..., 0].astype(float) - 10, 0)
+        centre = [
+            (mass.sum(axis=1 - axis) * (np.arange(size[axis]) + 0.5)).sum() / mass.sum()
+            for axis in (0, 1)
+        ]
+        expected = (at[0] - top) * size[0] / height, (at[1] - left) * size[1] / width
+        # A JPEG that is decoded smaller begins and ends at one of the pixels it then has.
+        assert np.abs(np.subtract(centre, expected)).max() <= (0.4 if "JPEG" in form else 0.1)
+
+
+def test_an_image_is_mirrored_or_as_it_was():
+    picture = photograph(30, 41)
+    np.testing.assert_array_equal(both(images.flip, picture, True), picture[:, ::-1])
+    np.testing.assert_array_equal(both(images.flip, picture, False), picture)
+
+
+def test_colours_shift_by_one_number_a_channel_and_stop_at_black_and_white():
+    picture = np.concatenate([photograph(20, 30), np.full((1, 30, 3), 255), np.zeros((1, 30, 3))])
+    picture = picture.astype("uint8")
+    for shift in ([0, 0, 0], [3, -4, 5], [-70, 90, 0], [255, -255, 254]):
+        expected = np.clip(picture.astype(int) + shift, 0, 255)
+        found = both(images.shift_colour, picture, np.array(shift, "int32"))
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == np.uint8
+
+
+def test_colours_shift_along_the_principal_components():
+    factors = np.random.default_rng(0).normal(0, 0.5, (8000, 3)).astype("float32")
+    shifts = both(images.colour_shifts, factors)
+    np.testing.assert_array_equal(
+        shifts, np.round(255 * factors @ (EIGENVALUES[:, None] * EIGENVECTORS.T)).astype(int)
+    )
+
+
+def test_no_shift_leaves_the_bytes():
+    factors = np.array([[1e6, 0, 0], [-1e6, 0, 0]], "float32")
+    assert both(images.colour_shifts, factors).tolist() == [[-255] * 3, [255] * 3]

@@ -1,0 +1,280 @@
+import dataclasses
+import itertools
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from photographs import bilinear, decoded, encoded, photograph
+
+from spp_keras import zoo
+from spp_keras.data.pipeline import Pipeline
+from spp_keras.data.records import Records
+from spp_keras.data.sizes import Crops, Whole
+
+COUNT = 20
+
+
+def written(folder, sizes):
+    """Records of images that each have a label of their own."""
+    files, spans = [], []
+    for number, (height, width) in enumerate(sizes):
+        form = "PNG" if number % 3 else "JPEG"
+        data = encoded(photograph(height, width, seed=number, coarse=5), form)
+        files.append(folder / f"{number}.{form.lower()}")
+        files[-1].write_bytes(data)
+        spans.append((number, 0, len(data)))
+    return Records(
+        name="twenty",
+        classes=tuple(f"class {number}" for number in range(len(sizes))),
+        ids=np.array([file.name for file in files]),
+        labels=np.arange(len(sizes), dtype="int32"),
+        sizes=np.array(sizes, "int32"),
+        objects=None,
+        files=tuple(map(str, files)),
+        spans=np.array(spans, "int64"),
+        skipped=(),
+        converted={},
+    )
+
+
+def pixels(records, number):
+    return decoded(Path(records.files[number]).read_bytes())
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    sizes = np.random.default_rng(0).integers(12, 40, (COUNT, 2))
+    return written(tmp_path_factory.mktemp("twenty"), sizes.tolist())
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory):
+    """Images with a short side of 32."""
+    sizes = [(32, 32 + 3 * number) if number % 2 else (32 + number, 32) for number in range(6)]
+    return written(tmp_path_factory.mktemp("alike"), sizes)
+
+
+def batches(pipeline, count, **options):
+    return list(pipeline.dataset(**options).take(count).as_numpy_iterator())
+
+
+def assert_same(found, expected):
+    tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
+
+
+def assert_near(found, expected):
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("budget", [None, 4000])
+def test_padded_batches_hold_the_images_and_zeros(records, budget):
+    pipeline = Pipeline(records, batch_size=6, batch_pixels=budget)
+    assert pipeline.mixed
+    assert pipeline.classes == records.classes
+    assert pipeline.images_per_step == COUNT / pipeline.steps_per_epoch
+    for epoch in range(2):
+        start, seen = epoch * pipeline.steps_per_epoch, []
+        for x, labels in batches(pipeline, pipeline.steps_per_epoch, start=start):
+            images, sizes = x["images"], x["sizes"]
+            assert images.dtype == np.uint8
+            assert sizes.dtype == labels.dtype == np.int32
+            assert images.shape == (len(labels), *sizes.max(axis=0), 3)
+            assert len(labels) <= 6
+            assert budget is None or len(labels) == 1 or images[..., 0].size <= budget
+            for image, (height, width), label in zip(images, sizes, labels, strict=True):
+                assert_near(image[:height, :width], pixels(records, label))
+                assert not image[height:].any()
+                assert not image[:, width:].any()
+            seen += labels.tolist()
+        assert sorted(seen) == list(range(COUNT))
+
+
+def test_ragged_batches_hold_the_same_images(records):
+    pipeline = Pipeline(records, batch_size=6)
+    padded = batches(pipeline, pipeline.steps_per_epoch)
+    ragged = pipeline.dataset(form="ragged").take(pipeline.steps_per_epoch)
+    for (images, labels), (x, expected) in zip(ragged, padded, strict=True):
+        assert isinstance(images, tf.RaggedTensor)
+        assert isinstance(labels, tf.Tensor)
+        np.testing.assert_array_equal(labels, expected)
+        np.testing.assert_array_equal(images.to_tensor(), x["images"])
+        assert [tuple(image.bounding_shape()) for image in images] == [
+            (*size, 3) for size in x["sizes"]
+        ]
+
+
+def test_whole_images_are_brought_to_a_short_side(records):
+    pipeline = Pipeline(records, Whole(short_side=24, longest_side=40), batch_size=6)
+    expected = Whole(short_side=24, longest_side=40).shapes(records.sizes)
+    for x, labels in batches(pipeline, pipeline.steps_per_epoch):
+        np.testing.assert_array_equal(x["sizes"], expected[labels])
+        for image, (height, width), label in zip(x["images"], x["sizes"], labels, strict=True):
+            # Each quarter is as bright as it was.
+            whole = pixels(records, label)
+            for rows, columns in itertools.product((slice(None, 12), slice(-12, None)), repeat=2):
+                assert image[:height, :width][rows, columns].shape == (12, 12, 3)
+            means = image[:height, :width].mean(axis=(0, 1)), whole.mean(axis=(0, 1))
+            assert np.abs(np.subtract(*means)).max() < 8
+
+
+POLICIES = {
+    "whole": Whole(short_side=24),
+    "range": Crops(sides=(12, 20), draw="range", short_side=24, positions="random"),
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_run_can_start_anywhere_and_goes_on_as_another_did(records, policy):
+    def pipeline(seed=3):
+        options = {"batch_size": 6, "flip": True, "colour": 0.5, "seed": seed}
+        return Pipeline(records, POLICIES[policy], **options)
+
+    whole = batches(pipeline(), 10, weights=True)
+    steps = pipeline().steps_per_epoch
+    assert steps == 4
+    for start in (1, steps + 2):
+        assert_same(batches(pipeline(), 10 - start, start=start, weights=True), whole[start:])
+    alone = pipeline().dataset(weights=True).take(10)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1
+    assert_same(list(alone.with_options(options).as_numpy_iterator()), whole)
+    labels = [batch[1].tolist() for batch in whole]
+    assert labels[:4] != labels[4:8]
+    other = [batch[1].tolist() for batch in batches(pipeline(seed=4), 4)]
+    assert other != labels[:4]
+
+
+def test_what_is_drawn_for_an_image_changes_from_epoch_to_epoch(records):
+    pipeline = Pipeline(records, batch_size=COUNT, flip=True, seed=2**32 - 1)
+    mirrored = np.zeros((8, COUNT), bool)
+    for epoch, (x, labels) in enumerate(batches(pipeline, 8)):
+        for image, (height, width), label in zip(x["images"], x["sizes"], labels, strict=True):
+            whole, found = pixels(records, label).astype(int), image[:height, :width]
+            mirrored[epoch, label] = np.abs(found - whole).max() > 2
+            expected = whole[:, ::-1] if mirrored[epoch, label] else whole
+            assert_near(found, expected)
+    assert 0.35 < mirrored.mean() < 0.65
+    assert mirrored.any(axis=0).all()
+    assert 0 < mirrored.sum(axis=1).min() <= mirrored.sum(axis=1).max() < COUNT
+    assert len(np.unique(mirrored, axis=0)) == 8
+
+
+@pytest.mark.parametrize("of", [2, 3, 7])
+def test_replicas_share_each_batch_and_every_image_counts_the_same(records, of):
+    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    steps = pipeline.steps_per_epoch
+    whole = batches(pipeline, steps)
+    dealt = {"of": of, "weights": True}
+    together = batches(pipeline, of * steps, replicas=range(of), **dealt)
+    shares = [together[replica::of] for replica in range(of)]
+    assert_same(batches(pipeline, steps, replicas=(1,), **dealt), shares[1])
+    counted = np.zeros(COUNT)
+    for (_, expected), *parts in zip(whole, *shares, strict=True):
+        (length,) = {len(labels) for _, labels, _ in parts}
+        assert length == -(-len(expected) // of)
+        real = []
+        for x, labels, weights in parts:
+            for image, size, label in zip(x["images"], x["sizes"], labels, strict=True):
+                assert_near(image[: size[0], : size[1]], pixels(records, label))
+            real += labels[weights > 0].tolist()
+            # As Keras takes the mean over a share, and the strategy that over replicas.
+            np.add.at(counted, labels, weights / length / of)
+        assert real == expected.tolist()
+        total = sum(weights.sum() for _, _, weights in parts) / (of * length)
+        np.testing.assert_allclose(total, len(expected) / pipeline.images_per_step, rtol=1e-6)
+    np.testing.assert_allclose(counted, steps / COUNT, rtol=1e-6)
+
+
+def test_one_size_and_another_take_turns_on_the_same_crop(alike):
+    policy = Crops(sides=(24, 16), short_side=32, positions="centre")
+    pipeline = Pipeline(alike, policy, batch_size=4)
+    assert not pipeline.mixed
+    assert pipeline.padding() == 0
+    large, small = {}, {}
+    for batch, (images, labels) in enumerate(batches(pipeline, 6)):
+        side = 16 if batch in (2, 3) else 24
+        assert images.shape == (3, side, side, 3)
+        assert images.dtype == np.uint8
+        (small if side == 16 else large).update(zip(labels.tolist(), images, strict=True))
+    assert sorted(large) == sorted(small) == list(range(6))
+    for label, image in large.items():
+        whole = pixels(alike, label)
+        top, left = ((side - 24) // 2 for side in whole.shape[:2])
+        assert_near(image, whole[top : top + 24, left : left + 24])
+        assert_near(small[label], bilinear(image, (16, 16)))
+
+
+@pytest.mark.parametrize(("of", "budget"), [(1, None), (1, 4000), (2, None), (3, 6000)])
+def test_padding_is_what_is_sent_beside_the_images(records, of, budget):
+    pipeline = Pipeline(records, batch_size=6, batch_pixels=budget)
+    for epoch in (0, 3):
+        sent = real = 0
+        for x, _, weights in batches(
+            pipeline,
+            of * pipeline.steps_per_epoch,
+            start=epoch * pipeline.steps_per_epoch,
+            replicas=range(of),
+            of=of,
+            weights=True,
+        ):
+            sent += x["images"][..., 0].size
+            real += x["sizes"][weights > 0].prod(axis=1).sum()
+        assert real == records.sizes.prod(axis=1).sum()
+        np.testing.assert_allclose(pipeline.padding(epoch, of), 1 - real / sent, rtol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["padded", "ragged"])
+def test_images_of_several_classes_have_rows_of_zeros_and_ones(records, form):
+    rows = np.random.default_rng(2).integers(0, 2, (COUNT, 5)).astype("uint8")
+    several = dataclasses.replace(records, labels=rows, classes=tuple("abcde"))
+    pipeline = Pipeline(several, batch_size=6)
+    numbers = batches(Pipeline(records, batch_size=6), 4)
+    dataset = pipeline.dataset(form=form, weights=True).take(4)
+    for (_, labels, weights), (_, expected) in zip(dataset, numbers, strict=True):
+        assert labels.dtype == weights.dtype == tf.float32
+        np.testing.assert_array_equal(labels, rows[expected])
+        np.testing.assert_allclose(weights, len(expected) / 5, rtol=1e-6)
+
+
+def test_fit_takes_as_many_steps_as_it_is_told(alike):
+    pipeline = Pipeline(alike, Whole(short_side=96), batch_size=3)
+    model = zoo.zf5_spp(classes=6, width=0.125)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy())
+    dataset = pipeline.dataset(form="ragged")
+    assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+    history = model.fit(dataset, epochs=2, steps_per_epoch=2, shuffle=False, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    # Keras 3.15 takes one more in each epoch where it does not know that more will come.
+    assert model.optimizer.iterations == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be an int >= 1"),
+        ({"batch_pixels": 0}, "`batch_pixels` must be an int >= 1"),
+        ({"colour": 1.5}, r"`colour` must be a number in \[0, 1\)"),
+    ],
+)
+def test_wrong_settings_are_refused(records, options, message):
+    with pytest.raises(ValueError, match=message):
+        Pipeline(records, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"start": -1}, "`start` must be an int >= 0"),
+        ({"form": "dense"}, "`form` must be one of 'padded', 'ragged'"),
+        ({"of": 2}, "`weights` must be True where .* Received: weights=False with of=2"),
+        ({"of": 0}, "`of` must be an int >= 1"),
+        ({"replicas": (2,), "of": 2, "weights": True}, r"`replicas` must be .*\(2,\) with of=2"),
+        ({"replicas": (), "of": 2, "weights": True}, "`replicas` must be numbers of replicas"),
+    ],
+)
+def test_wrong_shares_are_refused(records, options, message):
+    with pytest.raises(ValueError, match=message):
+        Pipeline(records).dataset(**options)

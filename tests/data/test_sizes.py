@@ -1,0 +1,165 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spp_keras.data.sizes import Crops, Whole
+
+lengths = st.integers(1, 700)
+
+
+def windows(policy, size, count):
+    places = np.random.default_rng(3).random((count, 2), "float32")
+    sizes = np.tile(np.array(size, "int32"), (count, 1))
+    found = policy.windows(sizes, places).numpy()
+    mapped = tf.data.Dataset.from_tensors((sizes, places)).map(policy.windows)
+    np.testing.assert_array_equal(next(iter(mapped)), found)
+    return found
+
+
+def counted(rows):
+    found, counts = np.unique(rows, axis=0, return_counts=True)
+    return dict(zip(map(tuple, found.tolist()), counts.tolist(), strict=True))
+
+
+def test_one_size_stays_and_two_alternate():
+    assert [int(Crops(sides=(224,)).side(epoch, 5)) for epoch in range(3)] == [224, 224, 224]
+    alternating = Crops(sides=(224, 180))
+    assert [int(alternating.side(epoch, 5)) for epoch in range(5)] == [224, 180, 224, 180, 224]
+    three = Crops(sides=[7, 9, 5], short_side=9)
+    found = tf.data.Dataset.range(7).map(lambda epoch: three.side(epoch, 0))
+    assert list(found.as_numpy_iterator()) == [7, 9, 5, 7, 9, 5, 7]
+
+
+def test_a_range_is_drawn_from_between_its_ends_which_belong_to_it():
+    policy = Crops(sides=(9, 5), draw="range", short_side=9)
+
+    def drawn(seed):
+        found = tf.data.Dataset.range(500).map(lambda epoch: policy.side(epoch, seed))
+        return list(found.as_numpy_iterator())
+
+    sides = drawn(0)
+    counts = counted(np.array(sides)[:, None])
+    assert sorted(counts) == [(5,), (6,), (7,), (8,), (9,)]
+    assert all(70 <= count <= 130 for count in counts.values())
+    assert drawn(0) == sides
+    assert drawn(1) != sides
+    assert [int(policy.side(epoch, 0)) for epoch in range(5)] == sides[:5]
+
+
+# 224 of a short side of 256 are 263 of 300 pixels; 37 and 137 remain.
+CORNERS = {(0, 0), (0, 137), (37, 0), (37, 137), (18, 68)}
+
+
+@pytest.mark.parametrize("sides", [(224,), (224, 180), (180, 224)])
+def test_corners_and_centre_of_the_whole_image_are_drawn_alike(sides):
+    policy = Crops(sides=sides)
+    counts = counted(windows(policy, (300, 400), 500))
+    assert set(counts) == {(*corner, 263, 263) for corner in CORNERS}
+    assert all(70 <= count <= 130 for count in counts.values())
+
+
+def test_the_centre_is_the_centre():
+    policy = Crops(sides=(224, 180), positions="centre")
+    assert counted(windows(policy, (300, 400), 5)) == {(18, 68, 263, 263): 5}
+    found = policy.windows([[400, 300], [256, 256]], [[0.3, 0.9], [0.0, 0.0]])
+    assert found.numpy().tolist() == [[68, 18, 263, 263], [16, 16, 224, 224]]
+
+
+def test_random_windows_lie_anywhere_alike():
+    policy = Crops(sides=(8,), short_side=10, positions="random")
+    counts = counted(windows(policy, (10, 13), 1800))
+    assert set(counts) == {(top, left, 8, 8) for top in range(3) for left in range(6)}
+    assert all(60 <= count <= 145 for count in counts.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(lengths, lengths),
+    lengths,
+    st.lists(lengths, min_size=1, max_size=3),
+    st.sampled_from(["corners", "random", "centre"]),
+    st.tuples(*[st.floats(0, 1, exclude_max=True, width=32)] * 2),
+)
+def test_windows_are_squares_within_the_image(size, short_side, sides, positions, place):
+    policy = Crops(
+        sides=[min(side, short_side) for side in sides], short_side=short_side, positions=positions
+    )
+    found = policy.windows([size], [place])
+    assert found.dtype == tf.int32
+    ((top, left, height, width),) = found.numpy().tolist()
+    assert height == width
+    assert 0 <= top <= size[0] - height
+    assert 0 <= left <= size[1] - width
+    exact = Fraction(min(size) * max(policy.sides), short_side)
+    assert abs(max(1, exact) - height) <= Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("policy", "size", "expected"),
+    [
+        (Whole(), (375, 500), (375, 500)),
+        (Whole(short_side=256), (375, 500), (256, 341)),
+        (Whole(short_side=256), (500, 333), (384, 256)),
+        (Whole(short_side=256), (100, 100), (256, 256)),
+        (Whole(longest_side=400), (375, 500), (300, 400)),
+        (Whole(longest_side=400), (200, 300), (200, 300)),
+        (Whole(short_side=100, longest_side=300), (50, 200), (75, 300)),
+        (Whole(short_side=100, longest_side=300), (200, 50), (300, 75)),
+        (Whole(longest_side=10), (1, 400), (1, 10)),
+    ],
+)
+def test_whole_images_keep_their_aspect(policy, size, expected):
+    found = policy.shapes(np.array([size]))
+    assert found.dtype == np.int32
+    assert found.tolist() == [list(expected)]
+
+
+def to_nearest(value):
+    return max(1, int(value + Fraction(1, 2)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 60000), st.integers(1, 60000)), min_size=1, max_size=5),
+    lengths,
+    lengths,
+)
+def test_sides_are_the_nearest_to_exact_fractions(sizes, short, longest):
+    by_short = Whole(short_side=short).shapes(np.array(sizes)).tolist()
+    by_longest = Whole(longest_side=longest).shapes(np.array(sizes)).tolist()
+    by_both = Whole(short_side=short, longest_side=longest).shapes(np.array(sizes)).tolist()
+    for size, shorter, limited, both in zip(sizes, by_short, by_longest, by_both, strict=True):
+        assert shorter == [to_nearest(Fraction(side * short, min(size))) for side in size]
+        assert min(shorter) == short
+        scale = min(Fraction(1), Fraction(longest, max(size)))
+        assert limited == [to_nearest(side * scale) for side in size]
+        assert max(both) <= longest
+        assert both in (shorter, [to_nearest(Fraction(s * longest, max(size))) for s in size])
+
+
+@pytest.mark.parametrize(
+    ("policy", "arguments", "message"),
+    [
+        (Crops, {"sides": ()}, r"`sides` must be a non-empty sequence of ints. Received: sides=\("),
+        (Crops, {"sides": 224}, r"`sides` must be a non-empty sequence of ints. .*sides=224"),
+        (Crops, {"sides": (224, 0)}, r"`sides` must be an int >= 1. Received: sides=0"),
+        (Crops, {"sides": (9,), "draw": "random"}, r"`draw` must be one of 'cycle', 'range'"),
+        (Crops, {"sides": (9,), "positions": "edge"}, r"`positions` must be one of 'corners'"),
+        (Crops, {"sides": (9,), "short_side": 0.5}, r"`short_side` must be an int >= 1"),
+        (
+            Crops,
+            {"sides": (180, 224), "short_side": 200},
+            r"`short_side` must be at least the largest of `sides`.*short_side=200 with "
+            r"sides=\(180, 224\)",
+        ),
+        (Whole, {"short_side": 0}, r"`short_side` must be an int >= 1"),
+        (Whole, {"longest_side": 1.5}, r"`longest_side` must be an int >= 1"),
+    ],
+)
+def test_wrong_policies_are_refused(policy, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        policy(**arguments)

@@ -1,0 +1,300 @@
+import csv
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from spp_keras import runs, training, zoo
+from spp_keras.data import Pipeline, load
+from spp_keras.training import trainer
+from spp_keras.zoo import recipes
+
+
+def assert_same(network, other):
+    for weight, expected in zip(network.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), expected.numpy(), err_msg=weight.path)
+
+
+def rows(run):
+    with (run / runs.HISTORY).open() as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(history):
+    return [{name: row[name] for name in row if name != "seconds"} for row in history]
+
+
+class InterruptedAt(keras.callbacks.Callback):
+    """Ends a training as Ctrl-C does."""
+
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self.at, self.epoch = (epoch, batch), None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self.epoch, batch) == self.at:
+            raise KeyboardInterrupt
+
+
+def test_colours_are_learned_at_every_size(undisturbed):
+    history = undisturbed(dropout=0.0).history
+    assert min(row["cross_entropy"] for row in history) < 0.9 * history[0]["cross_entropy"]
+
+
+def test_a_run_folder_has_everything_that_came_of_it(undisturbed, recipe):
+    network, history, run = undisturbed()
+    assert recipes.read(run / runs.RECIPE) == recipe()
+    assert (run / runs.LABELS).read_text() == "blue\ngreen\nred\n"
+    assert [int(row["epoch"]) for row in rows(run)] == [1, 2, 3]
+    assert [float(row["val_accuracy"]) for row in rows(run)] == [
+        row["val_accuracy"] for row in history
+    ]
+    with Image.open(run / runs.CURVES) as curves:
+        assert curves.format == "PNG"
+        assert len(curves.getcolors(1 << 20)) > 10
+    assert sorted(path.name for path in run.iterdir()) == sorted(
+        (
+            runs.BEST,
+            runs.CURVES,
+            runs.HISTORY,
+            runs.LABELS,
+            runs.LAST,
+            runs.RECIPE,
+            runs.SKIPPED,
+            runs.TENSORBOARD,
+        )
+    )
+
+
+def test_images_that_cannot_be_used_are_listed_with_reasons(undisturbed):
+    with (undisturbed().run / runs.SKIPPED).open() as file:
+        found = {row["id"]: row["reason"] for row in csv.DictReader(file)}
+    assert found.keys() == {"train/red/cut.png", "val/red/small.png"}
+    assert "cut short" in found["train/red/cut.png"]
+    small = "a side is below 29 pixels, the least that zf5_spp can map"
+    assert found["val/red/small.png"] == small
+
+
+def test_tensorboard_can_read_the_metrics_of_every_epoch(undisturbed):
+    run = undisturbed().run
+    found = {"train": {}, "validation": {}}
+    for file in (run / runs.TENSORBOARD).glob("*/*tfevents*"):
+        for record in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                if value.tag == "epoch_accuracy":
+                    found[file.parent.name][event.step] = float(tf.make_ndarray(value.tensor))
+    for kind, name in (("train", "accuracy"), ("validation", "val_accuracy")):
+        expected = [float(row[name]) for row in rows(run)]
+        np.testing.assert_allclose([found[kind][step] for step in range(3)], expected, rtol=1e-6)
+
+
+def test_best_weights_are_those_of_the_epoch_that_was_best(undisturbed, recipe):
+    run = undisturbed().run
+    network = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), weights=str(run / runs.BEST))
+    _, validation = trainer.pipelines_of(recipe())
+    right = total = 0
+    for images, labels in validation.dataset(form="ragged").take(validation.steps_per_epoch):
+        right += int((network(images).numpy().argmax(axis=1) == labels.numpy()).sum())
+        total += len(labels)
+    assert right / total == pytest.approx(max(float(row["val_accuracy"]) for row in rows(run)))
+
+
+def test_every_step_is_a_step_of_the_optimizer(undisturbed, state, recipe):
+    values, stored = state(undisturbed().run)
+    pipeline, _ = trainer.pipelines_of(recipe())
+    iterations = next(key for key in values if key.startswith("optimizer/0/"))
+    assert values[iterations] == 3 * pipeline.steps_per_epoch
+    assert (stored["epoch"], stored["step"]) == (3, 0)
+
+
+def test_a_finished_run_is_left_as_it_is(undisturbed, recipe):
+    network, history, run = undisturbed()
+    kept = [runs.LAST, runs.BEST, runs.HISTORY]
+    before = [(run / name).stat().st_mtime_ns for name in kept]
+    again = training.train(recipe(), run)
+    assert again.history == history
+    assert_same(again.network, network)
+    assert [(run / name).stat().st_mtime_ns for name in kept] == before
+    assert len(list((run / runs.TENSORBOARD).glob("*/*"))) == 2
+
+
+def test_another_recipe_in_the_same_run_is_refused_with_what_differs(undisturbed, recipe):
+    run = undisturbed().run
+    before = (run / runs.RECIPE).read_text()
+    with pytest.raises(ValueError, match=re.escape("batch_size = 5 there, 4 now; seed = 0")):
+        training.train(recipe(batch_size=4, seed=1), run)
+    assert (run / runs.RECIPE).read_text() == before
+
+
+def test_a_folder_with_other_things_is_not_taken_for_a_run(recipe, tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ValueError, match=r"`run` must be a new folder.*recipe\.toml is missing"):
+        training.train(recipe(), tmp_path)
+
+
+def test_callbacks_remember_across_an_interruption_within_an_epoch(recipe, tmp_path):
+    # So slow that nothing gets better: the rate drops, then EarlyStopping stops.
+    slow = recipe(
+        learning_rate=1e-6, patience=1, drops=2, epochs=9, batch_size=9, checkpoint_minutes=1e-6
+    )
+
+    def stopping():
+        return keras.callbacks.EarlyStopping("val_accuracy", patience=4, restore_best_weights=True)
+
+    once = training.train(slow, tmp_path / "once", callbacks=[stopping()])
+    with pytest.raises(KeyboardInterrupt):
+        training.train(slow, tmp_path / "run", callbacks=[stopping(), InterruptedAt(2, 2)])
+    resumed = training.train(slow, tmp_path / "run", callbacks=[stopping()])
+    assert 4 < len(once.history) < 9
+    rates = [row["learning_rate"] for row in once.history]
+    np.testing.assert_allclose(rates[:5], [1e-6, 1e-6, 1e-7, 1e-8, 1e-8], rtol=1e-5)
+    # Metrics of the resumed epoch are those of the whole epoch.
+    assert without_times(resumed.history) == without_times(once.history)
+    assert_same(resumed.network, once.network)
+
+    # It stays stopped, and the best weights are there again.
+    again = training.train(slow, tmp_path / "run", callbacks=[stopping()])
+    assert again.history == resumed.history
+    assert_same(again.network, once.network)
+
+
+def test_an_ordinary_script_trains_the_same_network(photographs):
+    train = Pipeline(load(photographs, "train"), batch_size=9)
+    model = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1))
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    fitted = model.fit(
+        train.dataset(form="ragged"),
+        steps_per_epoch=train.steps_per_epoch,
+        shuffle=False,
+        verbose=0,
+    )
+    assert np.isfinite(fitted.history["loss"]).all()
+
+
+def test_frozen_layers_stay_as_they_were_in_bfloat16_and_the_others_learn(recipe, tmp_path):
+    frozen = recipe(precision="mixed_bfloat16", freeze=("conv", "fc6"), epochs=1, batch_size=9)
+    network, history, run = training.train(frozen, tmp_path / "run")
+    keras.utils.set_random_seed(0)
+    fresh = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1))
+    for layer, other in zip(network.layers, fresh.layers, strict=True):
+        if layer.weights:
+            kernel, start = layer.kernel.numpy(), other.kernel.numpy()
+            is_frozen = layer.name.startswith(("conv", "fc6"))
+            assert np.array_equal(kernel, start) == is_frozen, layer.name
+    assert network.get_layer("conv1").compute_dtype == "bfloat16"
+    assert network.get_layer("conv1").kernel.dtype == "float32"
+    assert np.isfinite(history[0]["val_cross_entropy"])
+    assert keras.config.dtype_policy().name == "float32"
+
+    again = training.train(frozen, run)
+    best = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), weights=str(run / runs.BEST))
+    assert_same(again.network, network)
+    assert_same(best, network)
+
+
+def test_a_frozen_layer_that_there_is_not_leaves_no_run_behind(recipe, tmp_path):
+    with pytest.raises(ValueError, match="`freeze` must name layers of zf5_spp.*'cnv' matches"):
+        training.train(recipe(freeze=("cnv",)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_with_any_number_of_labels_train_with_sigmoids(recipe, tmp_path):
+    folder, rng = tmp_path / "VOCdevkit" / "VOC2007", np.random.default_rng(0)
+    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (folder / name).mkdir(parents=True)
+    for split, count in (("train", 8), ("val", 4)):
+        ids = [f"{split}{number}" for number in range(count)]
+        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(ids))
+        for number, name in enumerate(ids):
+            pixels = rng.integers(0, 256, (40 + number, 50, 3)).astype("uint8")
+            Image.fromarray(pixels).save(folder / "JPEGImages" / f"{name}.jpg")
+            objects = "".join(
+                f"<object><name>{kind}</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax>"
+                "<ymax>9</ymax></bndbox></object>"
+                for kind in ("cat", "dog")[: 1 + number % 2]
+            )
+            (folder / "Annotations" / f"{name}.xml").write_text(
+                f"<annotation><size><width>50</width><height>{40 + number}</height></size>"
+                f"{objects}</annotation>"
+            )
+    several = recipe(data=str(tmp_path / "VOCdevkit"), epochs=1)
+    network, history, run = training.train(several, tmp_path / "run")
+    assert network.get_layer("predictions").activation is keras.activations.sigmoid
+    assert network.output_shape == (None, 20)
+    assert 0 <= history[0]["val_mean_average_precision"] <= 1
+    assert (run / runs.LABELS).read_text().splitlines()[7] == "cat"
+    assert (run / runs.BEST).exists()
+
+
+SIZES = [
+    pytest.param(
+        {"sizes": "alternating", "image_sizes": (64, 48), "short_side": 72, "epochs": 2},
+        [(64, 64), (48, 48)],
+        id="alternating",
+    ),
+    pytest.param(
+        {"model": "zf5", "sizes": "fixed", "image_sizes": (61,), "short_side": 64, "epochs": 1},
+        [(61, 61)],
+        id="fixed",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), SIZES)
+def test_crops_train_at_the_size_of_their_epoch(changes, expected, recipe, tmp_path):
+    cropped = recipe(**changes, batch_pixels=0, batch_size=9)
+    history = training.train(cropped, tmp_path / "run").history
+    assert [row["padding"] for row in history] == [0] * len(expected)
+    pipeline, _ = trainer.pipelines_of(cropped)
+    steps = pipeline.steps_per_epoch
+    batches = pipeline.dataset().take(steps * len(expected))
+    shapes = [tuple(images.shape[1:3]) for images, _ in batches]
+    assert shapes == [shape for shape in expected for _ in range(steps)]
+
+
+def too_small(folder):
+    for colour in ("blue", "red"):
+        for split in ("train", "val"):
+            draw_one(folder / split / colour / "0.png", (20, 40))
+
+
+def draw_one(path, size=(40, 40)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size[::-1]).save(path)
+
+
+def another_class(folder):
+    for path in ("train/cat/0.png", "train/dog/0.png", "val/cat/0.png", "val/cow/0.png"):
+        draw_one(folder / path)
+
+
+def empty(folder):
+    for path in ("train/cat/0.png", "train/dog/0.png"):
+        draw_one(folder / path)
+    for name in ("cat", "dog"):
+        (folder / "val" / name).mkdir(parents=True)
+
+
+WRONG = [
+    pytest.param(too_small, "a side below 29 pixels, the least that zf5_spp", id="too small"),
+    pytest.param(another_class, r"`data` must have no classes.*cow", id="another class"),
+    pytest.param(empty, "`data` must have images in split 'val'", id="no images"),
+    pytest.param(lambda folder: None, "must be an existing folder.*nowhere", id="no folder"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), WRONG)
+def test_what_is_wrong_with_data_is_said_before_anything_is_written(
+    make, message, recipe, tmp_path
+):
+    make(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=message):
+        training.train(recipe(data=str(tmp_path / "nowhere")), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
