@@ -22,7 +22,7 @@ from worker import Worker
 
 _SETTINGS = {
     "input": ["shapes"],
-    "step": ["width 0.25", "width 1"],
+    "step": ["width 0.25, 3000 images", "width 1, 50000 images"],
     "devices": ["width 0.25"],
 }
 _TITLES = {

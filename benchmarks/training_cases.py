@@ -14,7 +14,8 @@ import tensorflow as tf
 from worker import Prepared, case, serve
 
 from spp_keras import data, training, zoo
-from spp_keras.data import reading
+from spp_keras.data import batches, reading
+from spp_keras.data.shapes import scenes
 from spp_keras.training import distribution
 
 _BATCH_PIXELS = 1_000_000
@@ -96,13 +97,38 @@ _pipeline(
 
 
 @functools.cache
-def _mixed_batches() -> list[tuple[Any, ...]]:
-    pipeline = data.Pipeline(_records(), batch_size=32, **_WHOLE)
-    return list(pipeline.dataset(weights=True).take(_STEPS))
+def _sizes(count: int) -> np.ndarray:
+    """Sizes of so many images of `shapes`, which need not be painted for that."""
+    found = _records().sizes
+    if count > len(found):
+        drawn = (scenes.compose("star", np.random.default_rng(n)) for n in range(count))
+        found = np.array([scene.size for scene in drawn], "int32")
+    return found
 
 
-def _valid(batches: list[tuple[Any, ...]]) -> int:
-    return int(sum(np.prod(x["sizes"], axis=1).sum() for x, *_ in batches))
+@functools.cache
+def _mixed_batches(count: int) -> list[tuple[Any, ...]]:
+    """The first batches of an epoch of so many images; what is on them costs no time."""
+    shapes = _sizes(count)
+    planned = batches.Batches(len(shapes), 32, shapes=shapes, batch_pixels=_BATCH_PIXELS)
+    plan = tf.nest.map_structure(lambda values: values.numpy(), planned.epoch(0))
+    generator, made = np.random.default_rng(0), []
+    for start, stop in zip(plan.starts[:_STEPS], plan.stops[:_STEPS], strict=True):
+        sizes = shapes[plan.order[start:stop]]
+        pixels = np.zeros((len(sizes), *sizes.max(axis=0), 3), "uint8")
+        for image, (height, width) in zip(pixels, sizes, strict=True):
+            image[:height, :width] = generator.integers(0, 256, (height, width, 3))
+        x = {"images": tf.constant(pixels), "sizes": tf.constant(sizes)}
+        made.append((x, tf.zeros(len(sizes), tf.int32), tf.ones(len(sizes))))
+    return made
+
+
+def _valid(made: list[tuple[Any, ...]]) -> int:
+    return int(sum(np.prod(x["sizes"], axis=1).sum() for x, *_ in made))
+
+
+def _count(setting: str) -> int:
+    return int(setting.split(", ")[1].removesuffix(" images").replace(" ", ""))
 
 
 def _squares(count: int, side: int) -> tf.Tensor:
@@ -122,26 +148,26 @@ class _Counting(keras.Model):
 
 def _trainer(setting: str, sized: bool) -> keras.Model:
     keras.utils.set_random_seed(0)
-    network = zoo.zf5_spp(classes=12, width=float(setting.removeprefix("width ")))
+    network = zoo.zf5_spp(classes=12, width=float(setting.split(", ")[0].removeprefix("width ")))
     form = zoo.with_sizes(network) if sized else network
     model = _Counting(form.input, form.output, name=network.name)
     model.compile(keras.optimizers.SGD(1e-4, 0.9), "sparse_categorical_crossentropy")
     return model
 
 
-def _training(setting: str, batches: list[tuple[Any, ...]], sized: bool, pixels: int) -> Prepared:
+def _training(setting: str, made: list[tuple[Any, ...]], sized: bool, pixels: int) -> Prepared:
     model = _trainer(setting, sized)
     dataset = tf.data.Dataset.from_generator(
-        lambda: iter(batches * 1000),
-        output_signature=tf.nest.map_structure(_unknown, batches[0]),
+        lambda: iter(made * 1000),
+        output_signature=tf.nest.map_structure(_unknown, made[0]),
     )
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
     def call() -> None:
-        model.fit(dataset, steps_per_epoch=len(batches), verbose=0, shuffle=False)
+        model.fit(dataset, steps_per_epoch=len(made), verbose=0, shuffle=False)
 
     def traces() -> str:
-        shapes = {str(x["images"].shape if sized else x.shape) for x, *_ in batches}
+        shapes = {str(x["images"].shape if sized else x.shape) for x, *_ in made}
         return f"{model.traces} traces for {len(shapes)} shapes"
 
     return Prepared(call, pixels=pixels, remark=traces)
@@ -155,7 +181,7 @@ def _unknown(tensor: tf.Tensor) -> tf.TensorSpec:
 
 @case("step", "one fixed size", "squares, as many images and pixels in a batch")
 def _fixed(setting: str) -> Prepared:
-    mixed = _mixed_batches()
+    mixed = _mixed_batches(_count(setting))
     count = round(sum(len(labels) for _, labels, _ in mixed) / _STEPS)
     side = round((_valid(mixed) / _STEPS / count) ** 0.5)
     batch = _squares(count, side), tf.zeros(count, tf.int32), tf.ones(count)
@@ -164,24 +190,24 @@ def _fixed(setting: str) -> Prepared:
 
 @case("step", "bucketed by height and width", "own sizes; the pipeline's batches")
 def _bucketed(setting: str) -> Prepared:
-    mixed = _mixed_batches()
+    mixed = _mixed_batches(_count(setting))
     return _training(setting, mixed, True, _valid(mixed))
 
 
 @case("step", "batches as they come", "the same images, not bucketed")
 def _unsorted(setting: str) -> Prepared:
-    mixed = _mixed_batches()
+    mixed = _mixed_batches(_count(setting))
     cut = [image[:h, :w] for x, *_ in mixed for image, (h, w) in zip(*x.values(), strict=True)]
     order = np.random.default_rng(0).permutation(len(cut))
-    batches = []
+    made = []
     for part in np.array_split(order, len(mixed)):
         sizes = np.array([cut[i].shape[:2] for i in part], "int32")
         padded = np.zeros((len(part), *sizes.max(axis=0), 3), "uint8")
         for row, i in enumerate(part):
             padded[row, : sizes[row, 0], : sizes[row, 1]] = cut[i]
         x = {"images": tf.constant(padded), "sizes": tf.constant(sizes)}
-        batches.append((x, tf.zeros(len(part), tf.int32), tf.ones(len(part))))
-    return _training(setting, batches, True, _valid(batches))
+        made.append((x, tf.zeros(len(part), tf.int32), tf.ones(len(part))))
+    return _training(setting, made, True, _valid(made))
 
 
 @case(
@@ -189,7 +215,7 @@ def _unsorted(setting: str) -> Prepared:
 )
 def _packed(setting: str) -> Prepared:
     batch = _squares(1, 1024), tf.zeros(1, tf.int32), tf.ones(1)
-    used = _packed_share(_records().sizes, 1024)
+    used = _packed_share(_sizes(_count(setting)), 1024)
     return _training(setting, [batch] * _STEPS, False, round(used * 1024**2 * _STEPS))
 
 
@@ -239,8 +265,8 @@ def _devices(setting: str) -> Prepared:
         model.compile(keras.optimizers.SGD(1e-4, 0.9), "sparse_categorical_crossentropy")
 
     def call() -> None:
-        batches = distribution.batches(pipeline, strategy)
-        model.fit(batches, steps_per_epoch=2 * _STEPS, verbose=0, shuffle=False)
+        shares = distribution.batches(pipeline, strategy)
+        model.fit(shares, steps_per_epoch=2 * _STEPS, verbose=0, shuffle=False)
 
     return Prepared(call, pixels=round(2 * _STEPS * pipeline.images_per_step))
 
