@@ -67,3 +67,66 @@ def test_listing_the_zoo_loads_neither_tensorflow_nor_keras():
         "assert not loaded, loaded\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60, capture_output=True)
+
+
+def test_training_shows_examples(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["train", "--help"])
+    assert exit_.value.code == 0
+    assert "spp-keras train zf5_spp/shapes" in capsys.readouterr().out
+
+
+REFUSED = [
+    (["zf5_sp"], "Did you mean `zf5_spp`?"),
+    (["zf5_spp", "--set", "batchsize=3"], "Did you mean `batch_size`?"),
+    (["zf5_spp", "--set", "epochs=many"], "`epochs` must be an integer. Received: epochs='many'"),
+    (["zf5_spp", "--set", "epochs"], "A setting must be key=value. Received: 'epochs'"),
+    (["zf5_spp", "--data", "."], "`data` must have a folder for each of at least two classes"),
+    (["zf5_spp", "--data", "/nowhere"], "`data` must be an existing folder."),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED, ids=lambda value: str(value)[:40])
+def test_training_refuses_with_2_and_leaves_nothing(
+    arguments, message, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert cli.main(["train", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """What `train` was called with, in place of a training."""
+    from spp_keras import training
+
+    calls = []
+
+    def train(recipe, run, *, devices=None):
+        calls.append((recipe, run, devices))
+        if recipe.seed == 130:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", train)
+    return calls
+
+
+def test_settings_and_options_reach_the_training(trained, capsys):
+    arguments = ["--data", "voc/2007", "--set", "epochs=3", "--set", "data=mnist", "--devices", "2"]
+    assert cli.main(["train", "zf5_spp", *arguments]) == 0
+    [(recipe, run, devices)] = trained
+    assert (recipe.model, recipe.data, recipe.epochs, devices) == ("zf5_spp", "voc/2007", 3, 2)
+    assert str(run) == "runs/zf5_spp-voc-2007"
+    assert capsys.readouterr().out == "runs/zf5_spp-voc-2007\n"
+
+
+def test_the_folder_of_a_run_can_be_chosen(trained, tmp_path):
+    assert cli.main(["train", "zf5_spp", "--run", str(tmp_path / "mine")]) == 0
+    assert trained[0][1] == tmp_path / "mine"
+
+
+def test_an_interruption_exits_with_130_and_says_how_to_go_on(trained, capsys):
+    assert cli.main(["train", "zf5_spp", "--set", "seed=130"]) == 130
+    assert "the same command goes on" in capsys.readouterr().err

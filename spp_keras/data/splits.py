@@ -39,11 +39,7 @@ def defaults(data: str | os.PathLike, data_dir: str | os.PathLike | None = None)
     else:
         from spp_keras.data import tfds_records
 
-        names = set(
-            tfds_records._prepared_builder(
-                os.fspath(data), data_dir and os.fspath(data_dir)
-            ).info.splits
-        )
+        names = tfds_records.splits(os.fspath(data), data_dir and os.fspath(data_dir))
         parts_of_train = "train[:90%]", "train[90%:]"
     for held_back in ("validation", "val", "test"):
         if held_back in names:

@@ -63,6 +63,11 @@ def find(name: str, split: str, data_dir: str | None = None) -> Source:
     )
 
 
+def splits(name: str, data_dir: str | None = None) -> list[str]:
+    """Names of the splits of a prepared data set."""
+    return sorted(_prepared_builder(name, data_dir).info.splits)
+
+
 class _Columns(NamedTuple):
     """Names of the features that matter."""
 

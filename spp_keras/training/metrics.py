@@ -69,7 +69,7 @@ def classification(classes: int, multi_label: bool) -> tuple[keras.losses.Loss, 
         loss = keras.losses.BinaryCrossentropy()
     else:
         found = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-        if classes > 10:
+        if classes >= 100:
             found.append(keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5_accuracy"))
         found.append(keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy"))
         loss = keras.losses.SparseCategoricalCrossentropy()

@@ -23,7 +23,7 @@ RECIPE = {
     "batch_size": 5,
     "batch_pixels": 20_000,
     "epochs": 3,
-    "learning_rate": 0.01,
+    "learning_rate": 0.003,
     "most_skipped": 0.1,
 }
 
@@ -89,22 +89,23 @@ def start(tmp_path):
         file = tmp_path / f"{len(started)}.toml"
         file.write_text(recipes.write(recipe))
         environment = os.environ | ({"TF_CONFIG": json.dumps(cluster)} if cluster else {})
-        process = subprocess.Popen(
-            [sys.executable, "-m", "spp_keras.cli", "train", file, "--run", run, *arguments],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        with file.with_suffix(".txt").open("w") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "spp_keras.cli", "train", file, "--run", run, *arguments],
+                env=environment,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         started.append(process)
+        process.said = file.with_suffix(".txt").read_text
         return process
 
     yield start
     for process in started:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import errno
 import resource
 
 import keras
@@ -138,30 +139,40 @@ def test_a_kill_between_best_weights_and_state_repeats_the_epoch(once, tmp_path,
     monkeypatch.undo()
     network, _ = fit(tmp_path)
     assert_same(network, once[0])
-    for kind in (network, once[0]):
-        kind.load_weights((tmp_path if kind is network else once[2]) / "best.weights.h5")
-    assert_same(network, once[0])
-    once[1].restore(once[0].optimizer)
+    best, other = build(), build()
+    best.load_weights(tmp_path / "best.weights.h5")
+    other.load_weights(once[2] / "best.weights.h5")
+    for weight, expected in zip(best.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
 
 
-@pytest.mark.parametrize("limit", [2_000, 30_000], ids=["state", "best weights"])
-def test_a_full_disk_leaves_the_last_good_files(limit, tmp_path):
+def test_a_full_disk_leaves_the_last_good_state(tmp_path):
     network, checkpoint = fit(tmp_path, epochs=1)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
     try:
-        with pytest.raises(OSError, match="."):
-            if limit == 2_000:
-                checkpoint.save()
-            else:
-                checkpoint.network = keras.Sequential([keras.Input((999,)), keras.layers.Dense(99)])
-                checkpoint.best_value = -1.0
-                checkpoint.on_epoch_end(1, {"accuracy": 1.0})
+        with pytest.raises(OSError, match="File too large"):
+            checkpoint.save()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert_same(fit(tmp_path, epochs=1)[0], network)
+
+
+def test_a_full_disk_leaves_the_last_best_weights(tmp_path, monkeypatch):
+    network, checkpoint = fit(tmp_path, epochs=1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    # HDF5 itself does not survive a disk that is really full: the process dies later on.
+    def no_space(path):
+        path.write_bytes(b"half a file")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(network, "save_weights", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.on_epoch_end(1, {"accuracy": 2.0})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_half_a_file_beside_the_state_is_no_state(tmp_path, once):

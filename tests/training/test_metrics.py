@@ -48,7 +48,7 @@ def test_a_metric_is_made_again_from_its_config():
     ("classes", "multi_label", "names"),
     [
         (3, False, ["accuracy", "cross_entropy"]),
-        (11, False, ["accuracy", "top5_accuracy", "cross_entropy"]),
+        (100, False, ["accuracy", "top5_accuracy", "cross_entropy"]),
         (20, True, ["mean_average_precision", "cross_entropy"]),
     ],
     ids=["few classes", "many classes", "several labels"],

@@ -48,7 +48,7 @@ def test_colours_are_learned_at_every_size(undisturbed):
 
 
 def test_a_run_folder_has_everything_that_came_of_it(undisturbed, recipe):
-    network, history, run = undisturbed()
+    _, history, run = undisturbed()
     assert recipes.read(run / runs.RECIPE) == recipe()
     assert (run / runs.LABELS).read_text() == "blue\ngreen\nred\n"
     assert [int(row["epoch"]) for row in rows(run)] == [1, 2, 3]
@@ -200,7 +200,7 @@ def test_frozen_layers_stay_as_they_were_in_bfloat16_and_the_others_learn(recipe
 
 
 def test_a_frozen_layer_that_there_is_not_leaves_no_run_behind(recipe, tmp_path):
-    with pytest.raises(ValueError, match="`freeze` must name layers of zf5_spp.*'cnv' matches"):
+    with pytest.raises(ValueError, match=r"`freeze` must name layers of zf5_spp.*'cnv' matches"):
         training.train(recipe(freeze=("cnv",)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
