@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import spp_keras
-from spp_keras import layers, zoo
+from spp_keras import data, layers, zoo
 from spp_keras.zoo import tables
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +23,7 @@ MODULES = [
     *(module.name for module in pkgutil.walk_packages(spp_keras.__path__, "spp_keras.")),
 ]
 PUBLIC_LAYERS = [name for name, value in vars(layers).items() if inspect.isclass(value)]
+PUBLIC_DATA = ["Crops", "Pipeline", "Whole", "load"]
 BUILDERS = [f"{trunk.name}{ending}" for trunk in tables.TRUNKS for ending in ("", "_spp")]
 
 
@@ -51,9 +52,9 @@ def test_a_docstring_shows_what_happens(module, name):
     assert results.failed == 0, "".join(report)
 
 
-@pytest.mark.parametrize("name", sorted([*PUBLIC_LAYERS, *zoo.__all__]))
+@pytest.mark.parametrize("name", sorted([*PUBLIC_LAYERS, *zoo.__all__, *PUBLIC_DATA]))
 def test_every_public_name_has_an_example(name):
-    value = getattr(layers, name, None) or getattr(zoo, name)
+    value = next(getattr(part, name) for part in (layers, zoo, data) if hasattr(part, name))
     assert f"{value.__module__}.{name}" in [case for _, case in CASES]
 
 

@@ -113,7 +113,7 @@ def test_jpeg_and_png_images_are_made_smaller_alike(factor):
     picture = photograph(320, 480, coarse=60)
     target = (round(320 / factor), round(480 / factor))
     views = [
-        viewed(data, (320, 480), (0, 0, 320, 480), target).astype(float)
+        images.view(data, [320, 480], [0, 0, 320, 480], target).numpy().astype(float)
         for data in (file(picture, "JPEG"), encoded(picture))
     ]
     box = Image.fromarray(picture).resize(target[::-1], Image.Resampling.BOX)
@@ -128,7 +128,7 @@ def test_what_is_finer_than_the_pixels_becomes_grey(form, factor):
     board = 255 * (np.indices((180, 270)).sum(axis=0) % 2).astype("uint8")
     data = file(np.repeat(board[..., None], 3, axis=-1), form)
     target = (round(180 / factor), round(270 / factor))
-    found = viewed(data, (180, 270), (0, 0, 180, 270), target).astype(int)
+    found = images.view(data, [180, 270], [0, 0, 180, 270], target).numpy().astype(int)
     inside = found[1:-1, 1:-1]
     assert 120 <= inside.min() <= inside.max() <= 135
 
@@ -141,6 +141,7 @@ def test_nothing_moves_when_the_size_changes(form, size):
         (0, 0, 375, 500, (90, 400)),
         (0, 0, 375, 500, (300, 90)),
         (37, 61, 331, 433, (130, 420)),
+        (0, 0, 367, 495, (320, 452)),
         (7, 7, 353, 477, (60, 60)),
         (7, 7, 361, 486, (310, 440)),
     ]:
@@ -156,7 +157,7 @@ def test_nothing_moves_when_the_size_changes(form, size):
         ]
         expected = (at[0] - top) * size[0] / height, (at[1] - left) * size[1] / width
         # A JPEG that is decoded smaller begins and ends at one of the pixels it then has.
-        assert np.abs(np.subtract(centre, expected)).max() <= (0.4 if "JPEG" in form else 0.1)
+        assert np.abs(np.subtract(centre, expected)).max() <= (0.5 if "JPEG" in form else 0.1)
 
 
 def test_an_image_is_mirrored_or_as_it_was():

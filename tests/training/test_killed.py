@@ -121,17 +121,17 @@ def trained(start, recipe, run, clusters):
 def test_a_lost_worker_ends_the_other_and_both_resume(
     lost, recipe, undisturbed, start, state, tmp_path, clusters
 ):
-    run, exact = tmp_path / "run", recipe(dropout=0.0, epochs=6, checkpoint_minutes=0.0005)
+    run, exact = tmp_path / "run", recipe(dropout=0.0, checkpoint_minutes=0.0005)
     processes = [start(exact, run, cluster=cluster) for cluster in clusters()]
     wait_for_a_state(run, processes[0])
     kill(processes[lost])
     codes, said = ended(processes[1 - lost], seconds=60)
     assert codes == [75], said
     assert "A worker of the cluster was lost, so this one stops. Start the same command" in said
-    assert state(run)[1]["epoch"] < 6
+    assert state(run)[1]["epoch"] < 3
 
     trained(start, exact, run, clusters)
-    assert_like_one_device(run, undisturbed(dropout=0.0, epochs=6).run, state)
+    assert_like_one_device(run, undisturbed(dropout=0.0).run, state)
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_two_workers_resume_to_the_weights_of_two_undisturbed(
     recipe, start, state, tmp_path, clusters
 ):
     # With dropout, whose random numbers go on where they were.
-    again = recipe(epochs=6, checkpoint_minutes=0.0005)
+    again = recipe(checkpoint_minutes=0.0005)
     trained(start, again, tmp_path / "once", clusters)
     processes = [start(again, tmp_path / "run", cluster=cluster) for cluster in clusters()]
     wait_for_a_state(tmp_path / "run", processes[0])
