@@ -160,7 +160,7 @@ class Pipeline:
             window_size_func=lambda batch: batch % 2**_LENGTH_BITS,
         )
         dataset = dataset.map(lambda batch: _finished(batch, self.mixed, ragged, weights))
-        # Else Keras cannot tell that it has no end.
+        # So that whoever asks is told that it has no end.
         dataset = dataset.apply(
             tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         )
