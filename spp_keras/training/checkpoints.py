@@ -113,7 +113,7 @@ class Checkpoint(keras.callbacks.Callback):
                 variable.assign_add(value)
             self._metrics = []
         # Not behind the last batch: what is left of the epoch has none.
-        last = batch + 1 == self.params["steps"]
+        last = self.step == self.params["steps"]
         if not last and time.monotonic() - self._saved >= 60 * self.minutes:
             self.save()
 
