@@ -20,7 +20,7 @@ from spp_keras.training import distribution
 
 _BATCH_PIXELS = 1_000_000
 _STEP = 16  # Pixels between cells of ZF-5, to which packed images are aligned.
-_STEPS = 12
+_STEPS = 6
 
 
 @functools.cache
@@ -266,9 +266,9 @@ def _devices(setting: str) -> Prepared:
 
     def call() -> None:
         shares = distribution.batches(pipeline, strategy)
-        model.fit(shares, steps_per_epoch=2 * _STEPS, verbose=0, shuffle=False)
+        model.fit(shares, steps_per_epoch=12, verbose=0, shuffle=False)
 
-    return Prepared(call, pixels=round(2 * _STEPS * pipeline.images_per_step))
+    return Prepared(call, pixels=round(12 * pipeline.images_per_step))
 
 
 @functools.cache
