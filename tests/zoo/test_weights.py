@@ -258,7 +258,7 @@ def test_the_fine_tuning_example_trains_dense_layers_on_photographs_of_every_siz
     generator = np.random.default_rng(0)
     for name, level in (("bright", 155), ("dark", 0)):
         (tmp_path / "photographs" / name).mkdir(parents=True)
-        for number, size in enumerate(generator.integers(40, 90, (6, 2))):
+        for number, size in enumerate(generator.integers(40, 90, (20, 2))):
             image = level + generator.integers(0, 100, (*size, 3))
             file = tmp_path / "photographs" / name / f"{number}.{('png', 'jpg')[number % 2]}"
             keras.utils.save_img(file, image, scale=False)
