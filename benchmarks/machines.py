@@ -1,6 +1,8 @@
-"""On which machine a benchmark ran, how busy it was, and files that are whole."""
+"""On which machine a benchmark ran, how busy it was, and what it said."""
 
+import argparse
 import datetime
+import json
 import os
 import platform
 import sys
@@ -8,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from worker import ENVIRONMENT, THREADS
+
+from spp_keras import _files
 
 
 def describe(command: str) -> dict[str, Any]:
@@ -35,17 +39,28 @@ def sentence(machine: dict[str, Any]) -> str:
     )
 
 
+def out_option(parser: argparse.ArgumentParser) -> None:
+    """Where the results go."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(__file__).parent / "results",
+        help="folder for the results (default: benchmarks/results)",
+    )
+
+
+def publish(stem: Path, machine: dict[str, Any], rows: list[dict[str, Any]], text: str) -> None:
+    """Writes the results, for programs and for the README."""
+    results = {"machine": machine, "rows": rows}
+    _files.write(stem.with_suffix(".json"), json.dumps(results, indent=1) + "\n")
+    _files.write(stem.with_suffix(".md"), text)
+    say(f"{stem.with_suffix('.md')} after {machine['minutes']} minutes")
+
+
 def foreign_seconds() -> float:
     """Processor time that other programs than this one have taken since the machine started."""
     user, nice, system = (int(ticks) for ticks in Path("/proc/stat").read_text().split()[1:4])
     return (user + nice + system) / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a text beside its place and renames it."""
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text)
-    aside.replace(path)
 
 
 def say(text: str) -> None:

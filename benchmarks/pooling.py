@@ -13,7 +13,6 @@ The results are OUT/pooling.json, and OUT/pooling.md for the README. Linux only.
 """
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -82,11 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (machines.foreign_seconds() - foreign) / elapsed, 2
     )
 
-    options.out.mkdir(parents=True, exist_ok=True)
-    results = {"machine": machine, "rows": [row.as_json() for row in rows]}
-    machines.write(options.out / "pooling.json", json.dumps(results, indent=1) + "\n")
-    machines.write(options.out / "pooling.md", tables.markdown(machine, rows))
-    machines.say(f"{options.out / 'pooling.md'} after {machine['minutes']} minutes")
+    found = [row.as_json() for row in rows]
+    machines.publish(options.out / "pooling", machine, found, tables.markdown(machine, rows))
     return int(any(row.is_ours and (row.error or row.differing) for row in rows))
 
 
@@ -150,12 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0.2,
         help="length of a turn (default: 0.2), a call at least",
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path(__file__).parent / "results",
-        help="folder for the results (default: benchmarks/results)",
-    )
+    machines.out_option(parser)
     return parser
 
 

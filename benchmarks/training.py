@@ -8,7 +8,6 @@ results are OUT/training.json, and OUT/training.md for the README. Linux only.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -64,11 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine["cores busy with other programs"] = round(
         (machines.foreign_seconds() - foreign) / elapsed, 2
     )
-    options.out.mkdir(parents=True, exist_ok=True)
-    results = {"machine": machine, "rows": rows}
-    machines.write(options.out / "training.json", json.dumps(results, indent=1) + "\n")
-    machines.write(options.out / "training.md", _markdown(machine, rows))
-    machines.say(f"{options.out / 'training.md'} after {machine['minutes']} minutes")
+    machines.publish(options.out / "training", machine, rows, _markdown(machine, rows))
     return 0
 
 
@@ -146,12 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         help="length of a turn (default: 0.5), a call at least",
     )
     parser.add_argument("--data-dir", type=Path, help="where `shapes` lies or is made")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path(__file__).parent / "results",
-        help="folder for the results (default: benchmarks/results)",
-    )
+    machines.out_option(parser)
     return parser
 
 

@@ -24,8 +24,8 @@ _STEPS = 6
 
 
 @functools.cache
-def _records(split: str = "train") -> data.Records:
-    return data.load("shapes/small", split, _options().data_dir, progress=False)
+def _records() -> data.Records:
+    return data.load("shapes/small", "train", _options().data_dir, progress=False)
 
 
 @functools.cache
@@ -115,12 +115,17 @@ def _mixed_batches(count: int) -> list[tuple[Any, ...]]:
     generator, made = np.random.default_rng(0), []
     for start, stop in zip(plan.starts[:_STEPS], plan.stops[:_STEPS], strict=True):
         sizes = shapes[plan.order[start:stop]]
-        pixels = np.zeros((len(sizes), *sizes.max(axis=0), 3), "uint8")
-        for image, (height, width) in zip(pixels, sizes, strict=True):
-            image[:height, :width] = generator.integers(0, 256, (height, width, 3))
-        x = {"images": tf.constant(pixels), "sizes": tf.constant(sizes)}
-        made.append((x, tf.zeros(len(sizes), tf.int32), tf.ones(len(sizes))))
+        made.append(_padded([generator.integers(0, 256, (*size, 3)) for size in sizes]))
     return made
+
+
+def _padded(images: list[np.ndarray]) -> tuple[Any, ...]:
+    sizes = np.array([image.shape[:2] for image in images], "int32")
+    padded = np.zeros((len(images), *sizes.max(axis=0), 3), "uint8")
+    for place, image, (height, width) in zip(padded, images, sizes, strict=True):
+        place[:height, :width] = image
+    x = {"images": tf.constant(padded), "sizes": tf.constant(sizes)}
+    return x, tf.zeros(len(images), tf.int32), tf.ones(len(images))
 
 
 def _valid(made: list[tuple[Any, ...]]) -> int:
@@ -199,14 +204,7 @@ def _unsorted(setting: str) -> Prepared:
     mixed = _mixed_batches(_count(setting))
     cut = [image[:h, :w] for x, *_ in mixed for image, (h, w) in zip(*x.values(), strict=True)]
     order = np.random.default_rng(0).permutation(len(cut))
-    made = []
-    for part in np.array_split(order, len(mixed)):
-        sizes = np.array([cut[i].shape[:2] for i in part], "int32")
-        padded = np.zeros((len(part), *sizes.max(axis=0), 3), "uint8")
-        for row, i in enumerate(part):
-            padded[row, : sizes[row, 0], : sizes[row, 1]] = cut[i]
-        x = {"images": tf.constant(padded), "sizes": tf.constant(sizes)}
-        made.append((x, tf.zeros(len(part), tf.int32), tf.ones(len(part))))
+    made = [_padded([cut[i] for i in part]) for part in np.array_split(order, len(mixed))]
     return _training(setting, made, True, _valid(made))
 
 

@@ -34,7 +34,7 @@ def decode(encoded: Any) -> tf.Tensor:
     return tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method=_DCT),
-        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+        lambda: _decode_other(encoded),
     )
 
 
@@ -64,7 +64,7 @@ def view(encoded: Any, size: Any, window: Any, target: Any) -> tf.Tensor:
     pixels = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: _jpeg_window(encoded, size, window, target),
-        lambda: _any_window(encoded, window, target),
+        lambda: _other_window(encoded, window, target),
     )
     same = tf.reduce_all(tf.shape(pixels)[:2] == target)
     pixels = tf.cond(same, lambda: pixels, lambda: _resized(pixels, target))
@@ -108,7 +108,7 @@ def shift_colour(image: Any, shift: Any) -> tf.Tensor:
 
 def _jpeg_window(encoded: Any, size: Any, window: Any, target: Any) -> tf.Tensor:
     """Decodes the window alone, at 1, 1/2, 1/4 or 1/8 of its size."""
-    shrink = tf.cast(tf.reduce_min(window[2:] // tf.maximum(target, 1)), tf.int32)
+    shrink = tf.reduce_min(window[2:] // tf.maximum(target, 1))
     steps = sum(tf.cast(shrink >= ratio, tf.int32) for ratio in (2, 4, 8))
 
     def at(ratio: int) -> tf.Tensor:
@@ -126,9 +126,13 @@ def _jpeg_window(encoded: Any, size: Any, window: Any, target: Any) -> tf.Tensor
     return tf.switch_case(steps, [lambda ratio=ratio: at(ratio) for ratio in (1, 2, 4, 8)])
 
 
-def _any_window(encoded: Any, window: Any, target: Any) -> tf.Tensor:
+def _decode_other(encoded: Any) -> tf.Tensor:
+    return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+
+def _other_window(encoded: Any, window: Any, target: Any) -> tf.Tensor:
     top, left, height, width = tf.unstack(window)
-    pixels = tf.slice(decode(encoded), [top, left, 0], [height, width, 3])
+    pixels = tf.slice(_decode_other(encoded), [top, left, 0], [height, width, 3])
     half = tf.reduce_all(tf.shape(pixels)[:2] >= 2 * target)
     return tf.cond(half, lambda: _averaged(pixels, target), lambda: pixels)
 

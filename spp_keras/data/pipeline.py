@@ -1,7 +1,7 @@
 """Records to batches: one line a stage."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -152,7 +152,7 @@ class Pipeline:
                 f"Received: replicas={replicas} with of={of}."
             )
         rows = self._rows(start, replicas, of)
-        rows = rows.map(self._loading(), tf.data.AUTOTUNE)
+        rows = rows.map(self._load, tf.data.AUTOTUNE)
         ragged = self.mixed and form == "ragged"
         dataset = rows.group_by_window(
             lambda row: row["batch"],
@@ -233,24 +233,20 @@ class Pipeline:
             drawn["shift"] = images.colour_shifts(factors)
         return drawn
 
-    def _loading(self) -> Any:
-        """The function that makes an image of a row: what must be done one by one."""
-
-        def load(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            encoded, size = self._reader.read(row), row["size"]
-            if "target" in row:
-                size = row["target"]
-                image = images.view(encoded, row["size"], row["window"], size)
-            else:
-                image = images.decode(encoded)
-            if self.flip:
-                image = images.flip(image, row["mirrored"])
-            if self.colour:
-                image = images.shift_colour(image, row["shift"])
-            kept = {name: row[name] for name in ("batch", "label", "weight")}
-            return {"image": image, "size": size, **kept}
-
-        return load
+    def _load(self, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The image of a row: what must be done one by one."""
+        encoded, size = self._reader.read(row), row["size"]
+        if "target" in row:
+            size = row["target"]
+            image = images.view(encoded, row["size"], row["window"], size)
+        else:
+            image = images.decode(encoded)
+        if self.flip:
+            image = images.flip(image, row["mirrored"])
+        if self.colour:
+            image = images.shift_colour(image, row["shift"])
+        kept = {name: row[name] for name in ("batch", "label", "weight")}
+        return {"image": image, "size": size, **kept}
 
 
 def _gathered(window: tf.data.Dataset, length: tf.Tensor, ragged: bool) -> tf.data.Dataset:

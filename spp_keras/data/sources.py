@@ -22,6 +22,10 @@ class Objects(NamedTuple):
     labels: np.ndarray
     difficult: np.ndarray
 
+    def classes(self) -> tuple[int, ...]:
+        """Numbers of the classes that have an object which is not difficult."""
+        return tuple(sorted({*self.labels[~self.difficult].tolist()}))
+
 
 class Skipped(NamedTuple):
     """An image that was found and cannot be used."""

@@ -309,7 +309,7 @@ def _candidate(record: bytes, columns: _Columns) -> Candidate:
     elif columns.labels is not None:
         labels = tuple(sorted(set(values(columns.labels, "int64_list"))))
     else:
-        labels = tuple(sorted({*objects.labels[~objects.difficult].tolist()}))
+        labels = objects.classes()
     name = values(columns.id, "bytes_list")
     return Candidate(
         id=name[0].decode() if name else "",

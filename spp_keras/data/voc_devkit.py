@@ -135,8 +135,7 @@ def _candidates(
             np.array([numbers[kind] for kind, _, _ in found], np.int32),
             np.array([difficult for _, _, difficult in found], bool),
         )
-        labels = tuple(sorted({*objects.labels[~objects.difficult].tolist()}))
-        image = folders.candidate(root, _image(name), i, labels, objects)
+        image = folders.candidate(root, _image(name), i, objects.classes(), objects)
         yield image._replace(reason=image.reason or unusable)
 
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from spp_keras import _files
+from spp_keras.training import distribution
 
 # What Keras' own callbacks remember; they forget it whenever training begins.
 _REMEMBERED = {
@@ -145,7 +146,7 @@ class Checkpoint(keras.callbacks.Callback):
         }
         variables = _variables(self.network, self.model.optimizer)
         # Machines add up their metrics together, and only this one is here.
-        if self.step and getattr(self.model.distribute_strategy, "cluster_resolver", None) is None:
+        if self.step and not distribution.between_machines(self.model.distribute_strategy):
             variables |= _keys("metrics/", self.model.metrics_variables)
         for number, callback in enumerate(self.others):
             memory = _memory(callback)

@@ -61,6 +61,11 @@ def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
     return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
+def between_machines(strategy: tf.distribute.Strategy | None) -> bool:
+    """Whether other processes, on this machine or others, take part."""
+    return getattr(strategy, "cluster_resolver", None) is not None
+
+
 def batches(
     pipeline: pipelines.Pipeline,
     strategy: tf.distribute.Strategy | None,
@@ -101,7 +106,7 @@ def noticing_lost_workers(strategy: tf.distribute.Strategy | None) -> Iterator[N
     try:
         yield
     except tf.errors.OpError as error:
-        if getattr(strategy, "cluster_resolver", None) is None:
+        if not between_machines(strategy):
             raise
         raise WorkerLost(
             "A worker of the cluster was lost, so this one stops. Start the same command on all "
@@ -144,7 +149,7 @@ class ReplicatedModel(keras.Model):
         return self._logs(super().test_step(data))
 
     def _logs(self, logs: dict[str, Any]) -> dict[str, Any]:
-        if getattr(self.distribute_strategy, "cluster_resolver", None) is None:
+        if not between_machines(self.distribute_strategy):
             return logs
         return {name: tf.reshape(value, (-1,)) for name, value in logs.items()}
 

@@ -26,7 +26,7 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, epochs: int, steps: int, images_per_step: float, first_step: int = 0):
         super().__init__()
         self.epochs, self.steps, self.images_per_step = epochs, steps, images_per_step
-        self._first_step, self._bar, self._seconds = first_step, None, 0.0
+        self._first_step, self._bar = first_step, None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began, self._done, self._epoch = time.monotonic(), 0, epoch

@@ -162,7 +162,7 @@ def _large_enough(found: records.Records, recipe: recipes.Recipe) -> records.Rec
     shapes = _policy(recipe).shapes(found.sizes)
     if shapes is None:
         return found
-    trunk = next(t for t in tables.TRUNKS if recipe.model.removesuffix("_spp") == t.name)
+    trunk = tables.trunk_of(recipe.model)
     small = shapes.min(axis=1) < trunk.least_size
     if not small.any():
         return found

@@ -294,7 +294,7 @@ def _check_values(recipe: Recipe) -> None:
 def _check_sizes(recipe: Recipe) -> None:
     """What the policy of sizes asks of the other keys."""
     policy, sides = recipe.sizes, recipe.image_sizes
-    trunk = next(t for t in tables.TRUNKS if recipe.model in (t.name, f"{t.name}_spp"))
+    trunk = tables.trunk_of(recipe.model)
     pyramid = recipe.model != trunk.name
     if not pyramid and policy != "fixed":
         raise ValueError(

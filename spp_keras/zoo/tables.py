@@ -135,3 +135,14 @@ OVERFEAT7 = Trunk(
 )
 
 TRUNKS = (ZF5, ALEXNET5, OVERFEAT5, OVERFEAT7)
+
+
+def trunk_of(network: str) -> Trunk:
+    """The trunk of a network of the zoo, by its name with or without `_spp`.
+
+    Example:
+
+    >>> trunk_of("zf5_spp").title
+    'ZF-5'
+    """
+    return next(trunk for trunk in TRUNKS if network.removesuffix("_spp") == trunk.name)
