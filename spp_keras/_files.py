@@ -1,7 +1,8 @@
-"""Files that are there as a whole or not at all, whenever the power goes."""
+"""Files and folders that are there as a whole or not at all, whenever the power goes."""
 
 import contextlib
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    beside = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    beside = _beside(path)
     try:
         yield beside
         # Otherwise a rename may reach the disk before what it names does.
@@ -68,6 +69,49 @@ def write(path: str | Path, content: str | bytes) -> None:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+@contextlib.contextmanager
+def making(folder: str | Path) -> Iterator[Path]:
+    """An empty folder to fill, which becomes `folder` when the block ends well.
+
+    It is beside `folder`, hidden. If the block raises, or the process dies,
+    there is no `folder`.
+
+    Args:
+        folder: Path of the folder to make. If there is one by then, and
+            something is in it, this is an `OSError`.
+
+    Example:
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "zf5_spp" / "1"
+    >>> with making(folder) as beside:
+    ...     _ = (beside / "labels.txt").write_text("cat")
+    ...     folder.exists()
+    False
+    >>> (folder / "labels.txt").read_text()
+    'cat'
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    beside = _beside(folder)
+    beside.mkdir()
+    try:
+        yield beside
+        for path in beside.rglob("*"):
+            if path.is_file() or os.name == "posix":
+                _to_disk(path)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    if os.name == "posix":
+        _to_disk(folder.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+
+
 def _to_disk(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
@@ -81,4 +125,4 @@ def _sweep(path: Path) -> None:
         if beside.name[34:] == path.name:
             with contextlib.suppress(OSError):
                 if time.time() - beside.stat().st_mtime > _LEFT_BEHIND:
-                    beside.unlink()
+                    shutil.rmtree(beside) if beside.is_dir() else beside.unlink()

@@ -2,6 +2,7 @@
 
 RECIPE = "recipe.toml"
 LABELS = "labels.txt"
+FACTS = "facts.json"
 BEST = "best.weights.h5"
 LAST = "last.npz"
 HISTORY = "history.csv"

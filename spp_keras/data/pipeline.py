@@ -91,6 +91,11 @@ class Pipeline:
         """Images of a batch, on average."""
         return len(self.records) / self.steps_per_epoch
 
+    @property
+    def longest_side(self) -> int | None:
+        """The longest side of an image as it is sent, or `None` for crops."""
+        return None if self._shapes is None else int(self._shapes.max())
+
     def padding(self, epoch: int = 0, of: int = 1) -> float:
         """Share of the pixels sent in an epoch that are padding.
 

@@ -1,7 +1,7 @@
 """Size policies: what part of an image is taken, and how large it is then."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -86,6 +86,23 @@ class Crops:
             corner = room // 2
         return tf.concat([corner, side], axis=1)
 
+    def frame(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """The window of one image at the centre, and what it is resized to.
+
+        Args:
+            size: int32 `(2,)`, height and width.
+
+        Returns:
+            int32 `(4,)`, top, left, height and width; and int32 `(2,)`.
+        """
+        side = max(self.sides)
+        centre = replace(self, sides=(side,), positions="centre")
+        return centre.windows(size[None], tf.zeros((1, 2)))[0], tf.constant([side, side])
+
+    def most_pixels(self, aspect: float) -> int:
+        """Pixels of the largest image that is sent, whatever its aspect was."""
+        return max(self.sides) ** 2
+
     def shapes(self, sizes: np.ndarray) -> None:
         """`None`: every image of a batch has the same size."""
 
@@ -116,17 +133,45 @@ class Whole:
 
     def shapes(self, sizes: np.ndarray) -> np.ndarray:
         """Height and width of images as they are sent: int32 `(n, 2)` from `(n, 2)`."""
-        sizes = np.asarray(sizes, "int64")
-        shapes = sizes
+        return self._targets(tf.constant(sizes, tf.int64)).numpy()
+
+    def frame(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """The window of one image that is all of it, and what it is resized to.
+
+        Args:
+            size: int32 `(2,)`, height and width.
+
+        Returns:
+            int32 `(4,)`, top, left, height and width; and int32 `(2,)`.
+        """
+        size = tf.cast(size, tf.int32)
+        return tf.concat([[0, 0], size], axis=0), self._targets(size[None])[0]
+
+    def most_pixels(self, aspect: float) -> int | None:
+        """Pixels of the largest image that is sent, `None` where there is no limit.
+
+        Args:
+            aspect: How many times as long as the shorter side the longer may be.
+        """
+        limits = []
         if self.short_side is not None:
-            shapes = _scaled(sizes, self.short_side, sizes.min(axis=1, keepdims=True))
+            limits.append(int(self.short_side**2 * aspect))
         if self.longest_side is not None:
-            longest = shapes.max(axis=1, keepdims=True)
-            limited = _scaled(sizes, self.longest_side, sizes.max(axis=1, keepdims=True))
-            shapes = np.where(longest > self.longest_side, limited, shapes)
-        return shapes.astype("int32")
+            limits.append(self.longest_side**2)
+        return min(limits, default=None)
+
+    def _targets(self, sizes: Any) -> tf.Tensor:
+        sizes = targets = tf.cast(sizes, tf.int64)
+        if self.short_side is not None:
+            shorter = tf.reduce_min(sizes, axis=1, keepdims=True)
+            targets = _scaled(sizes, self.short_side, shorter)
+        if self.longest_side is not None:
+            longer = tf.reduce_max(sizes, axis=1, keepdims=True)
+            too_long = tf.reduce_max(targets, axis=1, keepdims=True) > self.longest_side
+            targets = tf.where(too_long, _scaled(sizes, self.longest_side, longer), targets)
+        return tf.cast(targets, tf.int32)
 
 
-def _scaled(sizes: np.ndarray, length: int, reference: np.ndarray) -> np.ndarray:
+def _scaled(sizes: Any, length: int, reference: Any) -> tf.Tensor:
     """Sizes by the factor that makes the reference so long, rounded, in integers."""
-    return np.maximum(1, (2 * sizes * length + reference) // (2 * reference))
+    return tf.maximum(tf.cast(1, tf.int64), (2 * sizes * length + reference) // (2 * reference))

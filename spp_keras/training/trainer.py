@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _files, runs, zoo
+from spp_keras import _files, runs, trained, zoo
 from spp_keras.data import pipeline as pipelines
 from spp_keras.data import records, sizes, splits
 from spp_keras.training import checkpoints, distribution, metrics, progress
@@ -180,15 +180,7 @@ def _large_enough(found: records.Records, recipe: recipes.Recipe) -> records.Rec
 
 
 def _network(recipe: recipes.Recipe, found: records.Records) -> keras.Model:
-    pyramid = recipe.model.endswith("_spp")
-    network = getattr(zoo, recipe.model)(
-        classes=len(found.classes),
-        classifier_activation="sigmoid" if found.multi_label else "softmax",
-        weights=recipe.weights or None,
-        width=recipe.width,
-        dropout=recipe.dropout,
-        **({"levels": recipe.levels} if pyramid else {"input_shape": (*recipe.image_sizes * 2, 3)}),
-    )
+    network = trained.build(recipe, len(found.classes), found.multi_label)
     for beginning in recipe.freeze:
         matching = [layer for layer in network.layers if layer.name.startswith(beginning)]
         if not matching:
@@ -340,6 +332,11 @@ def _begin_run(
 ) -> None:
     _files.write(run / runs.RECIPE, recipes.write(recipe))
     _files.write(run / runs.LABELS, "".join(f"{name}\n" for name in training.classes))
+    trained.write_facts(
+        run,
+        multi_label=training.records.multi_label,
+        longest_side=training.longest_side,
+    )
     rows = [
         {"images": pipeline.records.name, "id": image.id, "reason": image.reason}
         for pipeline in (training, validation)

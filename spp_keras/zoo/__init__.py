@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spp_keras.zoo.boxes import with_boxes as with_boxes
     from spp_keras.zoo.networks import alexnet5 as alexnet5
     from spp_keras.zoo.networks import alexnet5_spp as alexnet5_spp
     from spp_keras.zoo.networks import overfeat5 as overfeat5
@@ -34,6 +35,7 @@ _HOMES = {
         ),
         "spp_keras.zoo.networks",
     ),
+    "with_boxes": "spp_keras.zoo.boxes",
     "with_sizes": "spp_keras.zoo.sizes",
 }
 __all__ = list(_HOMES)

@@ -1,11 +1,9 @@
 """A model that takes padded images and their sizes, sharing the layers of one that does not."""
 
-import itertools
-from typing import Any
-
 import keras
 
-from spp_keras.layers import MixedSizeImages, OneSizeAtATime, SpatialPyramidPooling, ValidCells
+from spp_keras.layers import OneSizeAtATime, SpatialPyramidPooling, ValidCells
+from spp_keras.zoo import chains
 
 
 def with_sizes(model: keras.Model) -> keras.Model:
@@ -31,8 +29,7 @@ def with_sizes(model: keras.Model) -> keras.Model:
     >>> tuple(model(padded).shape)
     (2, 10)
     """
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    _check_chain(model, layers)
+    layers = chains.layers_of(model)
     images = keras.Input(model.inputs[0].shape[1:], name="images", dtype=model.inputs[0].dtype)
     sizes = keras.Input((2,), name="sizes", dtype="int32")
     x, pixels = layers[0](images, sizes=sizes)
@@ -47,15 +44,3 @@ def with_sizes(model: keras.Model) -> keras.Model:
         else:
             x = layer(x)
     return keras.Model({"images": images, "sizes": sizes}, x, name=f"{model.name}_with_sizes")
-
-
-def _check_chain(model: keras.Model, layers: list[Any]) -> None:
-    fits = bool(layers) and isinstance(layers[0], MixedSizeImages)
-    for before, layer in itertools.pairwise(layers):
-        source = keras.tree.flatten(before.output)[0]
-        fits = fits and keras.tree.flatten(layer.input)[0] is source
-    if not fits:
-        raise ValueError(
-            "`model` must begin with `MixedSizeImages` and go on as one chain of layers, as the "
-            f"SPP models of this zoo do. Received: model={model.name!r}."
-        )

@@ -1,0 +1,60 @@
+"""Checks of what is exported, before any work."""
+
+from collections.abc import Sequence
+
+import keras
+
+from spp_keras.data import sizes
+from spp_keras.layers import MixedSizeImages
+
+# Of images that come as files and may be of any size, where nobody says another.
+LONGEST_SIDE = 1024
+
+
+def labels(value: Sequence[str], model: keras.Model) -> tuple[str, ...]:
+    """Names of classes, as many as the model has scores and each on a line of its own."""
+    names = tuple(value)
+    scores = model.output_shape[-1]
+    if len(names) != scores:
+        raise ValueError(
+            f"`labels` must name the {scores} classes of {model.name!r}, in their order. "
+            f"Received: {len(names)} labels."
+        )
+    for name in names:
+        if not isinstance(name, str) or not name.strip() or len(name.splitlines()) != 1:
+            raise ValueError(
+                f"`labels` must be strings of one line, none empty. Received: {name!r} among them."
+            )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"`labels` must differ. Received: {twice!r} twice.")
+    return names
+
+
+def view(value: sizes.Crops | sizes.Whole | None, model: keras.Model) -> sizes.Crops | sizes.Whole:
+    """What the model sees of an image; it must bound its size, and be the model's size."""
+    height, width = model.input_shape[1:3]
+    if height is None or width is None:
+        value = value or sizes.Whole(longest_side=LONGEST_SIDE)
+        if value.most_pixels(aspect=1) is None:
+            raise ValueError(
+                "`view` must have a `short_side` or a `longest_side`, or the largest photograph "
+                f"that comes decides what memory is needed. Received: view={value}."
+            )
+        return value
+    # The paper's share of the short side.
+    value = value or sizes.Crops(
+        sides=(min(height, width),), short_side=round(min(height, width) * 256 / 224)
+    )
+    if not isinstance(value, sizes.Crops) or (max(value.sides),) * 2 != (height, width):
+        raise ValueError(
+            f"`view` must be `Crops` of the one size of {model.name!r}, {height}x{width}, which "
+            f"must be square. Received: view={value}."
+        )
+    return value
+
+
+def least_side(model: keras.Model) -> int:
+    """Pixels that the shorter side of an image must have."""
+    sides = [layer.least_size for layer in model.layers if isinstance(layer, MixedSizeImages)]
+    return max(sides, default=1)

@@ -1,0 +1,188 @@
+"""Encoded images to pixels inside the graph, where one that is broken spoils no other."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from spp_keras.data import images, inspection, sizes
+
+# What an image is when it has been answered for, or what is wrong with it.
+OK, NO_IMAGE, DAMAGED, TOO_LARGE, TOO_SMALL, TOO_LONG, WRONG_KIND = range(7)
+
+_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
+_BMP_HEADER = 54
+_GREYS = [value for grey in range(256) for value in (grey, grey, grey, 0)]
+
+
+class Decoded(NamedTuple):
+    """What became of an encoded image.
+
+    Args:
+        pixels: uint8 `(height, width, 3)`, as the view wants them; one black
+            pixel where `code` is not `OK`.
+        code: int32, `OK` or what is wrong.
+        reason: string, the same for people to read; empty if nothing is.
+    """
+
+    pixels: Any
+    code: Any
+    reason: Any
+
+
+def decode(
+    image: Any,
+    view: sizes.Crops | sizes.Whole,
+    least_side: int = 1,
+    limits: inspection.Limits = inspection.Limits(),  # noqa: B008  immutable
+) -> Decoded:
+    """Decodes an image as training does, or says why it cannot be.
+
+    Refuses what `data.inspection.inspect` refuses, with operations of TensorFlow
+    alone. The header bounds what is decoded.
+
+    Args:
+        image: Scalar string tensor, bytes of a JPEG, PNG, GIF or BMP image.
+        view: What part of the image is wanted, at what size.
+        least_side: Pixels that the shorter side must have in that view.
+            Defaults to 1.
+        limits: What the image must be. Defaults to `Limits()`.
+
+    Returns:
+        A `Decoded`.
+
+    Example:
+
+    >>> png = tf.io.encode_png(tf.zeros((40, 60, 3), "uint8"))
+    >>> tuple(decode(png, sizes.Whole(short_side=20)).pixels.shape)
+    (20, 30, 3)
+    >>> decode(tf.constant("Not found"), sizes.Whole()).reason.numpy()
+    b'is no JPEG, PNG, GIF or BMP image'
+    """
+    # Padded with zeros where there is less.
+    header = tf.io.decode_raw(image, tf.uint8, fixed_length=32)
+    kinds = [_begins_with(header, magic) for magic in _MAGIC.values()]
+
+    def known() -> Decoded:
+        return _attempt(image, lambda x: _decode_known(x, header, kinds, view, least_side, limits))
+
+    nothing = tf.equal(tf.strings.length(image), 0)
+    reason = tf.where(nothing, "is empty", "is no JPEG, PNG, GIF or BMP image")
+    return tf.cond(tf.reduce_any(kinds), known, lambda: _refused(NO_IMAGE, reason))
+
+
+def _attempt(image: Any, decode: Callable[[Any], Decoded]) -> Decoded:
+    """The result of `decode`, or a refusal where it raises.
+
+    A graph has no other way to go on behind an operation that failed than a data
+    set that leaves such elements out.
+    """
+    damaged = tf.data.Dataset.from_tensors(_refused(DAMAGED, "is cut short or damaged"))
+    decoded = tf.data.Dataset.from_tensors(image).map(decode).ignore_errors()
+    result = decoded.concatenate(damaged).take(1)
+    options = tf.data.Options()
+    # One element, so that there is nothing to gain by work on the data set itself.
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return result.with_options(options).get_single_element()
+
+
+def _decode_known(
+    image: Any,
+    header: Any,
+    kinds: list[Any],
+    view: sizes.Crops | sizes.Whole,
+    least_side: int,
+    limits: inspection.Limits,
+) -> Decoded:
+    is_jpeg, is_png, is_gif, is_bmp = kinds
+    size = tf.case(
+        [
+            (is_jpeg, lambda: tf.image.extract_jpeg_shape(image)[:2]),
+            (is_png, lambda: _integers(header, (20, 16), width=-4)),
+            (is_gif, lambda: _integers(header, (8, 6), width=2)),
+        ],
+        # A negative height says that rows come from the top down.
+        default=lambda: tf.abs(_integers(header, (22, 18), width=4)),
+    )
+    window, target = view.frame(size)
+    code, reason = _verdict(size, target, least_side, limits)
+    wrong = tf.logical_and(is_bmp, tf.logical_not(_is_right_bmp(image, header)))
+    code = tf.where(wrong, WRONG_KIND, code)
+    kind = "is a BMP image of a kind TensorFlow gets wrong; convert it to JPEG"
+    reason = tf.where(wrong, kind, reason)
+    return tf.cond(
+        tf.equal(code, OK),
+        lambda: Decoded(images.view(image, size, window, target), code, reason),
+        lambda: Decoded(_one_pixel(), code, reason),
+    )
+
+
+def _verdict(size: Any, target: Any, least_side: int, limits: inspection.Limits) -> Any:
+    """Code and reason for an image of so many pixels, which are not read yet."""
+    height, width = tf.unstack(tf.cast(size, tf.int64))
+    shorter, longer = tf.minimum(height, width), tf.maximum(height, width)
+    least = tf.cast(tf.reduce_min(target), tf.int64)
+    pixels = tf.strings.format("has {}x{} pixels", (height, width))
+    # The first that holds is said.
+    faults = [
+        (height * width > limits.most_pixels, TOO_LARGE, f", more than {limits.most_pixels}"),
+        (
+            shorter < limits.least_side,
+            TOO_SMALL,
+            f", fewer than {limits.least_side} on a side",
+        ),
+        (
+            tf.cast(longer, tf.float64) > limits.most_aspect * tf.cast(shorter, tf.float64),
+            TOO_LONG,
+            f", one side over {limits.most_aspect} times the other",
+        ),
+        (
+            least < least_side,
+            TOO_SMALL,
+            f", which leaves fewer than the {least_side} on a side that the network can map",
+        ),
+    ]
+    code, reason = tf.constant(OK), tf.constant("")
+    for holds, its_code, words in reversed(faults):
+        code = tf.where(holds, its_code, code)
+        reason = tf.where(holds, tf.strings.join([pixels, words]), reason)
+    return code, reason
+
+
+def _is_right_bmp(image: Any, header: Any) -> Any:
+    """Whether colours are in the pixels, or in a palette that is all the greys in order."""
+    bits = tf.cast(header[28], tf.int32)
+    palette = tf.cond(
+        tf.equal(bits, 8),
+        lambda: tf.io.decode_raw(
+            tf.strings.substr(image, _BMP_HEADER, len(_GREYS)), tf.uint8, fixed_length=len(_GREYS)
+        ),
+        lambda: tf.zeros(len(_GREYS), tf.uint8),
+    )
+    grey = tf.reduce_all(palette == tf.constant(_GREYS, tf.uint8))
+    return tf.logical_or(tf.logical_or(tf.equal(bits, 24), tf.equal(bits, 32)), grey)
+
+
+def _refused(code: int, reason: Any) -> Decoded:
+    return Decoded(_one_pixel(), tf.constant(code), tf.convert_to_tensor(reason))
+
+
+def _one_pixel() -> Any:
+    return tf.zeros((1, 1, 3), tf.uint8)
+
+
+def _begins_with(header: Any, magic: bytes) -> Any:
+    return tf.reduce_all(header[: len(magic)] == tf.constant(list(magic), tf.uint8))
+
+
+def _integers(header: Any, places: tuple[int, int], width: int) -> Any:
+    """Numbers of so many bytes, of which the lowest comes first or, if negative, last."""
+    powers = [256**i for i in range(abs(width))]
+    powers = tf.constant(powers[::-1] if width < 0 else powers, tf.int64)
+    numbers = [
+        tf.reduce_sum(tf.cast(header[place : place + abs(width)], tf.int64) * powers)
+        for place in places
+    ]
+    # Above 2**31 a BMP's height is negative, and any other side a lie.
+    return tf.bitcast(tf.cast(tf.stack(numbers) % 2**32, tf.uint32), tf.int32)

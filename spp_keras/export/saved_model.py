@@ -1,0 +1,147 @@
+"""A version of a model in a repository that TensorFlow Serving reads."""
+
+import contextlib
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from spp_keras import _checks, _files, repository
+from spp_keras.data import inspection, sizes
+from spp_keras.export import checks, signatures, warm_up
+
+
+def save(
+    model: keras.Model,
+    to: str | Path,
+    *,
+    labels: Sequence[str],
+    view: sizes.Crops | sizes.Whole | None = None,
+    top: int = 5,
+    errors: Literal["raise", "report"] = "raise",
+    limits: inspection.Limits = inspection.Limits(),  # noqa: B008  immutable
+) -> Path:
+    """Exports a network as the next version of a model that TensorFlow Serving loads.
+
+    What is saved needs neither Keras nor this package: operations of TensorFlow
+    alone, with labels and preprocessing inside. It can be asked by five signatures:
+
+    - `serving_default`: `images`, float32 `(batch, height, width, 3)` of any size,
+      RGB values 0..255, to `scores` `(batch, classes)`; `uint8` the same from bytes;
+    - `bytes`: `image_bytes`, a vector of JPEG, PNG, GIF or BMP files, **each of its own
+      size**, to the best `scores`, their `indices` and `labels`, each `(batch, top)`,
+      every image's as if it had come alone;
+    - `features` and `bytes_features`: images as pixels or as files to the vector
+      behind the pyramid and to the last hidden one, named as the layers are.
+
+    The version is written aside and renamed, so that a server that polls the
+    folder finds all of it or nothing. `models.config` of the repository is
+    brought up to date.
+
+    Args:
+        model: Network of the zoo or `spp_classifier`, or one that ends likewise.
+        to: Folder of the model in its repository, such as
+            `"saved_models/zf5_spp"`; versions are numbered folders in it.
+        labels: Name of each class.
+        view: What the network is to see of an image that comes as a file, a policy
+            of `spp_keras.data`. Defaults to the whole image, at most 1024 pixels
+            long; for a network of one size, to the crop at its centre.
+        top: How many classes `bytes` answers with. Defaults to 5, or all if
+            there are fewer.
+        errors: What a file that is no usable image does to its request:
+            `"raise"` refuses it with the image's number and the reason;
+            `"report"` answers for the others and adds `error_codes` and `errors`,
+            0 and empty for a good one. Defaults to `"raise"`.
+        limits: What an image must be. Defaults to `Limits()`.
+
+    Returns:
+        Path of the version's folder.
+
+    Example:
+
+    >>> import tempfile
+    >>> model = zf5_spp(classes=2, width=0.0625)
+    >>> folder = save(model, tempfile.mkdtemp() + "/models/pets", labels=["cat", "dog"])
+    >>> folder.name
+    '1'
+    >>> photograph = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8"))
+    >>> answer = tf.saved_model.load(folder).signatures["bytes"](photograph[None])
+    >>> sorted(answer), tuple(answer["labels"].shape)
+    (['indices', 'labels', 'scores'], (1, 2))
+    """
+    to = Path(to)
+    repository.check(to)
+    labels = checks.labels(labels, model)
+    view = checks.view(view, model)
+    _checks.one_of(errors, ("raise", "report"), "errors")
+    top = min(_checks.at_least(top, 1, "top"), len(labels))
+    asked = signatures.of_classifier(
+        model,
+        labels,
+        view,
+        top=top,
+        errors=errors,
+        least_side=checks.least_side(model),
+        limits=limits,
+    )
+    side = model.input_shape[1] or min(224, math.isqrt(view.most_pixels(1)))
+    requests = {name: _example(signature, side) for name, signature in asked.items()}
+    return _write(model, to, labels, asked, requests)
+
+
+def _write(
+    model: keras.Model,
+    to: Path,
+    labels: Sequence[str],
+    asked: dict[str, signatures.Signature],
+    requests: dict[str, dict[str, Any]],
+) -> Path:
+    _check_space(model, to)
+    folder = to / str(max(repository.versions(to), default=0) + 1)
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    for name, signature in asked.items():
+        archive.add_endpoint(name, signature.call, list(signature.inputs))
+    with _files.making(folder) as beside, _errors_of_the_disk():
+        archive.write_out(beside, verbose=False)
+        (beside / "assets").mkdir(exist_ok=True)
+        (beside / "assets" / repository.LABELS).write_text("".join(f"{one}\n" for one in labels))
+        warm_up.write(beside, to.name, requests)
+    repository.write_settings(to.parent)
+    return folder
+
+
+def _example(signature: signatures.Signature, side: int) -> dict[str, Any]:
+    """A request that the signature answers."""
+    (tensor,) = signature.inputs
+    if tensor.dtype == tf.string:
+        image = tf.io.encode_jpeg(np.full((side, side, 3), 128, "uint8"))
+        return {tensor.name: np.array([image.numpy()], object)}
+    return {tensor.name: np.zeros((1, side, side, 3), tensor.dtype.as_numpy_dtype)}
+
+
+def _check_space(model: keras.Model, to: Path) -> None:
+    needed = sum(int(np.prod(weight.shape)) * weight.value.dtype.size for weight in model.weights)
+    # Graph and labels beside the weights.
+    needed += 10_000_000
+    above = next(path for path in (to, *to.resolve().parents) if path.exists())
+    free = shutil.disk_usage(above).free
+    if free < needed:
+        raise OSError(
+            f"{to} needs {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free there: make "
+            "room, or export to another disk."
+        )
+
+
+@contextlib.contextmanager
+def _errors_of_the_disk() -> Iterator[None]:
+    """TensorFlow's errors as Python's."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(f"the model could not be written: {error.message}") from error

@@ -1,0 +1,175 @@
+"""What a served model can be asked: each signature a function of the graph."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from spp_keras.data import inspection, sizes
+from spp_keras.export import encoded
+from spp_keras.layers import OneSizeAtATime, SpatialPyramidPooling
+
+# More than one, so that an image is decoded while others are convolved, and few, as each
+# has maps of its own in memory.
+_IMAGES_AT_ONCE = 4
+
+
+class Signature(NamedTuple):
+    """A function that a server calls by name.
+
+    Args:
+        call: From tensors to a dictionary of tensors.
+        inputs: A `tf.TensorSpec` for each argument; its name is the client's.
+    """
+
+    call: Callable[..., dict[str, Any]]
+    inputs: tuple[tf.TensorSpec, ...]
+
+
+class Parts(NamedTuple):
+    """A network cut where images of any size have become vectors of one length.
+
+    Args:
+        pool: From images of one size to vectors.
+        top: From vectors to the vector before the last layer, and to scores.
+        names: Of the layers whose outputs the two vectors are.
+    """
+
+    pool: keras.Model
+    top: keras.Model
+    names: tuple[str, str]
+
+
+def of_classifier(
+    model: keras.Model,
+    labels: Sequence[str],
+    view: sizes.Crops | sizes.Whole,
+    *,
+    top: int,
+    errors: str,
+    least_side: int,
+    limits: inspection.Limits,
+) -> dict[str, Signature]:
+    """The signatures of a network that scores classes, see `spp_keras.export.save`."""
+    parts = cut(model)
+    most_pixels = view.most_pixels(limits.most_aspect)
+    names = tf.constant(list(labels))
+
+    def scores(images: Any) -> dict[str, Any]:
+        return {"scores": model(_bounded(images, most_pixels))}
+
+    def features(images: Any) -> dict[str, Any]:
+        return _features(parts, parts.pool(_bounded(images, most_pixels)))
+
+    def pooled(image_bytes: Any) -> tuple[Any, dict[str, Any]]:
+        return _pool_each(parts.pool, image_bytes, view, errors, least_side, limits)
+
+    def classified(image_bytes: Any) -> dict[str, Any]:
+        vectors, found = pooled(image_bytes)
+        scores, indices = tf.math.top_k(parts.top(vectors)[1], k=top)
+        answer = {"scores": scores, "indices": indices, "labels": tf.gather(names, indices)}
+        if found:
+            good = found["error_codes"][:, tf.newaxis] == encoded.OK
+            blank = {"scores": 0.0, "indices": -1, "labels": ""}
+            answer = {name: tf.where(good, answer[name], blank[name]) for name in answer}
+        return answer | found
+
+    def features_of_bytes(image_bytes: Any) -> dict[str, Any]:
+        vectors, found = pooled(image_bytes)
+        return _features(parts, vectors) | found
+
+    def pixels(dtype: str) -> tuple[tf.TensorSpec]:
+        return (tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype, name="images"),)
+
+    files = (tf.TensorSpec((None,), tf.string, name="image_bytes"),)
+    return {
+        "serving_default": Signature(scores, pixels("float32")),
+        "uint8": Signature(scores, pixels("uint8")),
+        "bytes": Signature(classified, files),
+        "features": Signature(features, pixels("float32")),
+        "bytes_features": Signature(features_of_bytes, files),
+    }
+
+
+def cut(model: keras.Model) -> Parts:
+    """Cuts a network behind its pooling and before its last layer."""
+    kinds = (SpatialPyramidPooling, OneSizeAtATime, keras.layers.Flatten)
+    ends = [layer for layer in model.layers if isinstance(layer, kinds)]
+    hidden = [layer for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)]
+    if len(ends) != 1 or not isinstance(model.layers[-1], keras.layers.Dense):
+        raise ValueError(
+            "`model` must pool once, by a pyramid or by `Flatten`, and end in a `Dense` layer, as "
+            f"the networks of this zoo and `spp_classifier` do. Received: model={model.name!r}."
+        )
+    end, last = ends[0], model.layers[-1]
+    before = hidden[-1] if hidden else end
+    return Parts(
+        pool=keras.Model(model.inputs, end.output, name=f"{model.name}_pool"),
+        top=keras.Model(end.output, [last.input, last.output], name=f"{model.name}_top"),
+        names=(end.name, before.name),
+    )
+
+
+def _features(parts: Parts, vectors: Any) -> dict[str, Any]:
+    return dict(zip(parts.names, (vectors, parts.top(vectors)[0]), strict=True))
+
+
+def _pool_each(
+    pool: keras.Model,
+    image_bytes: Any,
+    view: sizes.Crops | sizes.Whole,
+    errors: str,
+    least_side: int,
+    limits: inspection.Limits,
+) -> tuple[Any, dict[str, Any]]:
+    """The vector of each image by itself, and what is wrong with it."""
+    length = pool.output_shape[-1]
+
+    def pool_one(argument: tuple[Any, Any]) -> tuple[Any, Any, Any]:
+        number, image = argument
+        pixels, code, reason = encoded.decode(image, view, least_side, limits)
+        if errors == "raise":
+            message = tf.strings.format("`image_bytes` {} ", number)
+            answered = tf.debugging.Assert(
+                tf.equal(code, encoded.OK), [tf.strings.join([message, reason])]
+            )
+            with tf.control_dependencies([answered]):
+                pixels = tf.identity(pixels)
+        vector = tf.cond(
+            tf.equal(code, encoded.OK),
+            lambda: tf.cast(pool(pixels[tf.newaxis]), tf.float32)[0],
+            lambda: tf.zeros((length,)),
+        )
+        return vector, code, reason
+
+    count = tf.shape(image_bytes)[0]
+    some = tf.debugging.Assert(count > 0, ["`image_bytes` must hold one image or more."])
+    with tf.control_dependencies([some]):
+        numbers = tf.range(count)
+    vectors, codes, reasons = tf.map_fn(
+        pool_one,
+        (numbers, image_bytes),
+        fn_output_signature=(
+            tf.TensorSpec((length,), tf.float32),
+            tf.TensorSpec((), tf.int32),
+            tf.TensorSpec((), tf.string),
+        ),
+        parallel_iterations=_IMAGES_AT_ONCE,
+    )
+    return vectors, {} if errors == "raise" else {"error_codes": codes, "errors": reasons}
+
+
+def _bounded(images: Any, most_pixels: int) -> Any:
+    """The images, or an error where their maps would not go into memory."""
+    if None not in images.shape[1:3]:
+        return images
+    height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.int64))
+    message = tf.strings.format(
+        "`images` has {}x{} pixels an image, more than " + f"{most_pixels}: scale them down, or "
+        "send files to the signature `bytes`, which does.",
+        (height, width),
+    )
+    fits = tf.debugging.Assert(height * width <= most_pixels, [message])
+    with tf.control_dependencies([fits]):
+        return tf.identity(images)

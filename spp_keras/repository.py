@@ -1,0 +1,115 @@
+"""Names inside a repository of models that TensorFlow Serving reads, spelled here alone.
+
+A repository holds a folder for each model, which holds a folder for each version,
+named by a number: the server takes the highest and polls for a higher one.
+"""
+
+import re
+from pathlib import Path
+
+from spp_keras import _files
+
+MODELS = "models.config"
+BATCHING = "batching.config"
+LABELS = "labels.txt"
+WARM_UP = "tf_serving_warmup_requests"
+# Where the server's own container image looks for models.
+SERVED_FROM = "/models"
+
+# What may lie beside models and is none.
+_DOCUMENTS = {MODELS, BATCHING, "README.md"}
+
+
+def check(model: str | Path) -> None:
+    """Raises unless a path is that of a model in a repository, or can become it."""
+    model = Path(model)
+    needed = "`to` must be REPOSITORY/MODEL, such as saved_models/zf5_spp"
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", model.name) or model.name.startswith("."):
+        raise ValueError(
+            f"{needed}, and must end in a name of letters, digits, '_', '-' and '.', since "
+            f"clients put it into addresses. Received: to={str(model)!r}."
+        )
+    if re.fullmatch("[0-9]+", model.name):
+        raise ValueError(
+            f"{needed}: the version, a number, is chosen for you. Received: to={str(model)!r}."
+        )
+    if model.exists() and not _is_model(model):
+        strange = [path.name for path in _seen(model) if not _is_version(path)]
+        raise ValueError(
+            f"{needed}. What is there is no folder of versions: it holds "
+            f"{', '.join(map(repr, strange[:3]))}. Received: to={str(model)!r}."
+        )
+    repository = model.resolve().parent
+    if repository.exists():
+        for path in _seen(repository):
+            if path.name not in _DOCUMENTS and not _is_model(path):
+                raise ValueError(
+                    f"{needed}. {str(repository)!r} is no repository: it holds {path.name!r}, "
+                    "which is no model. Take a new folder, or one that holds models alone. "
+                    f"Received: to={str(model)!r}."
+                )
+
+
+def versions(model: str | Path) -> list[int]:
+    """Numbers of the versions of a model, ascending.
+
+    Example:
+
+    >>> versions("saved_models/none_yet")
+    []
+    """
+    model = Path(model)
+    return sorted(int(path.name) for path in _seen(model) if _is_version(path))
+
+
+def latest(model: str | Path) -> Path | None:
+    """The folder of the version that a server would load, or `None`."""
+    found = [path for path in _seen(Path(model)) if _is_version(path)]
+    return max(found, key=lambda path: int(path.name), default=None)
+
+
+def write_settings(repository: str | Path) -> None:
+    """Writes `models.config`, which names every model there, and `batching.config`.
+
+    What is in the second is the operator's: it is written once.
+    """
+    repository = Path(repository)
+    names = sorted(path.name for path in _seen(repository) if path.is_dir() and versions(path))
+    entries = [
+        f'  config {{\n    name: "{name}"\n    base_path: "{SERVED_FROM}/{name}"\n'
+        '    model_platform: "tensorflow"\n  }\n'
+        for name in names
+    ]
+    text = f"model_config_list {{\n{''.join(entries)}}}\n"
+    _files.write(repository / MODELS, _HEADING + text)
+    if not (repository / BATCHING).exists():
+        _files.write(repository / BATCHING, _BATCHING)
+
+
+_HEADING = """\
+# Written by `spp-keras export`: every model of this folder, as the server's container sees it.
+# A server that is no container wants its own path in the place of /models.
+"""
+_BATCHING = """\
+# For --enable_batching. Requests of encoded images are joined whatever their sizes are, and each
+# image's answer stays its answer alone. Requests of pixels are joined where their sizes are equal;
+# never set `pad_variable_length_inputs`, which would pad images with a pixel of theirs.
+max_batch_size { value: 16 }
+batch_timeout_micros { value: 2000 }
+max_enqueued_batches { value: 64 }
+"""
+
+
+def _seen(folder: Path) -> list[Path]:
+    """What a folder holds, but for what is hidden, such as a version being written."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
+
+def _is_version(path: Path) -> bool:
+    return path.is_dir() and re.fullmatch("[0-9]+", path.name) is not None
+
+
+def _is_model(path: Path) -> bool:
+    return path.is_dir() and all(map(_is_version, _seen(path)))
