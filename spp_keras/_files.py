@@ -98,7 +98,7 @@ def making(folder: str | Path) -> Iterator[Path]:
     beside.mkdir()
     try:
         yield beside
-        for path in beside.rglob("*"):
+        for path in (*beside.rglob("*"), beside):
             if path.is_file() or os.name == "posix":
                 _to_disk(path)
         beside.rename(folder)

@@ -1,4 +1,4 @@
-"""The command line: `spp-keras zoo | train`."""
+"""The command line: `spp-keras zoo | train | predict | export`."""
 
 import argparse
 import json
@@ -14,8 +14,8 @@ import spp_keras
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code.
 
-    0 done, 2 wrong arguments or data, 75 another machine was lost (the same command
-    goes on), 130 interrupted.
+    0 done, 2 wrong arguments or data, or a disk that does not do its part, 75 another
+    machine was lost (the same command goes on), 130 interrupted.
     """
     parser = argparse.ArgumentParser(
         prog="spp-keras", description="SPP-net in Keras: images of any size in, one vector out."
@@ -24,10 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_zoo(commands)
     _add_train(commands)
+    _add_predict(commands)
+    _add_export(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"spp-keras: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -122,6 +124,116 @@ def _train(options: argparse.Namespace) -> int:
         # TensorFlow would wait for the lost machine until the end of time.
         os._exit(75)
     print(folder)
+    return 0
+
+
+def _add_predict(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="say what is on photographs",
+        description="Says what is on photographs: a line for each, the likeliest classes with "
+        "their scores. A run, what was exported from it as SavedModel and what was exported for "
+        "TFLite all see the same of a photograph. Photographs that cannot be used are named, the "
+        "others answered; the exit code is then 2.",
+        epilog="examples:\n"
+        "  spp-keras predict --model runs/zf5_spp-shapes photo.jpg\n"
+        "  spp-keras predict --model saved_models/zf5_spp --top 1 photographs/*.jpg\n"
+        "  spp-keras predict --model phone/zf5_spp.tflite --json photo.png",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("photographs", nargs="+", metavar="photo", help="JPEG, PNG, GIF or BMP")
+    parser.add_argument(
+        "--model",
+        required=True,
+        help="run folder, SavedModel or folder of its versions, or .tflite",
+    )
+    parser.add_argument("--top", type=int, default=5, help="how many classes (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each")
+    parser.set_defaults(run=_predict)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from spp_keras import _checks
+
+    _checks.at_least(options.top, 1, "top")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from spp_keras import serving
+
+    ask, failed = serving.load(options.model, options.top), False
+    for name in options.photographs:
+        try:
+            answer = ask(Path(name).read_bytes())
+        except OSError as error:
+            answer = serving.Answer(error=f"cannot be read: {error.strerror}")
+        failed = failed or answer.error is not None
+        if options.json:
+            print(json.dumps({"photo": name, **answer._asdict()}), flush=True)
+        elif answer.error is not None:
+            print(f"spp-keras: {name} {answer.error}", file=sys.stderr)
+        else:
+            found = zip(answer.labels, answer.scores, strict=True)
+            print(name, *(f"{label} {score:.3f}" for label, score in found), sep="\t", flush=True)
+    return 2 if failed else 0
+
+
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="export a run for TF Serving or for TFLite",
+        description="Exports the best network of a run: as the next version of a model in a "
+        "repository of TensorFlow Serving, or, where --to ends in .tflite, as a TFLite file of "
+        "built-in operations with its labels beside it.",
+        epilog="examples:\n"
+        "  spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp\n"
+        "  spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp --errors report\n"
+        "  spp-keras export runs/zf5_spp-shapes --to phone/zf5_spp.tflite\n"
+        "  spp-keras export runs/zf5_spp-shapes --to phone/zf5_spp.tflite --form int8 --size 224",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", metavar="RUN", help="folder of a training")
+    parser.add_argument("--to", required=True, help="REPOSITORY/MODEL, or a file ending in .tflite")
+    served = parser.add_argument_group("for TF Serving")
+    served.add_argument("--top", type=int, help="classes that `bytes` answers with (default: 5)")
+    served.add_argument(
+        "--errors",
+        choices=("raise", "report"),
+        help="whether an unusable image refuses its request, or is reported beside the answers "
+        "for the others (default: raise)",
+    )
+    lite = parser.add_argument_group("for TFLite")
+    lite.add_argument(
+        "--form",
+        choices=("float32", "float16", "dynamic", "int8"),
+        help="of weights, and for int8 of all there is (default: float32)",
+    )
+    lite.add_argument(
+        "--size", type=int, help="side of the images, if the file is to take one size alone"
+    )
+    lite.add_argument(
+        "--calibration",
+        metavar="DATA",
+        help="folder or data set that int8 is fitted to (default: what the run learned from)",
+    )
+    parser.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    for_lite = options.to.endswith(".tflite")
+    wrong = ("top", "errors") if for_lite else ("form", "size", "calibration")
+    for name in wrong:
+        if getattr(options, name) is not None:
+            kind = "the repository of a server" if for_lite else "a file ending in .tflite"
+            raise ValueError(f"--{name} is for {kind}. Received: --to {options.to}.")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from spp_keras import export, trained
+
+    found = trained.load(options.folder)
+    given = {name: getattr(options, name) for name in ("top", "errors", "form", "size")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.form == "int8":
+        given["calibration"] = trained.images(options.folder, options.calibration, options.size)
+    save = export.save_tflite if for_lite else export.save
+    print(save(found.network, options.to, labels=found.labels, view=found.view, **given))
     return 0
 
 

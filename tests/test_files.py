@@ -113,3 +113,63 @@ def test_of_writers_at_the_same_time_one_wins_as_a_whole(tmp_path):
         thread.join()
     assert path.read_text() in contents
     assert names_in(tmp_path) == ["state.json"]
+
+
+def test_a_folder_is_there_when_all_that_is_in_it_is(tmp_path):
+    folder = tmp_path / "zf5_spp" / "1"
+    with _files.making(folder) as beside:
+        (beside / "variables").mkdir()
+        (beside / "variables" / "data").write_text("weights")
+        assert not folder.exists()
+        assert beside.parent == folder.parent
+        assert beside.name.startswith(".")
+    assert (folder / "variables" / "data").read_text() == "weights"
+    assert names_in(folder.parent) == ["1"]
+
+
+def test_what_is_in_a_folder_is_on_the_disk_before_the_folder_has_its_name(tmp_path, monkeypatch):
+    folder, events = tmp_path / "1", []
+    monkeypatch.setattr(os, "fsync", lambda _: events.append(folder.exists()))
+    with _files.making(folder) as beside:
+        (beside / "data").write_text("weights")
+    # The file and the folder that holds it, then that above.
+    assert events == [False, False, True]
+
+
+def test_a_maker_that_raises_leaves_nothing(tmp_path):
+    def make_half():
+        with _files.making(tmp_path / "1") as beside:
+            (beside / "data").write_text("half")
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        make_half()
+    assert names_in(tmp_path) == []
+
+
+def test_a_folder_that_came_into_being_meanwhile_stays_as_it_is(tmp_path):
+    folder = tmp_path / "1"
+
+    def make_twice():
+        with _files.making(folder) as beside:
+            (beside / "data").write_text("second")
+            folder.mkdir()
+            (folder / "data").write_text("first")
+
+    with pytest.raises(OSError, match="not empty"):
+        make_twice()
+    assert (folder / "data").read_text() == "first"
+    assert names_in(tmp_path) == ["1"]
+
+
+def test_a_folder_that_a_kill_left_behind_is_swept_a_day_later(tmp_path):
+    left = tmp_path / f".{'0a' * 16}.1"
+    young = tmp_path / f".{'0b' * 16}.1"
+    for path in (left, young):
+        path.mkdir()
+        (path / "data").write_text("half")
+    day_ago = time.time() - 25 * 60 * 60
+    os.utime(left, (day_ago, day_ago))
+    with _files.making(tmp_path / "1"):
+        pass
+    assert sorted(names_in(tmp_path)) == sorted([young.name, "1"])

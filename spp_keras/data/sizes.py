@@ -1,7 +1,8 @@
 """Size policies: what part of an image is taken, and how large it is then."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -170,6 +171,24 @@ class Whole:
             too_long = tf.reduce_max(targets, axis=1, keepdims=True) > self.longest_side
             targets = tf.where(too_long, _scaled(sizes, self.longest_side, longer), targets)
         return tf.cast(targets, tf.int32)
+
+
+def write(policy: Crops | Whole) -> str:
+    """A policy as JSON, which `read` makes the same policy of.
+
+    Example:
+
+    >>> write(Whole(short_side=256))
+    '{"policy": "Whole", "short_side": 256, "longest_side": null}'
+    """
+    return json.dumps({"policy": type(policy).__name__, **asdict(policy)})
+
+
+def read(text: str) -> Crops | Whole:
+    """The policy that `write` wrote."""
+    values = json.loads(text)
+    policy = {"Crops": Crops, "Whole": Whole}[values.pop("policy")]
+    return policy(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
 
 
 def _scaled(sizes: Any, length: int, reference: Any) -> tf.Tensor:

@@ -11,6 +11,18 @@ from spp_keras.layers import MixedSizeImages
 LONGEST_SIDE = 1024
 
 
+def classifier(model: keras.Model) -> None:
+    """A model from images, in colour, to the scores of classes."""
+    fits = isinstance(model, keras.Model) and len(getattr(model, "inputs", None) or ()) == 1
+    fits = fits and len(model.inputs[0].shape) == 4 and model.inputs[0].shape[-1] == 3
+    if not fits or len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
+        raise ValueError(
+            "`model` must be a `keras.Model` from images (batch, height, width, 3) to class scores "
+            "(batch, classes); give the model that `with_sizes` or `with_boxes` was given. "
+            f"Received: model={getattr(model, 'name', model)!r}."
+        )
+
+
 def labels(value: Sequence[str], model: keras.Model) -> tuple[str, ...]:
     """Names of classes, as many as the model has scores and each on a line of its own."""
     names = tuple(value)

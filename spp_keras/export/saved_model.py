@@ -1,6 +1,7 @@
 """A version of a model in a repository that TensorFlow Serving reads."""
 
 import contextlib
+import errno
 import math
 import shutil
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,7 @@ def save(
     """
     to = Path(to)
     repository.check(to)
+    checks.classifier(model)
     labels = checks.labels(labels, model)
     view = checks.view(view, model)
     _checks.one_of(errors, ("raise", "report"), "errors")
@@ -107,7 +109,7 @@ def _write(
     archive.track(model)
     for name, signature in asked.items():
         archive.add_endpoint(name, signature.call, list(signature.inputs))
-    with _files.making(folder) as beside, _errors_of_the_disk():
+    with _errors_of_the_disk(), _files.making(folder) as beside:
         archive.write_out(beside, verbose=False)
         (beside / "assets").mkdir(exist_ok=True)
         (beside / "assets" / repository.LABELS).write_text("".join(f"{one}\n" for one in labels))
@@ -140,8 +142,14 @@ def _check_space(model: keras.Model, to: Path) -> None:
 
 @contextlib.contextmanager
 def _errors_of_the_disk() -> Iterator[None]:
-    """TensorFlow's errors as Python's."""
+    """Errors of TensorFlow as Python's, and of a name that another export took first."""
     try:
         yield
     except tf.errors.OpError as error:
         raise OSError(f"the model could not be written: {error.message}") from error
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise OSError(
+                f"{error.filename2} was made by another export meanwhile: run this one again."
+            ) from error
+        raise

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from spp_keras.data import inspection, sizes
-from spp_keras.export import encoded
+from spp_keras.data import encoded, inspection, sizes
 from spp_keras.layers import OneSizeAtATime, SpatialPyramidPooling
 
 # More than one, so that an image is decoded while others are convolved, and few, as each
@@ -32,13 +31,19 @@ class Parts(NamedTuple):
 
     Args:
         pool: From images of one size to vectors.
-        top: From vectors to the vector before the last layer, and to scores.
+        hidden: From these to what the last layer gets; `None` if that is it.
+        last: The last layer.
         names: Of the layers whose outputs the two vectors are.
     """
 
     pool: keras.Model
-    top: keras.Model
+    hidden: keras.Model | None
+    last: keras.layers.Layer
     names: tuple[str, str]
+
+    def features(self, vectors: Any) -> tuple[Any, Any]:
+        """The two vectors, from the first."""
+        return vectors, vectors if self.hidden is None else self.hidden(vectors)
 
 
 def of_classifier(
@@ -60,14 +65,15 @@ def of_classifier(
         return {"scores": model(_bounded(images, most_pixels))}
 
     def features(images: Any) -> dict[str, Any]:
-        return _features(parts, parts.pool(_bounded(images, most_pixels)))
+        vectors = parts.features(parts.pool(_bounded(images, most_pixels)))
+        return dict(zip(parts.names, vectors, strict=True))
 
     def pooled(image_bytes: Any) -> tuple[Any, dict[str, Any]]:
         return _pool_each(parts.pool, image_bytes, view, errors, least_side, limits)
 
     def classified(image_bytes: Any) -> dict[str, Any]:
         vectors, found = pooled(image_bytes)
-        scores, indices = tf.math.top_k(parts.top(vectors)[1], k=top)
+        scores, indices = tf.math.top_k(parts.last(parts.features(vectors)[1]), k=top)
         answer = {"scores": scores, "indices": indices, "labels": tf.gather(names, indices)}
         if found:
             good = found["error_codes"][:, tf.newaxis] == encoded.OK
@@ -77,7 +83,7 @@ def of_classifier(
 
     def features_of_bytes(image_bytes: Any) -> dict[str, Any]:
         vectors, found = pooled(image_bytes)
-        return _features(parts, vectors) | found
+        return dict(zip(parts.names, parts.features(vectors), strict=True)) | found
 
     def pixels(dtype: str) -> tuple[tf.TensorSpec]:
         return (tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype, name="images"),)
@@ -105,14 +111,11 @@ def cut(model: keras.Model) -> Parts:
     end, last = ends[0], model.layers[-1]
     before = hidden[-1] if hidden else end
     return Parts(
-        pool=keras.Model(model.inputs, end.output, name=f"{model.name}_pool"),
-        top=keras.Model(end.output, [last.input, last.output], name=f"{model.name}_top"),
+        pool=keras.Model(model.input, end.output, name=f"{model.name}_pool"),
+        hidden=keras.Model(end.output, last.input) if last.input is not end.output else None,
+        last=last,
         names=(end.name, before.name),
     )
-
-
-def _features(parts: Parts, vectors: Any) -> dict[str, Any]:
-    return dict(zip(parts.names, (vectors, parts.top(vectors)[0]), strict=True))
 
 
 def _pool_each(

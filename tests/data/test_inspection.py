@@ -1,133 +1,15 @@
 import io
 import re
-import struct
 import tracemalloc
-import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from image_files import GIGAPIXEL, IMAGE, JPEG, PNG, UNUSABLE, USABLE, encoded
 from PIL import Image
 
 from spp_keras.data import inspection
 from spp_keras.data.sources import Candidate
-
-ROWS, COLUMNS = np.mgrid[:48, :64]
-RGB = np.stack([ROWS * 5, COLUMNS * 3, (ROWS + COLUMNS) * 2], -1).astype(np.uint8)
-GREY = RGB[..., 0]
-DEEP = (np.arange(48 * 64).reshape(48, 64) * 21).astype(np.uint16)
-IMAGE = Image.fromarray(RGB)
-PALETTE = IMAGE.quantize(32)
-WITH_ALPHA = Image.fromarray(np.dstack([RGB, GREY]))
-
-
-def encoded(image, form, **options):
-    file = io.BytesIO()
-    image.save(file, form, **options)
-    return file.getvalue()
-
-
-def chunk(kind, data=b""):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(height, width, depth, colours, data):
-    header = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(data)), chunk(b"IEND"))
-    )
-
-
-def deep_png(pixels, colours):
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    return png(*pixels.shape[:2], 16, colours, rows)
-
-
-def jpeg_claiming(height, width):
-    """A JPEG whose frame header says so; its pixels are those of another."""
-    data = bytearray(encoded(IMAGE, "JPEG"))
-    place = data.index(b"\xff\xc0") + 5
-    data[place : place + 4] = struct.pack(">HH", height, width)
-    return bytes(data)
-
-
-def bmp_with_palette():
-    return encoded(PALETTE, "BMP")
-
-
-def gif_whose_frame_is_smaller_than_its_canvas():
-    data = bytearray(encoded(PALETTE, "GIF"))
-    data[6:10] = struct.pack("<HH", 100, 90)
-    return bytes(data)
-
-
-LOSSY = 6
-USABLE = {
-    "JPEG": (encoded(IMAGE, "JPEG", quality=95), None, RGB, LOSSY),
-    "progressive JPEG": (encoded(IMAGE, "JPEG", quality=95, progressive=True), None, RGB, LOSSY),
-    "grey JPEG": (encoded(IMAGE.convert("L"), "JPEG", quality=95), "grey", None, LOSSY),
-    "CMYK JPEG": (encoded(IMAGE.convert("CMYK"), "JPEG", quality=95), "CMYK", RGB, LOSSY),
-    "PNG": (encoded(IMAGE, "PNG"), None, RGB, 0),
-    "grey PNG": (encoded(Image.fromarray(GREY), "PNG"), "grey", np.dstack([GREY] * 3), 0),
-    "black and white PNG": (encoded(IMAGE.convert("1"), "PNG"), "grey", None, 0),
-    "palette PNG": (encoded(PALETTE, "PNG"), "palette", None, 0),
-    "palette PNG with alpha": (encoded(PALETTE, "PNG", transparency=3), "palette", None, 0),
-    "RGBA PNG": (encoded(WITH_ALPHA, "PNG"), "alpha", RGB, 0),
-    "grey PNG with alpha": (encoded(WITH_ALPHA.convert("LA"), "PNG"), "alpha", None, 0),
-    # Pillow cuts 16-bit grey off at 255, so the upper byte is the oracle.
-    "16-bit grey PNG": (deep_png(DEEP, 0), "16-bit", np.dstack([DEEP >> 8] * 3), 0),
-    "16-bit RGB PNG": (
-        deep_png(np.dstack([DEEP, DEEP[::-1], DEEP[:, ::-1]]), 2),
-        "16-bit",
-        np.dstack([DEEP, DEEP[::-1], DEEP[:, ::-1]]) >> 8,
-        0,
-    ),
-    "animated PNG": (
-        encoded(IMAGE, "PNG", save_all=True, append_images=[IMAGE.rotate(180)]),
-        "animated",
-        RGB,
-        0,
-    ),
-    "GIF": (encoded(PALETTE, "GIF"), "palette", None, 0),
-    "animated GIF": (
-        encoded(PALETTE, "GIF", save_all=True, append_images=[PALETTE.rotate(180)]),
-        "animated",
-        None,
-        0,
-    ),
-    "BMP": (encoded(IMAGE, "BMP"), None, RGB, 0),
-    "grey BMP": (encoded(Image.fromarray(GREY), "BMP"), "grey", None, 0),
-}
-JPEG = USABLE["JPEG"][0]
-PNG = USABLE["PNG"][0]
-UNUSABLE = {
-    "nothing in it": (b"", "^is empty$"),
-    "text": (b"<html>Not found</html>", "^is no JPEG, PNG, GIF or BMP image$"),
-    "WebP": (encoded(IMAGE, "WEBP"), "^is a WebP image; convert it to JPEG$"),
-    "TIFF": (encoded(IMAGE, "TIFF"), "^is a TIFF image; convert it to JPEG$"),
-    "a JPEG cut within its pixels": (JPEG[:-200], "^is cut short or damaged: .*JPEG"),
-    "a JPEG but for its last byte": (JPEG[:-1], "^is cut short or damaged: .*JPEG"),
-    "half a PNG": (PNG[: len(PNG) // 2], "^is cut short or damaged: Invalid PNG data"),
-    "half a GIF": (USABLE["GIF"][0][:450], "^is cut short or damaged: Invalid GIF data"),
-    "half a BMP": (USABLE["BMP"][0][:4000], "^is cut short or damaged: "),
-    "a JPEG cut within its header": (JPEG[:300], "^has a header that is cut short or damaged: "),
-    "three bytes of JPEG": (JPEG[:3], "^has a header that is cut short or damaged: "),
-    "1x1": (encoded(IMAGE.resize((1, 1)), "PNG"), "^has 1x1 pixels, fewer than 16 on a side$"),
-    "15x64": (encoded(IMAGE.resize((64, 15)), "PNG"), "^has 15x64 pixels, fewer than 16"),
-    "20x30000": (
-        encoded(IMAGE.resize((30000, 20)), "PNG"),
-        "^has 20x30000 pixels, one side over 16 times the other$",
-    ),
-    "a palette in BMP": (bmp_with_palette(), "^is a BMP image of a kind TensorFlow gets wrong"),
-    "a frame in a larger GIF": (
-        gif_whose_frame_is_smaller_than_its_canvas(),
-        "^has 90x100 pixels, of which TensorFlow decodes 48x64; convert it to JPEG$",
-    ),
-}
-GIGAPIXEL = {
-    "PNG": png(40_000, 40_000, 8, 2, b"\0"),
-    "JPEG": jpeg_claiming(40_000, 40_000),
-}
 
 
 def inspected(data, tmp_path, **limits):

@@ -1,0 +1,251 @@
+"""Models as TFLite files, for phones and small boards."""
+
+import re
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.lite.python import convert as quantizer
+from tensorflow.lite.python import schema_py_generated as schema
+
+from spp_keras import _checks, _files
+from spp_keras.export import checks
+from spp_keras.layers import (
+    LocalResponseNormalization,
+    RoiSpatialPyramidPooling,
+    SpatialPyramidPooling,
+)
+
+FORMS = ("float32", "float16", "dynamic", "int8")
+
+
+def save_tflite(
+    model: keras.Model,
+    to: str | Path,
+    *,
+    labels: Sequence[str],
+    form: Literal["float32", "float16", "dynamic", "int8"] = "float32",
+    size: tuple[int, int] | None = None,
+    calibration: Iterable[Any] | None = None,
+) -> Path:
+    r"""Writes a model as a TFLite file, and its labels beside it.
+
+    The file answers for one image at a time, by TFLite's built-in operations
+    alone. Its signature is `serving_default`: from `images`, `(1, height,
+    width, channels)` in RGB 0..255, to `scores` in float32, `(1, classes)`.
+    That of a model from `with_boxes` has `boxes`, `(1, boxes, 4)`, too, and
+    gives `(1, boxes, classes)`; the interpreter fails without any box. Images
+    smaller than the model can map are not refused there: the answer is wrong
+    or the interpreter fails.
+
+    Args:
+        model: Model of this zoo with its top, `spp_classifier`'s and
+            `with_boxes`'s included.
+        to: Path of the file, ending in `.tflite`. The labels go, one a line,
+            into the file of that name with `.labels.txt` in place of `.tflite`.
+        labels: Name of each class, in the order of the scores.
+        form: What the weights are. `"float32"`: the scores are the model's.
+            `"float16"`: half the size, almost the same scores. `"dynamic"`: a
+            quarter of the size and several times as fast, weights in 8 bits
+            and maps in 8 bits by each image's own range. `"int8"`: likewise,
+            with ranges measured in advance, `images` are uint8; for machines
+            that compute in whole numbers. Normalizations, box coordinates and
+            the last activation stay in float32. Defaults to `"float32"`.
+        size: Height and width of every image, or `None` for a file that takes
+            any size, by `resize_tensor_input`. Defaults to `None`.
+        calibration: For `"int8"`, and only for it, images such as the model
+            will see, arrays `(height, width, channels)` of uint8: of `size`,
+            or of typical sizes where that is `None`. A hundred suffice. For a
+            model with boxes, pairs of an image and its boxes `(boxes, 4)`.
+
+    Returns:
+        The path of the file.
+
+    Example:
+
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> model = keras.Sequential([keras.Input((8, 8, 3), name="images"), keras.layers.Flatten()])
+    >>> model.add(keras.layers.Dense(2, activation="softmax"))
+    >>> save_tflite(model, folder / "pets.tflite", labels=["cat", "dog"]).name
+    'pets.tflite'
+    >>> (folder / "pets.labels.txt").read_text()
+    'cat\ndog\n'
+    """
+    to = _check_path(to)
+    inputs = _inputs(model)
+    labels = checks.labels(labels, model)
+    _checks.one_of(form, FORMS, "form")
+    least = checks.least_side(model)
+    shape = _image_shape(inputs["images"], size, least)
+    examples = _examples(calibration, form, shape, least, tuple(inputs))
+
+    specs = {
+        "images": tf.TensorSpec((1, *shape), "uint8" if form == "int8" else "float32", "images"),
+        "boxes": tf.TensorSpec((1, None, 4), "float32", "boxes"),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        _save(model, folder, [specs[name] for name in inputs])
+        # Not `from_concrete_functions`: what that converts answers NaN.
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        # All else fails here, not on the device.
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if form != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if form == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if form == "int8":
+            content = _quantized(converter, examples, _float_layers(model))
+        else:
+            content = converter.convert()
+    _files.write(to.with_suffix(".labels.txt"), "".join(f"{label}\n" for label in labels))
+    _files.write(to, content)
+    return to
+
+
+def _save(model: keras.Model, folder: str, signature: Sequence[tf.TensorSpec]) -> None:
+    def scores(images, boxes=None):
+        images = tf.cast(images, "float32")
+        inputs = images if boxes is None else {"images": images, "boxes": boxes}
+        return {"scores": model(inputs, training=False)}
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serving_default", scores, signature)
+    archive.write_out(folder, verbose=False)
+
+
+def _quantized(
+    converter: Any, examples: Sequence[dict[str, np.ndarray]], float_layers: Sequence[str]
+) -> bytes:
+    """The model in int8 but for some layers.
+
+    TFLite's int8 kernels of a normalization are slower than all else in the
+    network together, and its 8 bits are too few for squares. Which operations
+    stay in float32 is for `QuantizationDebugger` to say, by the two steps below;
+    it takes a third, which converts all once more to compare.
+    """
+    converter.representative_dataset = lambda: iter(examples)
+    converter._experimental_calibrate_only = True
+    with warnings.catch_warnings():
+        # The converter's own use of an interpreter that has moved to another package.
+        warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
+        calibrated = converter.convert()
+    layers = "|".join(re.escape(name) for name in float_layers)
+    kept = re.compile(rf"/({layers})(_\d+)?/|/(Softmax|Sigmoid)$")
+    names = [name for name in _operations(calibrated) if kept.search(name)]
+    return quantizer.mlir_quantize(calibrated, denylisted_nodes=names)
+
+
+def _operations(content: bytes) -> Iterator[str]:
+    """The names of all operations of a TFLite model: those of their outputs."""
+    for graph in schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)).subgraphs:
+        for operation in graph.operators or ():
+            yield from (graph.tensors[output].name.decode() for output in operation.outputs)
+
+
+def _float_layers(model: keras.Model) -> list[str]:
+    kept = LocalResponseNormalization, RoiSpatialPyramidPooling, keras.layers.Rescaling
+    return [
+        layer.name
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, kept)
+        or (isinstance(layer, SpatialPyramidPooling) and layer.mode == "average")
+    ]
+
+
+def _check_path(to: str | Path) -> Path:
+    to = Path(to)
+    if to.suffix != ".tflite" or to.is_dir():
+        raise ValueError(f"`to` must be a path of a file that ends in .tflite. Received: to={to}.")
+    return to
+
+
+def _inputs(model: Any) -> dict[str, Any]:
+    """The inputs of a model by the names that they have in the file."""
+    inputs = list(getattr(model, "inputs", None) or [])
+    names = ["images"] if len(inputs) == 1 else sorted(tensor.name for tensor in inputs)
+    fits = isinstance(model, keras.Model) and names in (["images"], ["boxes", "images"])
+    fits = fits and [len(output.shape) for output in model.outputs] == [1 + len(names)]
+    if not fits:
+        raise ValueError(
+            "`model` must be a `keras.Model` with its top, from images, or from `images` and "
+            "`boxes` as by `zoo.with_boxes`; give the model that `zoo.with_sizes` was given. "
+            f"Received: model={getattr(model, 'name', model)!r}."
+        )
+    if len(names) == 1:
+        return {"images": inputs[0]}
+    by_name = {tensor.name: tensor for tensor in inputs}
+    return {"images": by_name["images"], "boxes": by_name["boxes"]}
+
+
+def _image_shape(images: Any, size: Any, least: int) -> tuple[int | None, int | None, int]:
+    """Height, width and channels of the file's images."""
+    height, width, channels = images.shape[1:]
+    if size is None:
+        return height, width, channels
+    try:
+        sides = tuple(_checks.at_least(side, least, "size") for side in size)
+    except (TypeError, ValueError):
+        sides = ()
+    fits = [own in (None, side) for own, side in zip((height, width), sides, strict=False)]
+    if len(sides) != 2 or not all(fits):
+        raise ValueError(
+            f"`size` must be None or (height, width), ints >= {least} and such as the model takes, "
+            f"{(height, width)}. Received: size={size!r}."
+        )
+    return (*sides, channels)
+
+
+def _examples(
+    calibration: Any, form: str, shape: Sequence[int | None], least: int, names: Sequence[str]
+) -> list[dict[str, np.ndarray]]:
+    """What to calibrate with, as requests to the file."""
+    if (form == "int8") != (calibration is not None):
+        raise ValueError(
+            "`calibration` must be given for form='int8', some hundred images such as the model "
+            f"will see, and for no other form. Received: form={form!r} with "
+            f"calibration={'None' if calibration is None else 'images'}."
+        )
+    examples = []
+    for number, example in enumerate(calibration or ()):
+        if len(names) == 2 and not (isinstance(example, Sequence) and len(example) == 2):
+            raise ValueError(
+                "`calibration` must hold pairs of an image and its boxes, since the model takes "
+                f"boxes. Received: number {number} is {type(example).__name__}."
+            )
+        parts = example if len(names) == 2 else (example,)
+        image = np.asarray(parts[0])
+        _check_image(image, number, shape, least)
+        request = {"images": image[np.newaxis]}
+        for boxes in parts[1:]:
+            request["boxes"] = _check_boxes(np.asarray(boxes), number)[np.newaxis]
+        examples.append(request)
+    if form == "int8" and not examples:
+        raise ValueError("`calibration` must hold one image or more. Received: none.")
+    return examples
+
+
+def _check_image(image: np.ndarray, number: int, shape: Sequence[int | None], least: int) -> None:
+    fits = image.dtype == np.uint8 and image.ndim == 3 and min(image.shape[:2]) >= least
+    if not fits or any(
+        own not in (None, side) for own, side in zip(shape, image.shape, strict=True)
+    ):
+        raise ValueError(
+            f"`calibration` must hold images of uint8 and shape {tuple(shape)}, no side under "
+            f"{least}: resize them. Received: number {number} is {image.dtype} of shape "
+            f"{image.shape}."
+        )
+
+
+def _check_boxes(boxes: np.ndarray, number: int) -> np.ndarray:
+    if boxes.ndim != 2 or boxes.shape[0] < 1 or boxes.shape[1] != 4:
+        raise ValueError(
+            "`calibration` must hold boxes of shape (boxes, 4), one or more for each image. "
+            f"Received: those of number {number} have shape {boxes.shape}."
+        )
+    return boxes.astype("float32")

@@ -1,0 +1,4 @@
+"""Answers for photographs from whatever a model was left in."""
+
+from spp_keras.serving.predictor import Answer as Answer
+from spp_keras.serving.predictor import load as load

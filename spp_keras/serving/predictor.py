@@ -1,0 +1,142 @@
+"""One way to ask a run folder, a SavedModel or a TFLite file about a photograph."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from spp_keras import repository, runs, trained
+from spp_keras.data import encoded, sizes
+from spp_keras.layers import MixedSizeImages
+
+
+class Answer(NamedTuple):
+    """What a network says of an image.
+
+    Args:
+        labels: Names of classes, the likeliest first.
+        scores: Their scores.
+        error: Why there is no answer; `None` if there is one.
+    """
+
+    labels: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    error: str | None = None
+
+
+def load(model: str | Path, top: int = 5) -> Callable[[bytes], Answer]:
+    """A function from the bytes of an image to an `Answer`.
+
+    Args:
+        model: A run folder; a SavedModel or a folder of its versions, of which the
+            highest is taken; or a TFLite file with its labels beside it.
+        top: How many classes to answer with, a SavedModel with as many as it
+            was exported for at most. Defaults to 5.
+
+    Returns:
+        The function. It never raises for what the image is.
+    """
+    path = Path(model)
+    if path.suffix == ".tflite" and path.is_file():
+        return _of_tflite(path, top)
+    if (path / runs.RECIPE).is_file():
+        return _of_run(path, top)
+    version = path if (path / "saved_model.pb").is_file() else repository.latest(path)
+    if version is not None and (version / "saved_model.pb").is_file():
+        return _of_saved_model(version, top)
+    raise ValueError(
+        "`model` must be a run folder, a SavedModel (or the folder of its versions), or a TFLite "
+        f"file. {'It holds none of them' if path.exists() else 'There is nothing'}. "
+        f"Received: model={str(path)!r}."
+    )
+
+
+def _of_run(run: Path, top: int) -> Callable[[bytes], Answer]:
+    network, labels, view = trained.load(run)
+    least = max(
+        (layer.least_size for layer in network.layers if isinstance(layer, MixedSizeImages)),
+        default=1,
+    )
+    scores = tf.function(
+        lambda pixels: network(pixels[tf.newaxis])[0],
+        input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
+    )
+    decode = _decoder(view, least)
+    return lambda image: _answer(decode(image), lambda pixels: scores(pixels).numpy(), labels, top)
+
+
+def _of_saved_model(version: Path, top: int) -> Callable[[bytes], Answer]:
+    loaded = tf.saved_model.load(str(version))
+    if "bytes" not in loaded.signatures:
+        raise ValueError(
+            "`model` must have a signature `bytes`, as `spp-keras export` gives it; this one has "
+            f"{', '.join(loaded.signatures)}. Received: model={str(version)!r}."
+        )
+    asked = loaded.signatures["bytes"]
+
+    def answer(image: bytes) -> Answer:
+        try:
+            found = asked(image_bytes=tf.constant([image]))
+        except tf.errors.InvalidArgumentError as error:
+            return Answer(error=_reason(error.message))
+        if "errors" in found and found["errors"][0].numpy():
+            return Answer(error=found["errors"][0].numpy().decode())
+        labels = tuple(label.decode() for label in found["labels"][0].numpy()[:top])
+        return Answer(labels, tuple(found["scores"][0].numpy()[:top].tolist()))
+
+    # Whoever asks keeps what is asked.
+    answer.model = loaded
+    return answer
+
+
+def _of_tflite(path: Path, top: int) -> Callable[[bytes], Answer]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    beside = {name: path.with_suffix(name) for name in (".labels.txt", ".view.json")}
+    for file in beside.values():
+        if not file.is_file():
+            raise ValueError(
+                f"{file.name} must lie beside {path.name}, where `spp-keras export` wrote it. "
+                f"Received: model={str(path)!r}."
+            )
+    labels = tuple(beside[".labels.txt"].read_text(encoding="utf-8").splitlines())
+    view = sizes.read(beside[".view.json"].read_text(encoding="utf-8"))
+    interpreter = Interpreter(str(path))
+    (images,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def ask(pixels: Any) -> np.ndarray:
+        interpreter.resize_tensor_input(images["index"], (1, *pixels.shape))
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(images["index"], pixels.numpy()[np.newaxis].astype(images["dtype"]))
+        interpreter.invoke()
+        found = interpreter.get_tensor(scores["index"])[0]
+        scale, zero = scores["quantization"]
+        return (found.astype("float32") - zero) * scale if scale else found
+
+    decode = _decoder(view, 1)
+    return lambda image: _answer(decode(image), ask, labels, top)
+
+
+def _decoder(view: sizes.Crops | sizes.Whole, least_side: int) -> Callable[[bytes], Any]:
+    return tf.function(
+        lambda image: encoded.decode(image, view, least_side),
+        input_signature=[tf.TensorSpec((), tf.string)],
+    )
+
+
+def _answer(
+    decoded: encoded.Decoded, ask: Callable[[Any], np.ndarray], labels: tuple[str, ...], top: int
+) -> Answer:
+    if decoded.code != encoded.OK:
+        return Answer(error=decoded.reason.numpy().decode())
+    scores = ask(decoded.pixels)
+    # The first of equals first, as `tf.math.top_k` has it.
+    best = np.argsort(-scores, kind="stable")[:top]
+    return Answer(tuple(labels[i] for i in best), tuple(scores[best].tolist()))
+
+
+def _reason(message: str) -> str:
+    """What the graph says of the only image, without the words around it."""
+    return message.partition("`image_bytes` 0 ")[2].partition("]")[0] or message

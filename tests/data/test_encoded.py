@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from image_files import GIGAPIXEL, IMAGE, PNG, UNUSABLE, USABLE
+from image_files import encoded as file_of
+from photographs import decoded, photograph
+from PIL import Image
+
+from spp_keras import data
+from spp_keras.data import encoded, images, inspection
+
+
+def in_graph(view=None, least_side=1, **limits):
+    """`decode` as it is served: traced once, for every image."""
+    view = view or data.Whole()
+    return tf.function(
+        lambda image: encoded.decode(image, view, least_side, inspection.Limits(**limits)),
+        input_signature=[tf.TensorSpec((), tf.string)],
+    )
+
+
+@pytest.fixture(scope="module")
+def at_own_size():
+    return in_graph()
+
+
+@pytest.mark.parametrize("kind", USABLE)
+def test_a_usable_image_is_decoded_as_training_decodes_it(kind, at_own_size):
+    content = USABLE[kind][0]
+    pixels, code, reason = at_own_size(content)
+    assert (int(code), reason.numpy()) == (encoded.OK, b"")
+    np.testing.assert_array_equal(pixels, images.decode(content))
+
+
+SAID = {
+    "nothing in it": (encoded.NO_IMAGE, "is empty"),
+    "text": (encoded.NO_IMAGE, "is no JPEG, PNG, GIF or BMP image"),
+    "WebP": (encoded.NO_IMAGE, "is no JPEG, PNG, GIF or BMP image"),
+    "TIFF": (encoded.NO_IMAGE, "is no JPEG, PNG, GIF or BMP image"),
+    "1x1": (encoded.TOO_SMALL, "has 1x1 pixels, fewer than 16 on a side"),
+    "15x64": (encoded.TOO_SMALL, "has 15x64 pixels, fewer than 16 on a side"),
+    "20x30000": (encoded.TOO_LONG, "has 20x30000 pixels, one side over 16 times the other"),
+    "a palette in BMP": (
+        encoded.WRONG_KIND,
+        "is a BMP image of a kind TensorFlow gets wrong; convert it to JPEG",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_what_training_refuses_is_refused_with_its_reason(kind, at_own_size):
+    pixels, code, reason = at_own_size(UNUSABLE[kind][0])
+    expected = SAID.get(kind, (encoded.DAMAGED, "is cut short or damaged"))
+    assert (int(code), reason.numpy().decode()) == expected
+    assert tuple(pixels.shape) == (1, 1, 3)
+
+
+@pytest.mark.parametrize("kind", GIGAPIXEL)
+def test_a_gigapixel_is_refused_by_its_header(kind, at_own_size):
+    _, code, reason = at_own_size(GIGAPIXEL[kind])
+    assert int(code) == encoded.TOO_LARGE
+    assert reason.numpy() == b"has 40000x40000 pixels, more than 64000000"
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ({"least_side": 48}, encoded.OK),
+        ({"least_side": 49}, encoded.TOO_SMALL),
+        ({"most_pixels": 48 * 64}, encoded.OK),
+        ({"most_pixels": 48 * 64 - 1}, encoded.TOO_LARGE),
+        ({"most_aspect": 64 / 48}, encoded.OK),
+        ({"most_aspect": 1.33}, encoded.TOO_LONG),
+    ],
+)
+def test_an_image_may_be_at_a_limit_and_not_beyond(limits, code):
+    assert int(in_graph(**limits)(PNG).code) == code
+
+
+@pytest.mark.parametrize(("short_side", "answered"), [(29, True), (28, False)])
+def test_it_is_the_size_in_the_view_that_the_network_must_map(short_side, answered):
+    _, code, reason = in_graph(data.Whole(short_side=short_side), least_side=29)(PNG)
+    assert (int(code) == encoded.OK) == answered
+    refused = b"has 48x64 pixels, which leaves fewer than the 29 on a side that the network can map"
+    assert reason.numpy() == (b"" if answered else refused)
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF", "BMP"])
+@pytest.mark.parametrize("size", [(40, 61), (61, 40)])
+def test_a_whole_image_is_brought_to_a_short_side_and_a_crop_lies_at_the_centre(form, size):
+    picture = Image.fromarray(photograph(*size))
+    content = file_of(picture.quantize(64) if form == "GIF" else picture, form)
+    whole = in_graph(data.Whole(short_side=20))(content).pixels
+    assert tuple(whole.shape[:2]) == tuple(20 if side == 40 else 31 for side in size)
+    crop = in_graph(data.Crops(sides=(40,), short_side=40))(content).pixels
+    expected = decoded(content)
+    first = (np.array(size) - 40) // 2
+    expected = expected[first[0] : first[0] + 40, first[1] : first[1] + 40]
+    np.testing.assert_array_equal(crop, expected)
+
+
+def test_rows_of_a_bmp_may_come_from_the_top_down(at_own_size):
+    content = bytearray(file_of(IMAGE, "BMP"))
+    content[22:26] = (-48).to_bytes(4, "little", signed=True)
+    pixels = at_own_size(bytes(content)).pixels
+    np.testing.assert_array_equal(pixels, np.asarray(IMAGE)[::-1])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "palette PNG", "animated GIF", "grey BMP"])
+def test_damage_anywhere_never_raises_and_answers_are_of_what_training_sees(kind):
+    content, random = USABLE[kind][0], np.random.default_rng(7)
+    decode = in_graph(most_pixels=10**6)
+    for _ in range(60):
+        damaged = bytearray(content)
+        for place in random.integers(0, min(len(content), 200), 3):
+            damaged[place] = random.integers(256)
+        damaged = bytes(damaged)
+        pixels, code, reason = decode(damaged)
+        assert (int(code) == encoded.OK) == (reason.numpy() == b"")
+        if int(code) == encoded.OK and pixels.shape == (48, 64, 3):
+            np.testing.assert_array_equal(pixels, images.decode(damaged))

@@ -1,0 +1,62 @@
+"""Small networks, exported once for the tests of this folder."""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pytest
+from photographs import photograph
+
+from spp_keras import export, zoo
+
+CLASSES = 7
+LABELS = ["cat", "dog", "größe", "a b", "x", "y", "z"]
+
+
+class Exported(NamedTuple):
+    model: keras.Model
+    folder: Any
+    """Of the version."""
+
+
+def distinct(model):
+    """The model with a last layer by which photographs differ in their scores."""
+    last = model.layers[-1]
+    vectors = keras.Model(model.input, last.input)
+    height, width = (side or 100 for side in model.input_shape[1:3])
+    first, second = (vectors(photograph(height, width, seed)[np.newaxis]) for seed in (7, 8))
+    kernel = np.random.default_rng(0).normal(0, 1, last.kernel.shape)
+    kernel /= np.std((first - second) @ kernel)
+    last.kernel.assign(kernel)
+    last.bias.assign(-((first + second) @ kernel)[0] / 2)
+    return model
+
+
+def with_backbone():
+    images = keras.Input((None, None, 3))
+    maps = keras.layers.Rescaling(1 / 255)(images)
+    maps = keras.layers.Conv2D(4, 5, strides=4, activation="relu")(maps)
+    backbone = keras.Model(images, maps)
+    return zoo.spp_classifier(backbone, classes=CLASSES, levels=(2, 1), units=(8,))
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """By name: a network of any size whose broken files raise or are reported, others."""
+    keras.utils.set_random_seed(1)
+    repository = tmp_path_factory.mktemp("exported")
+    any_size = distinct(zoo.zf5_spp(classes=CLASSES, width=0.0625))
+    models = {
+        "any_size": any_size,
+        "reporting": any_size,
+        "one_size": distinct(zoo.zf5(classes=CLASSES, width=0.0625)),
+        "backbone": distinct(with_backbone()),
+    }
+    errors = {"reporting": "report"}
+    return {
+        name: Exported(
+            model,
+            export.save(model, repository / name, labels=LABELS, errors=errors.get(name, "raise")),
+        )
+        for name, model in models.items()
+    }
