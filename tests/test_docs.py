@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import spp_keras
-from spp_keras import data, layers, zoo
+from spp_keras import data, export, layers, serving, zoo
 from spp_keras.zoo import tables
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +23,13 @@ MODULES = [
     *(module.name for module in pkgutil.walk_packages(spp_keras.__path__, "spp_keras.")),
 ]
 PUBLIC_LAYERS = [name for name, value in vars(layers).items() if inspect.isclass(value)]
-PUBLIC_DATA = ["Crops", "Pipeline", "Whole", "load"]
+PUBLIC = {
+    layers: PUBLIC_LAYERS,
+    zoo: zoo.__all__,
+    data: ["Crops", "Pipeline", "Whole", "load"],
+    export: ["save", "save_tflite"],
+    serving: ["load"],
+}
 BUILDERS = [f"{trunk.name}{ending}" for trunk in tables.TRUNKS for ending in ("", "_spp")]
 
 
@@ -52,9 +58,13 @@ def test_a_docstring_shows_what_happens(module, name):
     assert results.failed == 0, "".join(report)
 
 
-@pytest.mark.parametrize("name", sorted([*PUBLIC_LAYERS, *zoo.__all__, *PUBLIC_DATA]))
-def test_every_public_name_has_an_example(name):
-    value = next(getattr(part, name) for part in (layers, zoo, data) if hasattr(part, name))
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [(part, name) for part, names in PUBLIC.items() for name in names],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_every_public_name_has_an_example(part, name):
+    value = getattr(part, name)
     assert f"{value.__module__}.{name}" in [case for _, case in CASES]
 
 

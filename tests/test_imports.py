@@ -8,18 +8,22 @@ import pytest
 import spp_keras
 
 PACKAGE = Path(spp_keras.__file__).parent
-BASE = {"_checks", "_files", "geometry", "runs"}
+BASE = {"_checks", "_files", "geometry", "repository", "runs"}
 MAY_IMPORT = {
     "": set(),
     "_checks": set(),
     "_files": set(),
     "runs": set(),
+    "repository": {"_files"},
     "geometry": {"_checks"},
     "layers": {"_checks", "geometry"},
     "zoo": {"_checks", "_files", "geometry", "layers"},
     "data": {"_checks", "_files", "geometry"},
-    "training": BASE | {"layers", "zoo", "data"},
-    "cli": BASE | {"layers", "zoo", "data", "training"},
+    "trained": BASE | {"layers", "zoo", "data"},
+    "training": BASE | {"layers", "zoo", "data", "trained"},
+    "export": BASE | {"layers", "zoo", "data"},
+    "serving": BASE | {"layers", "data", "trained"},
+    "cli": BASE | {"layers", "zoo", "data", "trained", "training", "export", "serving"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -92,6 +96,7 @@ def test_the_walk_sees_every_form_of_import(code, expected):
     [
         "spp_keras",
         "spp_keras.geometry",
+        "spp_keras.repository",
         "spp_keras.zoo.tables",
         "spp_keras.zoo.summary",
         "spp_keras.zoo.recipes",

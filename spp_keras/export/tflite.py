@@ -23,6 +23,8 @@ from spp_keras.layers import (
 
 FORMS = ("float32", "float16", "dynamic", "int8")
 
+_ACTIVATIONS = schema.BuiltinOperator.SOFTMAX, schema.BuiltinOperator.LOGISTIC
+
 
 def save_tflite(
     model: keras.Model,
@@ -135,17 +137,21 @@ def _quantized(
         # The converter's own use of an interpreter that has moved to another package.
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
         calibrated = converter.convert()
-    layers = "|".join(re.escape(name) for name in float_layers)
-    kept = re.compile(rf"/({layers})(_\d+)?/|/(Softmax|Sigmoid)$")
-    names = [name for name in _operations(calibrated) if kept.search(name)]
+    names = list(_operations_in_float(calibrated, float_layers))
     return quantizer.mlir_quantize(calibrated, denylisted_nodes=names)
 
 
-def _operations(content: bytes) -> Iterator[str]:
-    """The names of all operations of a TFLite model: those of their outputs."""
-    for graph in schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)).subgraphs:
+def _operations_in_float(content: bytes, layers: Sequence[str]) -> Iterator[str]:
+    """The operations of some layers and the last activation, by the names of their outputs."""
+    inside = re.compile(rf"/({'|'.join(re.escape(layer) for layer in layers)})(_\d+)?/")
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    for graph in model.subgraphs:
         for operation in graph.operators or ():
-            yield from (graph.tensors[output].name.decode() for output in operation.outputs)
+            code = model.operatorCodes[operation.opcodeIndex].builtinCode
+            for output in operation.outputs:
+                name = graph.tensors[output].name.decode()
+                if inside.search(name) or (code in _ACTIVATIONS and output in graph.outputs):
+                    yield name
 
 
 def _float_layers(model: keras.Model) -> list[str]:

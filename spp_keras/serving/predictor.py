@@ -37,6 +37,19 @@ def load(model: str | Path, top: int = 5) -> Callable[[bytes], Answer]:
 
     Returns:
         The function. It never raises for what the image is.
+
+    Example:
+
+    >>> import tempfile
+    >>> from spp_keras import export
+    >>> model = zf5_spp(classes=2, width=0.0625)
+    >>> saved = export.save(model, tempfile.mkdtemp() + "/models/pets", labels=["cat", "dog"])
+    >>> ask = load(saved)
+    >>> photograph = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8"))
+    >>> sorted(ask(photograph.numpy()).labels)
+    ['cat', 'dog']
+    >>> ask(b"Not found").error
+    'is no JPEG, PNG, GIF or BMP image'
     """
     path = Path(model)
     if path.suffix == ".tflite" and path.is_file():

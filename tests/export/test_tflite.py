@@ -255,7 +255,7 @@ INT8 = {"form": "int8", "calibration": [IMAGE]}
         ({"labels": ["a\nb", *LABELS[1:]]}, "`labels` must be strings of one line"),
         ({"labels": ["bar", *LABELS[1:]]}, "`labels` must differ. Received: 'bar' twice"),
         ({"form": "int4"}, "`form` must be one of 'float32', 'float16', 'dynamic', 'int8'"),
-        ({"size": 64}, "`size` must be None or (height, width), ints >= 27"),
+        ({"size": 64}, "`size` must be None or (height, width), ints >= 29"),
         ({"size": (64,)}, "Received: size=(64,)."),
         ({"size": (64, 12)}, "Received: size=(64, 12)."),
         ({"size": (64.0, 50)}, "Received: size=(64.0, 50)."),

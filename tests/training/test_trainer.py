@@ -62,6 +62,7 @@ def test_a_run_folder_has_everything_that_came_of_it(undisturbed, recipe):
         (
             runs.BEST,
             runs.CURVES,
+            runs.FACTS,
             runs.HISTORY,
             runs.LABELS,
             runs.LAST,
