@@ -225,15 +225,24 @@ def _export(options: argparse.Namespace) -> int:
             kind = "the repository of a server" if for_lite else "a file ending in .tflite"
             raise ValueError(f"--{name} is for {kind}. Received: --to {options.to}.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from spp_keras import export, trained
+    from spp_keras import _checks, export, trained
+    from spp_keras.data import sizes
 
     found = trained.load(options.folder)
-    given = {name: getattr(options, name) for name in ("top", "errors", "form", "size")}
+    view = found.view
+    given = {name: getattr(options, name) for name in ("top", "errors", "form")}
     given = {name: value for name, value in given.items() if value is not None}
+    if options.size is not None:
+        side = _checks.at_least(options.size, 1, "size")
+        # The paper's share of the short side.
+        view = sizes.Crops(sides=(side,), short_side=round(side * 256 / 224), positions="centre")
+        given["size"] = (side, side)
     if options.form == "int8":
-        given["calibration"] = trained.images(options.folder, options.calibration, options.size)
+        given["calibration"] = trained.sample(options.folder, view, options.calibration)
+    elif options.calibration is not None:
+        raise ValueError(f"--calibration is for --form int8. Received: {options.calibration}.")
     save = export.save_tflite if for_lite else export.save
-    print(save(found.network, options.to, labels=found.labels, view=found.view, **given))
+    print(save(found.network, options.to, labels=found.labels, view=view, **given))
     return 0
 
 

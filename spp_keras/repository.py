@@ -91,9 +91,11 @@ _HEADING = """\
 # A server that is no container wants its own path in the place of /models.
 """
 _BATCHING = """\
-# For --enable_batching. Requests of encoded images are joined whatever their sizes are, and each
-# image's answer stays its answer alone. Requests of pixels are joined where their sizes are equal;
-# never set `pad_variable_length_inputs`, which would pad images with a pixel of theirs.
+# For --enable_batching. Requests of files are joined whatever the sizes of their images, and each
+# image's answer stays its answer alone; export with `--errors report`, or a file that is no image
+# refuses all requests that were joined with its own. Requests of pixels that meet must have one
+# size, or all of them fail. Never set `pad_variable_length_inputs`, which pads with a pixel.
+# No request may hold more than `max_batch_size` images.
 max_batch_size { value: 16 }
 batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 64 }

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from spp_keras import _files, runs, zoo
-from spp_keras.data import sizes
+from spp_keras.data import images, reading, records, sizes, splits
 from spp_keras.zoo import recipes
 
 # Where neither recipe nor training says how large images may be, memory must.
@@ -58,6 +60,37 @@ def load(run: str | Path) -> Trained:
     recipe = dataclasses.replace(recipe, weights=str(run / runs.BEST))
     network = build(recipe, len(labels), facts["multi_label"])
     return Trained(network, labels, view(recipe, facts["longest_side"]))
+
+
+def sample(
+    run: str | Path,
+    view: sizes.Crops | sizes.Whole,
+    source: str | None = None,
+    count: int = 100,
+) -> list[np.ndarray]:
+    """Some images of those that a run learned from, to measure what goes through a network.
+
+    Args:
+        run: The run folder.
+        view: What the network sees of an image.
+        source: Another folder or data set to take them from. Defaults to `None`.
+        count: How many. Defaults to 100, or all if there are fewer.
+
+    Returns:
+        uint8 arrays `(height, width, 3)`.
+    """
+    recipe = recipes.read(Path(run) / runs.RECIPE)
+    data_dir = recipe.data_dir or None
+    split = None if source else recipe.train_split
+    source = source or recipe.data
+    found = records.load(source, split or splits.defaults(source, data_dir)[0], data_dir)
+    chosen = np.random.default_rng(0).choice(len(found), min(count, len(found)), replace=False)
+    reader, drawn = reading.Reader(found.files, found.spans), []
+    for number in sorted(chosen):
+        encoded = reader.read({name: values[number] for name, values in reader.table.items()})
+        window, target = view.frame(tf.constant(found.sizes[number]))
+        drawn.append(images.view(encoded, found.sizes[number], window, target).numpy())
+    return drawn
 
 
 def write_facts(run: Path, *, multi_label: bool, longest_side: int | None) -> None:

@@ -1,32 +1,17 @@
 import keras
 import numpy as np
 import pytest
+from photographs import encoded, photograph
+from run_folder import make_run
 
-from spp_keras import data, runs, trained, zoo
+from spp_keras import data, runs, trained
 from spp_keras.zoo import recipes
 
-RECIPE = recipes.Recipe(width=0.0625, levels=(2, 1), precision="mixed_bfloat16")
 
-
-@pytest.fixture
-def run(tmp_path):
-    """A run folder as a training leaves it."""
-
-    def make(recipe=RECIPE, labels=("cat", "dog", "red car"), *, multi_label=False, longest=90):
-        network = trained.build(recipe, len(labels), multi_label)
-        network.save_weights(tmp_path / runs.BEST)
-        (tmp_path / runs.RECIPE).write_text(recipes.write(recipe))
-        (tmp_path / runs.LABELS).write_text("".join(f"{label}\n" for label in labels))
-        trained.write_facts(tmp_path, multi_label=multi_label, longest_side=longest)
-        return network
-
-    make.folder = tmp_path
-    return make
-
-
-def test_the_network_of_a_run_is_the_one_it_was_trained_to(run):
-    network = run()
-    found = trained.load(run.folder)
+def test_the_network_of_a_run_is_the_one_it_was_trained_to_in_float32(tmp_path):
+    recipe = recipes.Recipe(width=0.0625, levels=(2, 1), precision="mixed_bfloat16")
+    network = make_run(tmp_path, recipe)
+    found = trained.load(tmp_path)
     assert found.labels == ("cat", "dog", "red car")
     images = np.full((1, 40, 50, 3), 99.0)
     np.testing.assert_array_equal(found.network(images), network(images))
@@ -34,17 +19,17 @@ def test_the_network_of_a_run_is_the_one_it_was_trained_to(run):
 
 
 @pytest.mark.parametrize(("multi_label", "sums_to_one"), [(False, True), (True, False)])
-def test_scores_are_those_of_one_class_or_of_any_number(run, multi_label, sums_to_one):
-    run(multi_label=multi_label)
-    scores = trained.load(run.folder).network(np.full((1, 40, 50, 3), 99.0))
+def test_scores_are_those_of_one_class_or_of_any_number(tmp_path, multi_label, sums_to_one):
+    make_run(tmp_path, multi_label=multi_label)
+    scores = trained.load(tmp_path).network(np.full((1, 40, 50, 3), 99.0))
     assert (abs(float(keras.ops.sum(scores)) - 1) < 1e-5) == sums_to_one
 
 
-def test_a_file_that_the_recipe_started_from_is_not_needed_any_more(run):
-    run()
+def test_a_file_that_the_recipe_started_from_is_not_needed_any_more(tmp_path):
+    make_run(tmp_path)
     recipe = recipes.Recipe(width=0.0625, levels=(2, 1), weights="gone.weights.h5")
-    (run.folder / runs.RECIPE).write_text(recipes.write(recipe))
-    assert trained.load(run.folder).network.name == "zf5_spp"
+    (tmp_path / runs.RECIPE).write_text(recipes.write(recipe))
+    assert trained.load(tmp_path).network.name == "zf5_spp"
 
 
 @pytest.mark.parametrize(
@@ -73,9 +58,38 @@ def test_a_network_sees_all_of_an_image_where_it_can(keys, longest, expected):
 
 
 @pytest.mark.parametrize("name", [runs.RECIPE, runs.LABELS, runs.FACTS, runs.BEST])
-def test_what_a_folder_lacks_is_named(run, name):
-    run()
-    (run.folder / name).unlink()
+def test_what_a_folder_lacks_is_named(tmp_path, name):
+    make_run(tmp_path)
+    (tmp_path / name).unlink()
     remedy = "until the first epoch has ended" if name == runs.BEST else "that `spp-keras train`"
     with pytest.raises(ValueError, match=f"{name} is missing: .*{remedy}"):
-        trained.load(run.folder)
+        trained.load(tmp_path)
+
+
+def test_a_sample_is_of_what_the_run_learned_from_as_the_network_sees_it(tmp_path):
+    for split in ("train", "val"):
+        for name, grey in (("cat", 40), ("dog", 200)):
+            (tmp_path / "data" / split / name).mkdir(parents=True)
+            for number in range(4):
+                pixels = np.full((40 + number, 60, 3), grey + (split == "val"), "uint8")
+                content = encoded(pixels)
+                (tmp_path / "data" / split / name / f"{number}.png").write_bytes(content)
+    recipe = recipes.Recipe(width=0.0625, levels=(2, 1), data=str(tmp_path / "data"))
+    make_run(tmp_path / "run", recipe, ("cat", "dog"))
+    view = data.Whole(longest_side=60)
+    images = trained.sample(tmp_path / "run", view, count=6)
+    assert len({id(image) for image in images}) == 6
+    assert {image.shape[1:] for image in images} == {(60, 3)}
+    assert {int(value) for image in images for value in np.unique(image)} == {40, 200}
+    assert len(trained.sample(tmp_path / "run", view)) == 8
+    crops = trained.sample(tmp_path / "run", data.Crops(sides=(32,), short_side=40), count=2)
+    assert [crop.shape for crop in crops] == 2 * [(32, 32, 3)]
+
+
+def test_a_sample_can_be_of_other_images(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "other" / "train" / name).mkdir(parents=True)
+        (tmp_path / "other" / "train" / name / "0.png").write_bytes(encoded(photograph(40, 50)))
+    make_run(tmp_path / "run")
+    images = trained.sample(tmp_path / "run", data.Whole(), str(tmp_path / "other"))
+    assert [image.shape for image in images] == 2 * [(40, 50, 3)]

@@ -1,6 +1,5 @@
 """Size policies: what part of an image is taken, and how large it is then."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -173,22 +172,22 @@ class Whole:
         return tf.cast(targets, tf.int32)
 
 
-def write(policy: Crops | Whole) -> str:
-    """A policy as JSON, which `read` makes the same policy of.
+def as_dict(policy: Crops | Whole) -> dict[str, Any]:
+    """A policy as JSON can hold it; `from_dict` makes the same policy of it.
 
     Example:
 
-    >>> write(Whole(short_side=256))
-    '{"policy": "Whole", "short_side": 256, "longest_side": null}'
+    >>> as_dict(Whole(short_side=256))
+    {'policy': 'Whole', 'short_side': 256, 'longest_side': None}
     """
-    return json.dumps({"policy": type(policy).__name__, **asdict(policy)})
+    return {"policy": type(policy).__name__, **asdict(policy)}
 
 
-def read(text: str) -> Crops | Whole:
-    """The policy that `write` wrote."""
-    values = json.loads(text)
-    policy = {"Crops": Crops, "Whole": Whole}[values.pop("policy")]
-    return policy(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+def from_dict(values: dict[str, Any]) -> Crops | Whole:
+    """The policy that `as_dict` was given."""
+    policy = {"Crops": Crops, "Whole": Whole}[values["policy"]]
+    keys = {key: value for key, value in values.items() if key != "policy"}
+    return policy(**{key: tuple(v) if isinstance(v, list) else v for key, v in keys.items()})
 
 
 def _scaled(sizes: Any, length: int, reference: Any) -> tf.Tensor:

@@ -1,3 +1,4 @@
 """Models for servers and devices that know neither Keras nor this package."""
 
 from spp_keras.export.saved_model import save as save
+from spp_keras.export.tflite import save_tflite as save_tflite

@@ -43,9 +43,10 @@ def labels(value: Sequence[str], model: keras.Model) -> tuple[str, ...]:
     return names
 
 
-def view(value: sizes.Crops | sizes.Whole | None, model: keras.Model) -> sizes.Crops | sizes.Whole:
-    """What the model sees of an image; it must bound its size, and be the model's size."""
-    height, width = model.input_shape[1:3]
+def view(
+    value: sizes.Crops | sizes.Whole | None, height: int | None, width: int | None
+) -> sizes.Crops | sizes.Whole:
+    """What a model of that size, or of any, sees of an image; it must bound its size."""
     if height is None or width is None:
         value = value or sizes.Whole(longest_side=LONGEST_SIDE)
         if value.most_pixels(aspect=1) is None:
@@ -55,13 +56,11 @@ def view(value: sizes.Crops | sizes.Whole | None, model: keras.Model) -> sizes.C
             )
         return value
     # The paper's share of the short side.
-    value = value or sizes.Crops(
-        sides=(min(height, width),), short_side=round(min(height, width) * 256 / 224)
-    )
+    value = value or sizes.Crops(sides=(height,), short_side=round(height * 256 / 224))
     if not isinstance(value, sizes.Crops) or (max(value.sides),) * 2 != (height, width):
         raise ValueError(
-            f"`view` must be `Crops` of the one size of {model.name!r}, {height}x{width}, which "
-            f"must be square. Received: view={value}."
+            f"`view` must be `Crops` of the model's one size, {height}x{width}, which must be "
+            f"square. Received: view={value}."
         )
     return value
 

@@ -38,7 +38,8 @@ def save(
       size**, to the best `scores`, their `indices` and `labels`, each `(batch, top)`,
       every image's as if it had come alone;
     - `features` and `bytes_features`: images as pixels or as files to the vector
-      behind the pyramid and to the last hidden one, named as the layers are.
+      behind the pyramid and to the last hidden one, named as their layers are
+      (`spp` and `fc7` in ZF-5).
 
     The version is written aside and renamed, so that a server that polls the
     folder finds all of it or nothing. `models.config` of the repository is
@@ -57,7 +58,8 @@ def save(
         errors: What a file that is no usable image does to its request:
             `"raise"` refuses it with the image's number and the reason;
             `"report"` answers for the others and adds `error_codes` and `errors`,
-            0 and empty for a good one. Defaults to `"raise"`.
+            0 and empty for a good one: what a server that joins requests needs.
+            Defaults to `"raise"`.
         limits: What an image must be. Defaults to `Limits()`.
 
     Returns:
@@ -79,7 +81,7 @@ def save(
     repository.check(to)
     checks.classifier(model)
     labels = checks.labels(labels, model)
-    view = checks.view(view, model)
+    view = checks.view(view, *model.input_shape[1:3])
     _checks.one_of(errors, ("raise", "report"), "errors")
     top = min(_checks.at_least(top, 1, "top"), len(labels))
     asked = signatures.of_classifier(

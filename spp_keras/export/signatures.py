@@ -146,7 +146,7 @@ def _pool_each(
         )
         return vector, code, reason
 
-    count = tf.shape(image_bytes)[0]
+    count = tf.shape(tf.ensure_shape(image_bytes, (None,)))[0]
     some = tf.debugging.Assert(count > 0, ["`image_bytes` must hold one image or more."])
     with tf.control_dependencies([some]):
         numbers = tf.range(count)
@@ -165,6 +165,8 @@ def _pool_each(
 
 def _bounded(images: Any, most_pixels: int) -> Any:
     """The images, or an error where their maps would not go into memory."""
+    # A server hands on tensors of any shape, and a kernel may end the process over one.
+    images = tf.ensure_shape(images, images.shape)
     if None not in images.shape[1:3]:
         return images
     height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.int64))

@@ -1,5 +1,6 @@
 """Models as TFLite files, for phones and small boards."""
 
+import json
 import re
 import tempfile
 import warnings
@@ -12,8 +13,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import convert as quantizer
 from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
 
 from spp_keras import _checks, _files
+from spp_keras.data import sizes
 from spp_keras.export import checks
 from spp_keras.layers import (
     LocalResponseNormalization,
@@ -33,6 +36,7 @@ def save_tflite(
     labels: Sequence[str],
     form: Literal["float32", "float16", "dynamic", "int8"] = "float32",
     size: tuple[int, int] | None = None,
+    view: sizes.Crops | sizes.Whole | None = None,
     calibration: Iterable[Any] | None = None,
 ) -> Path:
     r"""Writes a model as a TFLite file, and its labels beside it.
@@ -53,13 +57,17 @@ def save_tflite(
         labels: Name of each class, in the order of the scores.
         form: What the weights are. `"float32"`: the scores are the model's.
             `"float16"`: half the size, almost the same scores. `"dynamic"`: a
-            quarter of the size and several times as fast, weights in 8 bits
-            and maps in 8 bits by each image's own range. `"int8"`: likewise,
-            with ranges measured in advance, `images` are uint8; for machines
-            that compute in whole numbers. Normalizations, box coordinates and
-            the last activation stay in float32. Defaults to `"float32"`.
+            quarter of the size and, on wide networks, several times as fast,
+            weights in 8 bits and maps in 8 bits by each image's own range.
+            `"int8"`: likewise, with ranges measured in advance, `images` are
+            uint8; for machines that compute in whole numbers. Normalizations, box
+            coordinates and the scores stay in float32. Defaults to `"float32"`.
         size: Height and width of every image, or `None` for a file that takes
             any size, by `resize_tensor_input`. Defaults to `None`.
+        view: What the model is to see of a photograph, a policy of `spp_keras.data`,
+            for `spp_keras.serving`: it goes into the file of that name with
+            `.view.json`. Defaults to the whole image, at most 1024 pixels long; for
+            one size that is square, to the crop at its centre; else to none.
         calibration: For `"int8"`, and only for it, images such as the model
             will see, arrays `(height, width, channels)` of uint8: of `size`,
             or of typical sizes where that is `None`. A hundred suffice. For a
@@ -85,6 +93,8 @@ def save_tflite(
     least = checks.least_side(model)
     shape = _image_shape(inputs["images"], size, least)
     examples = _examples(calibration, form, shape, least, tuple(inputs))
+    if view is not None or ("boxes" not in inputs and shape[0] == shape[1]):
+        view = checks.view(view, *shape[:2])
 
     specs = {
         "images": tf.TensorSpec((1, *shape), "uint8" if form == "int8" else "float32", "images"),
@@ -101,10 +111,13 @@ def save_tflite(
         if form == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if form == "int8":
-            content = _quantized(converter, examples, _float_layers(model))
+            content = _narrowed(_quantized(converter, examples, _float_layers(model)))
         else:
             content = converter.convert()
     _files.write(to.with_suffix(".labels.txt"), "".join(f"{label}\n" for label in labels))
+    if view is not None:
+        seen = {"view": sizes.as_dict(view), "least_side": least}
+        _files.write(to.with_suffix(".view.json"), json.dumps(seen) + "\n")
     _files.write(to, content)
     return to
 
@@ -144,7 +157,7 @@ def _quantized(
 def _operations_in_float(content: bytes, layers: Sequence[str]) -> Iterator[str]:
     """The operations of some layers and the last activation, by the names of their outputs."""
     inside = re.compile(rf"/({'|'.join(re.escape(layer) for layer in layers)})(_\d+)?/")
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = flatbuffer_utils.convert_bytearray_to_object(content)
     for graph in model.subgraphs:
         for operation in graph.operators or ():
             code = model.operatorCodes[operation.opcodeIndex].builtinCode
@@ -154,12 +167,40 @@ def _operations_in_float(content: bytes, layers: Sequence[str]) -> Iterator[str]
                     yield name
 
 
+def _narrowed(content: bytes) -> bytes:
+    """Dense layers that were left in float32 with weights of 8 bits, and sums in float32.
+
+    As the form `"dynamic"` has them. The last layer is one of them: scores of 8
+    bits tie, and which class comes first is chance then.
+    """
+    model = flatbuffer_utils.convert_bytearray_to_object(content)
+    pairs = [(graph, operation) for graph in model.subgraphs for operation in graph.operators or ()]
+    for graph, operation in pairs:
+        code = model.operatorCodes[operation.opcodeIndex].builtinCode
+        if code != schema.BuiltinOperator.FULLY_CONNECTED:
+            continue
+        weights = graph.tensors[operation.inputs[1]]
+        stored = model.buffers[weights.buffer]
+        if weights.type != schema.TensorType.FLOAT32 or stored.data is None:
+            continue
+        values = np.frombuffer(bytes(stored.data), "float32")
+        scale = max(float(np.abs(values).max()), 1e-30) / 127
+        stored.data = np.round(values / scale).astype("int8").view("uint8")
+        weights.type = schema.TensorType.INT8
+        weights.quantization = schema.QuantizationParametersT()
+        weights.quantization.scale = np.array([scale], "float32")
+        weights.quantization.zeroPoint = np.zeros(1, "int64")
+        operation.builtinOptions.asymmetricQuantizeInputs = True
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
 def _float_layers(model: keras.Model) -> list[str]:
     kept = LocalResponseNormalization, RoiSpatialPyramidPooling, keras.layers.Rescaling
     return [
         layer.name
         for layer in model._flatten_layers(include_self=False)
         if isinstance(layer, kept)
+        or layer is model.layers[-1]
         or (isinstance(layer, SpatialPyramidPooling) and layer.mode == "average")
     ]
 

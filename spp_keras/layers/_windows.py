@@ -139,10 +139,14 @@ def _block_maxima(cells: Any, unit: int, lengths: Sequence[Any], longest: Any) -
     for before, length in itertools.pairwise(lengths):
         table = tables[-1]
         entries = ops.shape(table)[0]
-        shift = (length - before) * unit
-        kept = _where(length <= longest, _where(entries > shift, entries - shift, 0), 0)
-        tables.append(ops.maximum(table[:kept], table[shift : shift + kept]))
         offsets.append(offsets[-1] + entries)
+        fits = length <= longest
+        if _is_known(fits) and not fits:
+            # Empty, which TFLite's delegate refuses; nobody looks up this one or a longer one.
+            continue
+        shift = (length - before) * unit
+        kept = _where(fits, _where(entries > shift, entries - shift, 0), 0)
+        tables.append(ops.maximum(table[:kept], table[shift : shift + kept]))
     return ops.concatenate(tables, axis=0), _stack(offsets)
 
 

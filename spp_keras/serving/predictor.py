@@ -1,5 +1,6 @@
 """One way to ask a run folder, a SavedModel or a TFLite file about a photograph."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,7 +116,7 @@ def _of_tflite(path: Path, top: int) -> Callable[[bytes], Answer]:
                 f"Received: model={str(path)!r}."
             )
     labels = tuple(beside[".labels.txt"].read_text(encoding="utf-8").splitlines())
-    view = sizes.read(beside[".view.json"].read_text(encoding="utf-8"))
+    seen = json.loads(beside[".view.json"].read_text(encoding="utf-8"))
     interpreter = Interpreter(str(path))
     (images,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
 
@@ -124,11 +125,9 @@ def _of_tflite(path: Path, top: int) -> Callable[[bytes], Answer]:
         interpreter.allocate_tensors()
         interpreter.set_tensor(images["index"], pixels.numpy()[np.newaxis].astype(images["dtype"]))
         interpreter.invoke()
-        found = interpreter.get_tensor(scores["index"])[0]
-        scale, zero = scores["quantization"]
-        return (found.astype("float32") - zero) * scale if scale else found
+        return interpreter.get_tensor(scores["index"])[0]
 
-    decode = _decoder(view, 1)
+    decode = _decoder(sizes.from_dict(seen["view"]), seen["least_side"])
     return lambda image: _answer(decode(image), ask, labels, top)
 
 

@@ -67,7 +67,7 @@ def asked_directly(model, files, view=None, signature="bytes"):
     call, inputs = signatures.of_classifier(
         model,
         LABELS,
-        checks.view(view, model),
+        checks.view(view, *model.input_shape[1:3]),
         top=len(LABELS),
         errors="raise",
         least_side=checks.least_side(model),
@@ -259,7 +259,7 @@ def test_what_is_no_classifier_is_refused(model, tmp_path):
 
 def test_a_view_of_another_size_than_the_network_is_refused(tmp_path):
     for shape, view in (((112, 112, 3), data.Crops(sides=(96,))), ((96, 112, 3), None)):
-        with pytest.raises(ValueError, match="`view` must be `Crops` of the one size"):
+        with pytest.raises(ValueError, match="`view` must be `Crops` of the model's one size"):
             export.save(
                 network(zoo.zf5, input_shape=shape), tmp_path / "m", labels=LABELS, view=view
             )

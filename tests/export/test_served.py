@@ -18,6 +18,7 @@ MODELS = ["any_size", "reporting", "one_size", "backbone"]
 OF_PIXELS = ["serving_default", "uint8", "features"]
 OF_FILES = ["bytes", "bytes_features"]
 SIGNATURES = [*OF_PIXELS, *OF_FILES]
+LABELS = np.array(["cat", "dog", "größe", "a b", "x", "y", "z"])
 REPORT = ["error_codes", "errors"]
 OUTPUTS = {
     "any_size": ["fc7", "spp"],
@@ -58,7 +59,7 @@ for model, (folder, requests) in asked.items():
             name = request.model_spec.signature_name
             warm_up[name] = run(name, arguments)
     found[model] = {"answers": answers, "warm_up": warm_up}
-assert not any(name.startswith(("keras.", "spp_keras")) for name in sys.modules)
+assert not any(name.startswith(("keras.", "spp_keras.")) for name in sys.modules)
 sys.stdout.buffer.write(pickle.dumps(found))
 """
 
@@ -73,8 +74,8 @@ def pixels(name):
 def files(name):
     """Of several sizes and kinds, none of which is resized on the way."""
     sizes = [(256, 256), (256, 301), (300, 256)] if name == "one_size" else [(60, 90), (97, 61)]
-    pictures = [photograph(*size) for size in sizes]
-    return [encoded(picture, form) for picture, form in zip(pictures, ("PNG", "BMP", "GIF"))]  # noqa: B905
+    forms = ["PNG", "BMP", "GIF"][: len(sizes)]
+    return [encoded(photograph(*size), form) for size, form in zip(sizes, forms, strict=True)]
 
 
 def requests(name):
@@ -104,7 +105,10 @@ def answers_of_keras(name, model, signature, arguments):
     rows = [model(image[np.newaxis].astype("float32")) for image in images]
     if "features" not in signature:
         return np.concatenate(rows)
-    return {layer: np.concatenate(one) for layer, one in zip(layers, zip(*rows), strict=True)}  # noqa: B905
+    return {
+        layer: np.concatenate(one)
+        for layer, one in zip(layers, zip(*rows, strict=True), strict=True)
+    }
 
 
 def centre(image, side):
@@ -185,7 +189,7 @@ def check_answer(name, model, signature, arguments, answer):
             close(answer[layer], values)
     elif signature == "bytes":
         assert sorted(answer) == sorted(["scores", "indices", "labels", *reported])
-        labels = (exported_labels(name))[answer["indices"]]
+        labels = LABELS[answer["indices"]]
         assert [[x.decode() for x in row] for row in answer["labels"]] == labels.tolist()
         close(answer["scores"], -np.sort(-expected, axis=1)[:, :5])
         close(np.take_along_axis(expected, answer["indices"], axis=1), answer["scores"])
@@ -193,10 +197,6 @@ def check_answer(name, model, signature, arguments, answer):
     else:
         assert sorted(answer) == ["scores"]
         close(answer["scores"], expected)
-
-
-def exported_labels(name):
-    return np.array(["cat", "dog", "größe", "a b", "x", "y", "z"])
 
 
 def close(found, expected):
@@ -251,7 +251,7 @@ def test_pixels_of_a_wrong_shape_are_refused_and_end_no_server(exported, tmp_pat
 
 @every_model
 def test_what_is_exported_is_operations_of_tensorflow_and_no_python(saved, c_api, name):
-    ((graph,),) = [[meta.graph_def for meta in saved[name]]]
+    (graph,) = (meta.graph_def for meta in saved[name])
     nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
     operations = {node.op for node in nodes}
     assert len(operations) > 20

@@ -199,7 +199,9 @@ def test_what_takes_long_is_computed_in_int8(any_size):
         if name in ("CONV_2D", "FULLY_CONNECTED")
     ]
     assert len(heavy) == 8
-    assert all(kinds.FLOAT32 not in types for types in heavy)
+    assert all(kinds.INT8 in types for types in heavy)
+    # The last layer's sums are the scores.
+    assert [kinds.FLOAT32 in types for types in heavy] == 7 * [False] + [True]
 
 
 def test_normalizations_and_scores_are_computed_in_float32(any_size):

@@ -4,7 +4,8 @@ The real server cannot be installed here. This one loads by TensorFlow's own loa
 nothing of Keras and `spp_keras`, and does as the real one does where a model can tell: its
 config file, versions and warm-up, what it asks of a request, the words of its errors, the form
 of its JSON, and how it joins requests. Run it as `python server.py REPOSITORY --port 0
---rest_api_port 0`; the ports it took are its first line of output.
+--rest_api_port 0`; the ports it took are its first line of output. With `--batch` a second line
+names two more, whose requests are joined.
 """
 
 import argparse
@@ -19,6 +20,10 @@ from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+# What needs either of them to load fails here; TensorFlow itself imports Keras where it can.
+sys.modules["keras"] = sys.modules["spp_keras"] = None
+
+# ruff: noqa: E402
 import grpc
 import numpy as np
 import tensorflow as tf
@@ -74,10 +79,9 @@ class Version:
         # A callable, since `Session.run` checks shapes and casts, and C++ does not.
         self._run = {name: self._callable(one) for name, one in self.signatures.items()}
         self._warm_up(folder / "assets.extra" / "tf_serving_warmup_requests")
-        if batch_timeout is not None:
-            self._run = {name: Batcher(run, batch_timeout) for name, run in self._run.items()}
+        self._join = {name: Batcher(run, batch_timeout) for name, run in self._run.items()}
 
-    def predict(self, request):
+    def predict(self, request, joins=False):
         name = request.model_spec.signature_name or DEFAULT_SIGNATURE
         if name not in self.signatures:
             raise Refused(
@@ -100,7 +104,7 @@ class Version:
             if tf.as_dtype(request.inputs[alias].dtype) != expected:
                 raise invalid(f"Expects {alias} to be {expected.name}, {value.dtype} is provided")
         try:
-            outputs = self._run[name](*arguments)
+            outputs = (self._join if joins else self._run)[name](*arguments)
         except tf.errors.OpError as error:
             # Python's own beginning.
             message = error.message.removeprefix("Graph execution error:\n\n")
@@ -221,8 +225,8 @@ class Models:
             )
         return version
 
-    def predict(self, request):
-        return self.find(request.model_spec).predict(request)
+    def predict(self, request, joins):
+        return self.find(request.model_spec).predict(request, joins)
 
     def metadata(self, request):
         version = self.find(request.model_spec)
@@ -242,25 +246,26 @@ class Models:
 
 
 class Grpc(prediction_service_pb2_grpc.PredictionServiceServicer):
-    def __init__(self, models):
-        self._models = models
+    def __init__(self, models, joins):
+        self._models, self._joins = models, joins
 
     def Predict(self, request, context):
-        return self._answer(self._models.predict, request, context)
+        return self._answer(context, self._models.predict, request, self._joins)
 
     def GetModelMetadata(self, request, context):
-        return self._answer(self._models.metadata, request, context)
+        return self._answer(context, self._models.metadata, request)
 
-    def _answer(self, method, request, context):
+    def _answer(self, context, method, *arguments):
         try:
-            return method(request)
+            return method(*arguments)
         except Refused as error:
             return context.abort(error.code, error.message)
 
 
 class Rest(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    models = None  # of the subclass that `main` makes
+    # Of the subclass that `start` makes.
+    models = joins = None
 
     def do_GET(self):
         self._answer(self._get)
@@ -304,7 +309,7 @@ class Rest(BaseHTTPRequestHandler):
                 raise invalid(f"Failed to process element of {alias}: {error}") from error
         outputs = {
             alias: to_json(alias, tf.make_ndarray(tensor))
-            for alias, tensor in self.models.predict(request).outputs.items()
+            for alias, tensor in self.models.predict(request, self.joins).outputs.items()
         }
         if not rows:
             return json.dumps({"outputs": one_or_all(outputs)}, ensure_ascii=False)
@@ -399,6 +404,21 @@ def escaped(error):
     )
 
 
+def start(models, joins, port, rest_api_port):
+    """Answers at two ports, and tells which."""
+    server = grpc.server(
+        futures.ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", -1)]
+    )
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Grpc(models, joins), server)
+    port = server.add_insecure_port(f"localhost:{port}")
+    server.start()
+    handler = type("Rest", (Rest,), {"models": models, "joins": joins})
+    rest = ThreadingHTTPServer(("localhost", rest_api_port), handler)
+    threading.Thread(target=rest.serve_forever, daemon=True).start()
+    print(json.dumps({"port": port, "rest_api_port": rest.server_port}), flush=True)
+    return server, rest
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("repository", type=Path)
@@ -407,23 +427,16 @@ def main():
     parser.add_argument(
         "--poll", type=float, default=0.2, help="seconds between looks for versions"
     )
-    parser.add_argument("--batch", type=float, help="seconds to wait for requests to join")
+    parser.add_argument(
+        "--batch", type=float, help="a second line of ports, where requests wait so long for others"
+    )
     options = parser.parse_args()
 
-    # What needs either of them to load fails here.
-    assert not any(name.startswith(("keras.", "spp_keras")) for name in sys.modules)
-    sys.modules["keras"] = sys.modules["spp_keras"] = None
-    models = Models(options.repository, options.batch)
-    server = grpc.server(
-        futures.ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", -1)]
-    )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Grpc(models), server)
-    port = server.add_insecure_port(f"localhost:{options.port}")
-    server.start()
-    handler = type("Rest", (Rest,), {"models": models})
-    rest = ThreadingHTTPServer(("localhost", options.rest_api_port), handler)
-    threading.Thread(target=rest.serve_forever, daemon=True).start()
-    print(json.dumps({"port": port, "rest_api_port": rest.server_port}), flush=True)
+    models = Models(options.repository, options.batch or 0)
+    assert not any(name.startswith(("keras.", "spp_keras.")) for name in sys.modules)
+    running = [start(models, False, options.port, options.rest_api_port)]
+    if options.batch:
+        running.append(start(models, True, 0, 0))
     # Until whoever started this closes its input, so that none is left behind.
     closed = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), closed.set()), daemon=True).start()

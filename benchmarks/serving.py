@@ -1,0 +1,327 @@
+"""Measures exported models: signatures, a server with many clients, TFLite files.
+
+    python benchmarks/serving.py
+
+The server is that of the tests, in Python, around TensorFlow's own session: it
+shows what the model adds, not what `tensorflow_model_server` does. The results
+are OUT/serving.json, and OUT/serving.md for the README. Linux only, half an hour.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import machines
+import numpy as np
+from serving_inputs import photographs
+from worker import ENVIRONMENT, Worker
+
+_SETTINGS = {
+    "request": ["width 1", "width 0.25"],
+    "device": ["224x224, fixed", "224x224, resized", "375x500, fixed", "375x500, resized"],
+}
+_CLIENTS = (1, 8, 32)
+_SERVER = Path(__file__).parents[1] / "tests" / "serving" / "server.py"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures and writes both files."""
+    options = _parser().parse_args(arguments)
+    start, foreign = time.perf_counter(), machines.foreign_seconds()
+    machine = machines.describe(f"python benchmarks/serving.py --rounds {options.rounds}")
+    rows: list[dict[str, Any]] = []
+    with Worker(sys.executable, "serving_cases.py") as worker:
+        machine["versions"] |= worker.ask("versions")
+        cases = worker.ask("cases")
+        for section, settings in _SETTINGS.items():
+            for setting in settings:
+                machines.say(f"{section}, {setting}")
+                chosen = [(name, note) for s, name, note in cases if s == section]
+                rows += _calls(worker, section, setting, chosen, options)
+                worker.ask("forget")
+    with tempfile.TemporaryDirectory() as folder:
+        _export(Path(folder) / "models" / "zf5_spp")
+        rows += _crowds(Path(folder) / "models", options)
+        rows.append(_memory(Path(folder) / "models", options))
+    elapsed = time.perf_counter() - start
+    machine["minutes"] = round(elapsed / 60, 1)
+    machine["cores busy with other programs"] = round(
+        (machines.foreign_seconds() - foreign) / elapsed, 2
+    )
+    machines.publish(options.out / "serving", machine, rows, _markdown(machine, rows))
+    return 0
+
+
+def _calls(
+    worker: Worker,
+    section: str,
+    setting: str,
+    cases: Sequence[tuple[str, str]],
+    options: argparse.Namespace,
+) -> list[dict[str, Any]]:
+    """Milliseconds of calls of one process, in turns."""
+    rows = []
+    for name, note in cases:
+        keys = {"section": section, "name": name, "setting": setting}
+        worker.ask("start", timeout=600, answer="", **keys)
+        rows.append({**keys, "note": note, "milliseconds": []})
+    for _ in range(options.rounds):
+        for row in rows:
+            keys = {key: row[key] for key in ("section", "name", "setting")}
+            row["milliseconds"] += worker.ask("measure", 600, seconds=options.seconds, **keys)
+    for row in rows:
+        keys = {key: row[key] for key in ("section", "name", "setting")}
+        row["remark"] = worker.ask("remark", **keys)
+        machines.say(
+            f"  {row['name']}: {statistics.median(row['milliseconds']):.4g} ms {row['remark']}"
+        )
+    return rows
+
+
+def _export(model: Path) -> None:
+    """In a process of its own: this one is to have no TensorFlow of its own at work."""
+    script = (
+        "import sys; from spp_keras import data, export, zoo; "
+        "export.save(zoo.zf5_spp(classes=1000, width=0.25), sys.argv[1], "
+        "labels=[str(n) for n in range(1000)], view=data.Whole(longest_side=512))"
+    )
+    subprocess.run([sys.executable, "-c", script, str(model)], check=True, env=_environment())
+
+
+def _crowds(repository: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Requests a second, and how long each took, with several clients at once."""
+    drawn = np.random.default_rng(0)
+    sizes = [tuple(int(side) for side in pair) for pair in drawn.integers(200, 501, (64, 2))]
+    side = round(statistics.mean(height * width for height, width in sizes) ** 0.5)
+    crowds = {"mixed sizes": photographs(sizes), "one size": photographs([(side, side)] * 64)}
+    rows = []
+    for joined in (False, True):
+        with _server(repository, ["--batch"] if joined else []) as (port, _):
+            for clients, sizes_ in itertools.product(_CLIENTS, crowds):
+                row = {
+                    "section": "crowd",
+                    "name": f"{sizes_}{', batches' if joined else ''}",
+                    "setting": f"{clients} clients",
+                    "milliseconds": [],
+                    "rates": [],
+                }
+                rows.append(row)
+            for number in range(options.rounds):
+                for row in rows[-len(_CLIENTS) * len(crowds) :]:
+                    clients = int(row["setting"].split()[0])
+                    files = crowds[row["name"].partition(", ")[0]]
+                    took, rate = _crowd(port, files, clients, options.crowd_seconds)
+                    # The first turn makes what sizes need, and clients their connections.
+                    if number:
+                        row["milliseconds"] += took
+                        row["rates"].append(rate)
+    for row in rows:
+        machines.say(f"  {row['name']}, {row['setting']}: {statistics.median(row['rates']):.1f}/s")
+    return rows
+
+
+def _crowd(
+    port: int, files: Sequence[bytes], clients: int, seconds: float
+) -> tuple[list[float], float]:
+    took: list[float] = []
+    begin = time.perf_counter()
+
+    def work(first: int) -> None:
+        ask = _asker(port)
+        for number in itertools.count(first):
+            start = time.perf_counter()
+            if start - begin > seconds:
+                return
+            ask(files[number % len(files)])
+            took.append(1e3 * (time.perf_counter() - start))
+
+    threads = [threading.Thread(target=work, args=(7 * client,)) for client in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return took, len(took) / (time.perf_counter() - begin)
+
+
+def _memory(repository: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Resident memory of a server after 500 and after 5,000 requests of mixed sizes."""
+    drawn = np.random.default_rng(1)
+    files = photographs([tuple(map(int, pair)) for pair in drawn.integers(40, 501, (500, 2))])
+    found = {}
+    with _server(repository, []) as (port, process):
+        ask = _asker(port)
+        for number in range(1, options.requests + 1):
+            ask(files[int(drawn.integers(len(files)))])
+            if number in (options.requests // 10, options.requests):
+                pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+                found[number] = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+                machines.say(f"  after {number} requests: {found[number]:.0f} MB")
+    return {"section": "memory", "megabytes": found}
+
+
+def _asker(port: int) -> Any:
+    """A function that sends one file and waits for its answer."""
+    import grpc
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(
+        grpc.insecure_channel(f"localhost:{port}", [("grpc.use_local_subchannel_pool", 1)])
+    )
+
+    def ask(file: bytes) -> Any:
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name, request.model_spec.signature_name = "zf5_spp", "bytes"
+        request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([file]))
+        return stub.Predict(request, 60)
+
+    return ask
+
+
+@contextmanager
+def _server(repository: Path, arguments: Sequence[str]) -> Iterator[tuple[int, Any]]:
+    command = [sys.executable, str(_SERVER), str(repository), "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--rest_api_port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=_environment(),
+    )
+    try:
+        yield json.loads(process.stdout.readline())["port"], process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, **ENVIRONMENT}
+
+
+def _markdown(machine: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+    found = {(row["section"], row["name"], row["setting"]): row for row in rows if "name" in row}
+    (memory,) = (row["megabytes"] for row in rows if row["section"] == "memory")
+    (few, before), (many, after) = memory.items()
+    lines = [
+        machines.sentence(machine),
+        "",
+        "Medians (quartiles). Systems took turns in one run.",
+        "",
+        *_requests(found),
+        "",
+        *_crowd_table(found),
+        "",
+        f"Resident memory of the server after {few} requests of mixed sizes {before:,.0f} MB, "
+        f"after {many} {after:,.0f} MB: {after / before - 1:+.1%}.",
+        "",
+        *_devices(found),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _requests(found: dict[tuple[str, str, str], Any]) -> list[str]:
+    settings = _SETTINGS["request"]
+    lines = [
+        "**A request of eight photographs of about 375x500, `zf5_spp`: milliseconds**",
+        "",
+        f"| | {' | '.join(settings)} | |",
+        "|---" * (len(settings) + 2) + "|",
+    ]
+    names = dict.fromkeys(name for section, name, _ in found if section == "request")
+    for name in names:
+        cells = [_spread(found["request", name, setting]) for setting in settings]
+        lines.append(
+            f"| {name} | {' | '.join(cells)} | {found['request', name, settings[0]]['note']} |"
+        )
+    cells = []
+    for setting in settings:
+        ready, bare, mixed = (_median(found["request", name, setting]) for name in list(names)[:3])
+        cells.append(f"{mixed / (ready + bare) - 1:+.0%}")
+    lines.append(
+        f"| **`bytes` beyond the first two together** | {' | '.join(cells)} "
+        "| what mixed sizes, checks and labels cost |"
+    )
+    return lines
+
+
+def _crowd_table(found: dict[tuple[str, str, str], Any]) -> list[str]:
+    settings = [f"{clients} clients" for clients in _CLIENTS]
+    lines = [
+        "**The tests' server, `zf5_spp` of width 0.25, a photograph of 200 to 500 pixels a side to "
+        "a request: requests/s, p50 and p99 in milliseconds**",
+        "",
+        f"| | {' | '.join(settings)} |",
+        "|---" * (len(settings) + 1) + "|",
+    ]
+    for name in dict.fromkeys(name for section, name, _ in found if section == "crowd"):
+        cells = []
+        for setting in settings:
+            row = found["crowd", name, setting]
+            half, most = np.percentile(row["milliseconds"], (50, 99))
+            cells.append(f"{statistics.median(row['rates']):.1f}/s, {half:,.0f}, {most:,.0f}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _devices(found: dict[tuple[str, str, str], Any]) -> list[str]:
+    settings = _SETTINGS["device"]
+    lines = [
+        "**TFLite files of `zf5_spp`, full width, 1000 classes: milliseconds an image, and how "
+        "many times as fast as float32**",
+        "",
+        f"| | size | {' | '.join(settings)} |",
+        "|---" * (len(settings) + 2) + "|",
+    ]
+    for name in dict.fromkeys(name for section, name, _ in found if section == "device"):
+        cells = []
+        for setting in settings:
+            row, base = found["device", name, setting], found["device", "float32", setting]
+            ratio = "" if row is base else f", x{_median(base) / _median(row):.2f}"
+            cells.append(_spread(row) + ratio)
+        size = found["device", name, settings[0]]["remark"]
+        lines.append(f"| {name} | {size} | {' | '.join(cells)} |")
+    return lines
+
+
+def _median(row: dict[str, Any]) -> float:
+    return statistics.median(row["milliseconds"])
+
+
+def _spread(row: dict[str, Any]) -> str:
+    low, middle, high = statistics.quantiles(row["milliseconds"], n=4, method="inclusive")
+    return f"{middle:.1f} ({low:.1f}-{high:.1f})"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Measures exported models and writes serving.json and serving.md.",
+        epilog="Example: python benchmarks/serving.py --rounds 3",
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each (default: 5)")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="length of a turn (default: 1), a call at least"
+    )
+    parser.add_argument(
+        "--crowd-seconds", type=float, default=5.0, help="likewise, of clients (default: 5)"
+    )
+    parser.add_argument(
+        "--requests", type=int, default=5000, help="that memory is watched over (default: 5000)"
+    )
+    machines.out_option(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+import json
+import re
+
+import numpy as np
+import pytest
+from image_files import UNUSABLE
+from photographs import decoded, encoded, photograph
+from run_folder import LABELS, make_run
+
+from spp_keras import cli, data, export, serving
+
+VIEW = data.Whole(longest_side=90)
+FILES = [
+    encoded(photograph(40, 61)),
+    encoded(photograph(90, 33), "JPEG", quality=90),
+    encoded(photograph(61, 61), "BMP"),
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "pets"
+    return folder, make_run(folder)
+
+
+@pytest.fixture(scope="module")
+def left(run, tmp_path_factory):
+    """One network in everything that a model is left in."""
+    folder, network = run
+    home = tmp_path_factory.mktemp("models")
+    versions = home / "served" / "pets"
+    saved = export.save(network, versions, labels=LABELS, view=VIEW)
+    reporting = export.save(network, versions, labels=LABELS, view=VIEW, errors="report")
+    lite = export.save_tflite(network, home / "pets.tflite", labels=LABELS, view=VIEW)
+    return {
+        "run": folder,
+        "version": saved,
+        "model of versions": versions,
+        "version that reports": reporting,
+        "TFLite": lite,
+    }
+
+
+KINDS = ["run", "version", "model of versions", "version that reports", "TFLite"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_says_what_the_network_says(run, left, kind):
+    ask = serving.load(left[kind])
+    for file in FILES:
+        answer = ask(file)
+        scores = np.asarray(run[1](decoded(file)[np.newaxis].astype("float32")))[0]
+        order = np.argsort(-scores)
+        assert answer.labels == tuple(LABELS[i] for i in order)
+        np.testing.assert_allclose(answer.scores, scores[order], rtol=1e-4, atol=1e-6)
+        assert answer.error is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_says_the_same_of_what_is_no_usable_image_and_goes_on(left, kind):
+    ask, same = serving.load(left[kind], top=1), serving.load(left["run"], top=1)
+    for content, _ in [*UNUSABLE.values(), (encoded(photograph(28, 60)), "")]:
+        answer = ask(content)
+        assert answer == same(content)
+        assert answer.error
+    assert len(ask(FILES[0]).labels) == 1
+
+
+def test_a_large_photograph_is_scaled_down_alike(left):
+    file = encoded(photograph(200, 150), "JPEG", quality=90)
+    first, *others = (serving.load(left[kind])(file) for kind in KINDS)
+    for other in others:
+        assert other.labels == first.labels
+        np.testing.assert_allclose(other.scores, first.scores, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_no_model_is_said_to_be_none(tmp_path):
+    with pytest.raises(ValueError, match=r"`model` must be a run folder, .* It holds none of them"):
+        serving.load(tmp_path)
+    with pytest.raises(ValueError, match=r"There is nothing\. Received: model='gone'"):
+        serving.load("gone")
+
+
+@pytest.mark.parametrize("name", ["pets.labels.txt", "pets.view.json"])
+def test_a_tflite_file_needs_what_lies_beside_it(left, tmp_path, name):
+    for path in left["TFLite"].parent.glob("pets.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=f"{re.escape(name)} must lie beside"):
+        serving.load(tmp_path / "pets.tflite")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for number, file in enumerate([*FILES, b"Not found"]):
+        (tmp_path / f"{number}.jpg").write_bytes(file)
+    return [str(tmp_path / f"{number}.jpg") for number in range(4)]
+
+
+def test_the_command_prints_a_line_for_each_photograph(run, photos, capsys):
+    assert cli.main(["predict", "--model", str(run[0]), "--top", "2", *photos[:3]]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[0] for line in lines] == photos[:3]
+    label, score = lines[0].split("\t")[1].rsplit(" ", 1)
+    assert label in LABELS
+    assert 0 <= float(score) <= 1
+    assert {line.count("\t") for line in lines} == {2}
+
+
+def test_the_command_answers_for_the_others_and_ends_with_2(left, photos, capsys):
+    given = [photos[3], photos[0], photos[0] + ".gone"]
+    assert cli.main(["predict", "--model", str(left["model of versions"]), *given]) == 2
+    printed = capsys.readouterr()
+    assert [line.split("\t")[0] for line in printed.out.splitlines()] == [photos[0]]
+    assert "3.jpg is no JPEG, PNG, GIF or BMP image" in printed.err
+    assert "0.jpg.gone cannot be read: No such file or directory" in printed.err
+
+
+def test_the_command_prints_json_for_programs(left, photos, capsys):
+    given = [photos[0], photos[3]]
+    assert cli.main(["predict", "--model", str(left["TFLite"]), "--json", *given]) == 2
+    good, bad = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (good["photo"], good["error"], len(good["labels"])) == (photos[0], None, 3)
+    assert (bad["photo"], bad["error"]) == (photos[3], "is no JPEG, PNG, GIF or BMP image")
+
+
+def test_a_model_that_is_none_ends_the_command_before_photographs_are_read(capsys):
+    assert cli.main(["predict", "--model", "gone", "photo.jpg"]) == 2
+    assert "`model` must be a run folder" in capsys.readouterr().err
