@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from spp_keras import _checks, _files, repository
 from spp_keras.data import inspection, sizes
-from spp_keras.export import checks, signatures, warm_up
+from spp_keras.export import checks, graphs, signatures, warm_up
 
 
 def save(
@@ -107,12 +107,8 @@ def _write(
 ) -> Path:
     _check_space(model, to)
     folder = to / str(max(repository.versions(to), default=0) + 1)
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    for name, signature in asked.items():
-        archive.add_endpoint(name, signature.call, list(signature.inputs))
     with _errors_of_the_disk(), _files.making(folder) as beside:
-        archive.write_out(beside, verbose=False)
+        graphs.write(model, asked, beside)
         (beside / "assets").mkdir(exist_ok=True)
         (beside / "assets" / repository.LABELS).write_text("".join(f"{one}\n" for one in labels))
         warm_up.write(beside, to.name, requests)

@@ -17,7 +17,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from spp_keras import _checks, _files
 from spp_keras.data import sizes
-from spp_keras.export import checks
+from spp_keras.export import checks, graphs
 from spp_keras.layers import (
     LocalResponseNormalization,
     RoiSpatialPyramidPooling,
@@ -128,10 +128,7 @@ def _save(model: keras.Model, folder: str, signature: Sequence[tf.TensorSpec]) -
         inputs = images if boxes is None else {"images": images, "boxes": boxes}
         return {"scores": model(inputs, training=False)}
 
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint("serving_default", scores, signature)
-    archive.write_out(folder, verbose=False)
+    graphs.write(model, {"serving_default": (scores, signature)}, folder)
 
 
 def _quantized(

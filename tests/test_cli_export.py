@@ -1,0 +1,98 @@
+import pytest
+import tensorflow as tf
+from photographs import encoded, photograph
+from run_folder import LABELS, RECIPE, make_run
+
+from spp_keras import cli, serving
+from spp_keras.zoo import recipes
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run whose images are there, for int8."""
+    home = tmp_path_factory.mktemp("runs")
+    for number, label in enumerate(LABELS):
+        (home / "pets" / "train" / label).mkdir(parents=True)
+        for seed in range(3):
+            content = encoded(photograph(40 + seed, 60, number))
+            (home / "pets" / "train" / label / f"{seed}.png").write_bytes(content)
+    recipe = recipes.Recipe(**{**vars(RECIPE), "data": str(home / "pets")})
+    make_run(home / "run", recipe)
+    return home / "run"
+
+
+def test_a_run_becomes_a_version_that_is_printed(run, tmp_path, capsys):
+    to = tmp_path / "saved_models" / "pets"
+    assert cli.main(["export", str(run), "--to", str(to), "--top", "2", "--errors", "report"]) == 0
+    assert capsys.readouterr().out == f"{to / '1'}\n"
+    answer = tf.saved_model.load(to / "1").signatures["bytes"]
+    found = answer(image_bytes=tf.constant([encoded(photograph(40, 60)), b"Not found"]))
+    assert found["labels"].shape == (2, 2)
+    assert found["error_codes"].numpy().tolist() == [0, 1]
+    assert (to.parent / "models.config").is_file()
+
+
+def test_a_run_becomes_an_int8_file_for_one_size_fitted_to_its_own_images(run, tmp_path, capsys):
+    to = tmp_path / "phone" / "pets.tflite"
+    assert cli.main(["export", str(run), "--to", str(to), "--form", "int8", "--size", "64"]) == 0
+    assert capsys.readouterr().out == f"{to}\n"
+    assert to.with_suffix(".labels.txt").read_text().splitlines() == list(LABELS)
+    answer = serving.load(to)(encoded(photograph(200, 170)))
+    assert set(answer.labels) == set(LABELS)
+    assert sum(answer.scores) == pytest.approx(1, abs=1e-3)
+
+
+REFUSED = {
+    "a folder that is no run": (["{tmp}", "--to", "{tmp}/m/x"], "recipe.toml is missing"),
+    "a form for a server": (["{run}", "--to", "{tmp}/m/x", "--form", "int8"], "--form is for a fi"),
+    "a top for a file": (["{run}", "--to", "{tmp}/x.tflite", "--top", "3"], "--top is for the rep"),
+    "calibration of floats": (
+        ["{run}", "--to", "{tmp}/x.tflite", "--calibration", "voc/2007"],
+        "--calibration is for --form int8",
+    ),
+    "a size too small": (
+        ["{run}", "--to", "{tmp}/x.tflite", "--size", "20"],
+        "`size` must be None or (height, width), ints >= 29",
+    ),
+    "a name with a space": (["{run}", "--to", "{tmp}/m/x y"], "must end in a name of letters"),
+    "calibration that is not there": (
+        ["{run}", "--to", "{tmp}/x.tflite", "--form", "int8", "--calibration", "/nowhere"],
+        "`data` must be an existing folder",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_export_is_refused_with_2_and_leaves_nothing(case, run, tmp_path, capsys):
+    arguments, message = REFUSED[case]
+    filled = [argument.format(run=run, tmp=tmp_path) for argument in arguments]
+    assert cli.main(["export", *filled]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_does_not_do_its_part_is_a_line_and_not_a_traceback(
+    run, tmp_path, capsys, monkeypatch
+):
+    from spp_keras import export
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(export, "save", full)
+    assert cli.main(["export", str(run), "--to", str(tmp_path / "m" / "x")]) == 2
+    assert capsys.readouterr().err == "spp-keras: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ("export", "spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp"),
+        ("predict", "spp-keras predict --model saved_models/zf5_spp --top 1 photographs/*.jpg"),
+    ],
+)
+def test_help_shows_examples(command, example, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main([command, "--help"])
+    assert exit_.value.code == 0
+    assert example in capsys.readouterr().out
