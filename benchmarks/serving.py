@@ -1,10 +1,12 @@
 """Measures exported models: signatures, a server with many clients, TFLite files.
 
-    python benchmarks/serving.py
+    spp-keras train zf5_spp/shapes
+    python benchmarks/serving.py --run runs/zf5_spp-shapes
 
-The server is that of the tests, in Python, around TensorFlow's own session: it
-shows what the model adds, not what `tensorflow_model_server` does. The results
-are OUT/serving.json, and OUT/serving.md for the README. Linux only, half an hour.
+The run is that whose exports are compared with its network. The server is that of
+the tests, in Python, around TensorFlow's own session: it shows what the model
+adds, not what `tensorflow_model_server` does. The results are OUT/serving.json,
+and OUT/serving.md for the README. Linux only.
 """
 
 import argparse
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes both files."""
     options = _parser().parse_args(arguments)
     start, foreign = time.perf_counter(), machines.foreign_seconds()
-    machine = machines.describe(f"python benchmarks/serving.py --rounds {options.rounds}")
+    machine = machines.describe(f"python benchmarks/serving.py --run {options.run}")
     rows: list[dict[str, Any]] = []
     with Worker(sys.executable, "serving_cases.py") as worker:
         machine["versions"] |= worker.ask("versions")
@@ -54,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _export(Path(folder) / "models" / "zf5_spp")
         rows += _crowds(Path(folder) / "models", options)
         rows.append(_memory(Path(folder) / "models", options))
+    rows += _agreement(options.run)
     elapsed = time.perf_counter() - start
     machine["minutes"] = round(elapsed / 60, 1)
     machine["cores busy with other programs"] = round(
@@ -105,27 +108,27 @@ def _crowds(repository: Path, options: argparse.Namespace) -> list[dict[str, Any
     sizes = [tuple(int(side) for side in pair) for pair in drawn.integers(200, 501, (64, 2))]
     side = round(statistics.mean(height * width for height, width in sizes) ** 0.5)
     crowds = {"mixed sizes": photographs(sizes), "one size": photographs([(side, side)] * 64)}
-    rows = []
-    for joined in (False, True):
-        with _server(repository, ["--batch"] if joined else []) as (port, _):
-            for clients, sizes_ in itertools.product(_CLIENTS, crowds):
-                row = {
-                    "section": "crowd",
-                    "name": f"{sizes_}{', batches' if joined else ''}",
-                    "setting": f"{clients} clients",
-                    "milliseconds": [],
-                    "rates": [],
-                }
-                rows.append(row)
-            for number in range(options.rounds):
-                for row in rows[-len(_CLIENTS) * len(crowds) :]:
-                    clients = int(row["setting"].split()[0])
-                    files = crowds[row["name"].partition(", ")[0]]
-                    took, rate = _crowd(port, files, clients, options.crowd_seconds)
-                    # The first turn makes what sizes need, and clients their connections.
-                    if number:
-                        row["milliseconds"] += took
-                        row["rates"].append(rate)
+    rows = [
+        {
+            "section": "crowd",
+            "name": f"{name}{', joined' if joined else ''}",
+            "setting": f"{clients} clients",
+            "milliseconds": [],
+            "rates": [],
+        }
+        for joined, name, clients in itertools.product((False, True), crowds, _CLIENTS)
+    ]
+    with _server(repository) as (ports, _):
+        for number in range(options.rounds):
+            for row in rows:
+                name, _, joined = row["name"].partition(", ")
+                clients = int(row["setting"].split()[0])
+                port = ports[bool(joined)]
+                took, rate = _crowd(port, crowds[name], clients, options.crowd_seconds)
+                # The first turn makes what sizes need, and clients their connections.
+                if number:
+                    row["milliseconds"] += took
+                    row["rates"].append(rate)
     for row in rows:
         machines.say(f"  {row['name']}, {row['setting']}: {statistics.median(row['rates']):.1f}/s")
     return rows
@@ -159,8 +162,8 @@ def _memory(repository: Path, options: argparse.Namespace) -> dict[str, Any]:
     drawn = np.random.default_rng(1)
     files = photographs([tuple(map(int, pair)) for pair in drawn.integers(40, 501, (500, 2))])
     found = {}
-    with _server(repository, []) as (port, process):
-        ask = _asker(port)
+    with _server(repository) as (ports, process):
+        ask = _asker(ports[0])
         for number in range(1, options.requests + 1):
             ask(files[int(drawn.integers(len(files)))])
             if number in (options.requests // 10, options.requests):
@@ -168,6 +171,17 @@ def _memory(repository: Path, options: argparse.Namespace) -> dict[str, Any]:
                 found[number] = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
                 machines.say(f"  after {number} requests: {found[number]:.0f} MB")
     return {"section": "memory", "megabytes": found}
+
+
+def _agreement(run: Path) -> list[dict[str, Any]]:
+    command = [sys.executable, str(Path(__file__).with_name("serving_agreement.py")), str(run)]
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=_environment()
+    )
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    for row in found:
+        machines.say(f"  {row}")
+    return [{"section": "agreement", **row} for row in found]
 
 
 def _asker(port: int) -> Any:
@@ -190,17 +204,19 @@ def _asker(port: int) -> Any:
 
 
 @contextmanager
-def _server(repository: Path, arguments: Sequence[str]) -> Iterator[tuple[int, Any]]:
-    command = [sys.executable, str(_SERVER), str(repository), "--port", "0"]
+def _server(repository: Path) -> Iterator[tuple[list[int], Any]]:
+    """The ports of one server: where requests are answered one by one, and where joined."""
+    command = [sys.executable, str(_SERVER), str(repository), "--port", "0", "--rest_api_port", "0"]
     process = subprocess.Popen(
-        [*command, "--rest_api_port", "0", *arguments],
+        [*command, "--batch", "0.002"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         env=_environment(),
     )
     try:
-        yield json.loads(process.stdout.readline())["port"], process
+        yield [json.loads(process.stdout.readline())["port"] for _ in range(2)], process
     finally:
         process.kill()
         process.communicate()
@@ -227,6 +243,8 @@ def _markdown(machine: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
         f"after {many} {after:,.0f} MB: {after / before - 1:+.1%}.",
         "",
         *_devices(found),
+        "",
+        *_agreements([row for row in rows if row["section"] == "agreement"]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -262,6 +280,8 @@ def _crowd_table(found: dict[tuple[str, str, str], Any]) -> list[str]:
         "**The tests' server, `zf5_spp` of width 0.25, a photograph of 200 to 500 pixels a side to "
         "a request: requests/s, p50 and p99 in milliseconds**",
         "",
+        "Joined: up to 16 requests that come within 2 ms become one.",
+        "",
         f"| | {' | '.join(settings)} |",
         "|---" * (len(settings) + 1) + "|",
     ]
@@ -295,6 +315,22 @@ def _devices(found: dict[tuple[str, str, str], Any]) -> list[str]:
     return lines
 
 
+def _agreements(rows: Sequence[dict[str, Any]]) -> list[str]:
+    lines = [
+        f"**Exported from a training on `shapes` and asked about its {rows[0]['images']} "
+        "validation images, as files**",
+        "",
+        "| | same class as the network | largest difference of a score | right |",
+        "|---|---|---|---|",
+        f"| the network | | | {rows[0]['right, network']:.1%} |",
+    ]
+    return lines + [
+        f"| {row['name']} | {row['same class']:.1%} | {row['largest difference']:.1g} "
+        f"| {row['right']:.1%} |"
+        for row in rows
+    ]
+
+
 def _median(row: dict[str, Any]) -> float:
     return statistics.median(row["milliseconds"])
 
@@ -307,7 +343,10 @@ def _spread(row: dict[str, Any]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Measures exported models and writes serving.json and serving.md.",
-        epilog="Example: python benchmarks/serving.py --rounds 3",
+        epilog="Example: python benchmarks/serving.py --run runs/zf5_spp-shapes --rounds 3",
+    )
+    parser.add_argument(
+        "--run", type=Path, required=True, help="folder of a training by `zf5_spp/shapes`"
     )
     parser.add_argument("--rounds", type=int, default=5, help="turns of each (default: 5)")
     parser.add_argument(

@@ -1,5 +1,6 @@
 """Strictness and seeds for every test."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -19,6 +20,18 @@ def nothing_left_behind():
     folder = os.environ["TFDS_DATA_DIR"]
     yield
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def light():
+    """What a file leaves behind is dropped, or not looked through again at each collection.
+
+    Graphs are many small objects: by the last files a collection would take seconds.
+    """
+    yield
+    keras.utils.clear_session()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
