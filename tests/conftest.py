@@ -15,11 +15,9 @@ import keras
 import pytest
 
 
-@pytest.fixture(autouse=True, scope="session")
-def nothing_left_behind():
-    folder = os.environ["TFDS_DATA_DIR"]
-    yield
-    shutil.rmtree(folder, ignore_errors=True)
+def pytest_sessionfinish():
+    """In every process that runs tests, and in the one that deals them out."""
+    shutil.rmtree(os.environ["TFDS_DATA_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "trained": BASE | {"layers", "zoo", "data"},
     "training": BASE | {"layers", "zoo", "data", "trained"},
     "export": BASE | {"layers", "zoo", "data"},
-    "serving": BASE | {"layers", "data", "trained"},
+    "serving": BASE | {"data", "trained", "zoo"},
     "cli": BASE | {"layers", "zoo", "data", "trained", "training", "export", "serving"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

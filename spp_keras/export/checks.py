@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import keras
 
 from spp_keras.data import sizes
-from spp_keras.layers import MixedSizeImages
 
 # Of images that come as files and may be of any size, where nobody says another.
 LONGEST_SIDE = 1024
@@ -63,9 +62,3 @@ def view(
             f"square. Received: view={value}."
         )
     return value
-
-
-def least_side(model: keras.Model) -> int:
-    """Pixels that the shorter side of an image must have."""
-    sides = [layer.least_size for layer in model.layers if isinstance(layer, MixedSizeImages)]
-    return max(sides, default=1)

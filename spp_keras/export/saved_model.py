@@ -15,6 +15,7 @@ import tensorflow as tf
 from spp_keras import _checks, _files, repository
 from spp_keras.data import inspection, sizes
 from spp_keras.export import checks, graphs, signatures, warm_up
+from spp_keras.zoo import chains
 
 
 def save(
@@ -90,7 +91,7 @@ def save(
         view,
         top=top,
         errors=errors,
-        least_side=checks.least_side(model),
+        least_side=chains.least_side(model),
         limits=limits,
     )
     side = model.input_shape[1] or min(224, math.isqrt(view.most_pixels(1)))

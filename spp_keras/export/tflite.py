@@ -11,6 +11,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 import tensorflow as tf
+import tqdm
 from tensorflow.lite.python import convert as quantizer
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
@@ -23,6 +24,7 @@ from spp_keras.layers import (
     RoiSpatialPyramidPooling,
     SpatialPyramidPooling,
 )
+from spp_keras.zoo import chains
 
 FORMS = ("float32", "float16", "dynamic", "int8")
 
@@ -90,7 +92,7 @@ def save_tflite(
     inputs = _inputs(model)
     labels = checks.labels(labels, model)
     _checks.one_of(form, FORMS, "form")
-    least = checks.least_side(model)
+    least = chains.least_side(model)
     shape = _image_shape(inputs["images"], size, least)
     examples = _examples(calibration, form, shape, least, tuple(inputs))
     if view is not None or ("boxes" not in inputs and shape[0] == shape[1]):
@@ -141,7 +143,9 @@ def _quantized(
     stay in float32 is for `QuantizationDebugger` to say, by the two steps below;
     it takes a third, which converts all once more to compare.
     """
-    converter.representative_dataset = lambda: iter(examples)
+    converter.representative_dataset = lambda: tqdm.tqdm(
+        examples, "measuring ranges", leave=False, disable=None
+    )
     converter._experimental_calibrate_only = True
     with warnings.catch_warnings():
         # The converter's own use of an interpreter that has moved to another package.

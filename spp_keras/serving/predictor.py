@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from spp_keras import repository, runs, trained
 from spp_keras.data import encoded, sizes
-from spp_keras.layers import MixedSizeImages
+from spp_keras.zoo import chains
 
 
 class Answer(NamedTuple):
@@ -69,15 +69,11 @@ def load(model: str | Path, top: int = 5) -> Callable[[bytes], Answer]:
 
 def _of_run(run: Path, top: int) -> Callable[[bytes], Answer]:
     network, labels, view = trained.load(run)
-    least = max(
-        (layer.least_size for layer in network.layers if isinstance(layer, MixedSizeImages)),
-        default=1,
-    )
     scores = tf.function(
         lambda pixels: network(pixels[tf.newaxis])[0],
         input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
     )
-    decode = _decoder(view, least)
+    decode = _decoder(view, chains.least_side(network))
     return lambda image: _answer(decode(image), lambda pixels: scores(pixels).numpy(), labels, top)
 
 
@@ -88,11 +84,10 @@ def _of_saved_model(version: Path, top: int) -> Callable[[bytes], Answer]:
             "`model` must have a signature `bytes`, as `spp-keras export` gives it; this one has "
             f"{', '.join(loaded.signatures)}. Received: model={str(version)!r}."
         )
-    asked = loaded.signatures["bytes"]
 
     def answer(image: bytes) -> Answer:
         try:
-            found = asked(image_bytes=tf.constant([image]))
+            found = loaded.signatures["bytes"](image_bytes=tf.constant([image]))
         except tf.errors.InvalidArgumentError as error:
             return Answer(error=_reason(error.message))
         if "errors" in found and found["errors"][0].numpy():
@@ -100,8 +95,6 @@ def _of_saved_model(version: Path, top: int) -> Callable[[bytes], Answer]:
         labels = tuple(label.decode() for label in found["labels"][0].numpy()[:top])
         return Answer(labels, tuple(found["scores"][0].numpy()[:top].tolist()))
 
-    # Whoever asks keeps what is asked.
-    answer.model = loaded
     return answer
 
 

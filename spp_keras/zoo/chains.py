@@ -35,3 +35,15 @@ def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
             f"SPP models of this zoo do. Received: model={model.name!r}."
         )
     return chain
+
+
+def least_side(model: keras.Model) -> int:
+    """Pixels that the shorter side of an image must have for a model.
+
+    Example:
+
+    >>> least_side(zf5_spp(classes=10, width=0.125))
+    29
+    """
+    sides = [layer.least_size for layer in model.layers if isinstance(layer, MixedSizeImages)]
+    return max(sides, default=1)

@@ -14,6 +14,7 @@ from photographs import decoded, encoded, photograph
 from spp_keras import data, export, zoo
 from spp_keras.data import inspection
 from spp_keras.export import checks, saved_model, signatures
+from spp_keras.zoo import chains
 
 LABELS = [f"class {number}" for number in range(7)]
 FORMS = {"JPEG": {"quality": 90}, "PNG": {}, "BMP": {}}
@@ -70,7 +71,7 @@ def asked_directly(model, files, view=None, signature="bytes"):
         checks.view(view, *model.input_shape[1:3]),
         top=len(LABELS),
         errors="raise",
-        least_side=checks.least_side(model),
+        least_side=chains.least_side(model),
         limits=inspection.Limits(),
     )[signature]
     found = tf.function(call, input_signature=inputs)(tf.constant(files))
