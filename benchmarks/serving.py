@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes both files."""
     options = _parser().parse_args(arguments)
     start, foreign = time.perf_counter(), machines.foreign_seconds()
-    machine = machines.describe(f"python benchmarks/serving.py --run {options.run}")
+    machine = machines.describe(" ".join(["python", *sys.argv]))
     rows: list[dict[str, Any]] = []
     with Worker(sys.executable, "serving_cases.py") as worker:
         machine["versions"] |= worker.ask("versions")
@@ -227,7 +227,7 @@ def _environment() -> dict[str, str]:
 
 
 def _markdown(machine: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
-    found = {(row["section"], row["name"], row["setting"]): row for row in rows if "name" in row}
+    found = {(row["section"], row["name"], row["setting"]): row for row in rows if "setting" in row}
     (memory,) = (row["megabytes"] for row in rows if row["section"] == "memory")
     (few, before), (many, after) = memory.items()
     lines = [
