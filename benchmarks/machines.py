@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,19 @@ def out_option(parser: argparse.ArgumentParser) -> None:
         default=Path(__file__).parent / "results",
         help="folder for the results (default: benchmarks/results)",
     )
+
+
+def begin() -> tuple[float, float]:
+    """What `finish` needs to know of the start."""
+    return time.perf_counter(), foreign_seconds()
+
+
+def finish(machine: dict[str, Any], began: tuple[float, float]) -> None:
+    """Adds how long it took and how busy the machine was meanwhile."""
+    start, foreign = began
+    elapsed = time.perf_counter() - start
+    machine["minutes"] = round(elapsed / 60, 1)
+    machine["cores busy with other programs"] = round((foreign_seconds() - foreign) / elapsed, 2)
 
 
 def publish(stem: Path, machine: dict[str, Any], rows: list[dict[str, Any]], text: str) -> None:

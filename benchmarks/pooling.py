@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--rounds must be at least 1. Received: {options.rounds}.")
     if options.peers and not shutil.which(options.peers):
         parser.error(f"--peers must be a Python interpreter. Received: {options.peers}.")
-    start, foreign = time.perf_counter(), machines.foreign_seconds()
+    began = machines.begin()
     scripts = [(sys.executable, "pooling_tensorflow.py")]
     if options.peers:
         scripts.append((options.peers, "pooling_peers.py"))
@@ -75,11 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             row.megabytes = _memory(commands[row.name], row.name)
     machines.say("keras-cv")
     rows.append(_apart(scripts[0]))
-    elapsed = time.perf_counter() - start
-    machine["minutes"] = round(elapsed / 60, 1)
-    machine["cores busy with other programs"] = round(
-        (machines.foreign_seconds() - foreign) / elapsed, 2
-    )
+    machines.finish(machine, began)
 
     found = [row.as_json() for row in rows]
     machines.publish(options.out / "pooling", machine, found, tables.markdown(machine, rows))

@@ -40,7 +40,7 @@ _SERVER = Path(__file__).parents[1] / "tests" / "serving" / "server.py"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes both files."""
     options = _parser().parse_args(arguments)
-    start, foreign = time.perf_counter(), machines.foreign_seconds()
+    began = machines.begin()
     machine = machines.describe(" ".join(["python", *sys.argv]))
     rows: list[dict[str, Any]] = []
     with Worker(sys.executable, "serving_cases.py") as worker:
@@ -57,11 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += _crowds(Path(folder) / "models", options)
         rows.append(_memory(Path(folder) / "models", options))
     rows += _agreement(options.run)
-    elapsed = time.perf_counter() - start
-    machine["minutes"] = round(elapsed / 60, 1)
-    machine["cores busy with other programs"] = round(
-        (machines.foreign_seconds() - foreign) / elapsed, 2
-    )
+    machines.finish(machine, began)
     machines.publish(options.out / "serving", machine, rows, _markdown(machine, rows))
     return 0
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from spp_keras import data, export, runs, serving, trained
 from spp_keras.data import reading, splits
@@ -63,8 +62,8 @@ def _validation(run: str) -> tuple[list[bytes], np.ndarray]:
     split = recipe.validation_split or splits.defaults(recipe.data, data_dir)[1]
     found = data.load(recipe.data, split, data_dir, progress=False)
     reader = reading.Reader(found.files, found.spans)
-    rows = ({key: column[i] for key, column in reader.table.items()} for i in range(len(found)))
-    return [tf.get_static_value(reader.read(row)) for row in rows], found.labels
+    files = [reader.read(reader.row(number)).numpy() for number in range(len(found))]
+    return files, found.labels
 
 
 def _scores(

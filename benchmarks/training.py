@@ -10,7 +10,6 @@ results are OUT/training.json, and OUT/training.md for the README. Linux only.
 import argparse
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -36,7 +35,7 @@ _BASES = {"input": "bare JPEG decoding", "step": "one fixed size", "devices": "o
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes both files."""
     options = _parser().parse_args(arguments)
-    start, foreign = time.perf_counter(), machines.foreign_seconds()
+    began = machines.begin()
     machine = machines.describe(f"python benchmarks/training.py --rounds {options.rounds}")
     data = ["--data-dir", str(options.data_dir)] if options.data_dir else []
     rows = []
@@ -58,11 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     chosen = [(worker, name, "one device", note), (two, name, "two devices", "")]
                 rows += _measure(section, setting, chosen, options)
                 one.ask("forget")
-    elapsed = time.perf_counter() - start
-    machine["minutes"] = round(elapsed / 60, 1)
-    machine["cores busy with other programs"] = round(
-        (machines.foreign_seconds() - foreign) / elapsed, 2
-    )
+    machines.finish(machine, began)
     machines.publish(options.out / "training", machine, rows, _markdown(machine, rows))
     return 0
 

@@ -43,8 +43,7 @@ def _files() -> data.Records:
     folder = Path(tempfile.mkdtemp())
     reader = reading.Reader(found.files, found.spans)
     for number in range(len(found)):
-        row = {name: values[number] for name, values in reader.table.items()}
-        (folder / f"{number}.jpg").write_bytes(reader.read(row).numpy())
+        (folder / f"{number}.jpg").write_bytes(reader.read(reader.row(number)).numpy())
     paths = tuple(str(folder / f"{number}.jpg") for number in range(len(found)))
     spans = [(number, 0, Path(path).stat().st_size) for number, path in enumerate(paths)]
     return data.Records(**{**vars(found), "files": paths, "spans": np.array(spans)})

@@ -37,13 +37,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _command(
+    commands: argparse._SubParsersAction, name: str, *, help: str, description: str, examples: str
+) -> argparse.ArgumentParser:
+    """The parser of a command, whose help ends with examples."""
+    return commands.add_parser(
+        name,
+        help=help,
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def _add_zoo(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
+    parser = _command(
+        commands,
         "zoo",
         help="list the networks: parameters, FLOPs, step and map sizes",
         description="Lists the networks of the zoo, at full width and with 1000 classes.",
-        epilog="examples:\n  spp-keras zoo\n  spp-keras zoo --json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples="  spp-keras zoo\n  spp-keras zoo --json",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs to read")
     parser.set_defaults(run=_zoo)
@@ -72,17 +85,16 @@ def _zoo(options: argparse.Namespace) -> int:
 
 
 def _add_train(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
+    parser = _command(
+        commands,
         "train",
         help="train a network as a recipe says, or go on where a run was killed",
         description="Trains a network as a recipe says. If the run was begun before, goes on "
         "where it was. Several GPUs share the work, and several machines that TF_CONFIG names.",
-        epilog="examples:\n"
-        "  spp-keras train zf5_spp/shapes\n"
+        examples="  spp-keras train zf5_spp/shapes\n"
         "  spp-keras train zoo/zf5_spp/recipe.toml --data voc/2007 --set epochs=3\n"
         "  spp-keras train zf5_spp --data photographs/ --set epochs=3 --set batch_size=32\n"
         "  spp-keras train zf5_spp --data imagenet2012 --data-dir /data --run runs/zf5_spp",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipe", help="recipe.toml, or the name of one in the zoo")
     parser.add_argument("--data", help="folder, or a data set of TensorFlow Datasets")
@@ -128,18 +140,17 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _add_predict(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
+    parser = _command(
+        commands,
         "predict",
         help="say what is on photographs",
         description="Says what is on photographs: a line for each, the likeliest classes with "
         "their scores. A run, what was exported from it as SavedModel and what was exported for "
         "TFLite all see the same of a photograph. Photographs that cannot be used are named, the "
         "others answered; the exit code is then 2.",
-        epilog="examples:\n"
-        "  spp-keras predict --model runs/zf5_spp-shapes photo.jpg\n"
+        examples="  spp-keras predict --model runs/zf5_spp-shapes photo.jpg\n"
         "  spp-keras predict --model saved_models/zf5_spp --top 1 photographs/*.jpg\n"
         "  spp-keras predict --model phone/zf5_spp.tflite --json photo.png",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("photographs", nargs="+", metavar="photo", help="JPEG, PNG, GIF or BMP")
     parser.add_argument(
@@ -177,18 +188,17 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
+    parser = _command(
+        commands,
         "export",
         help="export a run for TF Serving or for TFLite",
         description="Exports the best network of a run: as the next version of a model in a "
         "repository of TensorFlow Serving, or, where --to ends in .tflite, as a TFLite file of "
         "built-in operations with its labels beside it.",
-        epilog="examples:\n"
-        "  spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp\n"
+        examples="  spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp\n"
         "  spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp --errors report\n"
         "  spp-keras export runs/zf5_spp-shapes --to phone/zf5_spp.tflite\n"
         "  spp-keras export runs/zf5_spp-shapes --to phone/zf5_spp.tflite --form int8 --size 224",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", metavar="RUN", help="folder of a training")
     parser.add_argument("--to", required=True, help="REPOSITORY/MODEL, or a file ending in .tflite")
@@ -234,8 +244,7 @@ def _export(options: argparse.Namespace) -> int:
     given = {name: value for name, value in given.items() if value is not None}
     if options.size is not None:
         side = _checks.at_least(options.size, 1, "size")
-        # The paper's share of the short side.
-        view = sizes.Crops(sides=(side,), short_side=round(side * 256 / 224), positions="centre")
+        view = sizes.centre(side)
         given["size"] = (side, side)
     if options.form == "int8":
         given["calibration"] = trained.sample(options.folder, view, options.calibration)

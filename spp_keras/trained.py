@@ -13,9 +13,6 @@ from spp_keras import _files, runs, zoo
 from spp_keras.data import images, reading, records, sizes, splits
 from spp_keras.zoo import recipes
 
-# Where neither recipe nor training says how large images may be, memory must.
-_LONGEST_SIDE = 1024
-
 
 class Trained(NamedTuple):
     """What a run folder holds for those who use the network.
@@ -87,7 +84,7 @@ def sample(
     chosen = np.random.default_rng(0).choice(len(found), min(count, len(found)), replace=False)
     reader, drawn = reading.Reader(found.files, found.spans), []
     for number in sorted(chosen):
-        encoded = reader.read({name: values[number] for name, values in reader.table.items()})
+        encoded = reader.read(reader.row(number))
         window, target = view.frame(tf.constant(found.sizes[number]))
         drawn.append(images.view(encoded, found.sizes[number], window, target).numpy())
     return drawn
@@ -133,7 +130,7 @@ def view(recipe: recipes.Recipe, longest_side: int | None = None) -> sizes.Crops
             `None`, not known.
     """
     if recipe.sizes == "native":
-        return sizes.Whole(longest_side=recipe.longest_side or longest_side or _LONGEST_SIDE)
+        return sizes.Whole(longest_side=recipe.longest_side or longest_side or sizes.LONGEST_SIDE)
     if recipe.sizes == "whole" or recipe.model.endswith("_spp"):
         return sizes.Whole(short_side=recipe.short_side, longest_side=recipe.longest_side or None)
     return sizes.Crops(sides=recipe.image_sizes, short_side=recipe.short_side, positions="centre")

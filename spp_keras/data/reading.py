@@ -33,6 +33,10 @@ class Reader:
             }
             self._memory = _mapped(files, lengths)
 
+    def row(self, number: int) -> dict[str, tf.Tensor]:
+        """The row of the table of one image, by its number."""
+        return {name: values[number] for name, values in self.table.items()}
+
     def read(self, row: Mapping[str, Any]) -> tf.Tensor:
         """The bytes of an image, of its row of the table: a scalar string."""
         if self._whole:

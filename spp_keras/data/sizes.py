@@ -9,6 +9,9 @@ import tensorflow as tf
 
 from spp_keras import _checks
 
+# Of whole images, where nobody says how large they may be and memory must.
+LONGEST_SIDE = 1024
+
 Positions = Literal["corners", "random", "centre"]
 
 
@@ -170,6 +173,17 @@ class Whole:
             too_long = tf.reduce_max(targets, axis=1, keepdims=True) > self.longest_side
             targets = tf.where(too_long, _scaled(sizes, self.longest_side, longer), targets)
         return tf.cast(targets, tf.int32)
+
+
+def centre(side: int) -> Crops:
+    """The crop at the centre that the paper tests by: 224 of a short side of 256, or in proportion.
+
+    Example:
+
+    >>> centre(112).short_side
+    128
+    """
+    return Crops(sides=(side,), short_side=round(side * 256 / 224), positions="centre")
 
 
 def as_dict(policy: Crops | Whole) -> dict[str, Any]:

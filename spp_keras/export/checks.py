@@ -6,9 +6,6 @@ import keras
 
 from spp_keras.data import sizes
 
-# Of images that come as files and may be of any size, where nobody says another.
-LONGEST_SIDE = 1024
-
 
 def classifier(model: keras.Model) -> None:
     """A model from images, in colour, to the scores of classes."""
@@ -47,15 +44,14 @@ def view(
 ) -> sizes.Crops | sizes.Whole:
     """What a model of that size, or of any, sees of an image; it must bound its size."""
     if height is None or width is None:
-        value = value or sizes.Whole(longest_side=LONGEST_SIDE)
+        value = value or sizes.Whole(longest_side=sizes.LONGEST_SIDE)
         if value.most_pixels(aspect=1) is None:
             raise ValueError(
                 "`view` must have a `short_side` or a `longest_side`, or the largest photograph "
                 f"that comes decides what memory is needed. Received: view={value}."
             )
         return value
-    # The paper's share of the short side.
-    value = value or sizes.Crops(sides=(height,), short_side=round(height * 256 / 224))
+    value = value or sizes.centre(height)
     if not isinstance(value, sizes.Crops) or (max(value.sides),) * 2 != (height, width):
         raise ValueError(
             f"`view` must be `Crops` of the model's one size, {height}x{width}, which must be "

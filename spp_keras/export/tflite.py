@@ -158,14 +158,13 @@ def _quantized(
 def _operations_in_float(content: bytes, layers: Sequence[str]) -> Iterator[str]:
     """The operations of some layers and the last activation, by the names of their outputs."""
     inside = re.compile(rf"/({'|'.join(re.escape(layer) for layer in layers)})(_\d+)?/")
-    model = flatbuffer_utils.convert_bytearray_to_object(content)
-    for graph in model.subgraphs:
-        for operation in graph.operators or ():
-            code = model.operatorCodes[operation.opcodeIndex].builtinCode
-            for output in operation.outputs:
-                name = graph.tensors[output].name.decode()
-                if inside.search(name) or (code in _ACTIVATIONS and output in graph.outputs):
-                    yield name
+    for graph, operation, code in _operations(
+        flatbuffer_utils.convert_bytearray_to_object(content)
+    ):
+        for output in operation.outputs:
+            name = graph.tensors[output].name.decode()
+            if inside.search(name) or (code in _ACTIVATIONS and output in graph.outputs):
+                yield name
 
 
 def _narrowed(content: bytes) -> bytes:
@@ -175,9 +174,7 @@ def _narrowed(content: bytes) -> bytes:
     bits tie, and which class comes first is chance then.
     """
     model = flatbuffer_utils.convert_bytearray_to_object(content)
-    pairs = [(graph, operation) for graph in model.subgraphs for operation in graph.operators or ()]
-    for graph, operation in pairs:
-        code = model.operatorCodes[operation.opcodeIndex].builtinCode
+    for graph, operation, code in _operations(model):
         if code != schema.BuiltinOperator.FULLY_CONNECTED:
             continue
         weights = graph.tensors[operation.inputs[1]]
@@ -193,6 +190,13 @@ def _narrowed(content: bytes) -> bytes:
         weights.quantization.zeroPoint = np.zeros(1, "int64")
         operation.builtinOptions.asymmetricQuantizeInputs = True
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _operations(model: schema.ModelT) -> Iterator[tuple[Any, Any, int]]:
+    """Every operation with the graph that it is in and the number of its kind."""
+    for graph in model.subgraphs:
+        for operation in graph.operators or ():
+            yield graph, operation, model.operatorCodes[operation.opcodeIndex].builtinCode
 
 
 def _float_layers(model: keras.Model) -> list[str]:

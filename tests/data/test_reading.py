@@ -49,7 +49,7 @@ def assert_reads(files, spans, images):
     reader = reading.Reader(files, spans)
 
     def read(number):
-        return reader.read({name: values[number] for name, values in reader.table.items()})
+        return reader.read(reader.row(number))
 
     for number in (0, 1, len(images) - 1):
         assert read(number).numpy() == images[number]
