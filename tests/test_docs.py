@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import spp_keras
-from spp_keras import data, export, layers, serving, zoo
+from spp_keras import data, detection, export, layers, serving, zoo
 from spp_keras.zoo import tables
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +27,7 @@ PUBLIC = {
     layers: PUBLIC_LAYERS,
     zoo: zoo.__all__,
     data: ["Crops", "Pipeline", "Whole", "load"],
+    detection: ["Detector", "Proposer"],
     export: ["save", "save_tflite"],
     serving: ["load"],
 }

@@ -21,9 +21,11 @@ MAY_IMPORT = {
     "data": {"_checks", "_files", "geometry"},
     "trained": BASE | {"layers", "zoo", "data"},
     "training": BASE | {"layers", "zoo", "data", "trained"},
-    "export": BASE | {"layers", "zoo", "data"},
-    "serving": BASE | {"data", "trained", "zoo"},
-    "cli": BASE | {"layers", "zoo", "data", "trained", "training", "export", "serving"},
+    "detection": BASE | {"layers", "zoo", "data", "trained", "training"},
+    "export": BASE | {"layers", "zoo", "data", "detection"},
+    "serving": BASE | {"data", "trained", "zoo", "detection"},
+    "cli": BASE
+    | {"layers", "zoo", "data", "trained", "training", "detection", "export", "serving"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tqdm
 
 from spp_keras import _checks
-from spp_keras.data import cache, folders, inspection, sources, voc_devkit
+from spp_keras.data import cache, det_devkit, folders, inspection, sources, voc_devkit
 from spp_keras.data.inspection import Limits
 from spp_keras.data.sources import Candidate, Objects, Skipped, Source
 
@@ -98,8 +98,9 @@ def load(
 
     Args:
         data: A folder with a folder per class (see `folders.find`), a VOCdevkit
-            tree (see `voc_devkit.find`), a data set prepared by TensorFlow
-            Datasets, or the name of one (see `tfds_records.find`).
+            tree (see `voc_devkit.find`), a tree of ILSVRC DET (see
+            `det_devkit.find`), a data set prepared by TensorFlow Datasets, or the
+            name of one (see `tfds_records.find`).
         split: Name of a split of it.
         data_dir: Where TensorFlow Datasets keeps what it prepared. Only with a
             name. Defaults to `~/tensorflow_datasets`.
@@ -162,9 +163,10 @@ def _source(data: Any, split: Any, data_dir: Any) -> Source:
         )
     if data_dir is None and folder.is_dir():
         root = folder.resolve()
-        devkit = voc_devkit.home(root)
-        if devkit is not None:
-            return voc_devkit.find(devkit, split)
+        for devkit in (voc_devkit, det_devkit):
+            home = devkit.home(root)
+            if home is not None:
+                return devkit.find(home, split)
         if not (root / "dataset_info.json").is_file():
             return folders.find(root, split)
         data = str(root)

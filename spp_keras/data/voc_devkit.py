@@ -85,7 +85,7 @@ def find(root: Path, split: str) -> Source:
             f"`split` must be one of {', '.join(repr(name) for name in names)}, the lists in "
             f"{str(sets)!r}. Received: split={split!r}."
         )
-    ids = list(dict.fromkeys(line.split()[0] for line in _lines(listed)))
+    ids = list(dict.fromkeys(line.split()[0] for line in lines(listed)))
     if not ids:
         raise ValueError(
             f"`split` must be a list with images. Received: split={split!r}, and {str(listed)!r} "
@@ -101,8 +101,54 @@ def find(root: Path, split: str) -> Source:
     )
 
 
-def _lines(path: Path) -> list[str]:
+def lines(path: Path) -> list[str]:
+    """The lines of a list of images that have something in them."""
     return [line for line in path.read_text().splitlines() if line.strip()]
+
+
+def annotation(path: Path) -> list[tuple[str, tuple[float, ...], bool]] | str:
+    """Name, box and difficulty of every object, or why the file cannot be used.
+
+    Example:
+
+    >>> annotation(Path("/nowhere/000001.xml"))
+    'has no annotation'
+    """
+    try:
+        return _objects(ElementTree.parse(path).getroot())
+    except FileNotFoundError:
+        return "has no annotation"
+    except (ElementTree.ParseError, ValueError) as error:
+        return f"has an annotation that cannot be used: {error}"
+
+
+def candidate(
+    root: Path, image: str, place: int, found: list | str, classes: dict[str, int]
+) -> Candidate:
+    """An image and what `annotation` found for it.
+
+    Args:
+        root: Folder of the data set.
+        image: Path of the image below it.
+        place: Number of the image among the files of the source.
+        found: The objects, or why the image cannot be used.
+        classes: Numbers of the classes by the names of the objects.
+
+    Example:
+
+    >>> found = [("dog", (0.0, 0.0, 0.5, 0.5), False)]
+    >>> candidate(Path("/nowhere"), "1.jpg", 0, found, {"cat": 0, "dog": 1}).labels
+    (1,)
+    """
+    unusable = found if isinstance(found, str) else None
+    found = [] if unusable else found
+    objects = Objects(
+        np.array([box for _, box, _ in found], np.float32).reshape(-1, 4),
+        np.array([classes[name] for name, _, _ in found], np.int32),
+        np.array([difficult for _, _, difficult in found], bool),
+    )
+    whole = folders.candidate(root, image, place, objects.classes(), objects)
+    return whole._replace(reason=whole.reason or unusable)
 
 
 def _image(name: str) -> str:
@@ -110,14 +156,10 @@ def _image(name: str) -> str:
 
 
 def _read(root: Path, ids: list[str]) -> Contents:
-    annotations: dict[str, list | str] = {}
-    classes = set()
-    for path in sorted((root / "Annotations").glob("*.xml")):
-        try:
-            annotations[path.stem] = found = _annotation(path)
-            classes.update(name for name, _, _ in found)
-        except (ElementTree.ParseError, ValueError) as error:
-            annotations[path.stem] = f"has an annotation that cannot be used: {error}"
+    paths = sorted((root / "Annotations").glob("*.xml"))
+    annotations = {path.stem: annotation(path) for path in paths}
+    usable = (found for found in annotations.values() if not isinstance(found, str))
+    classes = {name for found in usable for name, _, _ in found}
     names = CLASSES if classes <= set(CLASSES) else tuple(sorted(classes))
     return Contents(names, True, len(ids), _candidates(root, ids, annotations, names))
 
@@ -128,20 +170,10 @@ def _candidates(
     numbers = {name: number for number, name in enumerate(classes)}
     for i, name in enumerate(ids):
         found = annotations.get(name, "has no annotation")
-        unusable = found if isinstance(found, str) else None
-        found = [] if unusable else found
-        objects = Objects(
-            np.array([box for _, box, _ in found], np.float32).reshape(-1, 4),
-            np.array([numbers[kind] for kind, _, _ in found], np.int32),
-            np.array([difficult for _, _, difficult in found], bool),
-        )
-        image = folders.candidate(root, _image(name), i, objects.classes(), objects)
-        yield image._replace(reason=image.reason or unusable)
+        yield candidate(root, _image(name), i, found, numbers)
 
 
-def _annotation(path: Path) -> list[tuple[str, tuple[float, ...], bool]]:
-    """Name, box and difficulty of every object."""
-    tree = ElementTree.parse(path).getroot()
+def _objects(tree: ElementTree.Element) -> list[tuple[str, tuple[float, ...], bool]]:
     height, width = (_number(tree, f"size/{side}") for side in ("height", "width"))
     if height <= 0 or width <= 0:
         raise ValueError(f"it says that the image has {height:g}x{width:g} pixels")

@@ -125,17 +125,34 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
             )
         sizes = self._valid_sizes(features, sizes, image_sizes)
         flat, items = _boxes.flatten(boxes, batch)
-        windows = _boxes.to_windows(
-            flat, items, self.bounding_box_format, self._grid, sizes, image_sizes
-        )
+        windows = self.windows(flat, items, sizes, image_sizes)
         if self.mode == "average":
             features = _pyramids.zero_outside(features, sizes)
-            vectors = _windows.average_windows(features, windows, items, self.levels)
-        else:
-            vectors = _windows.max_windows(features, windows, items, self.levels)
+        vectors = self.pool(features, windows, items)
         if _ragged.is_ragged(boxes):
             return boxes.with_flat_values(vectors)
         return ops.reshape(vectors, (batch, ops.shape(boxes)[1], vectors.shape[-1]))
+
+    def windows(self, boxes: Any, items: Any, sizes: Any, image_sizes: Any = None) -> Any:
+        """The cells that boxes cover, the first of two steps: boxes of equal cells pool alike.
+
+        Args:
+            boxes: float32 `(n, 4)`.
+            items: int32 `(n,)`, the image of each.
+            sizes: int32 `(batch, 2)`, rows and columns of each map.
+            image_sizes: See the layer. Defaults to `None`.
+
+        Returns:
+            int32 `(n, 4)`, first row and column, and those after the last.
+        """
+        return _boxes.to_windows(
+            boxes, items, self.bounding_box_format, self._grid, sizes, image_sizes
+        )
+
+    def pool(self, features: Any, windows: Any, items: Any) -> Any:
+        """The second step: channels-last maps and what `windows` gave to `(n, length)`."""
+        pool = _windows.average_windows if self.mode == "average" else _windows.max_windows
+        return pool(features, windows, items, self.levels)
 
     def _valid_sizes(self, features: Any, sizes: Any, image_sizes: Any) -> Any:
         if sizes is not None:

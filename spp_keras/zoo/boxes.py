@@ -1,7 +1,10 @@
 """A model that answers for windows of an image, sharing the layers of one for whole images."""
 
+from typing import Any, NamedTuple
+
 import keras
 
+from spp_keras import geometry
 from spp_keras.layers import (
     MixedSizeImages,
     RoiSpatialPyramidPooling,
@@ -9,6 +12,22 @@ from spp_keras.layers import (
     ValidCells,
 )
 from spp_keras.zoo import chains
+
+
+class Halves(NamedTuple):
+    """A network cut at its pyramid.
+
+    Args:
+        trunk: From images to maps.
+        grid: Where the cells of the maps lie.
+        pyramid: The pooling between the two.
+        top: The layers behind it, in their order.
+    """
+
+    trunk: keras.Model
+    grid: geometry.CellGrid
+    pyramid: SpatialPyramidPooling
+    top: tuple[keras.layers.Layer, ...]
 
 
 def with_boxes(model: keras.Model, bounding_box_format: str = "xyxy") -> keras.Model:
@@ -34,6 +53,37 @@ def with_boxes(model: keras.Model, bounding_box_format: str = "xyxy") -> keras.M
     >>> tuple(model({"images": np.zeros((1, 64, 96, 3)), "boxes": boxes}).shape)
     (1, 2, 10)
     """
+    halves = halves_of(model)
+    whole = halves.pyramid
+    images = halves.trunk.input
+    boxes = keras.Input((None, 4), name="boxes", dtype="float32")
+    windows = RoiSpatialPyramidPooling(
+        *halves.grid,
+        levels=whole.levels,
+        mode=whole.mode,
+        bounding_box_format=bounding_box_format,
+        data_format=whole.data_format,
+        dtype=whole.dtype_policy,
+        name="roi_spp",
+    )
+    x = windows(halves.trunk.output, boxes)
+    for layer in halves.top:
+        x = layer(x)
+    return keras.Model({"images": images, "boxes": boxes}, x, name=f"{model.name}_with_boxes")
+
+
+def halves_of(model: keras.Model) -> Halves:
+    """Cuts a network of this zoo at its pyramid; the halves have its layers.
+
+    Args:
+        model: As for `with_boxes`.
+
+    Example:
+
+    >>> halves = halves_of(zf5_spp(classes=10, width=0.125))
+    >>> tuple(halves.trunk(np.zeros((1, 224, 224, 3))).shape), halves.grid.step
+    ((1, 13, 13, 32), 16)
+    """
     layers = chains.layers_of(model)
     kinds = [type(layer) for layer in layers]
     if SpatialPyramidPooling not in kinds or ValidCells not in kinds:
@@ -42,29 +92,23 @@ def with_boxes(model: keras.Model, bounding_box_format: str = "xyxy") -> keras.M
             f"trunk's table that says where cells lie. Received: model={model.name!r}."
         )
     pyramid = kinds.index(SpatialPyramidPooling)
+    # Not ragged: windows are of images that are there as a whole.
     images = keras.Input(model.inputs[0].shape[1:], name="images", dtype=model.inputs[0].dtype)
-    boxes = keras.Input((None, 4), name="boxes", dtype="float32")
-    x, grid = images, None
-    for layer in layers[:pyramid]:
-        if isinstance(layer, ValidCells):
-            grid = layer
+    trunk = keras.Model(images, _maps(images, layers[:pyramid]), name=f"{model.name}_trunk")
+    grid = [layer for layer in layers[:pyramid] if isinstance(layer, ValidCells)][-1]
+    return Halves(
+        trunk,
+        geometry.CellGrid(grid.step, grid.first_centre),
+        layers[pyramid],
+        tuple(layers[pyramid + 1 :]),
+    )
+
+
+def _maps(x: Any, layers: list[keras.layers.Layer]) -> Any:
+    for layer in layers:
         if isinstance(layer, MixedSizeImages | ValidCells):
             # Their other output says what part of a padded batch counts: here, all of it.
             x, _ = layer(x)
         else:
             x = layer(x)
-    whole = layers[pyramid]
-    windows = RoiSpatialPyramidPooling(
-        grid.step,
-        grid.first_centre,
-        levels=whole.levels,
-        mode=whole.mode,
-        bounding_box_format=bounding_box_format,
-        data_format=whole.data_format,
-        dtype=whole.dtype_policy,
-        name="roi_spp",
-    )
-    x = windows(x, boxes)
-    for layer in layers[pyramid + 1 :]:
-        x = layer(x)
-    return keras.Model({"images": images, "boxes": boxes}, x, name=f"{model.name}_with_boxes")
+    return x
