@@ -76,7 +76,7 @@ class Detector(keras.Model):
     >>> detector = Detector(
     ...     trunk, keras.Model(vectors, scores), labels=["cat", "dog"], grid=(16, 14), levels=(1,)
     ... )
-    >>> boxes = np.array([[[0, 0, 100, 50], [20, 8, 70, 60]]], "float32")
+    >>> boxes = np.array([[[0, 0, 70, 50], [75, 8, 110, 60]]], "float32")
     >>> found = detector((np.zeros((1, 64, 120, 3), "float32"), boxes))
     >>> tuple(found["boxes"].shape), int(found["count"][0])
     ((1, 100, 4), 4)
@@ -133,6 +133,9 @@ class Detector(keras.Model):
                 "`head` must correct boxes by four numbers a class, "
                 f"{4 * len(self.labels)}. Received: {deltas[0].shape[-1]}."
             )
+        if proposer is not None and not proposer.built:
+            # Here, or its weights would not be there to be saved before the first call.
+            proposer.build(trunk.output_shape)
         self.built = True
 
     def call(self, inputs, training=None):
@@ -155,9 +158,14 @@ class Detector(keras.Model):
 
     def detect(self, image: Any, boxes: Any = None) -> dict[str, Any]:
         """The answer for one image `(height, width, 3)`, without the axis of the batch."""
-        boxes, scores, classes = self.candidates(image, boxes)
+        size = tf.shape(image)[:2]
+        encoded = self.encode(tf.cast(image, tf.float32), boxes)
+        return self.best(*self.candidates(encoded, boxes, size), size)
+
+    def best(self, boxes: Any, scores: Any, classes: Any, size: Any) -> dict[str, Any]:
+        """The answer from candidates: those that no better one of their class overlaps."""
         # Boxes of different classes do not meet when each class has a place of its own.
-        place = tf.cast(classes * (tf.reduce_max(tf.shape(image)[:2]) + 1), tf.float32)
+        place = tf.cast(classes * (tf.reduce_max(size) + 1), tf.float32)
         kept = tf.image.non_max_suppression(
             boxes + place[:, tf.newaxis], scores, self.most, iou_threshold=self.overlap
         )
@@ -170,11 +178,14 @@ class Detector(keras.Model):
             "count": count,
         }
 
-    def candidates(self, image: Any, boxes: Any = None) -> tuple[Any, Any, Any]:
-        """Every box, its score and its class above the least score, before any is suppressed."""
-        image = tf.cast(image, tf.float32)
-        size = tf.shape(image)[:2]
-        encoded = self.encode(image, boxes)
+    def candidates(self, encoded: Sequence[Any], boxes: Any, size: Any) -> tuple[Any, Any, Any]:
+        """Every box, its score and its class above the least score, before any is suppressed.
+
+        Args:
+            encoded: What `encode` gave for the image.
+            boxes: float32 `(n, 4)`, or `None` for those of the proposer.
+            size: int32 `(2,)`, height and width of the image.
+        """
         if boxes is None:
             boxes = self.proposals(encoded, size)
         boxes, real = _with_one_more(boxes, size)
@@ -209,8 +220,9 @@ class Detector(keras.Model):
             boxes: float32 `(n, 4)`, inside the image.
             size: int32 `(2,)`, height and width of the image.
         """
-        factors = [self.scaled_size(size, s) / tf.maximum(size, 1) for s in self.scales]
-        factors = tf.cast(tf.stack(factors), tf.float32)
+        scaled = tf.stack([self.scaled_size(size, scale) for scale in self.scales])
+        # Of float32, as TFLite divides no others.
+        factors = tf.cast(scaled, tf.float32) / tf.cast(tf.maximum(size, 1), tf.float32)
         which = self._scales_of(boxes, factors)
         cells = tf.stack([tf.shape(one)[1:3] for one in encoded])
         factors = tf.gather(factors, which)
@@ -231,6 +243,11 @@ class Detector(keras.Model):
             order[:, tf.newaxis], tf.range(tf.shape(order)[0]), tf.shape(windows)[:1] + 1
         )
         return tf.concat(vectors, axis=0), tf.gather(places, rows)
+
+    def vectors(self, encoded: Sequence[Any], boxes: Any, which: Any, size: Any) -> Any:
+        """The vectors of some of the boxes, by their numbers, as training wants them."""
+        vectors, rows = self.pool(encoded, tf.gather(boxes, which), size)
+        return tf.gather(vectors, rows)
 
     def answers(self, vectors: Any) -> tuple[Any, Any]:
         """Scores and corrections (or `None`) of pooled vectors, in float32."""
@@ -254,7 +271,7 @@ class Detector(keras.Model):
         middle = len(self.scales) // 2
         target = self.scaled_size(size, self.scales[middle])
         boxes = self.proposer.propose(encoded[middle], self.grid, target)
-        factors = tf.cast(size / target, tf.float32)
+        factors = tf.cast(size, tf.float32) / tf.cast(target, tf.float32)
         return boxes * tf.gather(factors, [1, 0, 1, 0])
 
     def scaled_size(self, size: Any, scale: int) -> Any:
@@ -342,4 +359,5 @@ def _distinct(windows: Any, which: Any) -> tuple[Any, Any, Any]:
 
 
 def _filled(values: Any, paddings: Any, shape: tuple[int, ...]) -> Any:
-    return tf.ensure_shape(tf.pad(values, paddings), shape)
+    # Not `ensure_shape`, which TFLite does not have.
+    return tf.reshape(tf.pad(values, paddings), shape)
