@@ -1,0 +1,149 @@
+"""Proposals of all images of a data set, searched for once."""
+
+import functools
+import hashlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from spp_keras import _checks, _files
+from spp_keras.data import cache, images, records
+from spp_keras.detection import selective_search
+
+# Part of the name of cache files: another number when they mean something else.
+_FORMAT = "1"
+
+
+def propose(
+    found: records.Records, *, threads: int | None = None, progress: bool = True
+) -> list[np.ndarray]:
+    """Boxes of each image that may hold an object, by `selective_search`.
+
+    About a second an image and a core, the first time. The boxes of each image are
+    kept as soon as they are there, in `spp_keras/proposals` in the folder that
+    `XDG_CACHE_HOME` names (`~/.cache` by default), so that a run that was stopped
+    goes on where it was. They are found again by the bytes of the image, whatever
+    its name, for as long as OpenCV's version is the same.
+
+    Args:
+        found: The images.
+        threads: How many images are searched at a time. OpenCV and TensorFlow
+            work outside of Python's lock. Defaults to the number of cores.
+        progress: Whether to show a bar on standard error. Defaults to `True`.
+
+    Returns:
+        For each image float32 `(n, 4)`, left, top, right and bottom in pixels, ends
+        exclusive, the best first, at most 2000.
+
+    Example:
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> for name in ("cat", "dog"):
+    ...     (root / "train" / name).mkdir(parents=True)
+    ...     image = np.full((20, 30, 3), 255, "uint8")
+    ...     keras.utils.save_img(root / "train" / name / "1.png", image)
+    >>> [boxes.tolist() for boxes in propose(records.load(root, "train"))]
+    [[[0.0, 0.0, 30.0, 20.0]], [[0.0, 0.0, 30.0, 20.0]]]
+    """
+    threads = os.cpu_count() or 1 if threads is None else _checks.at_least(threads, 1, "threads")
+    settings = (
+        _FORMAT,
+        selective_search.opencv().__version__,
+        selective_search.MOST,
+        selective_search.LEAST_SIDE,
+        selective_search.LONGEST_SIDE,
+    )
+    propose_one = functools.partial(_propose_one, found, repr(settings).encode())
+    pool = ThreadPoolExecutor(threads)
+    try:
+        return list(_with_bar(pool.map(propose_one, range(len(found))), found, progress))
+    finally:
+        # Ctrl-C and errors wait for the images begun, not for all.
+        pool.shutdown(cancel_futures=True)
+
+
+def _with_bar(
+    proposed: Iterator[np.ndarray], found: records.Records, progress: bool
+) -> Iterator[np.ndarray]:
+    return tqdm.tqdm(
+        proposed,
+        desc=f"Proposals for {found.name}",
+        total=len(found),
+        unit=" images",
+        delay=1.0,
+        disable=not progress,
+        file=sys.stderr,
+    )
+
+
+def _propose_one(found: records.Records, settings: bytes, i: int) -> np.ndarray:
+    try:
+        encoded = _encoded(found, i)
+        path = _place(settings, encoded)
+        boxes = _kept(path)
+        if boxes is None:
+            boxes = selective_search.selective_search(_pixels(encoded, found.sizes[i]))
+            _keep(path, boxes)
+        return boxes
+    # OpenCV and TensorFlow raise errors of their own, also for want of memory.
+    except Exception as error:
+        raise RuntimeError(
+            f"No proposals were found for image {str(found.ids[i])!r} of {found.name}: {error} "
+            f"Those of earlier images are kept. If memory was short, pass fewer `threads`; if "
+            f"the file has changed, load the data again."
+        ) from error
+
+
+def _encoded(found: records.Records, i: int) -> bytes:
+    number, offset, length = found.spans[i]
+    with Path(found.files[number]).open("rb") as file:
+        file.seek(offset)
+        return file.read(length)
+
+
+def _pixels(encoded: bytes, size: np.ndarray) -> np.ndarray:
+    # As the network will see them.
+    with tf.device("CPU:0"):
+        pixels = images.decode(encoded).numpy()
+    if pixels.shape[:2] != tuple(size):
+        raise ValueError(f"it should have {size[0]}x{size[1]} pixels and has {pixels.shape[:2]}.")
+    return pixels
+
+
+def _place(settings: bytes, encoded: bytes) -> Path:
+    digest = hashlib.sha256(settings)
+    digest.update(encoded)
+    name = digest.hexdigest()[:32]
+    # A file an image loses nothing when a run is killed; folders of a few, since each
+    # write looks through its own.
+    return cache.place((), ()).parent / "proposals" / name[:2] / f"{name[2:]}.npy"
+
+
+def _kept(path: Path) -> np.ndarray | None:
+    try:
+        with path.open("rb") as file:
+            boxes = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return boxes if boxes.dtype == np.float32 and boxes.shape[1:] == (4,) else None
+
+
+def _keep(path: Path, boxes: np.ndarray) -> None:
+    try:
+        with _files.replacing(path) as beside, beside.open("wb") as file:
+            np.save(file, boxes)
+    except OSError as error:
+        # The same words for each image, which Python shows once.
+        warnings.warn(
+            f"Proposals will be searched for again next time, since {str(path.parents[1])!r} "
+            f"cannot be written: {error.strerror}. Set XDG_CACHE_HOME to a folder that can.",
+            stacklevel=2,
+        )

@@ -1,0 +1,113 @@
+"""Selective search (Uijlings et al., 2013): boxes in an image that may hold an object."""
+
+from typing import Any
+
+import numpy as np
+
+from spp_keras import _checks
+
+# The release of SPP-net and R-CNN: as many boxes, and of images 500 pixels wide no box
+# under 20 pixels on a side.
+MOST, LEAST_SIDE, LONGEST_SIDE = 2000, 20, 500
+
+
+def selective_search(
+    image: np.ndarray,
+    *,
+    most: int = MOST,
+    least_side: int = LEAST_SIDE,
+    longest_side: int = LONGEST_SIDE,
+) -> np.ndarray:
+    """Boxes that may hold an object, by OpenCV's "fast" selective search.
+
+    Time grows with the square of the pixels, hence the limit to the longest side:
+    up to a second for a photograph of 500 pixels, six at 1000.
+
+    The same image gives the same boxes in the same order. OpenCV finds the same
+    boxes each time but ranks them with the C library's random numbers, which
+    all threads of a process share, and the smallest regions first. Here they are
+    ranked as section 4 of the paper does it, large ones first but for chance.
+
+    Args:
+        image: uint8 `(height, width, 3)`, RGB.
+        most: Boxes that are returned. Defaults to 2000.
+        least_side: Pixels that each side of a box must have, where the image has
+            been made smaller in that image. Defaults to 20.
+        longest_side: Pixels of the image's longer side, to which a larger image is
+            made smaller first. Defaults to 500.
+
+    Returns:
+        float32 `(n, 4)`, left, top, right and bottom in pixels of the image, ends
+        exclusive, the best first. None where the image itself is too small.
+
+    Example:
+
+    >>> image = np.full((60, 80, 3), 255, "uint8")
+    >>> image[10:40, 20:60] = (200, 0, 0)
+    >>> [20.0, 10.0, 60.0, 40.0] in selective_search(image).tolist()
+    True
+    """
+    _checks.at_least(most, 1, "most")
+    _checks.at_least(least_side, 1, "least_side")
+    _checks.at_least(longest_side, 1, "longest_side")
+    shape, dtype = getattr(image, "shape", ()), getattr(image, "dtype", None)
+    if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
+        raise ValueError(
+            f"`image` must be a uint8 array (height, width, 3). Received: image of shape {shape} "
+            f"and type {dtype or type(image).__name__}."
+        )
+    cv2 = opencv()
+    searched = _at_most(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), longest_side, cv2)
+    boxes = _segment(searched, cv2)
+    boxes = boxes[np.min(boxes[:, 2:] - boxes[:, :2], axis=1) >= least_side]
+    boxes = _ranked(boxes)[:most]
+    height, width = shape[:2]
+    # Multiplied first: what ends at the edge then ends at the edge, to the last bit.
+    boxes = boxes * np.array([width, height] * 2) / np.array([*searched.shape[1::-1]] * 2)
+    return boxes.astype(np.float32)
+
+
+def opencv() -> Any:
+    """The module `cv2`, which nothing else needs, with what OpenCV's contributors add."""
+    try:
+        import cv2
+
+        _ = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation
+    except (ImportError, AttributeError) as error:
+        raise ImportError(
+            "Selective search needs OpenCV with its contributed modules. Run "
+            '`pip install "spp_keras[detection]"`, after `pip uninstall` of any other OpenCV '
+            f"(opencv-python, opencv-python-headless). The import said: {error}."
+        ) from error
+    return cv2
+
+
+def _at_most(image: np.ndarray, longest_side: int, cv2: Any) -> np.ndarray:
+    height, width = image.shape[:2]
+    if max(height, width) <= longest_side:
+        return image
+    ratio = longest_side / max(height, width)
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _segment(image: np.ndarray, cv2: Any) -> np.ndarray:
+    """int64 `(n, 4)`, every box once, in the order of their numbers."""
+    # A new one each time, since they keep histograms of the last image.
+    search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
+    search.setBaseImage(image)
+    search.switchToSelectiveSearchFast()
+    found = np.asarray(search.process(), np.int64).reshape(-1, 4)
+    return np.unique(np.hstack([found[:, :2], found[:, :2] + found[:, 2:]]), axis=0)
+
+
+def _ranked(boxes: np.ndarray) -> np.ndarray:
+    """By place times a random number, where the paper has places in the hierarchy.
+
+    OpenCV does not tell the hierarchy. The area, which grows with every level, is
+    in its stead.
+    """
+    largest_first = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), kind="stable")
+    places = np.arange(1, len(boxes) + 1)
+    value = places * np.random.default_rng(0).random(len(boxes))
+    return boxes[largest_first[np.argsort(value, kind="stable")]]

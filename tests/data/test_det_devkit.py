@@ -1,0 +1,180 @@
+import numpy as np
+import pytest
+from image_files import IMAGE, JPEG, encoded
+
+from spp_keras.data import det_devkit, records, splits
+from spp_keras.detection import boxes, scores
+
+DOG, BIRD, AXE = "n02084071", "n01503061", "n02764044"
+NAMES = f"{DOG} 58 dog\n{AXE} 8 axe\n{BIRD} 24 bird\nn02799071 11 base ball\n"
+POSITIVE = "ILSVRC2013_train/n02085620/n02085620_7"
+NEGATIVE = "ILSVRC2013_train_extra0/ILSVRC2013_train_00000001"
+SCENE = "ILSVRC2014_train_0000/ILSVRC2014_train_00000001"
+VAL = "ILSVRC2012_val_0000000"
+
+
+def annotation(*objects):
+    """As DET writes them: edges in another order than VOC's, no `difficult`."""
+    items = "".join(
+        f"<object><name>{name}</name><bndbox><xmin>{x0}</xmin><xmax>{x1}</xmax>"
+        f"<ymin>{y0}</ymin><ymax>{y1}</ymax></bndbox><subcategory>n02085620</subcategory></object>"
+        for name, (x0, y0, x1, y1) in objects
+    )
+    return (
+        "<annotation><folder>x</folder><filename>y</filename><source><database>ILSVRC_2014"
+        "</database></source><size><width>64</width><height>48</height><depth>3</depth></size>"
+        f"<segmented>0</segmented>{items}</annotation>"
+    )
+
+
+def write(root, files):
+    for name, data in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    return root
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Images of 48x64 pixels; the lists of three classes of which `train_10` comes last."""
+    images = [f"train/{name}" for name in (POSITIVE, NEGATIVE, SCENE)]
+    images += [f"val/{VAL}{number}" for number in (1, 2)]
+    files = {f"Data/DET/{name}.JPEG": JPEG for name in images}
+    files |= {
+        f"Annotations/DET/train/{POSITIVE}.xml": annotation((DOG, (16, 12, 48, 24))),
+        f"Annotations/DET/train/{SCENE}.xml": annotation(
+            (BIRD, (0, 0, 32, 48)), (DOG, (8, 6, 16, 12)), (BIRD, (32, 24, 64, 48))
+        ),
+        f"Annotations/DET/val/{VAL}1.xml": annotation((AXE, (0, 0, 63, 47))),
+        f"Annotations/DET/val/{VAL}2.xml": annotation(),
+        "ImageSets/DET/train_1.txt": f"{NEGATIVE} -1\n",
+        "ImageSets/DET/train_10.txt": f"{SCENE} 0\n{NEGATIVE} -1\n",
+        "ImageSets/DET/train_2.txt": f"{POSITIVE} 1\n",
+        "ImageSets/DET/val.txt": f"{VAL}1 1\n{VAL}2 2\n",
+        "ImageSets/DET/test.txt": "ILSVRC2012_test_00000001 1\n",
+    }
+    return write(tmp_path / "data" / "ILSVRC", files)
+
+
+def test_training_images_are_those_of_all_lists_once_and_negatives_are_kept(tree):
+    found = records.load(tree, "train")
+    ids = [f"Data/DET/train/{name}.JPEG" for name in (NEGATIVE, POSITIVE, SCENE)]
+    assert found.ids.tolist() == ids
+    assert found.classes == (BIRD, DOG, AXE)
+    assert found.multi_label
+    assert found.labels.tolist() == [[0, 0, 0], [0, 1, 0], [1, 1, 0]]
+    assert found.sizes.tolist() == [[48, 64]] * 3
+    negative, positive, scene = found.objects
+    assert negative.boxes.shape == (0, 4)
+    np.testing.assert_array_equal(positive.boxes, [[0.25, 0.25, 0.5, 0.75]])
+    assert scene.labels.tolist() == [0, 1, 0]
+    assert not scene.difficult.any()
+
+
+def test_validation_images_have_the_same_classes(tree):
+    found = records.load(tree, "val")
+    assert found.ids.tolist() == [f"Data/DET/val/{VAL}{number}.JPEG" for number in (1, 2)]
+    assert found.classes == (BIRD, DOG, AXE)
+    assert found.labels.tolist() == [[0, 0, 1], [0, 0, 0]]
+    np.testing.assert_allclose(found.objects[0].boxes, [[0, 0, 47 / 48, 63 / 64]], rtol=1e-6)
+
+
+def test_the_tree_may_be_named_by_the_folder_around_it_and_val_by_its_other_name(tree):
+    assert len(records.load(tree.parent, "validation")) == 2
+    train, val = splits.defaults(tree)
+    assert (len(records.load(tree, train)), len(records.load(tree, val))) == (3, 2)
+    (tree.parent / "ILSVRC2014" / "ImageSets" / "DET").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"must be one year of ILSVRC, one of .*ILSVRC2014"):
+        records.load(tree.parent, "val")
+
+
+def test_classes_have_the_names_and_the_order_of_the_development_kit_if_it_is_there(tree):
+    assert records.load(tree, "train").classes == (BIRD, DOG, AXE)
+    write(tree, {"devkit/data/map_det.txt": NAMES})
+    for split in ("train", "val"):
+        assert records.load(tree, split).classes == ("axe", "base ball", "bird", "dog")
+    assert records.load(tree, "train").labels.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1]]
+    assert records.load(tree, "val").labels.tolist() == [[1, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_an_object_that_the_development_kit_does_not_name_is_a_reason(tree):
+    write(tree, {"devkit/data/map_det.txt": NAMES.replace(BIRD, "n09999999")})
+    [(name, reason)] = records.load(tree, "train", most_skipped=0.5).skipped
+    assert name == f"Data/DET/train/{SCENE}.JPEG"
+    assert reason == f"has objects of ['{BIRD}'], which devkit/data/map_det.txt does not name"
+
+
+def test_names_without_numbers_are_an_error(tree):
+    write(tree, {"devkit/data/map_det.txt": f"{DOG} dog\n"})
+    with pytest.raises(ValueError, match=f"lines such as 'n02672831 1 accordion'.*'{DOG} dog'"):
+        records.load(tree, "train")
+
+
+def test_lists_of_ones_own_take_the_place_of_those_of_the_classes(tree):
+    write(tree, {"ImageSets/DET/train.txt": f"{SCENE} 1\n", "ImageSets/DET/val1.txt": f"{VAL}1\n"})
+    assert records.load(tree, "train").ids.tolist() == [f"Data/DET/train/{SCENE}.JPEG"]
+    assert records.load(tree, "train_2").labels.tolist() == [[0, 1, 0]]
+    assert records.load(tree, "val1").ids.tolist() == [f"Data/DET/val/{VAL}1.JPEG"]
+
+
+def test_outside_of_training_an_image_without_an_annotation_is_skipped(tree):
+    (tree / "Annotations" / "DET" / "val" / f"{VAL}2.xml").unlink()
+    [skipped] = records.load(tree, "val", most_skipped=0.5).skipped
+    assert skipped == (f"Data/DET/val/{VAL}2.JPEG", "has no annotation")
+
+
+def test_what_changed_is_noticed(tree):
+    path = f"Annotations/DET/train/{NEGATIVE}.xml"
+    assert records.load(tree, "train").labels[0].tolist() == [0, 0, 0]
+    write(tree, {path: annotation((BIRD, (0, 0, 9, 9)))})
+    assert records.load(tree, "train").labels[0].tolist() == [1, 0, 0]
+    write(tree, {"devkit/data/map_det.txt": NAMES, path: annotation()})
+    assert records.load(tree, "train").labels[0].tolist() == [0, 0, 0, 0]
+    write(tree, {path: annotation((AXE, (0, 0, 9, 9)))})
+    assert records.load(tree, "train").labels[0].tolist() == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ("tset", r"`split` must be one of 'test', 'train', 'val', the lists in .*'tset'"),
+        ("test", r"one of \['train', 'val'\].*test set are not published.*split='test'"),
+        ("val0", r"a list with images. Received: split='val0'.*val0.txt' is empty"),
+    ],
+)
+def test_a_split_that_cannot_be_read_says_why(split, message, tree):
+    if split == "val0":
+        write(tree, {"ImageSets/DET/val0.txt": "\n"})
+    with pytest.raises(ValueError, match=message):
+        records.load(tree, split)
+
+
+def test_two_hundred_classes_are_scored_as_twenty_are(tmp_path):
+    ids = [f"n{number:08d}" for number in range(200)]
+    rng = np.random.default_rng(0)
+    names = "".join(f"{wnid} {number} thing{number}\n" for number, wnid in enumerate(ids, start=1))
+    files = {"devkit/data/map_det.txt": names, "ImageSets/DET/val.txt": ""}
+    for image in range(20):
+        # Every class but the last ten, in one image each.
+        objects = [(wnid, (8, 6, 40, 30)) for wnid in ids[image:190:20]]
+        files[f"Data/DET/val/{image}.JPEG"] = encoded(IMAGE, "JPEG", quality=50 + image)
+        files[f"Annotations/DET/val/{image}.xml"] = annotation(*objects)
+        files["ImageSets/DET/val.txt"] += f"{image} {image + 1}\n"
+    data = records.load(write(tmp_path / "ILSVRC", files), "val")
+    assert len(data.classes) == 200
+    # Right for the even classes, of the wrong half of the image for the odd ones.
+    found = []
+    for objects, size in zip(data.objects, data.sizes, strict=True):
+        right = boxes.of_objects(objects, size)
+        right[objects.labels % 2 == 1, 1:] += 16
+        found.append(boxes.Detections(right, rng.random(len(right)), objects.labels))
+    result = scores.voc(found, data.objects, data.sizes, data.classes)
+    assert result.mean == 0.5
+    assert result.average_precision["thing1"] == 1
+    assert result.average_precision["thing2"] == 0
+    assert result.absent == tuple(f"thing{number}" for number in range(191, 201))
+
+
+def test_what_is_no_tree_of_det_is_not_taken_for_one(tmp_path):
+    (tmp_path / "ILSVRC" / "ImageSets" / "CLS-LOC").mkdir(parents=True)
+    assert det_devkit.home(tmp_path) is None
