@@ -127,3 +127,24 @@ def padded(maps, fill=0.0):
 def slope(function, x, direction, reach=1e-3):
     """Central difference of a scalar function of an array, along a direction."""
     return (function(x + reach * direction) - function(x - reach * direction)) / (2 * reach)
+
+
+def iou(a, b):
+    """Intersection over union of two boxes `(left, top, right, bottom)`."""
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    union = sum(areas) - width * height
+    return width * height / union if union else 0.0
+
+
+def suppression(found, overlap):
+    """Numbers of the detections that no better one of their class overlaps too much."""
+    kept = []
+    for i in sorted(range(len(found.scores)), key=lambda i: -found.scores[i]):
+        if all(
+            found.classes[i] != found.classes[j] or iou(found.boxes[i], found.boxes[j]) <= overlap
+            for j in kept
+        ):
+            kept.append(i)
+    return kept

@@ -9,6 +9,7 @@ import tensorflow as tf
 from spp_keras import _checks, geometry
 from spp_keras.detection.corrections import clipped, decoded
 from spp_keras.detection.proposer import Proposer
+from spp_keras.detection.suppression import suppressed
 from spp_keras.layers import RoiSpatialPyramidPooling
 
 # The paper's, whose windows are to be as large as the images its networks learned from.
@@ -82,6 +83,9 @@ class Detector(keras.Model):
     ((1, 100, 4), 4)
     """
 
+    # Whether `encode` looks at the windows.
+    encodes_windows = False
+
     def __init__(
         self,
         trunk: keras.Model,
@@ -145,8 +149,12 @@ class Detector(keras.Model):
                 "`boxes` must be given to a detector without `proposer`. Received: images alone."
             )
         elements = (images,) if boxes is None else (images, boxes)
+        # AutoGraph has nothing to do in there, and takes seconds to find out.
+        detect = tf.autograph.experimental.do_not_convert(
+            lambda element: self.detect(*map(_dense, element))
+        )
         return tf.map_fn(
-            lambda element: self.detect(*map(_dense, element)),
+            detect,
             elements,
             fn_output_signature={
                 "boxes": tf.TensorSpec((self.most, 4), tf.float32),
@@ -166,15 +174,14 @@ class Detector(keras.Model):
         """The answer from candidates: those that no better one of their class overlaps."""
         # Boxes of different classes do not meet when each class has a place of its own.
         place = tf.cast(classes * (tf.reduce_max(size) + 1), tf.float32)
-        kept = tf.image.non_max_suppression(
-            boxes + place[:, tf.newaxis], scores, self.most, iou_threshold=self.overlap
-        )
-        count = tf.shape(kept)[0]
-        filling = self.most - count
+        kept, count = suppressed(boxes + place[:, tf.newaxis], scores, self.most, self.overlap)
+        # What is gathered behind the last.
+        boxes, scores = tf.pad(boxes, [[0, 1], [0, 0]]), tf.pad(scores, [[0, 1]])
+        classes = tf.pad(classes, [[0, 1]], constant_values=-1)
         return {
-            "boxes": _filled(tf.gather(boxes, kept), [[0, filling], [0, 0]], (self.most, 4)),
-            "scores": _filled(tf.gather(scores, kept), [[0, filling]], (self.most,)),
-            "classes": _filled(tf.gather(classes, kept) + 1, [[0, filling]], (self.most,)) - 1,
+            "boxes": tf.gather(boxes, kept),
+            "scores": tf.gather(scores, kept),
+            "classes": tf.gather(classes, kept),
             "count": count,
         }
 
@@ -248,6 +255,11 @@ class Detector(keras.Model):
         """The vectors of some of the boxes, by their numbers, as training wants them."""
         vectors, rows = self.pool(encoded, tf.gather(boxes, which), size)
         return tf.gather(vectors, rows)
+
+    def numbers_encoded(self, size: tuple[int, int], windows: int) -> int:
+        """How many numbers `encode` makes of an image of that size."""
+        sides = [self.grid.cells(self.scaled_size(size, scale)) for scale in self.scales]
+        return sum(int(tf.reduce_prod(cells)) for cells in sides) * self.trunk.output_shape[-1]
 
     def answers(self, vectors: Any) -> tuple[Any, Any]:
         """Scores and corrections (or `None`) of pooled vectors, in float32."""
@@ -356,8 +368,3 @@ def _distinct(windows: Any, which: Any) -> tuple[Any, Any, Any]:
     keys, rows = tf.unique(keys)
     first = tf.math.unsorted_segment_min(tf.range(tf.shape(rows)[0]), rows, tf.shape(keys)[0])
     return tf.gather(windows, first), tf.gather(which, first), rows
-
-
-def _filled(values: Any, paddings: Any, shape: tuple[int, ...]) -> Any:
-    # Not `ensure_shape`, which TFLite does not have.
-    return tf.reshape(tf.pad(values, paddings), shape)

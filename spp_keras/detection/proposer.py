@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from spp_keras import _checks, geometry
 from spp_keras.detection.corrections import clipped, decoded
+from spp_keras.detection.suppression import suppressed
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -112,8 +113,8 @@ class Proposer(keras.layers.Layer):
         number = tf.minimum(4 * self.most, tf.shape(logits)[0])
         logits, best = tf.math.top_k(logits, number)
         boxes = clipped(decoded(tf.gather(boxes, best), tf.gather(deltas, best)), size)
-        kept = tf.image.non_max_suppression(boxes, logits, self.most, iou_threshold=self.overlap)
-        return tf.gather(boxes, kept)
+        kept, count = suppressed(boxes, logits, self.most, self.overlap)
+        return tf.gather(boxes, kept[:count])
 
     def get_config(self):
         return {

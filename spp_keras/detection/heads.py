@@ -1,0 +1,174 @@
+"""What scores pooled windows: dense layers of a network, made to answer for windows."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from spp_keras.zoo.boxes import Halves
+
+# What the corrections are divided by in training, so that all four are of one size.
+_SPREAD = (0.1, 0.1, 0.2, 0.2)
+_ANSWERS = ("probabilities", "deltas", "svms", "regression")
+
+
+def softmax(halves: Halves, classes: int, dropout: float = 0.5) -> keras.Model:
+    """A head to be trained: the network's hidden layers, new ones behind them.
+
+    Args:
+        halves: The network, see `spp_keras.zoo.boxes.halves_of`. Its weights
+            are copied.
+        classes: Number of classes, the background not among them.
+        dropout: Rate behind each hidden layer. Defaults to 0.5.
+
+    Returns:
+        A `keras.Model` from vectors to probabilities `(n, 1 + classes)`, the
+        background first, and corrections `(n, 4 * classes)`, divided by their
+        usual spread.
+    """
+    vectors = x = keras.Input((_length(halves),), name="vectors")
+    for layer in halves.top[:-1]:
+        if isinstance(layer, keras.layers.Dense):
+            copy = keras.layers.Dense.from_config({**layer.get_config(), "dtype": "float32"})
+            x = copy(x)
+            copy.set_weights(layer.get_weights())
+            x = keras.layers.Dropout(dropout, name=f"drop_{layer.name}")(x)
+    probabilities = keras.layers.Dense(
+        1 + classes,
+        "softmax",
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        name="probabilities",
+    )(x)
+    deltas = keras.layers.Dense(
+        4 * classes,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        name="deltas",
+    )(x)
+    return keras.Model(vectors, {"probabilities": probabilities, "deltas": deltas}, name="head")
+
+
+def finished(trained: keras.Model) -> keras.Model:
+    """The head of a detector, from one that `softmax` made and that was trained.
+
+    Without dropout and background; the corrections' spread is in the weights.
+    """
+    dense = {layer.name: layer for layer in dense_of(trained)}
+    deltas = dense.pop("deltas")
+    spread = np.tile(np.array(_SPREAD, "float32"), len(deltas.bias) // 4)
+    deltas = deltas._replace(kernel=deltas.kernel * spread, bias=deltas.bias * spread)
+    return assemble([*dense.values(), deltas])
+
+
+def linear(
+    trained: keras.Model,
+    svms: tuple[np.ndarray, np.ndarray],
+    regression: tuple[np.ndarray, np.ndarray] | None,
+) -> keras.Model:
+    """The paper's head: a machine a class on the last hidden layer, corrections of the vectors.
+
+    Args:
+        trained: Head that `softmax` made and that was trained.
+        svms: Kernel and bias of the machines.
+        regression: Kernel and bias from pooled vectors to corrections, or `None`.
+    """
+    outputs = [Dense("svms", *svms, "linear")]
+    if regression is not None:
+        outputs.append(Dense("regression", *regression, "linear"))
+    return assemble([*_hidden(dense_of(trained)), *outputs])
+
+
+def hidden(trained: keras.Model) -> keras.Model:
+    """The part of a head from vectors to its last hidden layer."""
+    return assemble(_hidden(dense_of(trained)))
+
+
+class Dense(NamedTuple):
+    """A dense layer: its name, weights and activation; `bias` is `None` for none."""
+
+    name: str
+    kernel: np.ndarray
+    bias: np.ndarray | None
+    activation: str
+
+
+def dense_of(head: keras.Model) -> list[Dense]:
+    """The dense layers of a head, in their order."""
+    return [
+        Dense(
+            layer.name,
+            layer.kernel.numpy().astype("float32"),
+            layer.bias.numpy().astype("float32") if layer.use_bias else None,
+            layer.activation.__name__,
+        )
+        for layer in head.layers
+        if isinstance(layer, keras.layers.Dense)
+    ]
+
+
+def assemble(layers: Sequence[Dense], dtype: str = "float32") -> keras.Model:
+    """A head of dense layers: hidden ones one behind the other, then those that answer.
+
+    Args:
+        layers: The layers. What answers goes by its name: `"probabilities"`
+            (the background first, which is left out), `"svms"` and `"deltas"` on
+            the last hidden layer, `"regression"` on the pooled vectors.
+        dtype: Of the hidden layers. Defaults to `"float32"`, as those that answer
+            always are.
+    """
+    vectors = x = keras.Input((len(layers[0].kernel),), name="vectors")
+    outputs = []
+    for name, kernel, bias, activation in layers:
+        layer = keras.layers.Dense(
+            kernel.shape[1],
+            activation,
+            use_bias=bias is not None,
+            dtype="float32" if name in _ANSWERS else dtype,
+            name=name,
+        )
+        if name not in _ANSWERS:
+            x = layer(x)
+        elif name == "probabilities":
+            outputs.append(layer(x)[:, 1:])
+        else:
+            outputs.append(layer(vectors if name == "regression" else x))
+        layer.set_weights([kernel] if bias is None else [kernel, bias])
+    return keras.Model(vectors, outputs or x, name="head")
+
+
+def without_corrections(head: keras.Model) -> keras.Model:
+    """The head that scores windows and leaves them where they are."""
+    dense = [layer for layer in dense_of(head) if layer.name not in ("deltas", "regression")]
+    return assemble(dense)
+
+
+def targets(deltas: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """What `softmax`'s corrections should be: `(n, 8 * classes)`, values and which count.
+
+    Args:
+        deltas: `(n, 4)` corrections of each window.
+        labels: `(n,)` classes from 1, 0 for the background, whose do not count.
+        classes: Number of classes.
+    """
+    values = np.zeros((2, len(labels), classes, 4), "float32")
+    some = np.flatnonzero(labels)
+    values[0, some, labels[some] - 1] = deltas[some] / np.array(_SPREAD, "float32")
+    values[1, some, labels[some] - 1] = 1
+    return np.concatenate(list(values.reshape(2, len(labels), -1)), axis=1)
+
+
+def smooth_l1(expected: keras.KerasTensor, found: keras.KerasTensor) -> keras.KerasTensor:
+    """The loss of corrections: of Fast R-CNN, square near zero and linear beyond."""
+    values, counts = keras.ops.split(expected, 2, axis=-1)
+    error = keras.ops.abs(values - found) * counts
+    loss = keras.ops.where(error < 1, 0.5 * error**2, error - 0.5)
+    return keras.ops.sum(loss, axis=-1)
+
+
+def _hidden(layers: Sequence[Dense]) -> list[Dense]:
+    return [layer for layer in layers if layer.name not in _ANSWERS]
+
+
+def _length(halves: Halves) -> int:
+    bins = sum(rows * columns for rows, columns in halves.pyramid.levels)
+    return bins * halves.trunk.output_shape[-1]

@@ -1,0 +1,47 @@
+"""Detectors made of others."""
+
+from typing import Any
+
+import keras
+
+from spp_keras.detection import heads
+from spp_keras.detection.detector import Detector
+from spp_keras.zoo.boxes import Halves
+
+
+def untrained(
+    halves: Halves, labels: tuple[str, ...], kind: type[Detector] = Detector, **options: Any
+) -> tuple[Detector, keras.Model]:
+    """A detector of a network, with a head that is still to be trained, and that head.
+
+    Args:
+        halves: The network, see `spp_keras.zoo.boxes.halves_of`.
+        labels: Name of each class.
+        kind: `Detector` or `RegionDetector`. Defaults to `Detector`.
+        **options: See `Detector`.
+    """
+    head = heads.softmax(halves, len(labels))
+    detector = kind(
+        halves.trunk,
+        heads.finished(head),
+        labels=labels,
+        grid=halves.grid,
+        levels=halves.pyramid.levels,
+        mode=halves.pyramid.mode,
+        **options,
+    )
+    return detector, head
+
+
+def changed(detector: Detector, **changes: Any) -> Detector:
+    """The same detector but for some of its arguments; what is the same is shared.
+
+    Args:
+        detector: The detector.
+        **changes: New values of arguments of `Detector`.
+    """
+    names = ("trunk", "head", "labels", "grid", "scales", "side", "gate", "proposer")
+    names += ("overlap", "least_score", "most")
+    arguments = {name: getattr(detector, name) for name in names}
+    arguments |= {"levels": detector.roi_spp.levels, "mode": detector.roi_spp.mode}
+    return type(detector)(**arguments | changes)
