@@ -1,9 +1,10 @@
 import pytest
+import small_detectors
 import tensorflow as tf
 from photographs import encoded, photograph
 from run_folder import LABELS, RECIPE, make_run
 
-from spp_keras import cli, serving
+from spp_keras import cli, runs, serving
 from spp_keras.zoo import recipes
 
 
@@ -40,6 +41,56 @@ def test_a_run_becomes_an_int8_file_for_one_size_fitted_to_its_own_images(run, t
     answer = serving.load(to)(encoded(photograph(200, 170)))
     assert set(answer.labels) == set(LABELS)
     assert sum(answer.scores) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """The folder of a detector."""
+    folder = tmp_path_factory.mktemp("detector")
+    small_detectors.detector(corrections=False).save(folder / runs.DETECTOR)
+    return folder
+
+
+def test_the_detector_of_a_folder_becomes_a_version(found, tmp_path, capsys):
+    to = tmp_path / "saved_models" / "pets"
+    assert cli.main(["export", str(found), "--to", str(to), "--errors", "report"]) == 0
+    assert capsys.readouterr().out == f"{to / '1'}\n"
+    answer = tf.saved_model.load(to / "1").signatures["bytes_with_boxes"](
+        image_bytes=tf.constant([encoded(photograph(40, 60)), b"Not found"]),
+        boxes=tf.constant([[[0.0, 0, 40, 40]]] * 2),
+    )
+    assert answer["error_codes"].numpy().tolist() == [0, 1]
+    assert answer["count"][0] > 0
+
+
+def test_the_detector_of_a_folder_becomes_a_file(found, tmp_path, capsys):
+    to = tmp_path / "pets.tflite"
+    assert (
+        cli.main(["export", str(found), "--to", str(to), "--form", "float16", "--size", "64"]) == 0
+    )
+    assert capsys.readouterr().out == f"{to}\n"
+    labels = to.with_suffix(".labels.txt").read_text(encoding="utf-8").splitlines()
+    assert tuple(labels) == small_detectors.LABELS
+
+
+OF_A_DETECTOR = {
+    "top": (["--to", "{tmp}/m/x", "--top", "3"], "--top is for networks that name photographs"),
+    "calibration": (
+        ["--to", "{tmp}/x.tflite", "--calibration", "voc/2007"],
+        "--calibration is for networks that name photographs",
+    ),
+    "int8": (["--to", "{tmp}/x.tflite", "--form", "int8"], "Received: form='int8'"),
+    "a form for a server": (["--to", "{tmp}/m/x", "--form", "int8"], "--form is for a file"),
+}
+
+
+@pytest.mark.parametrize("case", OF_A_DETECTOR)
+def test_what_is_not_for_a_detector_is_refused_with_2(case, found, tmp_path, capsys):
+    arguments, message = OF_A_DETECTOR[case]
+    filled = [argument.format(tmp=tmp_path) for argument in arguments]
+    assert cli.main(["export", str(found), *filled]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 REFUSED = {

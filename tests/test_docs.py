@@ -27,9 +27,9 @@ PUBLIC = {
     layers: PUBLIC_LAYERS,
     zoo: zoo.__all__,
     data: ["Crops", "Pipeline", "Whole", "load"],
-    detection: ["Detector", "Proposer"],
-    export: ["save", "save_tflite"],
-    serving: ["load"],
+    detection: ["Detector", "Proposer", "RegionDetector", "Settings"],
+    export: ["save", "save_detector", "save_detector_tflite", "save_tflite"],
+    serving: ["load", "load_detector"],
 }
 BUILDERS = [f"{trunk.name}{ending}" for trunk in tables.TRUNKS for ending in ("", "_spp")]
 

@@ -23,11 +23,14 @@ class Decoded(NamedTuple):
             pixel where `code` is not `OK`.
         code: int32, `OK` or what is wrong.
         reason: string, the same for people to read; empty if nothing is.
+        size: int32 `(2,)`, height and width that the file has; zeros where `code`
+            is not `OK`.
     """
 
     pixels: Any
     code: Any
     reason: Any
+    size: Any
 
 
 def decode(
@@ -113,8 +116,8 @@ def _decode_known(
     reason = tf.where(wrong, kind, reason)
     return tf.cond(
         tf.equal(code, OK),
-        lambda: Decoded(images.view(image, size, window, target), code, reason),
-        lambda: Decoded(_one_pixel(), code, reason),
+        lambda: Decoded(images.view(image, size, window, target), code, reason, size),
+        lambda: Decoded(_one_pixel(), code, reason, tf.zeros_like(size)),
     )
 
 
@@ -165,7 +168,8 @@ def _is_right_bmp(image: Any, header: Any) -> Any:
 
 
 def _refused(code: int, reason: Any) -> Decoded:
-    return Decoded(_one_pixel(), tf.constant(code), tf.convert_to_tensor(reason))
+    size = tf.zeros((2,), tf.int32)
+    return Decoded(_one_pixel(), tf.constant(code), tf.convert_to_tensor(reason), size)
 
 
 def _one_pixel() -> Any:

@@ -1,4 +1,10 @@
 """Detection: an image is convolved once, some 2,000 windows of it are pooled from the map."""
 
+from spp_keras.detection.detector import FIVE_SCALES as FIVE_SCALES
+from spp_keras.detection.detector import ONE_SCALE as ONE_SCALE
 from spp_keras.detection.detector import Detector as Detector
 from spp_keras.detection.proposer import Proposer as Proposer
+from spp_keras.detection.rcnn import RegionDetector as RegionDetector
+from spp_keras.detection.training import Settings as Settings
+from spp_keras.detection.training import load as load
+from spp_keras.detection.training import train as train

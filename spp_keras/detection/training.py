@@ -61,6 +61,11 @@ class Settings:
         epochs: Of the fine-tuning. Defaults to 12.
         learning_rate: Of its first epochs. Defaults to 0.01.
         seed: Of all that is drawn. Defaults to 0.
+
+    Example:
+
+    >>> Settings(run="runs/zf5_spp", data="voc/2007", head="svm").scales
+    (688,)
     """
 
     run: str

@@ -1,10 +1,12 @@
 """Checks of what is exported, before any work."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from spp_keras.data import sizes
+from spp_keras.detection import Detector
 
 
 def classifier(model: keras.Model) -> None:
@@ -19,13 +21,22 @@ def classifier(model: keras.Model) -> None:
         )
 
 
-def labels(value: Sequence[str], model: keras.Model) -> tuple[str, ...]:
-    """Names of classes, as many as the model has scores and each on a line of its own."""
-    names = tuple(value)
-    scores = model.output_shape[-1]
-    if len(names) != scores:
+def detector(value: Any) -> None:
+    """A model that finds objects, whose names can go into a file of lines."""
+    if not isinstance(value, Detector):
         raise ValueError(
-            f"`labels` must name the {scores} classes of {model.name!r}, in their order. "
+            "`detector` must be a `spp_keras.detection.Detector`; classifiers have an export of "
+            f"their own. Received: detector={getattr(value, 'name', value)!r}."
+        )
+    labels(value.labels, len(value.labels), value.name)
+
+
+def labels(value: Sequence[str], classes: int, model: str) -> tuple[str, ...]:
+    """Names of as many classes as the model of that name has, each on a line of its own."""
+    names = tuple(value)
+    if len(names) != classes:
+        raise ValueError(
+            f"`labels` must name the {classes} classes of {model!r}, in their order. "
             f"Received: {len(names)} labels."
         )
     for name in names:

@@ -1,20 +1,15 @@
-"""A version of a model in a repository that TensorFlow Serving reads."""
+"""A classifier as a version of a model that TensorFlow Serving loads."""
 
-import contextlib
-import errno
 import math
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import keras
-import numpy as np
-import tensorflow as tf
 
-from spp_keras import _checks, _files, repository
+from spp_keras import _checks, repository
 from spp_keras.data import inspection, sizes
-from spp_keras.export import checks, graphs, signatures, warm_up
+from spp_keras.export import checks, signatures, versions
 from spp_keras.zoo import chains
 
 
@@ -81,7 +76,7 @@ def save(
     to = Path(to)
     repository.check(to)
     checks.classifier(model)
-    labels = checks.labels(labels, model)
+    labels = checks.labels(labels, model.output_shape[-1], model.name)
     view = checks.view(view, *model.input_shape[1:3])
     _checks.one_of(errors, ("raise", "report"), "errors")
     top = min(_checks.at_least(top, 1, "top"), len(labels))
@@ -95,60 +90,4 @@ def save(
         limits=limits,
     )
     side = model.input_shape[1] or min(224, math.isqrt(view.most_pixels(1)))
-    requests = {name: _example(signature, side) for name, signature in asked.items()}
-    return _write(model, to, labels, asked, requests)
-
-
-def _write(
-    model: keras.Model,
-    to: Path,
-    labels: Sequence[str],
-    asked: dict[str, signatures.Signature],
-    requests: dict[str, dict[str, Any]],
-) -> Path:
-    _check_space(model, to)
-    folder = to / str(max(repository.versions(to), default=0) + 1)
-    with _errors_of_the_disk(), _files.making(folder) as beside:
-        graphs.write(model, asked, beside)
-        (beside / "assets").mkdir(exist_ok=True)
-        (beside / "assets" / repository.LABELS).write_text("".join(f"{one}\n" for one in labels))
-        warm_up.write(beside, to.name, requests)
-    repository.write_settings(to.parent)
-    return folder
-
-
-def _example(signature: signatures.Signature, side: int) -> dict[str, Any]:
-    """A request that the signature answers."""
-    (tensor,) = signature.inputs
-    if tensor.dtype == tf.string:
-        image = tf.io.encode_jpeg(np.full((side, side, 3), 128, "uint8"))
-        return {tensor.name: np.array([image.numpy()], object)}
-    return {tensor.name: np.zeros((1, side, side, 3), tensor.dtype.as_numpy_dtype)}
-
-
-def _check_space(model: keras.Model, to: Path) -> None:
-    needed = sum(int(np.prod(weight.shape)) * weight.value.dtype.size for weight in model.weights)
-    # Graph and labels beside the weights.
-    needed += 10_000_000
-    above = next(path for path in (to, *to.resolve().parents) if path.exists())
-    free = shutil.disk_usage(above).free
-    if free < needed:
-        raise OSError(
-            f"{to} needs {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free there: make "
-            "room, or export to another disk."
-        )
-
-
-@contextlib.contextmanager
-def _errors_of_the_disk() -> Iterator[None]:
-    """Errors of TensorFlow as Python's, and of a name that another export took first."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise OSError(f"the model could not be written: {error.message}") from error
-    except OSError as error:
-        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            raise OSError(
-                f"{error.filename2} was made by another export meanwhile: run this one again."
-            ) from error
-        raise
+    return versions.write(model, to, labels, asked, side)

@@ -7,11 +7,8 @@ import keras
 import tensorflow as tf
 
 from spp_keras.data import encoded, inspection, sizes
+from spp_keras.export import inputs
 from spp_keras.layers import OneSizeAtATime, SpatialPyramidPooling
-
-# More than one, so that an image is decoded while others are convolved, and few, as each
-# has maps of its own in memory.
-_IMAGES_AT_ONCE = 4
 
 
 class Signature(NamedTuple):
@@ -59,17 +56,23 @@ def of_classifier(
     """The signatures of a network that scores classes, see `spp_keras.export.save`."""
     parts = cut(model)
     most_pixels = view.most_pixels(limits.most_aspect)
+    files = inputs.Files(view, errors, least_side, limits)
     names = tf.constant(list(labels))
 
     def scores(images: Any) -> dict[str, Any]:
-        return {"scores": model(_bounded(images, most_pixels))}
+        return {"scores": model(inputs.bounded(images, most_pixels, "bytes"))}
 
     def features(images: Any) -> dict[str, Any]:
-        vectors = parts.features(parts.pool(_bounded(images, most_pixels)))
+        vectors = parts.features(parts.pool(inputs.bounded(images, most_pixels, "bytes")))
         return dict(zip(parts.names, vectors, strict=True))
 
     def pooled(image_bytes: Any) -> tuple[Any, dict[str, Any]]:
-        return _pool_each(parts.pool, image_bytes, view, errors, least_side, limits)
+        def pool(image: encoded.Decoded) -> dict[str, Any]:
+            return {"vectors": tf.cast(parts.pool(image.pixels[tf.newaxis]), tf.float32)[0]}
+
+        blank = {"vectors": tf.zeros(parts.pool.output_shape[-1:])}
+        found = inputs.of_each_file(pool, blank, files, image_bytes)
+        return found.pop("vectors"), found
 
     def classified(image_bytes: Any) -> dict[str, Any]:
         vectors, found = pooled(image_bytes)
@@ -88,13 +91,13 @@ def of_classifier(
     def pixels(dtype: str) -> tuple[tf.TensorSpec]:
         return (tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype, name="images"),)
 
-    files = (tf.TensorSpec((None,), tf.string, name="image_bytes"),)
+    file = (tf.TensorSpec((None,), tf.string, name="image_bytes"),)
     return {
         "serving_default": Signature(scores, pixels("float32")),
         "uint8": Signature(scores, pixels("uint8")),
-        "bytes": Signature(classified, files),
+        "bytes": Signature(classified, file),
         "features": Signature(features, pixels("float32")),
-        "bytes_features": Signature(features_of_bytes, files),
+        "bytes_features": Signature(features_of_bytes, file),
     }
 
 
@@ -116,65 +119,3 @@ def cut(model: keras.Model) -> Parts:
         last=last,
         names=(end.name, before.name),
     )
-
-
-def _pool_each(
-    pool: keras.Model,
-    image_bytes: Any,
-    view: sizes.Crops | sizes.Whole,
-    errors: str,
-    least_side: int,
-    limits: inspection.Limits,
-) -> tuple[Any, dict[str, Any]]:
-    """The vector of each image by itself, and what is wrong with it."""
-    length = pool.output_shape[-1]
-
-    def pool_one(argument: tuple[Any, Any]) -> tuple[Any, Any, Any]:
-        number, image = argument
-        pixels, code, reason = encoded.decode(image, view, least_side, limits)
-        if errors == "raise":
-            message = tf.strings.format("`image_bytes` {} ", number)
-            answered = tf.debugging.Assert(
-                tf.equal(code, encoded.OK), [tf.strings.join([message, reason])]
-            )
-            with tf.control_dependencies([answered]):
-                pixels = tf.identity(pixels)
-        vector = tf.cond(
-            tf.equal(code, encoded.OK),
-            lambda: tf.cast(pool(pixels[tf.newaxis]), tf.float32)[0],
-            lambda: tf.zeros((length,)),
-        )
-        return vector, code, reason
-
-    count = tf.shape(tf.ensure_shape(image_bytes, (None,)))[0]
-    some = tf.debugging.Assert(count > 0, ["`image_bytes` must hold one image or more."])
-    with tf.control_dependencies([some]):
-        numbers = tf.range(count)
-    vectors, codes, reasons = tf.map_fn(
-        pool_one,
-        (numbers, image_bytes),
-        fn_output_signature=(
-            tf.TensorSpec((length,), tf.float32),
-            tf.TensorSpec((), tf.int32),
-            tf.TensorSpec((), tf.string),
-        ),
-        parallel_iterations=_IMAGES_AT_ONCE,
-    )
-    return vectors, {} if errors == "raise" else {"error_codes": codes, "errors": reasons}
-
-
-def _bounded(images: Any, most_pixels: int) -> Any:
-    """The images, or an error where their maps would not go into memory."""
-    # A server hands on tensors of any shape, and a kernel may end the process over one.
-    images = tf.ensure_shape(images, images.shape)
-    if None not in images.shape[1:3]:
-        return images
-    height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.int64))
-    message = tf.strings.format(
-        "`images` has {}x{} pixels an image, more than " + f"{most_pixels}: scale them down, or "
-        "send files to the signature `bytes`, which does.",
-        (height, width),
-    )
-    fits = tf.debugging.Assert(height * width <= most_pixels, [message])
-    with tf.control_dependencies([fits]):
-        return tf.identity(images)

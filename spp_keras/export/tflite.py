@@ -2,9 +2,8 @@
 
 import json
 import re
-import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +17,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from spp_keras import _checks, _files
 from spp_keras.data import sizes
-from spp_keras.export import checks, graphs
+from spp_keras.export import checks, lite
 from spp_keras.layers import (
     LocalResponseNormalization,
     RoiSpatialPyramidPooling,
@@ -80,6 +79,7 @@ def save_tflite(
 
     Example:
 
+    >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> model = keras.Sequential([keras.Input((8, 8, 3), name="images"), keras.layers.Flatten()])
     >>> model.add(keras.layers.Dense(2, activation="softmax"))
@@ -88,12 +88,12 @@ def save_tflite(
     >>> (folder / "pets.labels.txt").read_text()
     'cat\ndog\n'
     """
-    to = _check_path(to)
+    to = lite.check_path(to)
     inputs = _inputs(model)
-    labels = checks.labels(labels, model)
+    labels = checks.labels(labels, model.output_shape[-1], model.name)
     _checks.one_of(form, FORMS, "form")
     least = chains.least_side(model)
-    shape = _image_shape(inputs["images"], size, least)
+    shape = lite.image_shape(inputs["images"].shape[1:], size, least)
     examples = _examples(calibration, form, shape, least, tuple(inputs))
     if view is not None or ("boxes" not in inputs and shape[0] == shape[1]):
         view = checks.view(view, *shape[:2])
@@ -102,35 +102,25 @@ def save_tflite(
         "images": tf.TensorSpec((1, *shape), "uint8" if form == "int8" else "float32", "images"),
         "boxes": tf.TensorSpec((1, None, 4), "float32", "boxes"),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        _save(model, folder, [specs[name] for name in inputs])
-        # Not `from_concrete_functions`: what that converts answers NaN.
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        # All else fails here, not on the device.
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if form != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if form == "float16":
-            converter.target_spec.supported_types = [tf.float16]
+    signature = [specs[name] for name in inputs]
+    with lite.converter(model, _scores_of(model), signature, form) as converter:
         if form == "int8":
             content = _narrowed(_quantized(converter, examples, _float_layers(model)))
         else:
             content = converter.convert()
-    _files.write(to.with_suffix(".labels.txt"), "".join(f"{label}\n" for label in labels))
     if view is not None:
         seen = {"view": sizes.as_dict(view), "least_side": least}
         _files.write(to.with_suffix(".view.json"), json.dumps(seen) + "\n")
-    _files.write(to, content)
-    return to
+    return lite.write(content, to, labels)
 
 
-def _save(model: keras.Model, folder: str, signature: Sequence[tf.TensorSpec]) -> None:
+def _scores_of(model: keras.Model) -> Callable[..., dict[str, Any]]:
     def scores(images, boxes=None):
         images = tf.cast(images, "float32")
         inputs = images if boxes is None else {"images": images, "boxes": boxes}
         return {"scores": model(inputs, training=False)}
 
-    graphs.write(model, {"serving_default": (scores, signature)}, folder)
+    return scores
 
 
 def _quantized(
@@ -210,13 +200,6 @@ def _float_layers(model: keras.Model) -> list[str]:
     ]
 
 
-def _check_path(to: str | Path) -> Path:
-    to = Path(to)
-    if to.suffix != ".tflite" or to.is_dir():
-        raise ValueError(f"`to` must be a path of a file that ends in .tflite. Received: to={to}.")
-    return to
-
-
 def _inputs(model: Any) -> dict[str, Any]:
     """The inputs of a model by the names that they have in the file."""
     inputs = list(getattr(model, "inputs", None) or [])
@@ -233,24 +216,6 @@ def _inputs(model: Any) -> dict[str, Any]:
         return {"images": inputs[0]}
     by_name = {tensor.name: tensor for tensor in inputs}
     return {"images": by_name["images"], "boxes": by_name["boxes"]}
-
-
-def _image_shape(images: Any, size: Any, least: int) -> tuple[int | None, int | None, int]:
-    """Height, width and channels of the file's images."""
-    height, width, channels = images.shape[1:]
-    if size is None:
-        return height, width, channels
-    try:
-        sides = tuple(_checks.at_least(side, least, "size") for side in size)
-    except (TypeError, ValueError):
-        sides = ()
-    fits = [own in (None, side) for own, side in zip((height, width), sides, strict=False)]
-    if len(sides) != 2 or not all(fits):
-        raise ValueError(
-            f"`size` must be None or (height, width), ints >= {least} and such as the model takes, "
-            f"{(height, width)}. Received: size={size!r}."
-        )
-    return (*sides, channels)
 
 
 def _examples(

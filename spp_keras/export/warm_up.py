@@ -1,8 +1,10 @@
 """Requests that a server answers before it takes others, so that the first is quick."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
@@ -30,3 +32,15 @@ def write(folder: Path, model: str, requests: dict[str, dict[str, Any]]) -> None
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
             records.write(log.SerializeToString())
+
+
+def request(inputs: Sequence[tf.TensorSpec], side: int) -> dict[str, Any]:
+    """Arguments for a signature: one square image, as pixels or as a file, and all of it as box."""
+    examples = {
+        "images": lambda: np.zeros((1, side, side, 3)),
+        "boxes": lambda: np.array([[[0, 0, side, side]]]),
+        "image_bytes": lambda: np.array(
+            [tf.io.encode_jpeg(np.full((side, side, 3), 128, "uint8")).numpy()], object
+        ),
+    }
+    return {one.name: examples[one.name]().astype(one.dtype.as_numpy_dtype) for one in inputs}

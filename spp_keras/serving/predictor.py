@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import repository, runs, trained
+from spp_keras import runs, trained
 from spp_keras.data import encoded, sizes
+from spp_keras.serving import saved_models
 from spp_keras.zoo import chains
 
 
@@ -57,8 +58,8 @@ def load(model: str | Path, top: int = 5) -> Callable[[bytes], Answer]:
         return _of_tflite(path, top)
     if (path / runs.RECIPE).is_file():
         return _of_run(path, top)
-    version = path if (path / "saved_model.pb").is_file() else repository.latest(path)
-    if version is not None and (version / "saved_model.pb").is_file():
+    version = saved_models.version(path)
+    if version is not None:
         return _of_saved_model(version, top)
     raise ValueError(
         "`model` must be a run folder, a SavedModel (or the folder of its versions), or a TFLite "
@@ -86,14 +87,11 @@ def _of_saved_model(version: Path, top: int) -> Callable[[bytes], Answer]:
         )
 
     def answer(image: bytes) -> Answer:
-        try:
-            found = loaded.signatures["bytes"](image_bytes=tf.constant([image]))
-        except tf.errors.InvalidArgumentError as error:
-            return Answer(error=_reason(error.message))
-        if "errors" in found and found["errors"][0].numpy():
-            return Answer(error=found["errors"][0].numpy().decode())
-        labels = tuple(label.decode() for label in found["labels"][0].numpy()[:top])
-        return Answer(labels, tuple(found["scores"][0].numpy()[:top].tolist()))
+        found, error = saved_models.ask(loaded.signatures["bytes"], image_bytes=image)
+        if error is not None:
+            return Answer(error=error)
+        labels = tuple(label.decode() for label in found["labels"][:top])
+        return Answer(labels, tuple(found["scores"][:top].tolist()))
 
     return answer
 
@@ -140,8 +138,3 @@ def _answer(
     # The first of equals first, as `tf.math.top_k` has it.
     best = np.argsort(-scores, kind="stable")[:top]
     return Answer(tuple(labels[i] for i in best), tuple(scores[best].tolist()))
-
-
-def _reason(message: str) -> str:
-    """What the graph says of the only image, without the words around it."""
-    return message.partition("`image_bytes` 0 ")[2].partition("]")[0] or message

@@ -27,8 +27,9 @@ def at_own_size():
 @pytest.mark.parametrize("kind", USABLE)
 def test_a_usable_image_is_decoded_as_training_decodes_it(kind, at_own_size):
     content = USABLE[kind][0]
-    pixels, code, reason = at_own_size(content)
+    pixels, code, reason, size = at_own_size(content)
     assert (int(code), reason.numpy()) == (encoded.OK, b"")
+    assert tuple(size.numpy()) == pixels.shape[:2]
     np.testing.assert_array_equal(pixels, images.decode(content))
 
 
@@ -49,15 +50,15 @@ SAID = {
 
 @pytest.mark.parametrize("kind", UNUSABLE)
 def test_what_training_refuses_is_refused_with_its_reason(kind, at_own_size):
-    pixels, code, reason = at_own_size(UNUSABLE[kind][0])
+    pixels, code, reason, size = at_own_size(UNUSABLE[kind][0])
     expected = SAID.get(kind, (encoded.DAMAGED, "is cut short or damaged"))
     assert (int(code), reason.numpy().decode()) == expected
-    assert tuple(pixels.shape) == (1, 1, 3)
+    assert (tuple(pixels.shape), size.numpy().tolist()) == ((1, 1, 3), [0, 0])
 
 
 @pytest.mark.parametrize("kind", GIGAPIXEL)
 def test_a_gigapixel_is_refused_by_its_header(kind, at_own_size):
-    _, code, reason = at_own_size(GIGAPIXEL[kind])
+    _, code, reason, _ = at_own_size(GIGAPIXEL[kind])
     assert int(code) == encoded.TOO_LARGE
     assert reason.numpy() == b"has 40000x40000 pixels, more than 64000000"
 
@@ -79,7 +80,7 @@ def test_an_image_may_be_at_a_limit_and_not_beyond(limits, code):
 
 @pytest.mark.parametrize(("short_side", "answered"), [(29, True), (28, False)])
 def test_it_is_the_size_in_the_view_that_the_network_must_map(short_side, answered):
-    _, code, reason = in_graph(data.Whole(short_side=short_side), least_side=29)(PNG)
+    _, code, reason, _ = in_graph(data.Whole(short_side=short_side), least_side=29)(PNG)
     assert (int(code) == encoded.OK) == answered
     refused = b"has 48x64 pixels, which leaves fewer than the 29 on a side that the network can map"
     assert reason.numpy() == (b"" if answered else refused)
@@ -115,7 +116,7 @@ def test_damage_anywhere_never_raises_and_answers_are_of_what_training_sees(kind
         for place in random.integers(0, min(len(content), 200), 3):
             damaged[place] = random.integers(256)
         damaged = bytes(damaged)
-        pixels, code, reason = decode(damaged)
+        pixels, code, reason, _ = decode(damaged)
         assert (int(code) == encoded.OK) == (reason.numpy() == b"")
         if int(code) == encoded.OK and pixels.shape == (48, 64, 3):
             np.testing.assert_array_equal(pixels, images.decode(damaged))

@@ -13,7 +13,7 @@ from photographs import decoded, encoded, photograph
 
 from spp_keras import data, export, zoo
 from spp_keras.data import inspection
-from spp_keras.export import checks, saved_model, signatures
+from spp_keras.export import checks, saved_model, signatures, versions
 from spp_keras.zoo import chains
 
 LABELS = [f"class {number}" for number in range(7)]
@@ -274,8 +274,8 @@ def test_a_folder_that_is_no_repository_is_refused_before_work(model, tmp_path, 
 
 
 def test_a_disk_without_room_is_noticed_before_work(model, tmp_path, monkeypatch):
-    usage = saved_model.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(saved_model.shutil, "disk_usage", lambda _: usage._replace(free=10**6))
+    usage = versions.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(versions.shutil, "disk_usage", lambda _: usage._replace(free=10**6))
     with pytest.raises(OSError, match=r"needs \d+ MB, and 1 MB are free there"):
         export.save(model, tmp_path / "m", labels=LABELS)
     assert not list(tmp_path.iterdir())
@@ -300,13 +300,13 @@ def test_a_disk_that_fills_up_leaves_older_versions_and_nothing_half_written(tin
 
 
 def test_two_exports_at_once_do_not_take_the_same_version(tiny, tmp_path, monkeypatch):
-    write = saved_model.warm_up.write
+    write = versions.warm_up.write
 
     def overtaken(*arguments):
         (tmp_path / "m" / "1" / "variables").mkdir(parents=True)
         write(*arguments)
 
-    monkeypatch.setattr(saved_model.warm_up, "write", overtaken)
+    monkeypatch.setattr(versions.warm_up, "write", overtaken)
     with pytest.raises(OSError, match="was made by another export meanwhile: run this one again"):
         export.save(tiny, tmp_path / "m", labels=LABELS)
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]

@@ -1,19 +1,15 @@
-import os
 import pickle
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from photographs import decoded, encoded, photograph
+from served_alone import by_the_c_api, run
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-C_API = Path(__file__).parents[1] / "serving" / "c_api.py"
 MODELS = ["any_size", "reporting", "one_size", "backbone"]
 OF_PIXELS = ["serving_default", "uint8", "features"]
 OF_FILES = ["bytes", "bytes_features"]
@@ -114,24 +110,6 @@ def answers_of_keras(name, model, signature, arguments):
 def centre(image, side):
     top, left = ((length - side) // 2 for length in image.shape[:2])
     return image[top : top + side, left : left + side]
-
-
-def run(command, **options):
-    environment = os.environ | {"PYTHONPATH": ""}
-    return subprocess.run(
-        [sys.executable, *command], capture_output=True, timeout=120, env=environment, **options
-    )
-
-
-def by_the_c_api(folder, asked, beside):
-    """What TensorFlow's C++ answers, or the code that its process ended by."""
-    beside.mkdir()
-    (beside / "requests").write_bytes(pickle.dumps(asked))
-    done = run([C_API, folder, beside / "requests", beside / "answers"])
-    if done.returncode < 0:
-        return done.returncode
-    assert done.returncode == 0, done.stderr.decode()
-    return pickle.loads((beside / "answers").read_bytes())
 
 
 @pytest.fixture(scope="module")

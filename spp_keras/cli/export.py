@@ -1,0 +1,102 @@
+"""`spp-keras export`."""
+
+import argparse
+import os
+from pathlib import Path
+
+from spp_keras import runs
+from spp_keras.cli._command import command
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Adds the command to the parser."""
+    parser = command(
+        commands,
+        "export",
+        help="export a run for TF Serving or for TFLite",
+        description="Exports the best network of a run, or the detector of its folder: as the next "
+        "version of a model in a repository of TensorFlow Serving, or, where --to ends in .tflite, "
+        "as a TFLite file of built-in operations with its labels beside it.",
+        examples="  spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp\n"
+        "  spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp --errors report\n"
+        "  spp-keras export runs/zf5_spp-shapes --to phone/zf5_spp.tflite\n"
+        "  spp-keras export runs/zf5_spp-shapes --to phone/zf5_spp.tflite --form int8 --size 224\n"
+        "  spp-keras export runs/detector --to phone/detector.tflite --form float16",
+    )
+    parser.add_argument("folder", metavar="RUN", help="folder of a training")
+    parser.add_argument("--to", required=True, help="REPOSITORY/MODEL, or a file ending in .tflite")
+    served = parser.add_argument_group("for TF Serving")
+    served.add_argument("--top", type=int, help="classes that `bytes` answers with (default: 5)")
+    served.add_argument(
+        "--errors",
+        choices=("raise", "report"),
+        help="whether an unusable image refuses its request, or is reported beside the answers "
+        "for the others (default: raise)",
+    )
+    lite = parser.add_argument_group("for TFLite")
+    lite.add_argument(
+        "--form",
+        choices=("float32", "float16", "dynamic", "int8"),
+        help="of weights, and for int8 of all there is (default: float32)",
+    )
+    lite.add_argument(
+        "--size", type=int, help="side of the images, if the file is to take one size alone"
+    )
+    lite.add_argument(
+        "--calibration",
+        metavar="DATA",
+        help="folder or data set that int8 is fitted to (default: what the run learned from)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    for_lite = options.to.endswith(".tflite")
+    wrong = ("top", "errors") if for_lite else ("form", "size", "calibration")
+    for name in wrong:
+        if getattr(options, name) is not None:
+            kind = "the repository of a server" if for_lite else "a file ending in .tflite"
+            raise ValueError(f"--{name} is for {kind}. Received: --to {options.to}.")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if (Path(options.folder) / runs.DETECTOR).is_file():
+        return _export_detector(options, for_lite)
+    from spp_keras import _checks, export, trained
+    from spp_keras.data import sizes
+
+    found = trained.load(options.folder)
+    view = found.view
+    given = {name: getattr(options, name) for name in ("top", "errors", "form")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.size is not None:
+        side = _checks.at_least(options.size, 1, "size")
+        view = sizes.centre(side)
+        given["size"] = (side, side)
+    if options.form == "int8":
+        given["calibration"] = trained.sample(options.folder, view, options.calibration)
+    elif options.calibration is not None:
+        raise ValueError(f"--calibration is for --form int8. Received: {options.calibration}.")
+    save = export.save_tflite if for_lite else export.save
+    print(save(found.network, options.to, labels=found.labels, view=view, **given))
+    return 0
+
+
+def _export_detector(options: argparse.Namespace, for_lite: bool) -> int:
+    for name in ("top", "calibration"):
+        if getattr(options, name) is not None:
+            raise ValueError(
+                f"--{name} is for networks that name photographs; {options.folder} holds a "
+                f"detector. Received: --{name} {getattr(options, name)}."
+            )
+    import keras
+
+    # Which knows what a detector is made of, too.
+    from spp_keras import export
+
+    detector = keras.models.load_model(Path(options.folder) / runs.DETECTOR, compile=False)
+    given = {name: getattr(options, name) for name in ("errors", "form")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.size is not None:
+        given["size"] = (options.size, options.size)
+    save = export.save_detector_tflite if for_lite else export.save_detector
+    print(save(detector, options.to, **given))
+    return 0

@@ -1,0 +1,79 @@
+"""A detector as a version of a model that TensorFlow Serving loads."""
+
+from pathlib import Path
+from typing import Literal
+
+from spp_keras import _checks, repository
+from spp_keras.data import inspection, sizes
+from spp_keras.detection import Detector
+from spp_keras.export import checks, detecting, inputs, versions
+
+# What a warm-up shows: large enough for all that a detector does.
+_SIDE = 224
+
+
+def save_detector(
+    detector: Detector,
+    to: str | Path,
+    *,
+    errors: Literal["raise", "report"] = "raise",
+    limits: inspection.Limits = inspection.Limits(),  # noqa: B008  immutable
+    longest_side: int = sizes.LONGEST_SIDE,
+) -> Path:
+    """Exports a detector as the next version of a model that TensorFlow Serving loads.
+
+    What is saved needs neither Keras nor this package. It can be asked for what is on
+    pixels, float32 `images` `(batch, height, width, 3)` in RGB 0..255, or on files,
+    `image_bytes` `(batch,)`, JPEG, PNG, GIF or BMP, **each of its own size**:
+
+    - `detect` and `bytes_with_boxes`: in windows that come with each image, float32
+      `boxes` `(batch, n, 4)`, left, top, right and bottom in pixels; zeros fill up where
+      an image has fewer;
+    - `serving_default` and `bytes`, of a detector that proposes windows: in these.
+      Of another, `serving_default` is `detect`.
+
+    Each answers with `boxes` `(batch, most, 4)`, `scores`, `classes` and `labels`
+    `(batch, most)`, of which the first `count` `(batch,)` hold, every image's as if it had
+    come alone. Of a file, boxes are in its own pixels, those sent and those answered,
+    also where it was scaled down to `longest_side`.
+
+    Written like what `save` writes, with labels, warm-up and `models.config`.
+
+    Args:
+        detector: The detector.
+        to: Folder of the model in its repository, such as `"saved_models/pets"`;
+            versions are numbered folders in it.
+        errors: What a file that is no usable image does to its request: `"raise"` refuses
+            it with the image's number and the reason; `"report"` finds nothing on it,
+            answers for the others and adds `error_codes` and `errors`, 0 and empty for a
+            good one. Defaults to `"raise"`.
+        limits: What an image must be. Defaults to `Limits()`.
+        longest_side: Pixels of the longer side that files are scaled down to, before the
+            detector scales them to its own. As many squared is what an image may have
+            that comes as pixels. Defaults to 1024.
+
+    Returns:
+        Path of the version's folder.
+
+    Example:
+
+    >>> import tempfile
+    >>> trunk, vectors = zf5_spp(include_top=False, width=0.0625), keras.Input((16,))
+    >>> head = keras.Model(vectors, keras.layers.Dense(2, "sigmoid")(vectors))
+    >>> detector = Detector(
+    ...     trunk, head, labels=["cat", "dog"], grid=(16, 14), levels=(1,), scales=(120,), most=5
+    ... )
+    >>> folder = save_detector(detector, tempfile.mkdtemp() + "/models/pets")
+    >>> detect = tf.saved_model.load(folder).signatures["detect"]
+    >>> boxes = tf.constant([[[0.0, 0, 70, 50], [75, 8, 110, 60]]])
+    >>> found = detect(images=tf.zeros((1, 64, 120, 3)), boxes=boxes)
+    >>> sorted(found), tuple(found["labels"].shape)
+    (['boxes', 'classes', 'count', 'labels', 'scores'], (1, 5))
+    """
+    to = Path(to)
+    repository.check(to)
+    checks.detector(detector)
+    _checks.one_of(errors, ("raise", "report"), "errors")
+    view = sizes.Whole(longest_side=_checks.at_least(longest_side, 1, "longest_side"))
+    asked = detecting.of_detector(detector, inputs.Files(view, errors, 1, limits))
+    return versions.write(detector, to, detector.labels, asked, min(_SIDE, longest_side))

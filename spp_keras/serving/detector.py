@@ -1,0 +1,177 @@
+"""One way to ask a detector's run folder or SavedModel where things are on a photograph."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from spp_keras import detection, runs
+from spp_keras.data import encoded, sizes
+from spp_keras.detection import selective_search
+from spp_keras.serving import saved_models
+
+
+class Found(NamedTuple):
+    """What a detector says of an image, the best first.
+
+    Args:
+        boxes: Left, top, right and bottom of each object, in pixels of the image as it
+            is in its file, ends exclusive.
+        scores: Their scores.
+        labels: Names of their classes.
+        classes: Numbers of their classes.
+        error: Why there is no answer; `None` if there is one.
+    """
+
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    scores: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
+    classes: tuple[int, ...] = ()
+    error: str | None = None
+
+
+def load_detector(model: str | Path, least_score: float = 0.5) -> Callable[[bytes], Found]:
+    """A function from the bytes of an image to what is `Found` on it.
+
+    Where the detector has no proposer, selective search makes its windows.
+
+    Args:
+        model: Run folder of a detector; or a SavedModel of one, or a folder of its
+            versions, of which the highest is taken.
+        least_score: Score that an object must exceed, besides the detector's own
+            `least_score`. Defaults to 0.5.
+
+    Returns:
+        The function. It never raises for what the image is.
+
+    Example:
+
+    >>> import tempfile
+    >>> run = Path(tempfile.mkdtemp())
+    >>> trunk, vectors = zf5_spp(include_top=False, width=0.0625), keras.Input((16,))
+    >>> head = keras.Model(vectors, keras.layers.Dense(2, "sigmoid")(vectors))
+    >>> detection.Detector(
+    ...     trunk, head, labels=["cat", "dog"], grid=(16, 14), levels=(1,), scales=(120,)
+    ... ).save(run / "detector.keras")
+    >>> find = load_detector(run)
+    >>> photograph = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8")).numpy()
+    >>> set(find(photograph).labels) <= {"cat", "dog"}
+    True
+    >>> find(b"Not found").error
+    'is no JPEG, PNG, GIF or BMP image'
+    """
+    path = Path(model)
+    if (path / runs.DETECTOR).is_file():
+        return _of_run(path, least_score)
+    version = saved_models.version(path)
+    if version is not None:
+        return _of_saved_model(version, least_score)
+    why = f"It holds no {runs.DETECTOR}" if path.exists() else "There is nothing"
+    if (path / runs.RECIPE).is_file():
+        why += ": a run that names photographs is for `spp-keras predict`"
+    raise ValueError(
+        "`model` must be the run folder of a detector, or a SavedModel of one (or the folder of "
+        f"its versions). {why}. Received: model={str(path)!r}."
+    )
+
+
+def _of_run(run: Path, least_score: float) -> Callable[[bytes], Found]:
+    detector = keras.models.load_model(run / runs.DETECTOR, compile=False)
+    if not isinstance(detector, detection.Detector):
+        raise ValueError(
+            f"{runs.DETECTOR} must hold a `spp_keras.detection.Detector`. "
+            f"Received: one of {type(detector).__name__} in model={str(run)!r}."
+        )
+    pixels = tf.TensorSpec((None, None, 3), tf.uint8)
+    if detector.proposer is None:
+        search = _search()
+        on_windows = tf.function(
+            detector.detect, input_signature=[pixels, tf.TensorSpec((None, 4), tf.float32)]
+        )
+
+        def detect(image: Any) -> dict[str, Any]:
+            return on_windows(image, search(image.numpy()))
+
+    else:
+        detect = tf.function(lambda image: detector.detect(image), input_signature=[pixels])
+    decode = _decoder()
+
+    def find(image: bytes) -> Found:
+        decoded = decode(image)
+        if decoded.code != encoded.OK:
+            return Found(error=decoded.reason.numpy().decode())
+        found = {name: value.numpy() for name, value in detect(decoded.pixels).items()}
+        width_height = decoded.size.numpy()[[1, 0, 1, 0]]
+        found["boxes"] = np.clip(found["boxes"] * _factors(decoded), 0, width_height)
+        names = [detector.labels[number] for number in found["classes"][: found["count"]]]
+        return _found(found, names, least_score)
+
+    return find
+
+
+def _of_saved_model(version: Path, least_score: float) -> Callable[[bytes], Found]:
+    loaded = tf.saved_model.load(str(version))
+    if "bytes" in loaded.signatures and "boxes" in loaded.signatures["bytes"].structured_outputs:
+        windows = None
+    elif "bytes_with_boxes" in loaded.signatures:
+        windows, search, decode = "sent", _search(), _decoder()
+    else:
+        raise ValueError(
+            "`model` must have a signature `bytes` or `bytes_with_boxes` that answers with "
+            "`boxes`, as exports of detectors have; one that names photographs is for "
+            f"`spp-keras predict`. This one has {', '.join(loaded.signatures)}. "
+            f"Received: model={str(version)!r}."
+        )
+
+    def find(image: bytes) -> Found:
+        if windows is None:
+            found, error = saved_models.ask(loaded.signatures["bytes"], image_bytes=image)
+        else:
+            decoded = decode(image)
+            if decoded.code != encoded.OK:
+                return Found(error=decoded.reason.numpy().decode())
+            boxes = (search(decoded.pixels.numpy()) * _factors(decoded)).astype("float32")
+            signature = loaded.signatures["bytes_with_boxes"]
+            found, error = saved_models.ask(signature, image_bytes=image, boxes=boxes)
+        if error is not None:
+            return Found(error=error)
+        names = [name.decode() for name in found["labels"][: found["count"]]]
+        return _found(found, names, least_score)
+
+    return find
+
+
+def _search() -> Callable[[np.ndarray], np.ndarray]:
+    # To fail before photographs are read.
+    selective_search.opencv()
+    return lambda image: selective_search.selective_search(image)
+
+
+def _decoder() -> Callable[[bytes], encoded.Decoded]:
+    view = sizes.Whole(longest_side=sizes.LONGEST_SIDE)
+    return tf.function(
+        lambda image: encoded.decode(image, view),
+        input_signature=[tf.TensorSpec((), tf.string)],
+    )
+
+
+def _factors(decoded: encoded.Decoded) -> np.ndarray:
+    """From pixels that were seen to those of the file, of which there may be more."""
+    return (decoded.size.numpy() / decoded.pixels.shape[:2])[[1, 0, 1, 0]]
+
+
+def _found(found: dict[str, np.ndarray], names: list[str], least_score: float) -> Found:
+    """What counts of a detector's answer, with a name for each detection that does."""
+    boxes, scores, classes = (
+        found[key][: found["count"]] for key in ("boxes", "scores", "classes")
+    )
+    kept = np.flatnonzero(scores > least_score)
+    return Found(
+        tuple(map(tuple, boxes[kept].tolist())),
+        tuple(scores[kept].tolist()),
+        tuple(names[i] for i in kept),
+        tuple(classes[kept].tolist()),
+    )

@@ -1,0 +1,109 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import run_folder
+import scenes
+
+from spp_keras import cli, detection, runs
+from spp_keras.data import records
+from spp_keras.detection import proposal_files
+from spp_keras.zoo import recipes
+
+
+@pytest.fixture(scope="module")
+def command(voc, tmp_path_factory):
+    """What to type but for the folder: a run, data and windows in a file."""
+    folder = tmp_path_factory.mktemp("command")
+    keras.utils.set_random_seed(0)
+    run_folder.make_run(folder / "run", recipes.Recipe(width=0.0625, levels=(2, 1), dropout=0.0))
+    ids, windows = [], []
+    for split in ("train", "val"):
+        found = records.load(voc, split)
+        ids += found.ids.tolist()
+        windows += scenes.windows_of(found, np.random.default_rng(5))
+    proposal_files.write(folder / "proposals.jsonl", ids, windows)
+    text = f"train-detector {folder / 'run'} --data {voc} --scales 90,120 --side 48 --epochs 2"
+    return [*text.split(), "--proposals", str(folder / "proposals.jsonl")]
+
+
+def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
+    to = tmp_path / "detector"
+    arguments = [*command, "--head", "svm", "--run", str(to), "--maps", str(tmp_path / "maps")]
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr()
+    rate = json.loads((to / runs.SCORES).read_text())["voc_area"]["mean"]
+    assert printed.out == f"{to}\tmAP {100 * rate:.1f}%\n"
+    assert "epoch 2/2" in printed.err
+    assert not (to / "maps").exists()
+    detector = detection.load(to)
+    assert (detector.scales, detector.side, detector.least_score) == ((90, 120), 48, -1.5)
+    photograph = voc / "JPEGImages" / "val_0.jpg"
+    asked = ["detect", "--model", str(to), str(photograph), "--least-score", "-1", "--json"]
+    assert cli.main(asked) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["labels"]) <= set(scenes.CLASSES)
+    assert found["boxes"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--epochs", "0"], "`epochs` must be an int >= 1"),
+        (["--scales", "90,0"], "`scales` must be an int >= 1"),
+        (["--data", "/nowhere/voc"], "`data` must be an existing folder"),
+        (["--train-split", "summer"], "`split` must be one of"),
+        (["--proposals", "/nowhere/windows.jsonl"], "windows.jsonl"),
+    ],
+)
+def test_wrong_options_are_named_before_any_work(command, tmp_path, capsys, options, message):
+    to = tmp_path / "to"
+    assert cli.main([*command, "--run", str(to), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not to.exists()
+
+
+def test_scales_that_are_no_numbers_are_refused(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command, "--scales", "90,big"])
+    assert ended.value.code == 2
+    assert "must be whole numbers with commas between" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_goes_on_and_ends_the_same(command, tmp_path):
+    def start(folder):
+        return subprocess.Popen(
+            [sys.executable, "-m", "spp_keras.cli", *command, "--run", folder],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+
+    assert start(tmp_path / "whole").wait(timeout=300) == 0
+    killed = tmp_path / "killed"
+    marks = [
+        lambda: len(list((killed / "maps").rglob("*.npz"))) > 7,
+        lambda: (killed / runs.LAST).exists(),
+        lambda: (killed / runs.DETECTOR).exists(),
+    ]
+    for mark in marks:
+        process = start(killed)
+        while not mark():
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(timeout=60)
+    assert start(killed).wait(timeout=300) == 0
+    assert not list(killed.glob(".*"))
+    whole, resumed = detection.load(tmp_path / "whole"), detection.load(killed)
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    scores = [json.loads((f / runs.SCORES).read_text()) for f in (tmp_path / "whole", killed)]
+    assert scores[0]["voc_area"]["mean"] == pytest.approx(scores[1]["voc_area"]["mean"], abs=0.02)

@@ -1,0 +1,35 @@
+"""A detector's run folder as its training leaves it, without the training."""
+
+import keras
+
+from spp_keras import detection, runs, zoo
+from spp_keras.zoo import boxes
+
+LABELS = ("cat", "größe", "red car")
+
+
+def make_detector(folder, labels=LABELS, *, proposer=True, **options):
+    """Writes it and returns the detector."""
+    halves = boxes.halves_of(zoo.zf5_spp(classes=len(labels), width=0.0625, levels=(2, 1)))
+    vectors = keras.Input((5 * halves.trunk.output_shape[-1],))
+    hidden = keras.layers.Dense(8, "relu")(vectors)
+    scores = keras.layers.Dense(len(labels), "sigmoid", name="scores")(hidden)
+    corrections = keras.layers.Dense(4 * len(labels), name="corrections")(hidden)
+    detector = detection.Detector(
+        halves.trunk,
+        keras.Model(vectors, [scores, corrections]),
+        labels=labels,
+        grid=halves.grid,
+        levels=(2, 1),
+        scales=(120,),
+        side=64,
+        proposer=detection.Proposer(4, sides=(32, 64), most=20) if proposer else None,
+        **options,
+    )
+    # Scores that differ, and boxes that stay near their windows.
+    for name, factor in (("scores", 20), ("corrections", 0.2)):
+        kernel = detector.head.get_layer(name).kernel
+        kernel.assign(kernel * factor)
+    folder.mkdir(parents=True, exist_ok=True)
+    detector.save(folder / runs.DETECTOR)
+    return detector

@@ -1,0 +1,178 @@
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from detector_folder import LABELS, make_detector
+from image_files import UNUSABLE
+from photographs import decoded, encoded, photograph
+
+from spp_keras import detection, export, runs, serving
+from spp_keras.data import sizes
+from spp_keras.detection import selective_search
+
+LEAST = 0.5
+FILES = [
+    encoded(photograph(100, 151)),
+    encoded(photograph(130, 73), "JPEG", quality=90),
+    encoded(photograph(90, 90), "BMP"),
+]
+
+
+def windows_of(image):
+    """A grid of them in place of a search."""
+    height, width = image.shape[:2]
+    lefts, tops = np.meshgrid(np.arange(0, width - 30, 20), np.arange(0, height - 30, 20))
+    first = np.stack([lefts.ravel(), tops.ravel()], axis=1)
+    return np.concatenate([first, first + 30], axis=1).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Detectors with and without a proposer: `(folder, detector)` of each."""
+    home = tmp_path_factory.mktemp("runs")
+    keras.utils.set_random_seed(20140618)
+    return {
+        proposer: (home / str(proposer), make_detector(home / str(proposer), proposer=proposer))
+        for proposer in (True, False)
+    }
+
+
+@pytest.fixture(scope="module")
+def finds(made):
+    return {proposer: serving.load_detector(made[proposer][0], LEAST) for proposer in made}
+
+
+@pytest.fixture
+def searched(monkeypatch):
+    """What selective search was asked about."""
+    images = []
+
+    def search(image):
+        images.append(image)
+        return windows_of(image)
+
+    monkeypatch.setattr(selective_search, "selective_search", search)
+    return images
+
+
+@pytest.mark.parametrize("file", FILES, ids=["PNG", "JPEG", "BMP"])
+@pytest.mark.parametrize("proposer", [True, False], ids=["proposer", "search"])
+def test_it_finds_what_the_detector_finds(made, finds, searched, proposer, file):
+    image = decoded(file)
+    given = () if proposer else (windows_of(image),)
+    expected = made[proposer][1].detect(image, *given)
+    count = int(expected["count"])
+    expected = {key: expected[key][:count].numpy() for key in ("boxes", "scores", "classes")}
+    kept = expected["scores"] > LEAST
+    found = finds[proposer](file)
+    assert found.error is None
+    assert found.boxes
+    # Some are left out, or nothing would be said of the least score.
+    assert file is not FILES[0] or len(found.boxes) < count
+    np.testing.assert_allclose(found.boxes, expected["boxes"][kept], atol=0.1)
+    np.testing.assert_allclose(found.scores, expected["scores"][kept], atol=1e-3)
+    assert found.classes == tuple(expected["classes"][kept].tolist())
+    assert found.labels == tuple(LABELS[number] for number in found.classes)
+    assert list(found.scores) == sorted(found.scores, reverse=True)
+    assert [image.shape for image in searched] == [] if proposer else [image.shape]
+
+
+def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, monkeypatch, searched):
+    detector = make_detector(tmp_path, proposer=False, overlap=0.99, least_score=-1)
+    corrections = detector.head.get_layer("corrections")
+    corrections.kernel.assign(corrections.kernel * 0)
+    detector.save(tmp_path / runs.DETECTOR)
+    monkeypatch.setattr(sizes, "LONGEST_SIDE", 100)
+    # Sides are rounded, so that the two factors differ.
+    found = serving.load_detector(tmp_path, -1)(encoded(photograph(132, 350)))
+    assert [image.shape for image in searched] == [(38, 100, 3)]
+    windows = windows_of(searched[0]) * np.array([350 / 100, 132 / 38] * 2)
+    assert len(found.boxes) > 1
+    for box in found.boxes:
+        assert np.abs(windows - box).max(axis=1).min() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("proposer", "errors"), [(True, "report"), (False, "raise")], ids=["proposer", "search"]
+)
+def test_a_saved_model_finds_what_its_run_finds(
+    made, finds, searched, tmp_path, monkeypatch, proposer, errors
+):
+    saved = export.save_detector(made[proposer][1], tmp_path / "pets", errors=errors)
+    find = serving.load_detector(saved.parent if proposer else saved, LEAST)
+    for content in (FILES[0], b"Not found", encoded(photograph(10, 60)), FILES[1]):
+        expected, found = finds[proposer](content), find(content)
+        assert (found.labels, found.classes) == (expected.labels, expected.classes)
+        assert found.error == expected.error
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.1)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_what_is_no_usable_image_is_said_to_be_none(finds, kind):
+    found = finds[True](UNUSABLE[kind][0])
+    assert found.error
+    assert found == serving.Found(error=found.error)
+
+
+def test_the_reason_is_the_one_that_predict_gives_and_the_next_is_answered(finds):
+    small = encoded(photograph(10, 60))
+    assert finds[True](small).error == "has 10x60 pixels, fewer than 16 on a side"
+    assert finds[True](b"Not found").error == "is no JPEG, PNG, GIF or BMP image"
+    assert finds[True](FILES[0]).boxes
+
+
+def test_an_image_without_windows_has_nothing_on_it(finds, monkeypatch):
+    monkeypatch.setattr(
+        selective_search, "selective_search", lambda image: np.zeros((0, 4), "float32")
+    )
+    assert finds[False](FILES[0]) == serving.Found()
+
+
+def test_without_opencv_a_detector_that_needs_it_fails_before_any_photograph(made, monkeypatch):
+    def missing():
+        raise ImportError("Selective search needs OpenCV")
+
+    monkeypatch.setattr(selective_search, "opencv", missing)
+    serving.load_detector(made[True][0])
+    with pytest.raises(ImportError, match="Selective search needs OpenCV"):
+        serving.load_detector(made[False][0])
+
+
+def test_what_is_no_detector_is_said_to_be_none(tmp_path):
+    begins = (
+        r"^`model` must be the run folder of a detector, .*\(or the folder of its versions\)\. "
+    )
+    with pytest.raises(ValueError, match=begins + r"There is nothing\. Received: model='gone'"):
+        serving.load_detector("gone")
+    with pytest.raises(ValueError, match=begins + r"It holds no detector\.keras\. Received"):
+        serving.load_detector(tmp_path)
+    (tmp_path / runs.RECIPE).write_text("")
+    with pytest.raises(ValueError, match="that names photographs is for `spp-keras predict`"):
+        serving.load_detector(tmp_path)
+
+
+def test_a_model_that_is_no_detector_is_refused(tmp_path):
+    inputs = keras.Input((2,))
+    keras.Model(inputs, keras.layers.Dense(1)(inputs)).save(tmp_path / runs.DETECTOR)
+    with pytest.raises(ValueError, match=re.escape("must hold a `spp_keras.detection.Detector`")):
+        serving.load_detector(tmp_path)
+
+
+def test_a_saved_model_that_finds_nothing_is_refused(tmp_path):
+    module = tf.Module()
+    module.answer = tf.function(
+        lambda image_bytes: {"scores": tf.zeros((1, 2))},
+        input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")],
+    )
+    tf.saved_model.save(module, str(tmp_path), {"bytes": module.answer})
+    with pytest.raises(ValueError, match=r"that answers with `boxes`.* This one has bytes\."):
+        serving.load_detector(tmp_path)
+
+
+def test_the_proposer_of_the_folder_is_the_one_that_was_saved(made):
+    loaded = keras.models.load_model(made[True][0] / runs.DETECTOR)
+    assert isinstance(loaded.proposer, detection.Proposer)
+    assert loaded.labels == LABELS
