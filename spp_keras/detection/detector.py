@@ -162,6 +162,8 @@ class Detector(keras.Model):
                 "classes": tf.TensorSpec((self.most,), tf.int32),
                 "count": tf.TensorSpec((), tf.int32),
             },
+            # Each has maps and vectors of its own in memory, and keeps all cores busy.
+            parallel_iterations=1,
         )
 
     def detect(self, image: Any, boxes: Any = None) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def gated(
     fit.fit(inputs[decided] * scale, objects[decided] >= _OBJECT)
     kernel, bias = fit.coef_.T * scale, fit.intercept_
     bias = bias - np.quantile(inputs @ kernel + bias, 1 - share)
-    gate = _gate(first, heads.Dense("worth", kernel, bias, "linear"))
+    gate = gate_of(first, heads.Dense("worth", kernel, bias, "linear"))
     return variants.changed(detector, head=heads.assemble(others), gate=gate)
 
 
@@ -99,7 +99,7 @@ def in_bfloat16(detector: Detector) -> Detector:
     """
     gate = detector.gate
     if gate is not None:
-        gate = _gate(*heads.dense_of(gate), dtype="bfloat16")
+        gate = gate_of(*heads.dense_of(gate), dtype="bfloat16")
     return variants.changed(
         detector,
         trunk=_in_bfloat16(detector.trunk),
@@ -108,7 +108,8 @@ def in_bfloat16(detector: Detector) -> Detector:
     )
 
 
-def _gate(first: heads.Dense, worth: heads.Dense, dtype: str = "float32") -> keras.Model:
+def gate_of(first: heads.Dense, worth: heads.Dense, dtype: str = "float32") -> keras.Model:
+    """The gate of a `Detector`: its first thin layer, and what the windows are worth by it."""
     vectors = keras.Input((len(first.kernel),), name="vectors")
     thin = keras.layers.Dense(first.kernel.shape[1], use_bias=False, dtype=dtype, name=first.name)
     last = keras.layers.Dense(1, dtype="float32", name=worth.name)

@@ -197,12 +197,14 @@ def _result(found: Sequence[Any], of: records.Records, untrained: list[str]) -> 
     for rule in ("area", "11-point"):
         voc = scores.voc(found, of.objects, of.sizes, of.classes, rule=rule)
         each = voc.average_precision.items()
-        result[f"voc_{rule}"] = {
-            "mean": voc.mean,
-            # JSON knows no NaN.
-            "classes": {name: None if math.isnan(value) else value for name, value in each},
-        }
-    return result
+        result[f"voc_{rule}"] = {"mean": voc.mean, "classes": _without_nan(dict(each))}
+    coco = scores.coco(found, of.objects, of.sizes, of.classes)
+    return {**result, "coco": _without_nan(coco)}
+
+
+def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
+    # Which JSON does not know.
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def _check_folder(to: Path, settings: Settings) -> None:

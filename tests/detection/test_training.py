@@ -369,6 +369,9 @@ def test_a_training_leaves_a_detector_and_its_scores(settings, tmp_path):
     assert result["images"] == 6
     assert result["untrained"] == []
     assert set(result["voc_area"]["classes"]) == set(scenes.CLASSES)
+    # Of COCO's sizes there are no large ones among them.
+    assert result["coco"]["APlarge"] is None
+    assert result["coco"]["AP50"] == pytest.approx(result["voc_area"]["mean"], abs=0.05)
     detector = training.load(tmp_path / "to")
     assert detector.labels == scenes.CLASSES
     assert detector.proposer is not None
