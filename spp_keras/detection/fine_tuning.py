@@ -49,7 +49,7 @@ def fine_tune(
         visits: How often an epoch visits an image. Defaults to 2.
         learning_rate: Of the first epochs.
         drops: Shares of the epochs behind which it is divided by ten. Defaults
-            to the paper's one drop, after five sixths of its batches.
+            to `(0.8,)`; the paper's one drop comes behind five sixths.
         momentum: Defaults to 0.9.
         weight_decay: Defaults to 5e-4.
         seed: Of the windows drawn and of dropout.

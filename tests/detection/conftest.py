@@ -1,14 +1,17 @@
 """Small scenes with boxes, a small network and what a detector learns from them."""
 
+import keras
 import numpy as np
 import pytest
+import run_folder
 from scenes import CLASSES, scene, windows_of, write_voc
 
 from spp_keras import zoo
 from spp_keras.data import records
-from spp_keras.detection import maps, variants
+from spp_keras.detection import maps, proposal_files, variants
 from spp_keras.detection.examples import Examples
 from spp_keras.zoo import boxes as cutting
+from spp_keras.zoo import recipes
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +51,19 @@ def detector(halves):
 @pytest.fixture
 def known(detector, learning, tmp_path):
     return maps.Maps(detector[0], learning, tmp_path / "maps")
+
+
+@pytest.fixture(scope="session")
+def run_and_windows(voc, tmp_path_factory):
+    """Paths of a run folder, and of a file with windows for all images of `voc`."""
+    folder = tmp_path_factory.mktemp("run_and_windows")
+    keras.utils.set_random_seed(0)
+    recipe = recipes.Recipe(width=0.0625, levels=(2, 1), dropout=0.0)
+    run_folder.make_run(folder / "run", recipe)
+    ids, windows = [], []
+    for split in ("train", "val"):
+        found = records.load(voc, split)
+        ids += found.ids.tolist()
+        windows += windows_of(found, np.random.default_rng(5))
+    proposal_files.write(folder / "proposals.jsonl", ids, windows)
+    return folder / "run", folder / "proposals.jsonl"

@@ -5,32 +5,19 @@ import subprocess
 import sys
 import time
 
-import keras
 import numpy as np
 import pytest
-import run_folder
 import scenes
 
 from spp_keras import cli, detection, runs
-from spp_keras.data import records
-from spp_keras.detection import proposal_files
-from spp_keras.zoo import recipes
 
 
-@pytest.fixture(scope="module")
-def command(voc, tmp_path_factory):
-    """What to type but for the folder: a run, data and windows in a file."""
-    folder = tmp_path_factory.mktemp("command")
-    keras.utils.set_random_seed(0)
-    run_folder.make_run(folder / "run", recipes.Recipe(width=0.0625, levels=(2, 1), dropout=0.0))
-    ids, windows = [], []
-    for split in ("train", "val"):
-        found = records.load(voc, split)
-        ids += found.ids.tolist()
-        windows += scenes.windows_of(found, np.random.default_rng(5))
-    proposal_files.write(folder / "proposals.jsonl", ids, windows)
-    text = f"train-detector {folder / 'run'} --data {voc} --scales 90,120 --side 48 --epochs 2"
-    return [*text.split(), "--proposals", str(folder / "proposals.jsonl")]
+@pytest.fixture
+def command(voc, run_and_windows):
+    """What to type but for the folder."""
+    run, windows = run_and_windows
+    text = f"train-detector {run} --data {voc} --proposals {windows} --scales 90,120 --side 48"
+    return [*text.split(), "--epochs", "2"]
 
 
 def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):

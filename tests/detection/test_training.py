@@ -3,12 +3,10 @@ import json
 import keras
 import numpy as np
 import pytest
-import run_folder
 import scenes
 from sklearn import svm
 
 from spp_keras import runs, trained, zoo
-from spp_keras.data import records
 from spp_keras.detection import boxes as box_functions
 from spp_keras.detection import (
     evaluation,
@@ -16,7 +14,6 @@ from spp_keras.detection import (
     heads,
     maps,
     passes,
-    proposal_files,
     proposing,
     quick,
     regression,
@@ -29,7 +26,6 @@ from spp_keras.detection.examples import Example, Examples
 from spp_keras.detection.proposer import Proposer
 from spp_keras.detection.rcnn import RegionDetector
 from spp_keras.zoo import boxes as cutting
-from spp_keras.zoo import recipes
 
 
 def test_windows_to_learn_from_are_drawn_as_the_paper_says():
@@ -310,14 +306,25 @@ def test_a_gate_lets_the_share_through_that_it_was_told(tuned, unseen):
 
 def test_bfloat16_answers_nearly_the_same(tuned, unseen):
     _, detector, _, known, _ = tuned
-    short = quick.in_bfloat16(quick.gated(quick.truncated(detector, (64,)), known, progress=False))
+    short = quick.in_bfloat16(detector)
     assert short.trunk.output.dtype == short.roi_spp.compute_dtype == "bfloat16"
-    image = unseen.examples.pixels(0).astype("float32")[np.newaxis]
-    windows = unseen.examples[0].windows[np.newaxis]
-    found, expected = short((image, windows)), detector((image, windows))
+    example = unseen.examples[0]
+    size = np.array(example.size, "int32")
+    answers = []
+    for one in (short, detector):
+        encoded = one.encode(unseen.examples.pixels(0).astype("float32"))
+        vectors, rows = one.pool(encoded, example.windows, size)
+        scores_, deltas = one.answers(vectors)
+        assert scores_.dtype == "float32"
+        answers.append((np.asarray(scores_)[rows], np.asarray(deltas)[rows]))
+    np.testing.assert_allclose(*(scores_ for scores_, _ in answers), atol=0.1)
+    np.testing.assert_allclose(*(deltas for _, deltas in answers), atol=0.05)
+    with_all = quick.gated(quick.truncated(detector, (64,)), known, 0.5, progress=False)
+    found = quick.in_bfloat16(with_all)(
+        (unseen.examples.pixels(0)[np.newaxis], example.windows[np.newaxis])
+    )
     assert found["scores"].dtype == "float32"
-    np.testing.assert_allclose(found["scores"][0, :2], expected["scores"][0, :2], atol=0.15)
-    np.testing.assert_allclose(found["boxes"][0, :2], expected["boxes"][0, :2], atol=3)
+    assert int(found["count"][0]) > 0
 
 
 def test_the_rival_finds_the_objects(tuned, learning, validation, tmp_path):
@@ -337,29 +344,12 @@ def test_features_that_are_no_numbers_stop_and_name_the_image(tuned):
         svms.train(hidden, known, progress=False)
 
 
-RECIPE = recipes.Recipe(width=0.0625, levels=(2, 1), dropout=0.0)
-
-
-@pytest.fixture(scope="module")
-def settings(voc, tmp_path_factory):
-    """A run and proposals in a file, and how to train a detector of them."""
-    folder = tmp_path_factory.mktemp("settings")
-    keras.utils.set_random_seed(0)
-    run_folder.make_run(folder / "run", RECIPE)
-    ids, windows = [], []
-    for split in ("train", "val"):
-        found = records.load(voc, split)
-        ids += found.ids.tolist()
-        windows += scenes.windows_of(found, np.random.default_rng(5))
-    proposal_files.write(folder / "proposals.jsonl", ids, windows)
+@pytest.fixture
+def settings(voc, run_and_windows):
+    run, windows = map(str, run_and_windows)
+    sizes = {"scales": (120,), "side": 48}
     return training.Settings(
-        run=str(folder / "run"),
-        data=str(voc),
-        scales=(120,),
-        side=48,
-        proposals=str(folder / "proposals.jsonl"),
-        epochs=2,
-        learning_rate=0.05,
+        run=run, data=str(voc), proposals=windows, epochs=2, learning_rate=0.05, **sizes
     )
 
 
