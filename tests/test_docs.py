@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import spp_keras
-from spp_keras import data, detection, export, layers, serving, zoo
+from spp_keras import data, detection, evaluation, export, layers, serving, zoo
 from spp_keras.zoo import tables
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +28,7 @@ PUBLIC = {
     zoo: zoo.__all__,
     data: ["Crops", "Pipeline", "Whole", "load"],
     detection: ["Detector", "Proposer", "RegionDetector", "Settings"],
+    evaluation: ["Scorer", "table"],
     export: ["save", "save_detector", "save_detector_tflite", "save_tflite"],
     serving: ["load", "load_detector"],
 }

@@ -22,10 +22,12 @@ MAY_IMPORT = {
     "trained": BASE | {"layers", "zoo", "data"},
     "training": BASE | {"layers", "zoo", "data", "trained"},
     "detection": BASE | {"layers", "zoo", "data", "trained", "training"},
+    "evaluation": BASE | {"layers", "zoo", "data", "trained"},
     "export": BASE | {"layers", "zoo", "data", "detection"},
     "serving": BASE | {"data", "trained", "zoo", "detection"},
     "cli": BASE
-    | {"layers", "zoo", "data", "trained", "training", "detection", "export", "serving"},
+    | {"layers", "zoo", "data", "trained", "training", "detection", "evaluation"}
+    | {"export", "serving"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

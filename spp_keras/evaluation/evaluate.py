@@ -1,0 +1,231 @@
+"""Runs, protocols and data in, one table out; several runs are an ensemble as well."""
+
+import datetime
+import gc
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import spp_keras
+from spp_keras import _checks, _files, trained
+from spp_keras.data import records, splits
+from spp_keras.evaluation import kept, members, protocols, rates
+
+FOLDER = "evaluation"
+RESULT = "evaluation.json"
+SCORES = "scores"
+
+
+def evaluate(
+    run: str | Path | Sequence[str | Path],
+    protocol: str | Sequence[str],
+    *,
+    data: str = "",
+    data_dir: str = "",
+    split: str = "",
+    side: int | None = None,
+    to: str | Path | None = None,
+) -> dict[str, Any]:
+    """How good trained networks are by the paper's testing protocols, alone and together.
+
+    Of several runs the scores are averaged, too, image by image. Only one network is
+    loaded at a time. Scores are kept as they come, so that the same call goes on where it
+    was killed, and makes nothing again that is there: of more runs, or by more protocols.
+
+    Views are as large as what the network learned from: for crops, of their largest side
+    and short side; for whole images of a short side, 7/8 of it (224 of 256). A network
+    that learned from images of their own sizes must be given a `side`. `"full"` sends what
+    `spp-keras predict` sends. Images that are too small to be sent whole, as in training,
+    are left out of all protocols.
+
+    Args:
+        run: Run folder, or several.
+        protocol: Name of a protocol, or several, see `Scorer`.
+        data: Folder or data set. Defaults to what the first run learned from.
+        data_dir: Where TensorFlow Datasets keeps its data. Defaults to `""`.
+        split: Split to measure on. Defaults to that for validation.
+        side: Side of the views, all scales in proportion. Defaults to `None`, what
+            each run says.
+        to: Folder for `evaluation.json` and the scores. Defaults to `evaluation` in
+            the run folder; of several runs it must be given.
+
+    Returns:
+        What is in `evaluation.json`: `"data"`, `"images"`, and `"rows"`, one for each run
+        and protocol and one for all runs together, with shares `"top1"` and, of more than
+        five classes, `"top5"`, or `"mean_average_precision"` where images have several
+        classes.
+    """
+    folders = [Path(one) for one in ([run] if isinstance(run, str | Path) else run)]
+    names = [protocol] if isinstance(protocol, str) else list(protocol)
+    to = _check(folders, names, side, to)
+    ensemble = [members.read(folder, names, side) for folder in folders]
+    images, left_out = _images(ensemble, names, data, data_dir, split)
+
+    rows: list[dict[str, Any]] = []
+    together: dict[str, np.ndarray] = {}
+    for member in ensemble:
+        for name, scores in zip(names, _scores(member, names, images, to / SCORES), strict=True):
+            rows.append(_row([member], name, scores, images.found))
+            together[name] = together.get(name, 0) + scores.astype("float64")
+    if len(ensemble) > 1:
+        for name, scores in together.items():
+            rows.append(_row(ensemble, name, scores / len(ensemble), images.found))
+    result = {
+        "data": images.found.name,
+        "images": len(images.found),
+        "left_out": left_out,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "versions": {
+            "spp_keras": spp_keras.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+        "rows": rows,
+    }
+    _files.write(to / RESULT, json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows of `evaluate` as a table in Markdown.
+
+    Example:
+
+    >>> runs = ["runs/a", "runs/b"]
+    >>> print(table([{"runs": runs, "protocol": "full", "views": 1.0, "top1": 0.68}]))
+    | run | protocol | views | top-1 |
+    |---|---|---|---|
+    | mean of 2 | full | 1 | 68.0% |
+    """
+    heads = {"top1": "top-1", "top5": "top-5", "mean_average_precision": "mAP"}
+    measured = [key for key in heads if key in rows[0]]
+    lines = [["run", "protocol", "views", *(heads[key] for key in measured)]]
+    lines.append(["---"] * len(lines[0]))
+    for row in rows:
+        run = row["runs"][0] if len(row["runs"]) == 1 else f"mean of {len(row['runs'])}"
+        shares = [f"{100 * row[key]:.1f}%" for key in measured]
+        lines.append([run, row["protocol"], f"{row['views']:.4g}", *shares])
+    return "\n".join(
+        f"|{'|'.join(line)}|" if "---" in line else f"| {' | '.join(line)} |" for line in lines
+    )
+
+
+def _scores(
+    member: members.Member, names: Sequence[str], images: kept.Images, folder: Path
+) -> list[np.ndarray]:
+    """Of a run by each protocol; the network is loaded if any are missing, and dropped."""
+    loaded: list[keras.Model] = []
+
+    def scorer(name: str) -> protocols.Scorer:
+        if not loaded:
+            loaded.append(trained.load(member.run).network)
+        return protocols.Scorer(loaded[0], name, **member.settings)
+
+    found = [
+        kept.scores(
+            images,
+            lambda name=name: scorer(name),
+            folder / members.key(member, name),
+            f"{member.run.name}, {name}",
+        )
+        for name in names
+    ]
+    if loaded:
+        # Graphs hold the network in cycles; eleven at once would not fit.
+        loaded.clear()
+        gc.collect()
+    return found
+
+
+def _row(
+    ensemble: Sequence[members.Member], protocol: str, scores: np.ndarray, found: records.Records
+) -> dict[str, Any]:
+    counts = [members.views_of(member, protocol, found) for member in ensemble]
+    row = {
+        "runs": [str(member.run) for member in ensemble],
+        "protocol": protocol,
+        "views": float(np.mean(counts)),
+        "sides": [member.settings.get("side") for member in ensemble],
+    }
+    if found.multi_label:
+        return row | {"mean_average_precision": rates.mean_average_precision(scores, found.labels)}
+    row["top1"] = rates.top(scores, found.labels, 1)
+    if len(found.classes) > 5:
+        row["top5"] = rates.top(scores, found.labels, 5)
+    return row
+
+
+def _check(
+    folders: Sequence[Path], names: Sequence[str], side: int | None, to: str | Path | None
+) -> Path:
+    """That what can be said without the runs is right; the folder for the results."""
+    if not folders or len(set(folders)) < len(folders):
+        raise ValueError(
+            "`run` must be one run folder or more, none twice. "
+            f"Received: run={[str(run) for run in folders]}."
+        )
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            f"`protocol` must be one or more of {', '.join(protocols.PROTOCOLS)}, none "
+            f"twice. Received: protocol={list(names)}."
+        )
+    for name in names:
+        _checks.one_of(name, protocols.PROTOCOLS, "protocol")
+    if side is not None:
+        _checks.at_least(side, 1, "side")
+    if to is None and len(folders) > 1:
+        raise ValueError(
+            "`to` must be a folder for the results of several runs. Received: to=None with "
+            f"{len(folders)} runs."
+        )
+    return Path(folders[0] / FOLDER if to is None else to)
+
+
+def _images(
+    ensemble: Sequence[members.Member], names: Sequence[str], data: str, data_dir: str, split: str
+) -> tuple[kept.Images, int]:
+    """The images that all can be asked about, and how many were left out."""
+    first = ensemble[0]
+    if not data:
+        data, data_dir = first.recipe.data, data_dir or first.recipe.data_dir
+        split = split or first.recipe.validation_split
+    found = records.load(
+        data,
+        split or splits.defaults(data, data_dir or None)[1],
+        data_dir or None,
+        on_error=first.recipe.on_error,
+        most_skipped=first.recipe.most_skipped,
+    )
+    if found.multi_label:
+        # Before the work, not behind it.
+        rates.needed()
+    for member in ensemble:
+        if member.labels != found.classes or member.multi_label != found.multi_label:
+            kinds = {True: "any number of classes", False: "one class"}
+            raise ValueError(
+                "`data` must have the classes that the networks learned. "
+                f"{found.name} has {list(found.classes)[:10]}, {kinds[found.multi_label]} to an "
+                f"image; {member.run} learned {list(member.labels)[:10]}, "
+                f"{kinds[member.multi_label]} to an image."
+            )
+    large = np.all([members.usable(member, names, found) for member in ensemble], axis=0)
+    if not large.any():
+        raise ValueError(
+            "`data` must have images that the networks can map whole: leave out the protocols "
+            f"with `full`. Received: {found.name}, where all are too small."
+        )
+    if not large.all():
+        left = found.ids[~large]
+        print(
+            f"{found.name}: {len(left)} of {len(found)} images are too small to be sent whole and "
+            f"left out, such as {str(left[0])!r}.",
+            file=sys.stderr,
+        )
+        found = found.select(large)
+    return kept.Images(found), int(np.sum(~large))

@@ -1,0 +1,137 @@
+"""What is known of a run without its network, to be checked before hours of work."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from spp_keras import runs, trained
+from spp_keras.data import records, sizes
+from spp_keras.evaluation import protocols, views
+from spp_keras.zoo import recipes, tables
+
+# Part of the name of what is kept: another number when scores mean something else.
+_FORMAT = "1"
+
+
+class Member(NamedTuple):
+    """A run that is evaluated, alone or in an ensemble.
+
+    Args:
+        run: Its folder.
+        recipe: How it was trained.
+        labels: Name of each class.
+        multi_label: Whether an image has any number of classes.
+        settings: `side`, `short_side` and `whole` of a `Scorer`.
+    """
+
+    run: Path
+    recipe: recipes.Recipe
+    labels: tuple[str, ...]
+    multi_label: bool
+    settings: dict[str, Any]
+
+
+def read(run: Path, asked: Sequence[str], side: int | None = None) -> Member:
+    """A run that can be asked by some protocols.
+
+    Args:
+        run: Its folder.
+        asked: Names of the protocols.
+        side: Side of the views. Defaults to `None`, what the recipe says.
+    """
+    for name in (runs.RECIPE, runs.LABELS, runs.FACTS, runs.BEST):
+        if not (run / name).is_file():
+            raise ValueError(
+                f"A run must be the folder of a training, whose first epoch has ended; {name} is "
+                f"missing. Received: {str(run)!r}."
+            )
+    recipe = recipes.read(run / runs.RECIPE)
+    facts = json.loads((run / runs.FACTS).read_text(encoding="utf-8"))
+    labels = tuple((run / runs.LABELS).read_text(encoding="utf-8").splitlines())
+    settings = _settings(run, recipe, facts["longest_side"], asked, side)
+    return Member(run, recipe, labels, facts["multi_label"], settings)
+
+
+def key(member: Member, protocol: str) -> str:
+    """Names everything but the image that scores follow from."""
+    settings = {**member.settings, "whole": repr(member.settings["whole"])}
+    recipe = {name: getattr(member.recipe, name) for name in ("model", "width", "levels")}
+    what = [_FORMAT, tf.__version__, keras.__version__, member.multi_label, settings, recipe]
+    with (member.run / runs.BEST).open("rb") as file:
+        weights = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256(json.dumps([*what, weights]).encode()).hexdigest()
+    return f"{protocol}-{digest[:16]}"
+
+
+def usable(member: Member, asked: Sequence[str], found: records.Records) -> np.ndarray:
+    """Which images are large enough for the network as the protocols send them: `(n,)` bool."""
+    if not {"full", "96-view+full"} & set(asked):
+        return np.ones(len(found), bool)
+    least = tables.trunk_of(member.recipe.model).least_size
+    return member.settings["whole"].shapes(found.sizes).min(axis=1) >= least
+
+
+def views_of(member: Member, protocol: str, found: records.Records) -> float:
+    """Views of an image, on average."""
+    kinds, counts = np.unique(found.sizes, axis=0, return_counts=True)
+    of_kind = [
+        sum(len(part.views) for part in protocols.parts(protocol, tuple(size), **member.settings))
+        for size in kinds.tolist()
+    ]
+    return float(np.average(of_kind, weights=counts))
+
+
+def _settings(
+    run: Path,
+    recipe: recipes.Recipe,
+    longest_side: int | None,
+    asked: Sequence[str],
+    side: int | None,
+) -> dict[str, Any]:
+    pyramid = recipe.model.endswith("_spp")
+    for name in asked:
+        if not pyramid and name not in protocols.WITHOUT_PYRAMID:
+            raise ValueError(
+                f"`protocol` must be {' or '.join(map(repr, protocols.WITHOUT_PYRAMID))} for "
+                f"{recipe.model}, a network without a pyramid, which takes images of one size: "
+                f"take a run of {recipe.model}_spp. Received: protocol={name!r} for {str(run)!r}."
+            )
+    own, short = _own_side(recipe)
+    if side is not None and side != own:
+        if not pyramid:
+            raise ValueError(
+                f"`side` must be what {recipe.model} was built for, {own}. "
+                f"Received: side={side} for {str(run)!r}."
+            )
+        own, short = side, views.short_side(side)
+    if own is None and set(asked) != {"full"}:
+        raise ValueError(
+            "`side` must be given for a network that learned from images of their own sizes, "
+            "whose views could be of any: that of a typical object or image. 'full' alone needs "
+            f"none. Received: side=None for {str(run)!r}."
+        )
+    least = tables.trunk_of(recipe.model).least_size
+    if own is not None and own < least:
+        raise ValueError(
+            f"`side` must be at least {least}, the least that {recipe.model} can map. "
+            f"Received: side={own} for {str(run)!r}."
+        )
+    whole = trained.view(recipe, longest_side)
+    if isinstance(whole, sizes.Crops):
+        whole = sizes.Whole(short_side=short)
+    return {"side": own, "short_side": short, "whole": whole}
+
+
+def _own_side(recipe: recipes.Recipe) -> tuple[int | None, int | None]:
+    """Side and short side of the views that a network learned from."""
+    if recipe.sizes == "native":
+        return None, None
+    if recipe.sizes == "whole":
+        return views.side(recipe.short_side), recipe.short_side
+    return max(recipe.image_sizes), recipe.short_side

@@ -1,0 +1,65 @@
+"""How good scores are: top-1, top-5 and, where an image has several classes, mean AP."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from spp_keras import _checks
+
+
+def top(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Share of the images whose class is among the k with the highest scores.
+
+    Of equal scores the class with the lower number comes first.
+
+    Args:
+        scores: `(images, classes)`.
+        labels: `(images,)` numbers of the right classes.
+        k: How many classes count, at most as many as there are.
+
+    Example:
+
+    >>> scores = np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]])
+    >>> top(scores, np.array([1, 1]), 1), top(scores, np.array([1, 1]), 2)
+    (0.5, 1.0)
+    """
+    classes = scores.shape[1]
+    if _checks.at_least(k, 1, "k") > classes:
+        raise ValueError(f"`k` must be at most the number of classes, {classes}. Received: k={k}.")
+    right = np.take_along_axis(scores, labels[:, None], axis=1)
+    earlier = np.arange(classes) < labels[:, None]
+    before = (scores > right) | ((scores == right) & earlier)
+    return float(np.mean(before.sum(axis=1) < k))
+
+
+def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over the classes of the area under precision and recall, not interpolated.
+
+    A class that no image has does not count. VOC's own rule raises each precision to
+    the highest further on, and gives a little more.
+
+    Args:
+        scores: `(images, classes)`.
+        labels: `(images, classes)` of zeros and ones.
+
+    Example:
+
+    >>> labels = np.array([[1, 0], [0, 0], [1, 0]])
+    >>> mean_average_precision(np.array([[0.9, 0.1], [0.5, 0.2], [0.4, 0.3]]), labels)
+    0.8333333333333333
+    """
+    average_precision = needed()
+    present = np.flatnonzero(labels.any(axis=0))
+    return float(np.mean([average_precision(labels[:, i], scores[:, i]) for i in present]))
+
+
+def needed() -> Callable[..., float]:
+    """What counts average precision; says what to install where it is not there."""
+    try:
+        from sklearn.metrics import average_precision_score
+    except ImportError as error:
+        raise ImportError(
+            "Mean average precision needs scikit-learn. Install it with: "
+            'pip install "spp_keras[detection]"'
+        ) from error
+    return average_precision_score

@@ -1,0 +1,247 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import weakref
+
+import numpy as np
+import photographs
+import pytest
+
+from spp_keras import cli, evaluation, runs, trained
+from spp_keras.data import reading, records
+from spp_keras.evaluation import Scorer, members, protocols
+
+COUNT, SIDE = 21, 64
+
+
+@pytest.fixture(scope="module")
+def two(make_run):
+    return [make_run(1), make_run(2)]
+
+
+def scores_by_hand(run, found, name):
+    scorer = Scorer(trained.load(run).network, name, side=SIDE, short_side=73)
+    reader = reading.Reader(found.files, found.spans)
+    return np.stack([scorer(reader.read(reader.row(i))) for i in range(len(found))])
+
+
+@pytest.fixture
+def asked_about(monkeypatch):
+    """What was asked of networks; raises at the number that is set."""
+
+    class Asked(list):
+        stop_at = None
+
+    asked, once = Asked(), Scorer.__call__
+
+    def call(self, image, size=None):
+        asked.append(self.protocol)
+        if len(asked) == asked.stop_at:
+            raise KeyboardInterrupt
+        return once(self, image, size)
+
+    monkeypatch.setattr(Scorer, "__call__", call)
+    return asked
+
+
+def test_an_ensemble_is_the_mean_of_its_members(two, data, tmp_path, asked_about):
+    result = evaluation.evaluate(two, "10-view", to=tmp_path)
+    found = records.load(data, "validation")
+    of_each = [scores_by_hand(run, found, "10-view") for run in two]
+    expected = [np.mean(np.argmax(scores, axis=1) == found.labels) for scores in of_each]
+    expected.append(np.mean(np.argmax(sum(of_each), axis=1) == found.labels))
+    rows = result["rows"]
+    assert [row["top1"] for row in rows] == pytest.approx(expected)
+    assert [row["runs"] for row in rows] == [[str(two[0])], [str(two[1])], list(map(str, two))]
+    assert [row["views"] for row in rows] == [10] * 3
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == result
+    assert (result["images"], result["left_out"]) == (COUNT, 0)
+
+    # One more protocol, and what there is is not made again.
+    asked_about.clear()
+    again = evaluation.evaluate(two[1], ["full", "10-view"], to=tmp_path)
+    assert again["rows"][1] == rows[1]
+    assert asked_about == ["full"] * COUNT
+
+
+def test_networks_are_in_memory_one_at_a_time(make_run, tmp_path, monkeypatch):
+    loaded, at_once, load = [], [], trained.load
+
+    def counting(run):
+        found = load(run)
+        loaded.append(weakref.ref(found.network))
+        at_once.append(sum(one() is not None for one in loaded))
+        return found
+
+    monkeypatch.setattr(trained, "load", counting)
+    three = [make_run(seed) for seed in range(3, 6)]
+    evaluation.evaluate(three, "crop", to=tmp_path)
+    assert at_once == [1, 1, 1]
+
+
+def test_an_interrupted_pass_goes_on_behind_what_is_kept(run, tmp_path, asked_about):
+    whole = evaluation.evaluate(run, "crop", to=tmp_path / "whole")
+    asked_about.clear()
+    asked_about.stop_at = 20
+    with pytest.raises(KeyboardInterrupt):
+        evaluation.evaluate(run, "crop", to=tmp_path / "killed")
+    asked_about.clear()
+    asked_about.stop_at = None
+    assert evaluation.evaluate(run, "crop", to=tmp_path / "killed") == whole
+    assert len(asked_about) == COUNT - 16
+
+
+def test_scores_are_kept_for_what_is_in_images_and_weights(run, make_run, tmp_path, asked_about):
+    copied = tmp_path / "run"
+    shutil.copytree(run, copied)
+    evaluation.evaluate(run, "crop", to=tmp_path / "to")
+    asked_about.clear()
+    # Another folder of the same run; then other weights, another side.
+    evaluation.evaluate(copied, "crop", to=tmp_path / "to")
+    assert not asked_about
+    shutil.copy(make_run(7) / runs.BEST, copied / runs.BEST)
+    evaluation.evaluate(copied, "crop", to=tmp_path / "to")
+    assert len(asked_about) == COUNT
+    evaluation.evaluate(copied, "crop", to=tmp_path / "to", side=48)
+    assert len(asked_about) == 2 * COUNT
+
+
+SETTINGS = [
+    ({}, None, (64, 73)),
+    ({}, 48, (48, 55)),
+    ({"sizes": "alternating", "image_sizes": (64, 51), "short_side": 80}, None, (64, 80)),
+    ({"sizes": "whole", "image_sizes": (), "short_side": 96}, None, (84, 96)),
+    ({"sizes": "native", "image_sizes": ()}, 56, (56, 64)),
+]
+
+
+@pytest.mark.parametrize(("changes", "side", "expected"), SETTINGS, ids=str)
+def test_views_are_as_large_as_what_the_network_learned_from(make_run, changes, side, expected):
+    member = members.read(make_run(**changes), ["crop"], side)
+    assert (member.settings["side"], member.settings["short_side"]) == expected
+
+
+def test_images_too_small_to_be_sent_whole_are_left_out_of_all(make_run, data, tmp_path, capsys):
+    small = tmp_path / "data"
+    shutil.copytree(data, small)
+    path = next((small / "validation" / "cat").iterdir())
+    path.write_bytes(photographs.encoded(photographs.photograph(20, 60)))
+    native = make_run(sizes="native", image_sizes=(), data=str(small))
+    result = evaluation.evaluate(native, "full")
+    assert (result["images"], result["left_out"]) == (COUNT - 1, 1)
+    assert "1 of 21 images are too small to be sent whole" in capsys.readouterr().err
+    assert evaluation.evaluate(native, "crop", side=SIDE)["left_out"] == 0
+
+
+def test_of_images_with_several_classes_it_is_average_precision(make_run, tmp_path, monkeypatch):
+    run, load = make_run(multi_label=True), records.load
+
+    def several(*arguments, **options):
+        found = load(*arguments, **options)
+        labels = np.random.default_rng(0).integers(0, 2, (len(found), 3)).astype("uint8")
+        return type(found)(**{**vars(found), "labels": labels})
+
+    monkeypatch.setattr(records, "load", several)
+    result = evaluation.evaluate(run, "crop", to=tmp_path)
+    assert 0.3 < result["rows"][0]["mean_average_precision"] < 0.9
+    assert evaluation.table(result["rows"]).startswith("| run | protocol | views | mAP |")
+
+
+REFUSED = [
+    ({"protocol": []}, "`protocol` must be one or more of crop, 10-view"),
+    ({"protocol": "9-view"}, "`protocol` must be one of 'crop'"),
+    ({"protocol": ["crop", "crop"]}, "none twice"),
+    ({"side": 20}, "`side` must be at least 29"),
+    ({"side": 0}, "`side` must be an int >= 1"),
+    ({"split": "summer"}, "`split`"),
+    ({"data": "/nowhere"}, "`data` must be an existing folder"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED, ids=str)
+def test_wrong_arguments_are_named_before_any_work(run, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        evaluation.evaluate(run, **{"protocol": "crop", "to": tmp_path / "to", **options})
+    assert not (tmp_path / "to").exists()
+
+
+def test_runs_that_cannot_be_asked_are_named(run, make_run, data, tmp_path):
+    with pytest.raises(ValueError, match=r"recipe\.toml is missing"):
+        evaluation.evaluate(tmp_path, "crop")
+    with pytest.raises(ValueError, match="`to` must be a folder for the results of several runs"):
+        evaluation.evaluate([run, tmp_path], "crop")
+    with pytest.raises(ValueError, match="none twice"):
+        evaluation.evaluate([run, run], "crop", to=tmp_path)
+    native = make_run(sizes="native", image_sizes=())
+    with pytest.raises(ValueError, match="`side` must be given for a network that learned"):
+        evaluation.evaluate(native, ["full", "crop"])
+    fixed = make_run(model="zf5")
+    with pytest.raises(ValueError, match="for zf5, a network without a pyramid"):
+        evaluation.evaluate(fixed, ["crop", "96-view"])
+    with pytest.raises(ValueError, match="`side` must be what zf5 was built for, 64"):
+        evaluation.evaluate(fixed, "crop", side=48)
+    other = make_run(8)
+    (other / runs.LABELS).write_text("cat\ndog\nmouse\n")
+    with pytest.raises(ValueError, match="`data` must have the classes that the networks learned"):
+        evaluation.evaluate(other, "crop")
+
+
+def test_broken_weights_are_named(make_run, tmp_path):
+    broken = make_run(9)
+    network = trained.load(broken).network
+    network.layers[-1].bias.assign([np.nan] * 3)
+    network.save_weights(broken / runs.BEST)
+    with pytest.raises(ValueError, match="are not finite: the weights of the network are broken"):
+        evaluation.evaluate(broken, "crop")
+
+
+def test_the_command_prints_a_table_or_json(run, tmp_path, capsys):
+    arguments = ["evaluate", str(run), "--protocol", "crop", "--protocol", "full"]
+    assert cli.main([*arguments, "--to", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "| run | protocol | views | top-1 |"
+    assert printed[2].startswith(f"| {run} | crop | 1 | ")
+    assert cli.main([*arguments, "--to", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"][1]["protocol"] == "full"
+    assert cli.main(["evaluate", str(tmp_path), "--protocol", "crop"]) == 2
+    assert "recipe.toml is missing" in capsys.readouterr().err
+
+
+def test_the_help_names_every_protocol(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", "--help"])
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert all(name in said for name in protocols.PROTOCOLS)
+    assert "spp-keras evaluate runs/one runs/two" in said
+
+
+@pytest.mark.slow
+def test_a_killed_command_goes_on_and_ends_the_same(run, tmp_path):
+    def start(folder):
+        command = [sys.executable, "-m", "spp_keras.cli", "evaluate", str(run)]
+        return subprocess.Popen(
+            [*command, "--protocol", "96-view", "--to", folder],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+
+    assert start(tmp_path / "whole").wait(timeout=300) == 0
+    killed = tmp_path / "killed"
+    process, end = start(killed), time.monotonic() + 200
+    while not list(killed.rglob("*.npy")):
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed / "evaluation.json").exists()
+    first = {path: path.stat().st_mtime_ns for path in killed.rglob("*.npy")}
+    assert start(killed).wait(timeout=300) == 0
+    assert {path: path.stat().st_mtime_ns for path in first} == first
+    results = [(tmp_path / name / "evaluation.json").read_text() for name in ("whole", "killed")]
+    assert results[0] == results[1]

@@ -1,0 +1,243 @@
+"""Each protocol against a slow, literal version: one view at a time, in NumPy."""
+
+import functools
+
+import keras
+import numpy as np
+import oracles
+import photographs
+import pytest
+import tensorflow as tf
+
+from spp_keras import zoo
+from spp_keras.data import images, sizes
+from spp_keras.evaluation import Scorer, protocols
+from spp_keras.zoo import boxes
+
+SIDE = 64
+LEVELS = (2, 1)
+SIX = (64, 73, 86, 103, 128, 160)
+SIZES = [(60, 83), (91, 70), (80, 80)]
+# Convolutions of a batch add up in another order than of one image.
+CLOSE = {"rtol": 1e-3, "atol": 1e-5}
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(1)
+    model = zoo.zf5_spp(classes=7, width=0.0625, levels=LEVELS)
+    # Scores that differ.
+    model.layers[-1].kernel.assign(model.layers[-1].kernel * 100)
+    return model
+
+
+@pytest.fixture(scope="module")
+def scorers(network):
+    return {name: Scorer(network, name, side=SIDE) for name in protocols.PROTOCOLS}
+
+
+def picture(size):
+    return photographs.encoded(photographs.photograph(*size))
+
+
+@functools.cache
+def halves_of(network):
+    return boxes.halves_of(network)
+
+
+def scaled(image, short):
+    pixels = images.decode(image)
+    height, width = pixels.shape[:2]
+    target = [round(length * short / min(height, width)) for length in (height, width)]
+    return images.view(image, (height, width), (0, 0, height, width), target).numpy()
+
+
+def positions(length, both_ends_only=False):
+    room = length - SIDE
+    return (0, room) if both_ends_only else tuple(dict.fromkeys((0, room // 2, room)))
+
+
+@functools.cache
+def graph_of(network):
+    return tf.function(network, [tf.TensorSpec((None, *network.input_shape[1:]))])
+
+
+def alone(network, pixels):
+    return graph_of(network)(pixels[None].astype("float32"))[0].numpy()
+
+
+def windows_of_ten(pixels):
+    height, width = pixels.shape[:2]
+    middle = ((height - SIDE) // 2, (width - SIDE) // 2)
+    return [middle, *((y, x) for y in positions(height, True) for x in positions(width, True))]
+
+
+def literal_crops(network, pixels, places):
+    found = []
+    for y, x in places:
+        crop = pixels[y : y + SIDE, x : x + SIDE]
+        found += [alone(network, crop), alone(network, crop[:, ::-1])]
+    return found
+
+
+def literal_map_views(network, pixels, places):
+    """Each view pooled from the map by loops; the map of the mirror image for mirrored ones."""
+    halves = halves_of(network)
+    width, found = pixels.shape[1], []
+    for mirrored in (False, True):
+        shown = pixels[:, ::-1] if mirrored else pixels
+        feature_map = halves.trunk(shown[None].astype("float32"))[0].numpy()
+        for y, x in places:
+            left = width - x - SIDE if mirrored else x
+            box = (left, y, left + SIDE, y + SIDE)
+            window = oracles.window_of_box(box, *halves.grid, *feature_map.shape[:2])
+            vector = oracles.window_pyramid(feature_map, window, LEVELS, "max")[None]
+            for layer in halves.top:
+                vector = layer(vector)
+            found.append(vector[0].numpy())
+    return found
+
+
+@functools.cache
+def literal_96(network, image):
+    found = []
+    for short in SIX:
+        pixels = scaled(image, short)
+        height, width = pixels.shape[:2]
+        places = [(y, x) for y in positions(height) for x in positions(width)]
+        found += literal_map_views(network, pixels, places)
+    return tuple(found)
+
+
+LITERAL = {
+    "crop": lambda network, image: literal_crops(
+        network, scaled(image, 73), windows_of_ten(scaled(image, 73))[:1]
+    )[:1],
+    "10-view": lambda network, image: literal_crops(
+        network, scaled(image, 73), windows_of_ten(scaled(image, 73))
+    ),
+    "10-view-map": lambda network, image: literal_map_views(
+        network, scaled(image, 73), windows_of_ten(scaled(image, 73))
+    ),
+    "full": lambda network, image: [alone(network, scaled(image, 73))],
+    "96-view": lambda network, image: list(literal_96(network, image)),
+    "96-view+full": lambda network, image: [
+        *literal_96(network, image),
+        alone(network, scaled(image, 73)),
+        alone(network, scaled(image, 73)[:, ::-1]),
+    ],
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("name", protocols.PROTOCOLS)
+def test_a_protocol_is_its_literal_version(name, size, network, scorers):
+    image = picture(size)
+    expected = LITERAL[name](network, image)
+    each = scorers[name].each(image)
+    square = {"96-view": 92, "96-view+full": 94}
+    counts = {"crop": 1, "full": 1, "96-view": 96, "96-view+full": 98} | (
+        square if size[0] == size[1] else {}
+    )
+    assert len(each) == len(expected) == counts.get(name, 10)
+    np.testing.assert_allclose(np.sort(each, axis=0), np.sort(expected, axis=0), **CLOSE)
+    np.testing.assert_allclose(scorers[name](image), np.mean(expected, axis=0), **CLOSE)
+
+
+def test_a_graph_is_traced_once_for_any_size(scorers):
+    for scorer in scorers.values():
+        for graph in (scorer._of_pixels, scorer._of_maps):
+            assert graph is None or graph.experimental_get_tracing_count() <= 1
+
+
+@pytest.mark.parametrize("name", ["crop", "10-view"])
+def test_a_network_without_pyramid_knows_what_needs_none(name):
+    network = zoo.zf5(classes=3, width=0.0625, input_shape=(SIDE, SIDE, 3))
+    scorer, image = Scorer(network, name), picture((60, 83))
+    assert scorer.short_side == 73
+    np.testing.assert_allclose(scorer(image), np.mean(LITERAL[name](network, image), 0), **CLOSE)
+
+
+def test_a_network_of_another_trunk_knows_what_needs_no_map(network):
+    backbone = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3, 2)])
+    other = zoo.spp_classifier(backbone, 3, levels=LEVELS, units=())
+    image = picture((60, 83))
+    expected = np.mean(LITERAL["10-view"](other, image), axis=0)
+    np.testing.assert_allclose(Scorer(other, "10-view", side=SIDE)(image), expected, **CLOSE)
+    with pytest.raises(ValueError, match="`model` must have a trunk of this zoo"):
+        Scorer(other, "96-view", side=SIDE)
+
+
+def test_whole_images_are_sent_as_is_said(network):
+    image = picture((60, 83))
+    scorer = Scorer(network, "full", whole=sizes.Whole(longest_side=70))
+    assert scorer.parts((60, 83))[0].size == (51, 70)
+    own = Scorer(network, "full", whole=sizes.Whole())
+    np.testing.assert_allclose(own(image), alone(network, photographs.photograph(60, 83)), **CLOSE)
+
+
+def test_an_image_that_is_one_view_scores_the_same_from_map_and_pixels(network, scorers):
+    image = picture((SIDE, SIDE))
+    from_maps = scorers["96-view"].each(image)[:2]
+    pixels = photographs.photograph(SIDE, SIDE)
+    crops = [alone(network, pixels), alone(network, pixels[:, ::-1])]
+    np.testing.assert_allclose(from_maps, crops, **CLOSE)
+
+
+def receptive_radius(trunk):
+    """Pixels that a cell sees on either side of the one that it is centred on."""
+    radius, jump = 0, 1
+    for row in trunk.rows:
+        kernel = row.kernel if hasattr(row, "kernel") else row.size * (row.region == "within")
+        radius += jump * max(kernel - 1, 0) / 2
+        jump *= getattr(row, "stride", 1)
+    return radius
+
+
+@pytest.mark.parametrize("trunk", zoo.tables.TRUNKS, ids=lambda trunk: trunk.name)
+def test_cells_that_see_no_border_are_equal_in_a_view_and_on_the_map(trunk):
+    """A window that begins on a multiple of the step has the cells of its crop."""
+    model = getattr(zoo, f"{trunk.name}_spp")(classes=3, width=0.0625, levels=LEVELS)
+    halves, side, radius = boxes.halves_of(model), 224, receptive_radius(trunk)
+    step, first = trunk.grid
+    image = photographs.photograph(side + 4 * step, side + 4 * step).astype("float32")
+    of_image = halves.trunk(image[None])[0].numpy()
+    of_crop = halves.trunk(image[None, 2 * step : 2 * step + side, step : step + side])[0].numpy()
+    shown = of_image[2 : 2 + len(of_crop), 1 : 1 + len(of_crop)]
+    centres = first + step * np.arange(len(of_crop))
+    inside = (centres - radius >= 0) & (centres + radius <= side - 1)
+    assert inside.sum() >= 3
+    scale = np.abs(of_crop).max()
+    differences = np.abs(of_crop - shown).max(axis=-1) / scale
+    assert differences[np.ix_(inside, inside)].max() < 1e-5
+    # At the border the crop has zeros, and the map what is there.
+    assert differences.max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"protocol": "ten-view"}, r"`protocol` must be one of 'crop', '10-view', .*'ten-view'"),
+        ({"protocol": "crop", "side": 0}, "`side` must be an int >= 1"),
+        ({"protocol": "96-view", "side": 20}, "`side` must be at least 29, .* side=20"),
+        ({"protocol": "crop", "side": 64, "short_side": 60}, "`short_side` must be an int >= 64"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments_are_named(network, options, message):
+    with pytest.raises(ValueError, match=message):
+        Scorer(network, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"protocol": "full"}, "'crop' or '10-view' for zf5, a network without a pyramid"),
+        ({"protocol": "crop", "side": 80}, "`side` must be what zf5 was built for, 64x64 .*80"),
+    ],
+    ids=str,
+)
+def test_a_network_for_one_size_refuses_others(options, message):
+    network = zoo.zf5(classes=3, width=0.0625, input_shape=(SIDE, SIDE, 3))
+    with pytest.raises(ValueError, match=message):
+        Scorer(network, **options)
