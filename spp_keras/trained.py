@@ -28,6 +28,22 @@ class Trained(NamedTuple):
     view: sizes.Crops | sizes.Whole
 
 
+class Described(NamedTuple):
+    """What a run folder says of its training.
+
+    Args:
+        recipe: How the network was trained.
+        labels: Name of each class.
+        multi_label: Whether an image has any number of classes.
+        longest_side: Pixels of the longest side that was seen, or `None`.
+    """
+
+    recipe: recipes.Recipe
+    labels: tuple[str, ...]
+    multi_label: bool
+    longest_side: int | None
+
+
 def load(run: str | Path) -> Trained:
     """The network of a run folder, as it was best.
 
@@ -38,6 +54,21 @@ def load(run: str | Path) -> Trained:
 
     Returns:
         A `Trained`.
+    """
+    recipe, labels, multi_label, longest_side = describe(run)
+    recipe = dataclasses.replace(recipe, weights=str(Path(run) / runs.BEST))
+    network = build(recipe, len(labels), multi_label)
+    return Trained(network, labels, view(recipe, longest_side))
+
+
+def describe(run: str | Path) -> Described:
+    """What a run folder says, without its network.
+
+    Args:
+        run: Folder that `spp_keras.training.train` made.
+
+    Returns:
+        A `Described`.
     """
     run = Path(run)
     for name in (runs.RECIPE, runs.LABELS, runs.FACTS, runs.BEST):
@@ -51,12 +82,13 @@ def load(run: str | Path) -> Trained:
                 f"`run` must be the folder of a training; {name} is missing: {remedy}. "
                 f"Received: run={str(run)!r}."
             )
-    recipe = recipes.read(run / runs.RECIPE)
-    labels = tuple((run / runs.LABELS).read_text(encoding="utf-8").splitlines())
     facts = json.loads((run / runs.FACTS).read_text(encoding="utf-8"))
-    recipe = dataclasses.replace(recipe, weights=str(run / runs.BEST))
-    network = build(recipe, len(labels), facts["multi_label"])
-    return Trained(network, labels, view(recipe, facts["longest_side"]))
+    return Described(
+        recipes.read(run / runs.RECIPE),
+        tuple((run / runs.LABELS).read_text(encoding="utf-8").splitlines()),
+        facts["multi_label"],
+        facts["longest_side"],
+    )
 
 
 def sample(

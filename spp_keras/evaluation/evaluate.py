@@ -13,13 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 import spp_keras
-from spp_keras import _checks, _files, trained
+from spp_keras import _checks, _files, runs, trained
 from spp_keras.data import records, splits
 from spp_keras.evaluation import kept, members, protocols, rates
-
-FOLDER = "evaluation"
-RESULT = "evaluation.json"
-SCORES = "scores"
 
 
 def evaluate(
@@ -70,7 +66,9 @@ def evaluate(
     rows: list[dict[str, Any]] = []
     together: dict[str, np.ndarray] = {}
     for member in ensemble:
-        for name, scores in zip(names, _scores(member, names, images, to / SCORES), strict=True):
+        for name, scores in zip(
+            names, _scores(member, names, images, to / runs.VIEWS), strict=True
+        ):
             rows.append(_row([member], name, scores, images.found))
             together[name] = together.get(name, 0) + scores.astype("float64")
     if len(ensemble) > 1:
@@ -88,7 +86,7 @@ def evaluate(
         },
         "rows": rows,
     }
-    _files.write(to / RESULT, json.dumps(result, indent=1) + "\n")
+    _files.write(to / runs.EVALUATED, json.dumps(result, indent=1) + "\n")
     return result
 
 
@@ -184,7 +182,7 @@ def _check(
             "`to` must be a folder for the results of several runs. Received: to=None with "
             f"{len(folders)} runs."
         )
-    return Path(folders[0] / FOLDER if to is None else to)
+    return Path(folders[0] / runs.EVALUATION if to is None else to)
 
 
 def _images(

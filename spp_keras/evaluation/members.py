@@ -45,17 +45,9 @@ def read(run: Path, asked: Sequence[str], side: int | None = None) -> Member:
         asked: Names of the protocols.
         side: Side of the views. Defaults to `None`, what the recipe says.
     """
-    for name in (runs.RECIPE, runs.LABELS, runs.FACTS, runs.BEST):
-        if not (run / name).is_file():
-            raise ValueError(
-                f"A run must be the folder of a training, whose first epoch has ended; {name} is "
-                f"missing. Received: {str(run)!r}."
-            )
-    recipe = recipes.read(run / runs.RECIPE)
-    facts = json.loads((run / runs.FACTS).read_text(encoding="utf-8"))
-    labels = tuple((run / runs.LABELS).read_text(encoding="utf-8").splitlines())
-    settings = _settings(run, recipe, facts["longest_side"], asked, side)
-    return Member(run, recipe, labels, facts["multi_label"], settings)
+    recipe, labels, multi_label, longest_side = trained.describe(run)
+    settings = _settings(run, recipe, longest_side, asked, side)
+    return Member(run, recipe, labels, multi_label, settings)
 
 
 def key(member: Member, protocol: str) -> str:
