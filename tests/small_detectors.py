@@ -9,7 +9,7 @@ from spp_keras import detection, zoo
 from spp_keras.zoo import boxes as cutting
 
 LABELS = ("cat", "größe", "red car")
-ONE_SCALE, FIVE_SCALES = (120,), (60, 80, 100, 120, 150)
+ONE_SCALE, THREE_SCALES, FIVE_SCALES = (120,), (60, 100, 150), (60, 80, 100, 120, 150)
 MOST = 12
 
 
@@ -42,7 +42,7 @@ def in_graph(model, with_boxes=None):
     """What it does with one image, traced once, which takes less time than it saves."""
     specs = [tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4))]
     with_boxes = model.proposer is None if with_boxes is None else with_boxes
-    return tf.function(model.detect, specs[: 2 if with_boxes else 1])
+    return tf.function(model.detect, specs[: 2 if with_boxes else 1], autograph=False)
 
 
 def picture(height, width, seed=0):

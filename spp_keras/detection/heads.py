@@ -60,6 +60,36 @@ def finished(trained: keras.Model) -> keras.Model:
     return assemble([*dense.values(), deltas])
 
 
+def to_train(finished: keras.Model, dropout: float = 0.0) -> keras.Model:
+    """The opposite of `finished`: a head of softmax and corrections, to be trained on.
+
+    Args:
+        finished: The head.
+        dropout: Rate behind each hidden layer with an activation. Defaults to 0.
+    """
+    vectors = x = keras.Input(finished.input_shape[1:], name="vectors")
+    outputs = {}
+    for name, kernel, bias, activation in dense_of(finished):
+        units = kernel.shape[1]
+        layer = keras.layers.Dense(units, activation, use_bias=bias is not None, name=name)
+        if name in _ANSWERS:
+            outputs[name] = layer(x)
+        else:
+            x = layer(x)
+            if activation != "linear":
+                x = keras.layers.Dropout(dropout, name=f"drop_{name}")(x)
+        if name == "deltas":
+            spread = np.tile(_SPREAD, units // 4)
+            kernel, bias = kernel / spread, bias / spread
+        layer.set_weights([kernel] if bias is None else [kernel, bias])
+    if set(outputs) != {"probabilities", "deltas"}:
+        raise ValueError(
+            "`finished` must be a head of softmax and corrections. "
+            f"Received: one that answers by {', '.join(outputs)}."
+        )
+    return keras.Model(vectors, outputs, name="head")
+
+
 def linear(
     trained: keras.Model,
     svms: tuple[np.ndarray, np.ndarray],

@@ -4,13 +4,14 @@ What 2,000 windows cost at full width is dense layers, then convolutions, then p
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from spp_keras import _checks
-from spp_keras.detection import boxes, heads, passes, variants
+from spp_keras.detection import boxes, fine_tuning, heads, passes, variants
 from spp_keras.detection.detector import Detector
 from spp_keras.detection.maps import Maps
 
@@ -52,6 +53,34 @@ def truncated(detector: Detector, ranks: Sequence[int], *, seed: int = 0) -> Det
         made.append(heads.Dense(f"{layer.name}_thin", left * root, None, "linear"))
         made.append(layer._replace(kernel=root[:, np.newaxis] * right))
     return variants.changed(detector, head=heads.assemble(made))
+
+
+def tuned(
+    detector: Detector,
+    maps: Maps,
+    state: str | Path,
+    *,
+    epochs: int = 2,
+    learning_rate: float = 3e-3,
+    dropout: float = 0.2,
+    seed: int = 0,
+) -> Detector:
+    """The detector with its head fine-tuned again: what thin layers have lost comes back.
+
+    Args:
+        detector: One with a head of softmax, such as `truncated` made.
+        maps: Maps of the examples it learned from.
+        state: File for the state behind each epoch, see `fine_tuning.fine_tune`.
+        epochs: Defaults to 2.
+        learning_rate: Of the first. Defaults to 3e-3.
+        dropout: Rate behind the hidden layers. Defaults to 0.2.
+        seed: Of windows and dropout. Defaults to 0.
+    """
+    keras.utils.set_random_seed(seed)
+    head = heads.to_train(detector.head, dropout)
+    options = {"epochs": epochs, "learning_rate": learning_rate, "seed": seed}
+    fine_tuning.fine_tune(head, maps, state, **options)
+    return variants.changed(detector, head=heads.finished(head))
 
 
 def gated(

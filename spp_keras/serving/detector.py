@@ -89,14 +89,18 @@ def _of_run(run: Path, least_score: float) -> Callable[[bytes], Found]:
     if detector.proposer is None:
         search = _search()
         on_windows = tf.function(
-            detector.detect, input_signature=[pixels, tf.TensorSpec((None, 4), tf.float32)]
+            detector.detect,
+            input_signature=[pixels, tf.TensorSpec((None, 4), tf.float32)],
+            autograph=False,
         )
 
         def detect(image: Any) -> dict[str, Any]:
             return on_windows(image, search(image.numpy()))
 
     else:
-        detect = tf.function(lambda image: detector.detect(image), input_signature=[pixels])
+        detect = tf.function(
+            lambda image: detector.detect(image), input_signature=[pixels], autograph=False
+        )
     decode = _decoder()
 
     def find(image: bytes) -> Found:
@@ -155,6 +159,7 @@ def _decoder() -> Callable[[bytes], encoded.Decoded]:
     return tf.function(
         lambda image: encoded.decode(image, view),
         input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
     )
 
 

@@ -292,6 +292,26 @@ def test_all_singular_values_are_the_layer_itself(tuned, unseen):
     assert average_precision(thin, unseen) > 0.5
 
 
+def test_thin_layers_learn_again_what_they_lost(tuned, unseen, tmp_path):
+    _, detector, _, known, _ = tuned
+    back = heads.finished(heads.to_train(detector.head))
+    vectors = np.random.default_rng(0).normal(size=(5, back.input_shape[1])).astype("float32")
+    for a, b in zip(back(vectors), detector.head(vectors), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    thin = quick.truncated(detector, (3,))
+    again = quick.tuned(thin, known, tmp_path / "last.npz", epochs=4, learning_rate=0.02)
+    assert again.head.count_params() == thin.head.count_params()
+    assert average_precision(again, unseen) > average_precision(thin, unseen) + 0.1
+
+
+def test_a_head_of_machines_is_not_trained_on(tuned):
+    _, _, head, _, _ = tuned
+    units = head.get_layer("fc7").units
+    machines = heads.linear(head, (np.zeros((units, 2)), np.zeros(2)), None)
+    with pytest.raises(ValueError, match=r"`finished` must be a head of softmax.* by svms"):
+        heads.to_train(machines)
+
+
 def test_a_gate_lets_the_share_through_that_it_was_told(tuned, unseen):
     _, detector, _, known, _ = tuned
     gated = quick.gated(quick.truncated(detector, (32,)), known, 0.5, progress=False)
@@ -340,7 +360,7 @@ def test_features_that_are_no_numbers_stop_and_name_the_image(tuned):
     _, _, head, known, _ = tuned
     hidden = heads.hidden(head)
     hidden.layers[-1].bias.assign(np.full(hidden.layers[-1].units, np.inf))
-    with pytest.raises(ValueError, match=r"features of the image '.*train_0.*' are not finite"):
+    with pytest.raises(ValueError, match=r"features of the image '.*train_\d.*' are not finite"):
         svms.train(hidden, known, progress=False)
 
 

@@ -106,7 +106,7 @@ COUNTS = (0, 1, detecting.MOST_BOXES)
 def detectors():
     """One that answers by all there is, and one by as little as there can be."""
     return {
-        "proposing": small_detectors.detector(small_detectors.FIVE_SCALES, proposer=True),
+        "proposing": small_detectors.detector(small_detectors.THREE_SCALES, proposer=True),
         "given": small_detectors.detector(corrections=False),
     }
 

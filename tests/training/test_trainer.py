@@ -140,6 +140,7 @@ def test_a_folder_with_other_things_is_not_taken_for_a_run(recipe, tmp_path):
         training.train(recipe(), tmp_path)
 
 
+@pytest.mark.slow
 def test_callbacks_remember_across_an_interruption_within_an_epoch(recipe, tmp_path):
     # So slow that nothing gets better: the rate drops once, then EarlyStopping stops.
     slow = {"learning_rate": 1e-6, "patience": 1, "drops": 1, "epochs": 6, "batch_size": 9}
