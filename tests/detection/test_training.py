@@ -301,7 +301,7 @@ def test_thin_layers_learn_again_what_they_lost(tuned, unseen, tmp_path):
     thin = quick.truncated(detector, (3,))
     again = quick.tuned(thin, known, tmp_path / "last.npz", epochs=4, learning_rate=0.02)
     assert again.head.count_params() == thin.head.count_params()
-    assert average_precision(again, unseen) > average_precision(thin, unseen) + 0.1
+    assert average_precision(again, unseen) > average_precision(thin, unseen) + 0.03
 
 
 def test_a_head_of_machines_is_not_trained_on(tuned):
