@@ -19,25 +19,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import detection_examples
 import keras
 import machines
 import numpy as np
 import tensorflow as tf
 
 from spp_keras import _files, trained, zoo
-from spp_keras.data import records
 from spp_keras.detection import (
     evaluation,
     fine_tuning,
     heads,
     maps,
-    proposals,
     quick,
     scores,
     variants,
 )
 from spp_keras.detection.detector import FIVE_SCALES, ONE_SCALE, SIDE, Detector
-from spp_keras.detection.examples import Examples
 from spp_keras.detection.rcnn import RegionDetector
 from spp_keras.detection.selective_search import selective_search
 from spp_keras.zoo import boxes as cutting
@@ -105,7 +103,7 @@ def _rates(options: argparse.Namespace) -> dict[str, float]:
     keras.utils.set_random_seed(0)
     halves = cutting.halves_of(trained.load(options.run).network)
     learning, unseen = (
-        _examples(split, count, options.data_dir, learning=split == "train")
+        detection_examples.examples(split, count, options.data_dir, learning=split == "train")
         for split, count in (("train", options.images), ("validation", options.validation))
     )
     plain, head = variants.untrained(
@@ -154,12 +152,6 @@ def _steps(
         "+ bfloat16": quick.in_bfloat16(thin),
         f"+ a gate for {100 * options.share:.0f}% of the windows": quick.in_bfloat16(gated(thin)),
     }
-
-
-def _examples(split: str, count: int, data_dir: str | None, *, learning: bool) -> Examples:
-    found = records.load("shapes", split, data_dir)
-    found = found.select(np.arange(min(count, len(found))))
-    return Examples(found, proposals.propose(found), learning=learning)
 
 
 def _full_width(

@@ -19,19 +19,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import detection_examples
 import machines
 
 from spp_keras import _files, trained
-from spp_keras.data import records
 from spp_keras.detection import (
     evaluation,
     fine_tuning,
     heads,
     maps,
-    proposals,
     scores,
     training,
     variants,
@@ -70,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine["versions"] |= _versions()
     splits = ("train", options.images), ("validation", options.validation)
     learning, unseen = (
-        _examples(split, count, options.data_dir, learning=split == "train")
+        detection_examples.examples(split, count, options.data_dir, learning=split == "train")
         for split, count in splits
     )
     rows, detectors = [], {}
@@ -102,12 +99,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, default=Path("work"), help="what is kept meanwhile")
     machines.out_option(parser)
     return parser
-
-
-def _examples(split: str, count: int, data_dir: str | None, *, learning: bool) -> Examples:
-    found = records.load("shapes", split, data_dir)
-    found = found.select(np.arange(min(count, len(found))))
-    return Examples(found, proposals.propose(found), learning=learning)
 
 
 def _detectors(

@@ -87,12 +87,9 @@ def _export_detector(options: argparse.Namespace, for_lite: bool) -> int:
                 f"--{name} is for networks that name photographs; {options.folder} holds a "
                 f"detector. Received: --{name} {getattr(options, name)}."
             )
-    import keras
+    from spp_keras import detection, export
 
-    # Which knows what a detector is made of, too.
-    from spp_keras import export
-
-    detector = keras.models.load_model(Path(options.folder) / runs.DETECTOR, compile=False)
+    detector = detection.load(options.folder)
     given = {name: getattr(options, name) for name in ("errors", "form")}
     given = {name: value for name, value in given.items() if value is not None}
     if options.size is not None:

@@ -12,13 +12,13 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin
 
+from spp_keras.data import reading
 from spp_keras.data.sources import Candidate
 
 # By first bytes, as `tf.io.decode_image` goes, and not by the name of the file. The classes and
@@ -182,14 +182,12 @@ def inspect_all(
 def _inspect_candidate(candidate: Candidate, files: Sequence[str], limits: Limits) -> Finding:
     if candidate.reason:
         return Finding(reason=candidate.reason)
-    number, offset, length = candidate.span
+    length = candidate.span[2]
     # Of 16-bit RGBA, the longest there is, uncompressed.
     if length > 8 * limits.most_pixels:
         return Finding(reason=f"has {length} bytes, too many for {limits.most_pixels} pixels")
     try:
-        with Path(files[number]).open("rb") as file:
-            file.seek(offset)
-            image = file.read(length)
+        image = reading.read_span(files, candidate.span)
     except OSError as error:
         return Finding(reason=f"cannot be read: {error.strerror}")
     return inspect(image, limits)

@@ -1,6 +1,7 @@
 """The encoded bytes of any image at once, from files of their own or from inside larger ones."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,19 @@ class Reader:
         serialized = tf.io.serialize_tensor(tf.slice(memory, row["offset"], row["length"]))
         length = tf.reshape(row["length"], ())
         return tf.strings.substr(serialized, -length, length)
+
+
+def read_span(files: Sequence[str], span: Sequence[int]) -> bytes:
+    """The bytes of an image in plain Python, for those who need no tensor.
+
+    Args:
+        files: As for `Reader`.
+        span: Number of the file, offset and length.
+    """
+    number, offset, length = span
+    with Path(files[number]).open("rb") as file:
+        file.seek(offset)
+        return file.read(length)
 
 
 def _mapped(files: Sequence[str], lengths: Sequence[int]) -> tf.Tensor:

@@ -58,32 +58,3 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     areas = [np.prod(np.clip(box[:, 2:] - box[:, :2], 0, None), axis=1) for box in (a, b)]
     union = areas[0][:, None] + areas[1][None, :] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-
-
-def suppress(found: Detections, overlap: float = 0.3) -> Detections:
-    """Non-maximum suppression within each class, the best first.
-
-    Args:
-        found: The detections.
-        overlap: Intersection over union above which a box gives way to one of a
-            higher score. Defaults to 0.3, the paper's.
-
-    Example:
-
-    >>> boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9]], "float32")
-    >>> found = Detections(boxes, np.array([0.9, 0.8, 0.7]), np.array([0, 0, 1]))
-    >>> suppress(found).scores.tolist()
-    [0.9, 0.7]
-    """
-    order = np.argsort(-found.scores, kind="stable")
-    boxes, classes = found.boxes[order], found.classes[order]
-    kept: list[int] = []
-    gone = np.zeros(len(order), bool)
-    for i in range(len(order)):
-        if gone[i]:
-            continue
-        kept.append(i)
-        rest = np.flatnonzero((classes[i + 1 :] == classes[i]) & ~gone[i + 1 :]) + i + 1
-        gone[rest[iou(boxes[i : i + 1], boxes[rest])[0] > overlap]] = True
-    which = order[kept]
-    return Detections(found.boxes[which], found.scores[which], found.classes[which])

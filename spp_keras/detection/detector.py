@@ -142,6 +142,12 @@ class Detector(keras.Model):
             proposer.build(trunk.output_shape)
         self.built = True
 
+    @property
+    def length(self) -> int:
+        """Length of the vector that a window is pooled to."""
+        bins = sum(rows * columns for rows, columns in self.roi_spp.levels)
+        return bins * self.trunk.output_shape[-1]
+
     def call(self, inputs, training=None):
         images, boxes = _arguments(inputs)
         if boxes is None and self.proposer is None:

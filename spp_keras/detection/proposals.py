@@ -14,7 +14,7 @@ import tensorflow as tf
 import tqdm
 
 from spp_keras import _checks, _files
-from spp_keras.data import cache, images, records
+from spp_keras.data import cache, images, reading, records
 from spp_keras.detection import selective_search
 
 # Part of the name of cache files: another number when they mean something else.
@@ -86,7 +86,7 @@ def _with_bar(
 
 def _propose_one(found: records.Records, settings: bytes, i: int) -> np.ndarray:
     try:
-        encoded = _encoded(found, i)
+        encoded = reading.read_span(found.files, found.spans[i])
         path = _place(settings, encoded)
         boxes = _kept(path)
         if boxes is None:
@@ -100,13 +100,6 @@ def _propose_one(found: records.Records, settings: bytes, i: int) -> np.ndarray:
             f"Those of earlier images are kept. If memory was short, pass fewer `threads`; if "
             f"the file has changed, load the data again."
         ) from error
-
-
-def _encoded(found: records.Records, i: int) -> bytes:
-    number, offset, length = found.spans[i]
-    with Path(found.files[number]).open("rb") as file:
-        file.seek(offset)
-        return file.read(length)
 
 
 def _pixels(encoded: bytes, size: np.ndarray) -> np.ndarray:

@@ -56,7 +56,7 @@ class RegionDetector(Detector):
             # One after the other: a batch keeps all cores busy.
             parallel_iterations=1,
         )
-        return [tf.reshape(vectors, (-1, self._length()))[:count]]
+        return [tf.reshape(vectors, (-1, self.length))[:count]]
 
     def pool(self, encoded: Sequence[Any], boxes: Any, size: Any) -> tuple[Any, Any]:
         return encoded[0], tf.range(tf.shape(boxes)[0])
@@ -65,14 +65,10 @@ class RegionDetector(Detector):
         return tf.gather(encoded[0], which + 1)
 
     def numbers_encoded(self, size: tuple[int, int], windows: int) -> int:
-        return (windows + 1) * self._length()
+        return (windows + 1) * self.length
 
     def proposals(self, encoded: Sequence[Any], size: Any) -> Any:
         raise ValueError("`boxes` must be given to R-CNN. Received: images alone.")
-
-    def _length(self) -> int:
-        bins = sum(rows * columns for rows, columns in self.roi_spp.levels)
-        return bins * self.trunk.output_shape[-1]
 
     def _vectors(self, image: Any, boxes: Any) -> Any:
         maps = self.trunk(warped(image, boxes, self.side), training=False)

@@ -47,8 +47,7 @@ def train(maps: Maps, *, seed: int = 0, progress: bool = True) -> tuple[np.ndarr
             outputs[label].append(deltas[mine])
     norms = [np.linalg.norm(part, axis=1) for parts in inputs.values() for part in parts]
     scale = _NORM / max(float(np.concatenate(norms).mean()), 1e-12) if norms else 1.0
-    bins = sum(rows * columns for rows, columns in maps.detector.roi_spp.levels)
-    length = bins * maps.detector.trunk.output_shape[-1]
+    length = maps.detector.length
     kernel = np.zeros((length, len(inputs), 4), "float32")
     bias = np.zeros((len(inputs), 4), "float32")
     for label, parts in inputs.items():

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -79,7 +78,7 @@ def load_detector(model: str | Path, least_score: float = 0.5) -> Callable[[byte
 
 
 def _of_run(run: Path, least_score: float) -> Callable[[bytes], Found]:
-    detector = keras.models.load_model(run / runs.DETECTOR, compile=False)
+    detector = detection.load(run)
     if not isinstance(detector, detection.Detector):
         raise ValueError(
             f"{runs.DETECTOR} must hold a `spp_keras.detection.Detector`. "

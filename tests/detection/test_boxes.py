@@ -20,17 +20,6 @@ def test_iou_of_every_pair(n, m, seed):
     np.testing.assert_allclose(boxes.iou(a, b), np.reshape(expected, (n, m)), atol=1e-12)
 
 
-@hypothesis.given(st.integers(0, 30), st.sampled_from([0.1, 0.3, 0.5]), st.integers(0, 1000))
-def test_suppression_keeps_the_best_of_those_that_overlap(n, overlap, seed):
-    rng = np.random.default_rng(seed)
-    scores = rng.permutation(n).astype("float32")
-    found = boxes.Detections(some_boxes(n, seed), scores, rng.integers(0, 2, n))
-    expected = oracles.suppression(found, overlap)
-    kept = boxes.suppress(found, overlap)
-    np.testing.assert_array_equal(kept.scores, scores[expected])
-    np.testing.assert_array_equal(kept.boxes, found.boxes[expected])
-
-
 def test_boxes_of_a_record_are_in_pixels():
     objects = Objects(np.array([[0.1, 0.2, 0.5, 1.0]]), np.array([3]), np.array([False]))
     np.testing.assert_allclose(boxes.of_objects(objects, (50, 200)), [[40, 5, 200, 25]])
