@@ -1,0 +1,54 @@
+"""The networks in small whose tests make the tables: what they are and where they lie.
+
+Everything of the paper's training is halved but the finest level of the pyramid: crops of
+112 from a short side of 128, 90 as the second size. From 112 pixels the maps are of 6x6
+(ZF-5, Convnet*-5) and 8x8 cells (Overfeat), so that 6x6 bins are what a network without
+pyramid gives its first dense layer; the zoo's own, such as `zf5`, would give it 2x2.
+"""
+
+from pathlib import Path
+
+from spp_keras.zoo import recipes
+
+NETS = {
+    "zf5": "ZF-5",
+    "alexnet5": "Convnet*-5",
+    "overfeat5": "Overfeat-5",
+    "overfeat7": "Overfeat-7",
+}
+SIDE, SECOND, SHORT_SIDE = 112, 90, 128
+_VARIANTS = {
+    "none": {"levels": (6,), "sizes": "fixed", "image_sizes": (SIDE,)},
+    "single": {"sizes": "fixed", "image_sizes": (SIDE,)},
+    "multi": {"sizes": "alternating", "image_sizes": (SIDE, SECOND)},
+    "random": {"sizes": "range", "image_sizes": (SECOND, SIDE)},
+}
+VARIANTS = {
+    "none": "no SPP",
+    "single": "SPP, one size",
+    "multi": "SPP, two sizes",
+    "random": "SPP, random sizes",
+}
+
+
+def recipe(net: str, variant: str, seed: int) -> recipes.Recipe:
+    """How a network is trained."""
+    return recipes.Recipe(
+        model=f"{net}_spp",
+        width=0.125,
+        dropout=0.2,
+        data="shapes",
+        short_side=SHORT_SIDE,
+        colour=0.0,
+        batch_size=32,
+        epochs=14,
+        drops=1,
+        patience=4,
+        seed=seed,
+        **_VARIANTS[variant],
+    )
+
+
+def run(folder: Path, net: str, variant: str, seed: int) -> Path:
+    """Its run folder."""
+    return folder / f"{net}-{variant}-{seed}"
