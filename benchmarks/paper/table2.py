@@ -1,0 +1,109 @@
+"""The paper's Table 2 in small: four networks without pyramid, with one, and at several sizes.
+
+    python benchmarks/paper/train.py --runs runs/paper
+    python benchmarks/paper/table2.py --runs runs/paper
+
+Ten views, the unseen images of `shapes`. Writes table2.json, .md and .png.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import machines
+import measuring
+import networks
+import publishing
+import verdicts
+
+# Top-1 and top-5 error on ImageNet, in the order of networks.NETS; random sizes of Overfeat-7 only.
+_PAPER = {
+    "none": (("35.99", "34.93", "34.13", "32.01"), ("14.76", "13.92", "13.52", "11.97")),
+    "single": (("34.98", "34.38", "32.87", "30.36"), ("14.14", "13.54", "12.80", "11.12")),
+    "multi": (("34.60", "33.94", "32.26", "29.68"), ("13.64", "13.33", "12.33", "10.95")),
+    "random": (("none", "none", "none", "30.06"), ("none", "none", "none", "10.96")),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures and writes."""
+    options = publishing.parser(__doc__).parse_args(arguments)
+    began, machine = publishing.begin("table2", options)
+    unseen = measuring.Unseen(options.runs, options.data_dir)
+    seeds = unseen.seeds(networks.NETS, networks.VARIANTS)
+    rows = []
+    for seed in seeds:
+        for net in networks.NETS:
+            for variant in networks.VARIANTS:
+                run = networks.run(options.runs, net, variant, seed)
+                (scores,) = unseen.scores(run, ["10-view"])
+                rows.append({"net": net, "variant": variant, "seed": seed, **unseen.errors(scores)})
+    machines.finish(machine, began)
+    text = _markdown(rows, len(unseen.labels), len(seeds)) + publishing.ending(machine)
+    machines.publish(options.out / "table2", machine, rows, text)
+    _draw(rows, options.out / "table2.png")
+    return 0
+
+
+def _of(rows: list[dict[str, Any]], net: str, variant: str, key: str = "top-1") -> list[float]:
+    return [row[key] for row in rows if (row["net"], row["variant"]) == (net, variant)]
+
+
+def _gains(rows: list[dict[str, Any]], net: str, worse: str, better: str) -> list[float]:
+    pairs = zip(_of(rows, net, worse), _of(rows, net, better), strict=True)
+    return [before - after for before, after in pairs]
+
+
+def _markdown(rows: list[dict[str, Any]], images: int, seeds: int) -> str:
+    lines = [
+        f"Error in %, ten views, of the {images} test images of `shapes`, twelve classes; mean and "
+        f"standard error over {seeds} seeds. In brackets the paper's, of ImageNet and networks "
+        "eight times as wide.",
+        "",
+    ]
+    for place, key in enumerate(("top-1", "top-5")):
+        lines += [
+            f"| {key} | " + " | ".join(networks.NETS.values()) + " |",
+            "|---|" + "---|" * len(networks.NETS),
+        ]
+        for variant, title in networks.VARIANTS.items():
+            cells = [
+                f"{verdicts.cell(_of(rows, net, variant, key))} ({paper})"
+                for net, paper in zip(networks.NETS, _PAPER[variant][place], strict=True)
+            ]
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
+        lines.append("")
+    comparisons = [
+        ("none", "single", "a pyramid is better than 6x6 bins alone, at one size"),
+        ("single", "multi", "training at two sizes is better than at one"),
+        ("single", "random", "training at random sizes is better than at one"),
+        ("random", "multi", "two sizes are better than random ones"),
+        ("none", "multi", "pyramid and two sizes together are better than neither"),
+    ]
+    for worse, better, claim in comparisons:
+        every = [_gains(rows, net, worse, better) for net in networks.NETS]
+        lines.append(verdicts.verdict(f"{claim}, four networks together", verdicts.together(every)))
+        for net, gains in zip(networks.NETS, every, strict=True):
+            lines.append("  " + verdicts.verdict(networks.NETS[net], gains))
+    return "\n".join(lines) + "\n"
+
+
+def _draw(rows: list[dict[str, Any]], path: Path) -> None:
+    with publishing.figure(path) as axes:
+        for number, (variant, title) in enumerate(networks.VARIANTS.items()):
+            means, errors = zip(
+                *(verdicts.mean(_of(rows, net, variant)) for net in networks.NETS), strict=True
+            )
+            places = [place + 0.2 * (number - 1.5) for place in range(len(networks.NETS))]
+            axes.bar(places, means, 0.18, yerr=errors, label=title, capsize=3)
+        axes.set_xticks(range(len(networks.NETS)), networks.NETS.values())
+        axes.set_ylabel("top-1 error, %, ten views")
+        least = min(row["top-1"] for row in rows)
+        axes.set_ylim(bottom=max(0, least - 10))
+        axes.legend()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
