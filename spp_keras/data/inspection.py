@@ -153,8 +153,8 @@ def inspect_all(
 
     Example:
 
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "text.jpg"
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "text.jpg"
     >>> _ = path.write_text("Not found")
     >>> [(_, finding)] = inspect_all([Candidate("text", (0, 0, 9))], [str(path)])
     >>> finding.reason
