@@ -28,7 +28,7 @@ PUBLIC = {
     zoo: zoo.__all__,
     data: ["Crops", "Pipeline", "Whole", "load"],
     detection: ["Detector", "Proposer", "RegionDetector", "Settings"],
-    evaluation: ["Scorer", "table"],
+    evaluation: ["Scorer", "features_table", "table"],
     export: ["save", "save_detector", "save_detector_tflite", "save_tflite"],
     serving: ["load", "load_detector"],
 }

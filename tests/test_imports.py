@@ -8,11 +8,12 @@ import pytest
 import spp_keras
 
 PACKAGE = Path(spp_keras.__file__).parent
-BASE = {"_checks", "_files", "geometry", "repository", "runs"}
+BASE = {"_checks", "_files", "average_precision", "geometry", "repository", "runs"}
 MAY_IMPORT = {
     "": set(),
     "_checks": set(),
     "_files": set(),
+    "average_precision": set(),
     "runs": set(),
     "repository": {"_files"},
     "geometry": {"_checks"},

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spp_keras import _checks
+from spp_keras import _checks, average_precision
 from spp_keras.data.sources import Objects
 from spp_keras.detection import boxes
 from spp_keras.detection.boxes import Detections
@@ -119,8 +119,8 @@ def voc(
         for mine in [counts & (kinds == i)]
         if counted[name]
     }
-    area = _area if rule == "area" else _eleven_points
-    precisions = {name: area(curve) for name, curve in curves.items()}
+    measure = average_precision.area if rule == "area" else average_precision.eleven_points
+    precisions = {name: measure(curve.recall, curve.precision) for name, curve in curves.items()}
     reached = {name: float(curve.recall.max(initial=0.0)) for name, curve in curves.items()}
     return Scores(
         mean=float(np.mean(list(precisions.values()))),
@@ -219,17 +219,6 @@ def _curve(scores: np.ndarray, targets: np.ndarray, objects: int) -> Curve:
     right &= targets >= 0
     hits = np.cumsum(right)
     return Curve(scores[order], hits / objects, hits / np.arange(1, len(order) + 1))
-
-
-def _area(curve: Curve) -> float:
-    highest = np.maximum.accumulate(curve.precision[::-1])[::-1]
-    return float(np.sum(np.diff(curve.recall, prepend=0.0) * highest))
-
-
-def _eleven_points(curve: Curve) -> float:
-    # Recalls are quotients of ints, so that they equal k / 10 wherever they should.
-    points = [curve.precision[curve.recall >= k / 10].max(initial=0.0) for k in range(11)]
-    return float(np.mean(points))
 
 
 def _check(found: Any, objects: Any, sizes: Any, classes: Any) -> None:

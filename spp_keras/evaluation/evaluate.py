@@ -1,6 +1,5 @@
 """Runs, protocols and data in, one table out; several runs are an ensemble as well."""
 
-import datetime
 import gc
 import json
 import sys
@@ -10,12 +9,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-import spp_keras
 from spp_keras import _checks, _files, runs, trained
 from spp_keras.data import records, splits
-from spp_keras.evaluation import kept, members, protocols, rates
+from spp_keras.evaluation import kept, members, protocols, rates, results
 
 
 def evaluate(
@@ -78,12 +75,7 @@ def evaluate(
         "data": images.found.name,
         "images": len(images.found),
         "left_out": left_out,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "versions": {
-            "spp_keras": spp_keras.__version__,
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-        },
+        **results.stamp(),
         "rows": rows,
     }
     _files.write(to / runs.EVALUATED, json.dumps(result, indent=1) + "\n")
@@ -104,14 +96,11 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     heads = {"top1": "top-1", "top5": "top-5", "mean_average_precision": "mAP"}
     measured = [key for key in heads if key in rows[0]]
     lines = [["run", "protocol", "views", *(heads[key] for key in measured)]]
-    lines.append(["---"] * len(lines[0]))
     for row in rows:
         run = row["runs"][0] if len(row["runs"]) == 1 else f"mean of {len(row['runs'])}"
         shares = [f"{100 * row[key]:.1f}%" for key in measured]
         lines.append([run, row["protocol"], f"{row['views']:.4g}", *shares])
-    return "\n".join(
-        f"|{'|'.join(line)}|" if "---" in line else f"| {' | '.join(line)} |" for line in lines
-    )
+    return results.markdown(lines)
 
 
 def _scores(

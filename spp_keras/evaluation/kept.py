@@ -1,8 +1,8 @@
-"""A pass over images whose scores are kept on disk, so that what was killed goes on."""
+"""A pass over images of which what is made is kept on disk, so that what was killed goes on."""
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,40 +50,76 @@ def scores(
     folder: Path,
     what: str,
 ) -> np.ndarray:
-    """Scores of all images, with a bar on standard error; those on disk are not made again.
+    """One vector of each image; `fill` of one folder and `load`.
 
     Args:
         images: The images.
-        scorer: Makes what scores an image from its bytes and size. Not called if all are there.
-        folder: Folder for the files, of nothing that would give other scores.
+        scorer: Makes what makes the vector from an image's bytes and size. Not called if
+            all are there.
+        folder: Folder for the files.
         what: What the bar says.
 
     Returns:
-        float32 `(images, classes)`.
+        float32 `(images, length)`.
     """
-    paths = [folder / f"{content}.npy" for content in images.contents]
-    there = sum(
-        len(chunk) for chunk, path in zip(images.chunks, paths, strict=True) if path.exists()
-    )
-    score, parts = None, []
+
+    def maker() -> Callable[..., list[np.ndarray]]:
+        score = scorer()
+        return lambda encoded, size: [score(encoded, size)]
+
+    fill(images, maker, [folder], what)
+    return load(images, folder)
+
+
+def fill(
+    images: Images,
+    maker: Callable[[], Callable[..., Sequence[np.ndarray]]],
+    folders: Sequence[Path],
+    what: str,
+) -> None:
+    """Keeps vectors of all images, with a bar on standard error; what is there is not made again.
+
+    Args:
+        images: The images.
+        maker: Makes what makes a vector for each folder from an image's bytes and size.
+            Not called if all are there.
+        folders: Folder for the files of each, of nothing that would give other vectors.
+        what: What the bar says.
+    """
+    chunks = [
+        (chunk, [folder / f"{content}.npy" for folder in folders])
+        for chunk, content in zip(images.chunks, images.contents, strict=True)
+    ]
+    there = sum(len(chunk) for chunk, paths in chunks if _all_there(paths))
+    make = None
     with _bar(len(images.found), what, there) as bar:
-        for chunk, path in zip(images.chunks, paths, strict=True):
-            if path.exists():
-                parts.append(np.load(path, allow_pickle=False))
+        for chunk, paths in chunks:
+            if _all_there(paths):
                 continue
-            score = score or scorer()
-            part = np.stack([_finite(score, images, number) for number in _counted(chunk, bar)])
-            with _files.replacing(path) as beside, beside.open("wb") as file:
-                np.save(file, part)
-            parts.append(part)
-    return np.concatenate(parts)
+            make = make or maker()
+            made = [_finite(make, images, number) for number in _counted(chunk, bar)]
+            for path, vectors in zip(paths, zip(*made, strict=True), strict=True):
+                with _files.replacing(path) as beside, beside.open("wb") as file:
+                    np.save(file, np.stack(vectors))
 
 
-def _finite(score: Callable[..., np.ndarray], images: Images, number: int) -> np.ndarray:
-    found = score(images.encoded(number), images.found.sizes[number])
-    if not np.isfinite(found).all():
+def load(images: Images, folder: Path) -> np.ndarray:
+    """What `fill` has kept of all images in a folder: float32 `(images, length)`."""
+    paths = [folder / f"{content}.npy" for content in images.contents]
+    return np.concatenate([np.load(path, allow_pickle=False) for path in paths])
+
+
+def _all_there(paths: Sequence[Path]) -> bool:
+    return all(path.exists() for path in paths)
+
+
+def _finite(
+    make: Callable[..., Sequence[np.ndarray]], images: Images, number: int
+) -> Sequence[np.ndarray]:
+    found = make(images.encoded(number), images.found.sizes[number])
+    if not all(np.isfinite(vector).all() for vector in found):
         raise ValueError(
-            f"The scores of the image {str(images.found.ids[number])!r} are not finite: the "
+            f"The answers for the image {str(images.found.ids[number])!r} are not finite: the "
             "weights of the network are broken. Take another run."
         )
     return found

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import runs, trained
+from spp_keras import _checks, runs, trained
 from spp_keras.data import records, sizes
 from spp_keras.evaluation import protocols, views
 from spp_keras.zoo import recipes, tables
@@ -50,8 +50,60 @@ def read(run: Path, asked: Sequence[str], side: int | None = None) -> Member:
     return Member(run, recipe, labels, multi_label, settings)
 
 
+def for_features(
+    run: Path, side: int | None = None, short_side: int | None = None
+) -> tuple[Member, str]:
+    """A run that is asked for features of one view, and the protocol of that.
+
+    Args:
+        run: Its folder.
+        side: Side of the square that is seen. Defaults to `None`, whole images, or what a
+            network without a pyramid was built for.
+        short_side: Short side that images are brought to. Defaults to `side`, or what the
+            recipe says.
+    """
+    recipe, labels, multi_label, _ = trained.describe(run)
+    pyramid = recipe.model.endswith("_spp")
+    if not pyramid:
+        own = recipe.image_sizes[0]
+        if side not in (None, own):
+            raise ValueError(
+                f"`side` must be what {recipe.model} was built for, {own}. "
+                f"Received: side={side} for {str(run)!r}."
+            )
+        side = own
+    if short_side is None:
+        short_side = side or (None if recipe.sizes == "native" else recipe.short_side)
+    if short_side is None:
+        raise ValueError(
+            "`short_side` must be given for a network that learned from images of their own "
+            f"sizes. Received: short_side=None for {str(run)!r}."
+        )
+    least = tables.trunk_of(recipe.model).least_size
+    seen = {"short_side": short_side} if side is None else {"side": side, "short_side": short_side}
+    for name, value in seen.items():
+        _checks.at_least(value, 1, name)
+        if value < least:
+            raise ValueError(
+                f"`{name}` must be at least {least}, the least that {recipe.model} can map. "
+                f"Received: {name}={value} for {str(run)!r}."
+            )
+    if side is not None and side > short_side:
+        raise ValueError(
+            "`side` must be at most `short_side`, which the square is cut from. "
+            f"Received: side={side}, short_side={short_side}."
+        )
+    settings = {
+        "side": side,
+        "short_side": None if side is None else short_side,
+        "whole": sizes.Whole(short_side=short_side),
+    }
+    protocol = "full" if side is None else "crop"
+    return Member(run, recipe, labels, multi_label, settings), protocol
+
+
 def key(member: Member, protocol: str) -> str:
-    """Names everything but the image that scores follow from."""
+    """Names everything but the image that scores, or features, follow from."""
     settings = {**member.settings, "whole": repr(member.settings["whole"])}
     recipe = {name: getattr(member.recipe, name) for name in ("model", "width", "levels")}
     what = [_FORMAT, tf.__version__, keras.__version__, member.multi_label, settings, recipe]

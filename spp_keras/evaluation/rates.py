@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from spp_keras import _checks
+from spp_keras import _checks, average_precision
 
 
 def top(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
@@ -32,15 +32,25 @@ def top(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
     return float(np.mean(before.sum(axis=1) < k))
 
 
-def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the classes of the area under precision and recall, not interpolated.
+def mean_average_precision(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    *,
+    counts: np.ndarray | None = None,
+    rule: str = "area",
+) -> float:
+    """Mean over the classes of the average precision of images in falling order of their scores.
 
-    A class that no image has does not count. VOC's own rule raises each precision to
-    the highest further on, and gives a little more.
+    A class that no image has does not count.
 
     Args:
         scores: `(images, classes)`.
         labels: `(images, classes)` of zeros and ones.
+        counts: `(images, classes)` bool, which images count for a class. Defaults to
+            `None`, all.
+        rule: `"area"` for the area under precision and recall, not interpolated, or
+            `"11-point"`, VOC 2007's and the paper's, which gives a little more.
+            Defaults to `"area"`.
 
     Example:
 
@@ -48,9 +58,18 @@ def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
     >>> mean_average_precision(np.array([[0.9, 0.1], [0.5, 0.2], [0.4, 0.3]]), labels)
     0.8333333333333333
     """
-    average_precision = needed()
-    present = np.flatnonzero(labels.any(axis=0))
-    return float(np.mean([average_precision(labels[:, i], scores[:, i]) for i in present]))
+    _checks.one_of(rule, ("area", "11-point"), "rule")
+    measure = needed() if rule == "area" else _eleven_points
+    counts = np.ones(labels.shape, bool) if counts is None else counts
+    return float(
+        np.mean(
+            [
+                measure(labels[mine, i], scores[mine, i])
+                for i, mine in enumerate(counts.T)
+                if labels[mine, i].any()
+            ]
+        )
+    )
 
 
 def needed() -> Callable[..., float]:
@@ -63,3 +82,8 @@ def needed() -> Callable[..., float]:
             'pip install "spp_keras[detection]"'
         ) from error
     return average_precision_score
+
+
+def _eleven_points(labels: np.ndarray, scores: np.ndarray) -> float:
+    hits = np.cumsum(labels[np.argsort(-scores, kind="stable")], dtype="int64")
+    return average_precision.eleven_points(hits / hits[-1], hits / np.arange(1, len(hits) + 1))

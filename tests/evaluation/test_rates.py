@@ -30,6 +30,43 @@ def test_average_precision_is_the_mean_precision_at_what_is_right():
     assert rates.mean_average_precision(scores, labels) == pytest.approx((1 + 2 / 3) / 2)
 
 
+@given(st.integers(1, 12), st.integers(0, 2**31))
+def test_eleven_points_are_the_best_precisions_at_recalls(count, seed):
+    drawn = np.random.default_rng(seed)
+    labels, scores = drawn.integers(0, 2, (count, 1)), drawn.permutation(count)[:, None] / count
+    labels[drawn.integers(count)] = 1
+    ranked = labels[np.argsort(-scores[:, 0]), 0].tolist()
+    total, best = sum(ranked), [0.0] * 11
+    for cut in range(1, count + 1):
+        hits = sum(ranked[:cut])
+        for point in range(11):
+            if 10 * hits >= point * total:
+                best[point] = max(best[point], hits / cut)
+    found = rates.mean_average_precision(scores, labels, rule="11-point")
+    assert found == pytest.approx(np.mean(best))
+
+
+@pytest.mark.parametrize("rule", ["area", "11-point"])
+def test_an_image_that_does_not_count_is_as_if_it_were_not_there(rule):
+    drawn = np.random.default_rng(1)
+    scores, labels = drawn.normal(size=(30, 2)), drawn.integers(0, 2, (30, 2))
+    counts = drawn.random((30, 2)) < 0.7
+    alone = [
+        rates.mean_average_precision(
+            scores[counts[:, i]][:, [i]], labels[counts[:, i]][:, [i]], rule=rule
+        )
+        for i in range(2)
+    ]
+    found = rates.mean_average_precision(scores, labels, counts=counts, rule=rule)
+    assert found == pytest.approx(np.mean(alone))
+    assert found != pytest.approx(rates.mean_average_precision(scores, labels, rule=rule))
+
+
+def test_another_rule_is_refused():
+    with pytest.raises(ValueError, match="`rule` must be one of 'area', '11-point'"):
+        rates.mean_average_precision(np.ones((1, 1)), np.ones((1, 1)), rule="voc")
+
+
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
     with pytest.raises(ImportError, match="needs scikit-learn"):

@@ -1,0 +1,240 @@
+import json
+
+import numpy as np
+import photographs
+import pytest
+from sklearn.metrics import average_precision_score
+from sklearn.preprocessing import normalize
+from sklearn.svm import LinearSVC
+
+from spp_keras import cli, evaluation, trained
+from spp_keras.data import reading, records, sizes
+from spp_keras.evaluation import Scorer, features, rates, svm
+
+SIDE = 64
+# Of 8 images to a class.
+DRAWN = {"draws": 3, "per_class": (4, 3)}
+CLASSES = ("disc", "kite")
+
+
+@pytest.fixture(scope="module")
+def voc(tmp_path_factory):
+    """A tree of VOC, some of whose objects are difficult: grey images, some half red, or green."""
+    root, drawn = tmp_path_factory.mktemp("voc"), np.random.default_rng(5)
+    for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (root / folder).mkdir(parents=True)
+    for split, count in (("train", 14), ("val", 18)):
+        names = [f"{split}{number}" for number in range(count)]
+        (root / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names))
+        for number, name in enumerate(names):
+            height, width = drawn.integers(60, 90, 2)
+            image = photographs.photograph(height, width, number)
+            objects = []
+            for label, kind in enumerate(CLASSES):
+                state = drawn.choice(["none", "easy", "difficult"], p=[0.45, 0.4, 0.15])
+                if state != "none":
+                    image[:, :: 2 + label, label] = 255
+                    objects.append(
+                        f"<object><name>{kind}</name><difficult>{int(state == 'difficult')}"
+                        "</difficult><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>30</xmax>"
+                        "<ymax>30</ymax></bndbox></object>"
+                    )
+            (root / "JPEGImages" / f"{name}.jpg").write_bytes(photographs.encoded(image, "JPEG"))
+            (root / "Annotations" / f"{name}.xml").write_text(
+                f"<annotation><size><width>{width}</width><height>{height}</height></size>"
+                f"{''.join(objects)}</annotation>"
+            )
+    return root
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Counts images that networks were asked about; raises at the number that is set."""
+
+    class Asked(list):
+        stop_at = None
+
+    found, once = Asked(), Scorer.__call__
+
+    def call(self, image, size=None):
+        found.append(size)
+        if len(found) == found.stop_at:
+            raise KeyboardInterrupt
+        return once(self, image, size)
+
+    monkeypatch.setattr(Scorer, "__call__", call)
+    return found
+
+
+def vectors_by_hand(run, found, layer, protocol, **settings):
+    extract = features.extractor(trained.load(run).network, [layer], protocol, **settings)
+    reader = reading.Reader(found.files, found.spans)
+    return normalize([extract(reader.read(reader.row(i)))[0] for i in range(len(found))])
+
+
+def machine():
+    return LinearSVC(C=1.0, loss="hinge", random_state=0, max_iter=100_000)
+
+
+def test_images_of_one_class_are_drawn_from_both_splits(run, data, tmp_path):
+    result = evaluation.evaluate_features(
+        run, ["spp/2x2", "fc7"], short_side=70, to=tmp_path, **DRAWN
+    )
+    parts = [records.load(data, split) for split in ("train", "validation")]
+    whole = sizes.Whole(short_side=70)
+    for row, layer in zip(result["rows"], ("spp/2x2", "fc7"), strict=True):
+        vectors = np.concatenate(
+            [vectors_by_hand(run, part, layer, "full", whole=whole) for part in parts]
+        )
+        labels = np.concatenate([part.labels for part in parts])
+        expected = []
+        for number in range(3):
+            learn, test = svm.drawn(labels, number, (4, 3))
+            said = machine().fit(vectors[learn], labels[learn]).predict(vectors[test])
+            expected.append(np.mean(said == labels[test]))
+        assert row["draws"] == pytest.approx(expected)
+        assert row["accuracy"] == pytest.approx(np.mean(expected))
+        assert row["deviation"] == pytest.approx(np.std(expected, ddof=1))
+        assert (row["layer"], row["length"]) == (layer, vectors.shape[1])
+    assert json.loads((tmp_path / "svm.json").read_text()) == result
+    told = {key: result[key] for key in ("images", "protocol", "side", "short_side", "per_class")}
+    assert told == {
+        "images": [3, 21],
+        "protocol": "full",
+        "side": None,
+        "short_side": 70,
+        "per_class": [4, 3],
+    }
+
+
+def test_images_of_several_classes_are_learned_of_one_split_and_tested_on_another(
+    make_run, voc, tmp_path
+):
+    # Of other classes than the data's, and without a pyramid.
+    run = make_run(11, model="zf5")
+    result = evaluation.evaluate_features(run, "conv4", data=str(voc), to=tmp_path)
+    train, test = (records.load(voc, split) for split in ("train", "val"))
+    assert train.classes == CLASSES
+    vectors = [
+        vectors_by_hand(run, part, "conv4", "crop", side=SIDE, short_side=SIDE)
+        for part in (train, test)
+    ]
+    areas, points, left_out = [], [], 0
+    for i in range(2):
+        mine = []
+        for part in (train, test):
+            only_difficult = [
+                any(objects.difficult[objects.labels == i]) and not part.labels[number, i]
+                for number, objects in enumerate(part.objects)
+            ]
+            mine.append(~np.array(only_difficult))
+            left_out += sum(only_difficult)
+        fitted = machine().fit(vectors[0][mine[0]], train.labels[mine[0], i])
+        scores, labels = fitted.decision_function(vectors[1][mine[1]]), test.labels[mine[1], i]
+        areas.append(average_precision_score(labels, scores))
+        points.append(
+            rates.mean_average_precision(scores[:, None], labels[:, None], rule="11-point")
+        )
+    assert left_out > 4
+    row = result["rows"][0]
+    assert row["mean_average_precision"] == pytest.approx(np.mean(areas))
+    assert row["mean_average_precision_11_point"] == pytest.approx(np.mean(points))
+    assert (result["side"], result["short_side"], result["images"]) == (SIDE, SIDE, [14, 18])
+    head = "| layer | length | mAP | mAP, 11-point |"
+    assert evaluation.features_table(result["rows"]).startswith(head)
+
+
+def test_an_interrupted_pass_goes_on_behind_what_is_kept(run, tmp_path, asked):
+    def evaluate(name, layers=("spp", "fc7"), **view):
+        asked.clear()
+        return evaluation.evaluate_features(run, layers, to=tmp_path / name, **view, **DRAWN)
+
+    whole = evaluate("whole", side=48)
+    assert len(asked) == 24
+    asked.stop_at = 22
+    with pytest.raises(KeyboardInterrupt):
+        evaluate("killed", side=48)
+    asked.stop_at = None
+    # 3 images to learn from are a file, and the first 16 of 21.
+    assert evaluate("killed", side=48) == whole
+    assert len(asked) == 5
+    # One layer alone; a file that is lost; another view; another layer.
+    evaluate("killed", ["fc7"], side=48)
+    assert not asked
+    next((tmp_path / "killed").glob("features/crop-spp-*/*.npy")).unlink()
+    assert evaluate("killed", side=48) == whole
+    assert len(asked) in (3, 5, 16)
+    evaluate("killed", side=48, short_side=60)
+    assert len(asked) == 24
+    evaluate("killed", ["fc6"], side=48)
+    assert len(asked) == 24
+
+
+REFUSED = [
+    ({"layer": "fc8"}, "`layer` must be one or more of .*'fc7'"),
+    ({"layer": "conv5"}, "`layer` must be one behind the pyramid .* or crops"),
+    ({"short_side": 20}, "`short_side` must be at least 29"),
+    ({"side": 28}, "`side` must be at least 29"),
+    ({"side": 0}, "`side` must be an int >= 1"),
+    ({"side": 64, "short_side": 60}, "`side` must be at most `short_side`"),
+    ({"draws": 0}, "`draws` must be an int >= 1"),
+    ({"cost": 0}, "`cost` must be a number > 0"),
+    ({"per_class": (4,)}, "`per_class` must be two numbers"),
+    ({"per_class": (4, 0)}, "`per_class` must be an int >= 1"),
+    ({"per_class": (8, 1)}, "`per_class` must leave an image of each class .* 8 images of 'cat'"),
+    ({"split": "train"}, "must have no image in common.* share 3"),
+    ({"split": "summer"}, "`split`"),
+    ({"data": "/nowhere"}, "`data` must be an existing folder"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED, ids=str)
+def test_wrong_arguments_are_named_before_any_work(run, tmp_path, options, message):
+    given = {"layer": "fc7", "to": tmp_path / "to", **DRAWN, **options}
+    with pytest.raises(ValueError, match=message):
+        evaluation.evaluate_features(run, **given)
+    assert not (tmp_path / "to").exists()
+
+
+def test_views_that_a_run_does_not_have_are_named(make_run):
+    with pytest.raises(ValueError, match="`side` must be what zf5 was built for, 64"):
+        evaluation.evaluate_features(make_run(model="zf5"), "fc7", side=48)
+    native = make_run(sizes="native", image_sizes=())
+    with pytest.raises(ValueError, match="`short_side` must be given for a network that learned"):
+        evaluation.evaluate_features(native, "fc7")
+
+
+def test_the_command_prints_a_table_or_json(run, tmp_path, capsys):
+    arguments = ["evaluate", str(run), "--protocol", "svm", "--layer", "fc7", "--layer", "spp"]
+    arguments += ["--short-side", "64", "--per-class", "4,3", "--to", str(tmp_path)]
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "| layer | length | accuracy |"
+    assert [line.split(" | ")[0] for line in printed[2:]] == ["| fc7", "| spp"]
+    assert cli.main([*arguments, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result == json.loads((tmp_path / "svm.json").read_text())
+    assert len(result["rows"][0]["draws"]) == 10
+
+
+TOGETHER = [
+    ("--protocol svm", "needs a --layer, such as fc7"),
+    ("--protocol svm --protocol crop --layer fc7", "--protocol svm stands alone"),
+    ("another --protocol svm --layer fc7", "takes one run. Received: 2"),
+    ("--protocol crop --layer fc7", "--layer is for --protocol svm. Received: --protocol crop"),
+    ("--protocol crop --short-side 64", "--short-side is for --protocol svm"),
+    ("--protocol full --train-split train", "--train-split is for --protocol svm"),
+    ("--protocol full --per-class 3,4", "--per-class is for --protocol svm"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), TOGETHER)
+def test_options_that_do_not_go_together_are_named(options, message, capsys):
+    assert cli.main(["evaluate", "run", *options.split()]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_number_that_is_none_is_named(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", "run", "--protocol", "svm", "--per-class", "30"])
+    assert "must be two whole numbers with a comma between, not '30'" in capsys.readouterr().err

@@ -1,0 +1,93 @@
+"""Features against the layers themselves, of an image decoded and resized by hand."""
+
+import keras
+import numpy as np
+import oracles
+import photographs
+import pytest
+
+from spp_keras import zoo
+from spp_keras.data import sizes
+from spp_keras.evaluation import features
+
+LEVELS = ((3, 3), (2, 1))
+SIZE, SHORT, SIDE = (61, 89), 71, 64
+# A pixel that is just between two levels is rounded up or down.
+CLOSE = {"rtol": 1e-3, "atol": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def network():
+    return zoo.zf5_spp(classes=3, width=0.0625, levels=LEVELS)
+
+
+@pytest.fixture(scope="module")
+def fixed():
+    return zoo.zf5(classes=3, width=0.0625, input_shape=(SIDE, SIDE, 3))
+
+
+def pixels_of(whole):
+    """An image brought to the short side, and the square in its middle unless it is whole."""
+    height, width = (round(length * SHORT / min(SIZE)) for length in SIZE)
+    scaled = photographs.bilinear(photographs.photograph(*SIZE), (height, width))
+    if whole:
+        return scaled
+    top, left = (height - SIDE) // 2, (width - SIDE) // 2
+    return scaled[top : top + SIDE, left : left + SIDE]
+
+
+def output_of(network, name, pixels):
+    until = keras.Model(network.input, network.get_layer(name).output)
+    return until(pixels[None].astype("float32"), training=False)[0].numpy()
+
+
+def extracted(network, layers, protocol):
+    crop = {"side": SIDE, "short_side": SHORT} if protocol == "crop" else {}
+    extract = features.extractor(
+        network, layers, protocol, whole=sizes.Whole(short_side=SHORT), **crop
+    )
+    return extract(photographs.encoded(photographs.photograph(*SIZE)))
+
+
+@pytest.mark.parametrize("protocol", ["crop", "full"])
+def test_features_are_what_the_layers_give(network, protocol):
+    maps = {"crop": ["pool2", "conv4", "conv5"], "full": []}[protocol]
+    layers = [*maps, "spp", "spp/2x1", "spp/3x3", "fc6", "fc7", "predictions"]
+    found = dict(zip(layers, extracted(network, layers, protocol), strict=True))
+    pixels = pixels_of(protocol == "full")
+    for name in layers:
+        if "/" not in name:
+            expected = output_of(network, name, pixels).reshape(-1)
+            np.testing.assert_allclose(found[name], expected, **CLOSE, err_msg=name)
+    feature_map = output_of(network, "conv5", pixels)
+    for name, level in {"spp/3x3": (3, 3), "spp/2x1": (2, 1)}.items():
+        expected = oracles.pyramid(feature_map, [level], "max")
+        np.testing.assert_allclose(found[name], expected, **CLOSE, err_msg=name)
+    assert all(vector.dtype == "float32" for vector in found.values())
+
+
+def test_a_network_without_pyramid_has_features_of_crops(fixed):
+    layers = ["conv5", "last_pool", "flatten", "fc7"]
+    for name, vector in zip(layers, extracted(fixed, layers, "crop"), strict=True):
+        expected = output_of(fixed, name, pixels_of(whole=False)).reshape(-1)
+        np.testing.assert_allclose(vector, expected, **CLOSE, err_msg=name)
+
+
+def test_every_name_that_is_listed_can_be_taken(network):
+    layers = features.names(network)
+    assert not {"images", "mixed_sizes", "valid_cells"} & set(layers)
+    assert len(extracted(network, layers, "crop")) == len(layers)
+
+
+@pytest.mark.parametrize(
+    "layers", [[], ["fc8"], ["fc7", "fc7"], ["spp/6x6"], ["valid_cells"], ["conv5/3x3"]], ids=str
+)
+def test_layers_that_are_not_there_are_named_with_those_that_are(network, layers):
+    with pytest.raises(ValueError, match=r"`layer` must be one or more of .*'spp/3x3', 'spp/2x1'"):
+        features.check(network, layers, "crop")
+
+
+def test_maps_of_whole_images_are_refused_with_what_can_be_taken(network):
+    message = r"behind the pyramid of zf5_spp .* take 'spp', .*'fc7'.* or crops.*layer='conv5'"
+    with pytest.raises(ValueError, match=message):
+        features.check(network, ["spp", "conv5"], "full")
