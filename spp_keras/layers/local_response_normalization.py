@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from spp_keras import _checks
@@ -88,9 +89,11 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 def _across(squares: Any, size: int) -> Any:
     """Sums over `size` neighbouring channels."""
-    channels = squares.shape[-1]
-    padded = ops.pad(squares, ((0, 0), (0, 0), (0, 0), (size // 2, size // 2)))
-    return sum(padded[..., i : i + channels] for i in range(size))
+    # As a convolution, in which most weights are 0: adding up slices takes twice as long.
+    channel = np.arange(squares.shape[-1])
+    near = np.abs(channel[:, None] - channel) <= size // 2
+    weights = ops.convert_to_tensor(near[None, None], squares.dtype)
+    return ops.conv(squares, weights, data_format="channels_last")
 
 
 def _within(squares: Any, size: int) -> Any:
