@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import networks
 import numpy as np
 
-from spp_keras import trained
+from spp_keras import runs, trained
 from spp_keras.data import records
 from spp_keras.evaluation import kept, members, protocols, rates
 
@@ -28,22 +27,6 @@ class Unseen:
         self.folder = folder
         self.images = kept.Images(records.load("shapes", "test", data_dir))
         self.labels = self.images.found.labels
-
-    def seeds(self, nets: Sequence[str], variants: Sequence[str]) -> range:
-        """Seeds of which all these networks are trained: 0 to some number."""
-        seed = 0
-        while all(
-            (networks.run(self.folder, net, variant, seed) / "curves.png").exists()
-            for net in nets
-            for variant in variants
-        ):
-            seed += 1
-        if seed < 2:
-            raise SystemExit(
-                f"{self.folder} must have networks of two seeds or more: train them with "
-                "`python benchmarks/paper/train.py`."
-            )
-        return range(seed)
 
     def scores(self, run: Path, names: Sequence[str]) -> list[np.ndarray]:
         """By each of some protocols, the network loaded at most once."""
@@ -72,7 +55,7 @@ class Unseen:
             kept.scores(
                 self.images,
                 lambda make=make: make(network()),
-                run / "evaluation" / "scores" / key,
+                run / runs.EVALUATION / runs.VIEWS / key,
                 f"{run.name}, {key.partition('-')[0]}",
             )
             for key, make in ways.items()

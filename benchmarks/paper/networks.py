@@ -6,8 +6,10 @@ Everything of the paper's training is halved but the finest level of the pyramid
 pyramid gives its first dense layer; the zoo's own, such as `zf5`, would give it 2x2.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from spp_keras import runs
 from spp_keras.zoo import recipes
 
 NETS = {
@@ -52,3 +54,21 @@ def recipe(net: str, variant: str, seed: int) -> recipes.Recipe:
 def run(folder: Path, net: str, variant: str, seed: int) -> Path:
     """Its run folder."""
     return folder / f"{net}-{variant}-{seed}"
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether a training has come to its end."""
+    return (folder / runs.BEST).exists() and (folder / runs.CURVES).exists()
+
+
+def seeds(folder: Path, nets: Sequence[str], variants: Sequence[str]) -> range:
+    """Those of which all these networks are trained: 0 to some number."""
+    count = 0
+    while all(is_trained(run(folder, net, one, count)) for net in nets for one in variants):
+        count += 1
+    if count < 2:
+        raise SystemExit(
+            f"{folder} must have networks of two seeds or more: train them with "
+            f"`python benchmarks/paper/train.py --runs {folder}`."
+        )
+    return range(count)

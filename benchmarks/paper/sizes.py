@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = publishing.parser(__doc__).parse_args(arguments)
     began, machine = publishing.begin("sizes", options)
     unseen = measuring.Unseen(options.runs, options.data_dir)
-    seeds = unseen.seeds([_NET], networks.VARIANTS)
+    seeds = networks.seeds(options.runs, [_NET], networks.VARIANTS)
     rows = []
     for seed in seeds:
         for way in _WAYS:

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = publishing.parser(__doc__).parse_args(arguments)
     began, machine = publishing.begin("table2", options)
     unseen = measuring.Unseen(options.runs, options.data_dir)
-    seeds = unseen.seeds(networks.NETS, networks.VARIANTS)
+    seeds = networks.seeds(options.runs, networks.NETS, networks.VARIANTS)
     rows = []
     for seed in seeds:
         for net in networks.NETS:

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = publishing.parser(__doc__).parse_args(arguments)
     began, machine = publishing.begin("table3", options)
     unseen = measuring.Unseen(options.runs, options.data_dir)
-    seeds = unseen.seeds(_NETS, _VARIANTS)
+    seeds = networks.seeds(options.runs, _NETS, _VARIANTS)
     rows = []
     for net, variant in _PAPER:
         for seed in seeds:

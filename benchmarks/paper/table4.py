@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = publishing.parser(__doc__).parse_args(arguments)
     began, machine = publishing.begin("table4", options)
     unseen = measuring.Unseen(options.runs, options.data_dir)
-    seeds = unseen.seeds(networks.NETS, [_VARIANT])
+    seeds = networks.seeds(options.runs, networks.NETS, [_VARIANT])
     rows, members = [], []
     for seed in seeds:
         run = networks.run(options.runs, _NET, _VARIANT, seed)

@@ -20,8 +20,6 @@ from pathlib import Path
 import networks
 import tqdm
 
-from spp_keras import runs
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trains all that are not there."""
@@ -42,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missing = [
         (options.runs, net, variant, seed)
         for seed, net, variant in wanted
-        if not _done(networks.run(options.runs, net, variant, seed))
+        if not networks.is_trained(networks.run(options.runs, net, variant, seed))
     ]
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
@@ -52,10 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for one in tqdm.tqdm(concurrent.futures.as_completed(made), total=len(made), unit=" nets"):
             one.result()
     return 0
-
-
-def _done(run: Path) -> bool:
-    return (run / runs.BEST).exists() and (run / runs.CURVES).exists()
 
 
 def _train(folder: Path, net: str, variant: str, seed: int) -> None:
