@@ -12,6 +12,7 @@ on, as for Caltech101. Writes tables67.json, .md and .png.
 
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes."""
     options = publishing.parser(__doc__).parse_args(arguments)
     began, machine = publishing.begin("tables67", options)
+    machine["versions"]["scikit-learn"] = metadata.version("scikit-learn")
     splits = [
         kept.Images(records.load("shapes", split, options.data_dir))
         for split in ("validation", "test")
@@ -95,7 +97,10 @@ def _vectors(
 ) -> dict[str, list[np.ndarray]]:
     """Features of both splits of each layer that has vectors of one length."""
     member, protocol = members.for_features(run, **view)
-    layers = [layer for layer in _LAYERS if "side" in view or not layer.startswith("conv")]
+    # Of one level the pyramid is that level; whole images have maps of many lengths.
+    without = {"spp"} if member.recipe.levels == (6,) else set()
+    without |= set() if "side" in view else {"conv4", "conv5"}
+    layers = [layer for layer in _LAYERS if layer not in without]
     folders = [
         run
         / runs.EVALUATION
@@ -132,9 +137,9 @@ def _of(rows: list[dict[str, Any]], column: str, layer: str, measure: str) -> li
 
 def _markdown(rows: list[dict[str, Any]], seeds: int) -> str:
     lines = [
-        f"Linear support vector machines on features of {networks.NETS[_NET]}, brought to a length "
-        f"of 1, C = 1; images of `shapes` that it has not learned from, but of its own twelve "
-        f"classes. Mean and standard error over {seeds} seeds. In brackets the paper's, of networks "
+        f"Linear support vector machines on features of {networks.NETS[_NET]}, brought to a "
+        f"length of 1, C = 1; images of `shapes` that it has not learned from, of its own twelve "
+        f"classes. Mean and standard error over {seeds} seeds. In brackets the paper's, of nets "
         "trained on ImageNet and images of VOC 2007 and Caltech101.",
         "",
     ]
