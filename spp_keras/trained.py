@@ -25,7 +25,7 @@ class Trained(NamedTuple):
 
     network: keras.Model
     labels: tuple[str, ...]
-    view: sizes.Crops | sizes.Whole
+    view: sizes.Policy
 
 
 class Described(NamedTuple):
@@ -93,7 +93,7 @@ def describe(run: str | Path) -> Described:
 
 def sample(
     run: str | Path,
-    view: sizes.Crops | sizes.Whole,
+    view: sizes.Policy,
     source: str | None = None,
     count: int = 100,
 ) -> list[np.ndarray]:
@@ -148,19 +148,21 @@ def build(recipe: recipes.Recipe, classes: int, multi_label: bool) -> keras.Mode
     )
 
 
-def view(recipe: recipes.Recipe, longest_side: int | None = None) -> sizes.Crops | sizes.Whole:
+def view(recipe: recipes.Recipe, longest_side: int | None = None) -> sizes.Policy:
     """What a network trained by a recipe should see of an image: all of it, where it can.
 
     A network with pyramid that learned from crops sees whole images of the short
     side that they were cut from, the best single view in the paper; one without
-    gets the crop at the centre. Images that are larger than any in training are
-    scaled down.
+    gets the crop at the centre. One that learned from warped images sees them warped.
+    Images that are larger than any in training are scaled down.
 
     Args:
         recipe: The recipe.
         longest_side: Pixels of the longest side seen in training. Defaults to
             `None`, not known.
     """
+    if recipe.sizes == "warped":
+        return sizes.Warped(square=recipe.image_sizes[0])
     if recipe.sizes == "native":
         return sizes.Whole(longest_side=recipe.longest_side or longest_side or sizes.LONGEST_SIDE)
     if recipe.sizes == "whole" or recipe.model.endswith("_spp"):

@@ -46,6 +46,7 @@ def test_a_file_that_the_recipe_started_from_is_not_needed_any_more(tmp_path):
         ),
         ({"sizes": "alternating", "image_sizes": (224, 180)}, None, data.Whole(short_side=256)),
         ({"sizes": "fixed", "image_sizes": (224,)}, None, data.Whole(short_side=256)),
+        ({"sizes": "warped", "image_sizes": (224,)}, None, data.Warped(square=224)),
         (
             {"model": "zf5", "sizes": "fixed", "image_sizes": (224,)},
             None,

@@ -18,9 +18,10 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="measure trained networks by the paper's testing protocols, alone and together",
         description="Measures trained networks by the paper's testing protocols: crop, 10-view, "
         "10-view-map (the ten pooled from the maps of the image), full, 96-view (six scales, from "
-        "maps) and 96-view+full. Of several runs the scores are averaged, too; one network is "
-        "loaded at a time. Prints a table and leaves evaluation.json. With svm, which stands "
-        "alone, support vector machines learn other data from the features of layers: of one "
+        "maps) and 96-view+full; and by warp, the image squeezed into a square. Of several runs "
+        "the scores are averaged, too; one network is loaded at a time. Prints a table and leaves "
+        "evaluation.json. With svm, which stands alone, support vector machines learn other data "
+        "from the features of layers: of one "
         "split to be tested on another where images have several classes (VOC), else of draws "
         "from both (Caltech101); leaves svm.json. If it was killed, the same command goes on "
         "where it was.",

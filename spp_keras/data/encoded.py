@@ -35,7 +35,7 @@ class Decoded(NamedTuple):
 
 def decode(
     image: Any,
-    view: sizes.Crops | sizes.Whole,
+    view: sizes.Policy,
     least_side: int = 1,
     limits: inspection.Limits = inspection.Limits(),  # noqa: B008  immutable
 ) -> Decoded:
@@ -94,7 +94,7 @@ def _decode_known(
     image: Any,
     header: Any,
     kinds: list[Any],
-    view: sizes.Crops | sizes.Whole,
+    view: sizes.Policy,
     least_side: int,
     limits: inspection.Limits,
 ) -> Decoded:

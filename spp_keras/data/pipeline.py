@@ -49,7 +49,7 @@ class Pipeline:
     def __init__(
         self,
         records: records.Records,
-        sizes: sizes.Crops | sizes.Whole = sizes.Whole(),  # noqa: B008 - frozen
+        sizes: sizes.Policy = sizes.Whole(),  # noqa: B008 - frozen
         *,
         batch_size: int = 32,
         batch_pixels: int | None = None,

@@ -175,6 +175,52 @@ class Whole:
         return tf.cast(targets, tf.int32)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Warped:
+    """Whole images squeezed into a square, whatever their aspect.
+
+    Nothing is cut off, but shape is lost: the other way out for networks of one size.
+
+    Args:
+        square: Side of the square.
+
+    Example:
+
+    >>> window, target = Warped(square=224).frame(tf.constant([375, 500]))
+    >>> window.numpy().tolist(), target.numpy().tolist()
+    ([0, 0, 375, 500], [224, 224])
+    """
+
+    square: int
+
+    def __post_init__(self):
+        _checks.at_least(self.square, 1, "square")
+
+    def side(self, epoch: Any, seed: int) -> tf.Tensor:
+        """The size of an epoch, the same in each."""
+        return tf.constant(self.square)
+
+    def windows(self, sizes: Any, places: Any) -> tf.Tensor:
+        """All of each image: int32 `(n, 4)`, top, left, height and width."""
+        sizes = tf.cast(sizes, tf.int32)
+        return tf.concat([tf.zeros_like(sizes), sizes], axis=1)
+
+    def frame(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """The window of one image that is all of it, and the square it is resized to."""
+        size = tf.cast(size, tf.int32)
+        return tf.concat([[0, 0], size], axis=0), tf.constant([self.square] * 2)
+
+    def most_pixels(self, aspect: float) -> int:
+        """Pixels of every image that is sent."""
+        return self.square**2
+
+    def shapes(self, sizes: np.ndarray) -> None:
+        """`None`: every image of a batch has the same size."""
+
+
+Policy = Crops | Whole | Warped
+
+
 def centre(side: int) -> Crops:
     """The crop at the centre that the paper tests by: 224 of a short side of 256, or in proportion.
 
@@ -186,7 +232,7 @@ def centre(side: int) -> Crops:
     return Crops(sides=(side,), short_side=round(side * 256 / 224), positions="centre")
 
 
-def as_dict(policy: Crops | Whole) -> dict[str, Any]:
+def as_dict(policy: Policy) -> dict[str, Any]:
     """A policy as JSON can hold it; `from_dict` makes the same policy of it.
 
     Example:
@@ -197,9 +243,9 @@ def as_dict(policy: Crops | Whole) -> dict[str, Any]:
     return {"policy": type(policy).__name__, **asdict(policy)}
 
 
-def from_dict(values: dict[str, Any]) -> Crops | Whole:
+def from_dict(values: dict[str, Any]) -> Policy:
     """The policy that `as_dict` was given."""
-    policy = {"Crops": Crops, "Whole": Whole}[values["policy"]]
+    policy = {"Crops": Crops, "Whole": Whole, "Warped": Warped}[values["policy"]]
     keys = {key: value for key, value in values.items() if key != "policy"}
     return policy(**{key: tuple(v) if isinstance(v, list) else v for key, v in keys.items()})
 

@@ -167,7 +167,7 @@ def _settings(
             f"Received: side={own} for {str(run)!r}."
         )
     whole = trained.view(recipe, longest_side)
-    if isinstance(whole, sizes.Crops):
+    if not isinstance(whole, sizes.Whole):
         whole = sizes.Whole(short_side=short)
     return {"side": own, "short_side": short, "whole": whole}
 
@@ -178,4 +178,5 @@ def _own_side(recipe: recipes.Recipe) -> tuple[int | None, int | None]:
         return None, None
     if recipe.sizes == "whole":
         return views.side(recipe.short_side), recipe.short_side
-    return max(recipe.image_sizes), recipe.short_side
+    side = max(recipe.image_sizes)
+    return side, views.short_side(side) if recipe.sizes == "warped" else recipe.short_side

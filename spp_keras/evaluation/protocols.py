@@ -13,8 +13,8 @@ from spp_keras.evaluation import views
 from spp_keras.layers import RoiSpatialPyramidPooling
 from spp_keras.zoo import boxes, chains
 
-PROTOCOLS = ("crop", "10-view", "10-view-map", "full", "96-view", "96-view+full")
-WITHOUT_PYRAMID = ("crop", "10-view")
+PROTOCOLS = ("crop", "warp", "10-view", "10-view-map", "full", "96-view", "96-view+full")
+WITHOUT_PYRAMID = ("crop", "warp", "10-view")
 ON_MAPS = ("10-view-map", "96-view", "96-view+full")
 
 
@@ -36,6 +36,7 @@ class Scorer:
     """A network's scores for images, by one of the paper's testing protocols.
 
     - `"crop"`: the square in the middle.
+    - `"warp"`: the whole image, squeezed into a square.
     - `"10-view"`: squares in the middle and in the four corners of the whole image,
       and their mirror images, cut out and convolved one by one.
     - `"10-view-map"`: the same, pooled from the maps of the image and its mirror image.
@@ -57,7 +58,7 @@ class Scorer:
 
     Args:
         network: Model of the zoo from images to scores. One without a pyramid knows
-            `"crop"` and `"10-view"` alone, and one of another trunk than the zoo's
+            `"crop"`, `"warp"` and `"10-view"` alone, and one of another trunk than the zoo's
             (`spp_classifier`) no views on maps.
         protocol: Its name.
         side: Side of the square views, what the network saw in training. The six
@@ -130,6 +131,8 @@ def parts(
     """What a protocol looks at of an image of a size; see `Scorer` for the arguments."""
     if protocol == "full":
         return [_whole(size, whole, views.whole)]
+    if protocol == "warp":
+        return [Part((side, side), views.whole((side, side)))]
     if protocol in ("crop", "10-view", "10-view-map"):
         target = views.scaled(size, short_side)
         choose = views.centre if protocol == "crop" else views.corners
@@ -239,7 +242,8 @@ def _side(network: keras.Model, protocol: str, side: int | None) -> int:
         return 224 if side is None else side
     if protocol not in WITHOUT_PYRAMID:
         raise ValueError(
-            f"`protocol` must be 'crop' or '10-view' for {network.name}, a network without a "
+            f"`protocol` must be {' or '.join(map(repr, WITHOUT_PYRAMID))} for "
+            f"{network.name}, a network without a "
             "pyramid, which takes images of one size: take its form with `_spp`. "
             f"Received: protocol={protocol!r}."
         )

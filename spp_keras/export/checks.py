@@ -50,9 +50,7 @@ def labels(value: Sequence[str], classes: int, model: str) -> tuple[str, ...]:
     return names
 
 
-def view(
-    value: sizes.Crops | sizes.Whole | None, height: int | None, width: int | None
-) -> sizes.Crops | sizes.Whole:
+def view(value: sizes.Policy | None, height: int | None, width: int | None) -> sizes.Policy:
     """What a model of that size, or of any, sees of an image; it must bound its size."""
     if height is None or width is None:
         value = value or sizes.Whole(longest_side=sizes.LONGEST_SIDE)
@@ -63,9 +61,10 @@ def view(
             )
         return value
     value = value or sizes.centre(height)
-    if not isinstance(value, sizes.Crops) or (max(value.sides),) * 2 != (height, width):
+    side = {sizes.Crops: lambda: max(value.sides), sizes.Warped: lambda: value.square}
+    if type(value) not in side or (side[type(value)](),) * 2 != (height, width):
         raise ValueError(
-            f"`view` must be `Crops` of the model's one size, {height}x{width}, which must be "
-            f"square. Received: view={value}."
+            f"`view` must be `Crops` or `Warped` of the model's one size, {height}x{width}, which "
+            f"must be square. Received: view={value}."
         )
     return value

@@ -22,7 +22,7 @@ class Files(NamedTuple):
         limits: What an image must be.
     """
 
-    view: sizes.Crops | sizes.Whole
+    view: sizes.Policy
     errors: str
     least_side: int
     limits: inspection.Limits

@@ -18,7 +18,7 @@ def save(
     to: str | Path,
     *,
     labels: Sequence[str],
-    view: sizes.Crops | sizes.Whole | None = None,
+    view: sizes.Policy | None = None,
     top: int = 5,
     errors: Literal["raise", "report"] = "raise",
     limits: inspection.Limits = inspection.Limits(),  # noqa: B008  immutable

@@ -46,7 +46,7 @@ class Parts(NamedTuple):
 def of_classifier(
     model: keras.Model,
     labels: Sequence[str],
-    view: sizes.Crops | sizes.Whole,
+    view: sizes.Policy,
     *,
     top: int,
     errors: str,

@@ -37,7 +37,7 @@ def save_tflite(
     labels: Sequence[str],
     form: Literal["float32", "float16", "dynamic", "int8"] = "float32",
     size: tuple[int, int] | None = None,
-    view: sizes.Crops | sizes.Whole | None = None,
+    view: sizes.Policy | None = None,
     calibration: Iterable[Any] | None = None,
 ) -> Path:
     r"""Writes a model as a TFLite file, and its labels beside it.

@@ -122,7 +122,7 @@ def _of_tflite(path: Path, top: int) -> Callable[[bytes], Answer]:
     return lambda image: _answer(decode(image), ask, labels, top)
 
 
-def _decoder(view: sizes.Crops | sizes.Whole, least_side: int) -> Callable[[bytes], Any]:
+def _decoder(view: sizes.Policy, least_side: int) -> Callable[[bytes], Any]:
     return tf.function(
         lambda image: encoded.decode(image, view, least_side),
         input_signature=[tf.TensorSpec((), tf.string)],

@@ -135,7 +135,9 @@ def pipelines_of(recipe: recipes.Recipe) -> tuple[pipelines.Pipeline, pipelines.
     )
 
 
-def _policy(recipe: recipes.Recipe) -> sizes.Crops | sizes.Whole:
+def _policy(recipe: recipes.Recipe) -> sizes.Policy:
+    if recipe.sizes == "warped":
+        return sizes.Warped(square=recipe.image_sizes[0])
     if recipe.sizes in ("whole", "native"):
         return sizes.Whole(
             short_side=recipe.short_side if recipe.sizes == "whole" else None,
@@ -149,10 +151,10 @@ def _policy(recipe: recipes.Recipe) -> sizes.Crops | sizes.Whole:
     )
 
 
-def _test_policy(recipe: recipes.Recipe) -> sizes.Crops | sizes.Whole:
-    """The centre crop of the largest size; whole images as in training."""
+def _test_policy(recipe: recipes.Recipe) -> sizes.Policy:
+    """The centre crop of the largest size; whole and warped images as in training."""
     policy = _policy(recipe)
-    if isinstance(policy, sizes.Whole):
+    if not isinstance(policy, sizes.Crops):
         return policy
     return dataclasses.replace(policy, sides=(max(policy.sides),), draw="cycle", positions="centre")
 

@@ -12,12 +12,13 @@ from typing import Any
 from spp_keras import _checks
 from spp_keras.zoo import tables
 
-SIZES = ("fixed", "alternating", "range", "whole", "native")
+SIZES = ("fixed", "alternating", "range", "warped", "whole", "native")
 CROPS = ("corners", "random", "centre")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MODELS = tuple(f"{trunk.name}{ending}" for trunk in tables.TRUNKS for ending in ("", "_spp"))
 
-_CROPPED = ("fixed", "alternating", "range")
+# The same size for every image of a batch.
+_SQUARE = ("fixed", "alternating", "range", "warped")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,11 +43,12 @@ class Recipe:
         sizes: What sizes the network sees. `"fixed"`: crops of one size.
             `"alternating"`: crops of the greatest size, scaled to the next one
             each epoch. `"range"`: likewise, scaled to a size drawn each epoch.
-            `"whole"`: whole images, scaled to one short side. `"native"`: whole
-            images at their own size. Defaults to `"native"`.
-        image_sizes: Sides of the crops: one for `"fixed"`, two or more for
-            `"alternating"`, least and greatest for `"range"`, else none.
-            Defaults to `()`.
+            `"warped"`: whole images, squeezed into one square. `"whole"`: whole
+            images, scaled to one short side. `"native"`: whole images at their
+            own size. Defaults to `"native"`.
+        image_sizes: Sides of the squares: one for `"fixed"` and `"warped"`, two
+            or more for `"alternating"`, least and greatest for `"range"`, else
+            none. Defaults to `()`.
         short_side: Short side that images are scaled to, before a crop or for
             `"whole"`. Defaults to 256.
         crops: Where crops lie: `"corners"`, at random in the centre or one of
@@ -296,14 +298,15 @@ def _check_sizes(recipe: Recipe) -> None:
     policy, sides = recipe.sizes, recipe.image_sizes
     trunk = tables.trunk_of(recipe.model)
     pyramid = recipe.model != trunk.name
-    if not pyramid and policy != "fixed":
+    if not pyramid and policy not in ("fixed", "warped"):
         raise ValueError(
-            f"`sizes` must be 'fixed' for {recipe.model}, which takes one size alone; "
+            f"`sizes` must be 'fixed' or 'warped' for {recipe.model}, which takes one size alone; "
             f"{recipe.model}_spp takes any. Received: sizes={policy!r}."
         )
     rules = {
         "fixed": ("one side, such as [224]", len(sides) == 1),
         "alternating": ("two sides or more, such as [224, 180]", len(sides) >= 2),
+        "warped": ("one side, such as [224]", len(sides) == 1),
         "range": (
             "the least and the greatest side, such as [180, 224]",
             len(sides) == 2 and sides[0] < sides[-1],
@@ -323,14 +326,14 @@ def _check_sizes(recipe: Recipe) -> None:
             f"`image_sizes` must be at least {least}, the least that {recipe.model} can map. "
             f"Received: image_sizes={list(sides)}."
         )
-    if policy != "native" and recipe.short_side < max(sides, default=least):
+    if policy not in ("native", "warped") and recipe.short_side < max(sides, default=least):
         raise ValueError(
             f"`short_side` must be at least {max(sides, default=least)}, so that "
             f"{'a crop lies inside its image' if sides else f'{recipe.model} can map images'}. "
             f"Received: short_side={recipe.short_side}."
         )
     for name in ("longest_side", "batch_pixels"):
-        if policy in _CROPPED and getattr(recipe, name):
+        if policy in _SQUARE and getattr(recipe, name):
             raise ValueError(
                 f"`{name}` must be 0 for sizes={policy!r}: it is for whole images, 'whole' or "
                 f"'native'. Received: {name}={getattr(recipe, name)}."

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spp_keras.data.sizes import Crops, Whole
+from spp_keras.data.sizes import Crops, Warped, Whole
 
 lengths = st.integers(1, 700)
 
@@ -141,6 +141,20 @@ def test_sides_are_the_nearest_to_exact_fractions(sizes, short, longest):
         assert both in (shorter, [to_nearest(Fraction(s * longest, max(size))) for s in size])
 
 
+@given(height=lengths, width=lengths, side=st.integers(1, 300))
+@settings(deadline=None)
+def test_a_warped_image_is_all_of_it_in_a_square(height, width, side):
+    policy = Warped(square=side)
+
+    window, target = policy.frame(tf.constant([height, width]))
+
+    assert window.numpy().tolist() == [0, 0, height, width]
+    assert target.numpy().tolist() == [side, side] == [int(policy.side(5, 0))] * 2
+    assert windows(policy, (height, width), 2).tolist() == [[0, 0, height, width]] * 2
+    assert policy.shapes(np.array([[height, width]])) is None
+    assert policy.most_pixels(aspect=2) == side**2
+
+
 @pytest.mark.parametrize(
     ("policy", "arguments", "message"),
     [
@@ -156,6 +170,7 @@ def test_sides_are_the_nearest_to_exact_fractions(sizes, short, longest):
             r"`short_side` must be at least the largest of `sides`.*short_side=200 with "
             r"sides=\(180, 224\)",
         ),
+        (Warped, {"square": 0}, r"`square` must be an int >= 1. Received: square=0"),
         (Whole, {"short_side": 0}, r"`short_side` must be an int >= 1"),
         (Whole, {"longest_side": 1.5}, r"`longest_side` must be an int >= 1"),
     ],

@@ -52,6 +52,12 @@ def scaled(image, short):
     return images.view(image, (height, width), (0, 0, height, width), target).numpy()
 
 
+def warped(image):
+    pixels = images.decode(image)
+    window = (0, 0, *pixels.shape[:2])
+    return images.view(image, pixels.shape[:2], window, (SIDE, SIDE)).numpy()
+
+
 def positions(length, both_ends_only=False):
     room = length - SIDE
     return (0, room) if both_ends_only else tuple(dict.fromkeys((0, room // 2, room)))
@@ -113,6 +119,7 @@ LITERAL = {
     "crop": lambda network, image: literal_crops(
         network, scaled(image, 73), windows_of_ten(scaled(image, 73))[:1]
     )[:1],
+    "warp": lambda network, image: [alone(network, warped(image))],
     "10-view": lambda network, image: literal_crops(
         network, scaled(image, 73), windows_of_ten(scaled(image, 73))
     ),
@@ -136,7 +143,7 @@ def test_a_protocol_is_its_literal_version(name, size, network, scorers):
     expected = LITERAL[name](network, image)
     each = scorers[name].each(image)
     square = {"96-view": 92, "96-view+full": 94}
-    counts = {"crop": 1, "full": 1, "96-view": 96, "96-view+full": 98} | (
+    counts = {"crop": 1, "warp": 1, "full": 1, "96-view": 96, "96-view+full": 98} | (
         square if size[0] == size[1] else {}
     )
     assert len(each) == len(expected) == counts.get(name, 10)
@@ -232,7 +239,10 @@ def test_wrong_arguments_are_named(network, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"protocol": "full"}, "'crop' or '10-view' for zf5, a network without a pyramid"),
+        (
+            {"protocol": "full"},
+            "'crop' or 'warp' or '10-view' for zf5, a network without a pyramid",
+        ),
         ({"protocol": "crop", "side": 80}, "`side` must be what zf5 was built for, 64x64 .*80"),
     ],
     ids=str,

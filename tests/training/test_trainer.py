@@ -245,11 +245,16 @@ SIZES = [
         [(61, 61)],
         id="fixed",
     ),
+    pytest.param(
+        {"model": "zf5", "sizes": "warped", "image_sizes": (61,), "epochs": 1},
+        [(61, 61)],
+        id="warped",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("changes", "expected"), SIZES)
-def test_crops_train_at_the_size_of_their_epoch(changes, expected, recipe, tmp_path):
+def test_squares_train_at_the_size_of_their_epoch(changes, expected, recipe, tmp_path):
     cropped = recipe(**changes, batch_pixels=0, batch_size=9)
     history = training.train(cropped, tmp_path / "run").history
     assert [row["padding"] for row in history] == [0] * len(expected)

@@ -284,14 +284,18 @@ FIXED = {"sizes": "fixed", "image_sizes": (224,)}
             "`short_side` must be at least 300",
         ),
         ({"sizes": "whole", "short_side": 28}, "`short_side` must be at least 29"),
+        ({"sizes": "warped"}, r"`image_sizes` must be one side.*Received: image_sizes=\[\]"),
         ({**FIXED, "longest_side": 500}, "`longest_side` must be 0 for sizes='fixed'"),
         ({**FIXED, "batch_pixels": 500}, "`batch_pixels` must be 0 for sizes='fixed'"),
         ({"longest_side": 28}, "`longest_side` must be 0 or at least 29"),
         ({"sizes": "whole", "longest_side": 255}, "`longest_side` must be 0 or at least 256"),
-        ({"model": "zf5"}, "`sizes` must be 'fixed' for zf5.*zf5_spp takes any.*sizes='native'"),
+        (
+            {"model": "zf5"},
+            "`sizes` must be 'fixed' or 'warped' for zf5.*zf5_spp takes any.*sizes='native'",
+        ),
         (
             {"model": "zf5", "sizes": "alternating", "image_sizes": (224, 180)},
-            "`sizes` must be 'fixed' for zf5",
+            "`sizes` must be 'fixed' or 'warped' for zf5",
         ),
     ],
 )
