@@ -169,8 +169,8 @@ def _markdown(
         "",
         f"**The views of a JPEG of {_SIZE[0]}x{_SIZE[1]}, full width: seconds**",
         "",
-        "Medians (quartiles), and how many times ours that is. All took turns in one run. So many "
-        "times fewer pixels are convolved is what can be gained: dense layers see each view.",
+        "Medians (quartiles), and how many times ours that is. All took turns in one run. Dense layers "
+        "see every view in all of them.",
         "",
         f"| | million pixels convolved | {' | '.join(f'`{name}`' for name in _NETWORKS)} |",
         "|---|---|" + "---|" * len(_NETWORKS),
@@ -219,7 +219,7 @@ def _cell(row: dict[str, Any], ours: dict[str, Any]) -> str:
 def _compared_line(row: dict[str, Any]) -> str:
     top1, top5 = ([100 * row[key][who] for who in (_OURS, "pixels")] for key in ("top1", "top5"))
     cells = [
-        f"{row['views']:.3g} views",
+        f"{row['views']:.0f} views",
         *(f"{share:.1f}%" for share in top1),
         str(row["one alone right"]),
         *(f"{share:.1f}%" for share in top5),
