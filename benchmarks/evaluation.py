@@ -169,8 +169,8 @@ def _markdown(
         "",
         f"**The views of a JPEG of {_SIZE[0]}x{_SIZE[1]}, full width: seconds**",
         "",
-        "Medians (quartiles), and how many times ours that is. All took turns in one run. Dense layers "
-        "see every view in all of them.",
+        "Medians (quartiles), and how many times ours that is. All took turns in one run. Dense "
+        "layers see every view in all of them.",
         "",
         f"| | million pixels convolved | {' | '.join(f'`{name}`' for name in _NETWORKS)} |",
         "|---|---|" + "---|" * len(_NETWORKS),
