@@ -93,7 +93,7 @@ class Scorer:
         self.whole = whole or sizes.Whole(short_side=self.short_side)
         _check_least(network, self.side, protocol)
         self._of_pixels = _of_pixels(network)
-        self._of_maps = _of_maps(network) if protocol in ON_MAPS else None
+        self._pooled, self._top = _of_maps(network) if protocol in ON_MAPS else (None, None)
 
     def __call__(self, image: Any, size: views.Size | None = None) -> np.ndarray:
         """Scores of an image, float32 `(classes,)`, the mean of those of its views.
@@ -108,16 +108,22 @@ class Scorer:
         """Scores of each view, float32 `(views, classes)`, in the order of `parts`."""
         size = tuple(images.decode(image).shape[:2]) if size is None else size
         size = (int(size[0]), int(size[1]))
-        found = []
+        vectors, found = [], []
         for part in self.parts(size):
-            ask = self._of_maps if part.on_map else self._of_pixels
+            pixels = _scaled(image, size, part.size)
             windows = [view.window for view in part.views]
             mirrored = [view.mirrored for view in part.views]
-            found.append(ask(_scaled(image, size, part.size), windows, mirrored).numpy())
+            if part.on_map:
+                vectors.append(self._pooled(pixels, windows, mirrored))
+            else:
+                found.append(self._of_pixels(pixels, windows, mirrored))
+        if vectors:
+            # Of all scales at once: to read the weights takes longer than to multiply by them.
+            found.insert(0, self._top(tf.concat(vectors, axis=0)))
         return np.concatenate(found)
 
     def parts(self, size: views.Size) -> list[Part]:
-        """What is looked at of an image.
+        """What is looked at of an image, views on maps before those of pixels.
 
         Args:
             size: Its height and width.
@@ -142,7 +148,13 @@ def parts(
         target = views.scaled(size, short)
         found.append(Part(target, views.nine(target, side), on_map=True))
     if protocol == "96-view+full":
-        found.append(_whole(size, whole, views.both_whole))
+        last = _whole(size, whole, views.both_whole)
+        same = [number for number, part in enumerate(found) if part.size == last.size]
+        if not same:
+            return [*found, last]
+        # What is convolved already need not be again: all of a map is a view like others.
+        part = found[same[0]]
+        found[same[0]] = part._replace(views=part.views + last.views)
     return found
 
 
@@ -172,8 +184,8 @@ def _of_pixels(network: keras.Model) -> Callable[..., tf.Tensor]:
     return scores
 
 
-def _of_maps(network: keras.Model) -> Callable[..., tf.Tensor]:
-    """Scores of views pooled from the maps of the image and of its mirror image."""
+def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[..., tf.Tensor]]:
+    """Vectors of views, pooled from the maps of the image and of its mirror image; their scores."""
     halves = boxes.halves_of(network)
     pyramid = RoiSpatialPyramidPooling(
         *halves.grid,
@@ -184,10 +196,14 @@ def _of_maps(network: keras.Model) -> Callable[..., tf.Tensor]:
     )
 
     @tf.function(input_signature=_SIGNATURE, autograph=False)
-    def scores(pixels, windows, mirrored):
+    def pooled(pixels, windows, mirrored):
         maps = halves.trunk(tf.stack([pixels, pixels[:, ::-1]]), training=False)
+        height, width = tf.unstack(tf.shape(pixels)[:2])
+        # All of an image is all of its map. Where poolings round up, as Caffe's, some of its
+        # cells are centred beyond the image.
+        whole = tf.reduce_all(windows == [0, 0, width, height], axis=1, keepdims=True)
+        windows += tf.where(whole, [-width, -height, width, height], 0)
         left, top, right, bottom = tf.unstack(windows, axis=1)
-        width = tf.shape(pixels)[1]
         windows = tf.stack(
             [
                 tf.where(mirrored, width - right, left),
@@ -203,12 +219,17 @@ def _of_maps(network: keras.Model) -> Callable[..., tf.Tensor]:
             [tf.reduce_sum(tf.cast(which, tf.int32)) for which in (~mirrored, mirrored)]
         )
         rows = tf.RaggedTensor.from_row_lengths(tf.gather(windows, order), counts)
-        x = pyramid(maps, rows).flat_values
+        return tf.gather(pyramid(maps, rows).flat_values, tf.argsort(order))
+
+    vectors = tf.TensorSpec((None, None), pyramid.compute_dtype, "vectors")
+
+    @tf.function(input_signature=[vectors], autograph=False)
+    def scores(x):
         for layer in halves.top:
             x = layer(x)
-        return tf.gather(x, tf.argsort(order))
+        return x
 
-    return scores
+    return pooled, scores
 
 
 # One for all networks: choosing how to decode is most of what there is to trace.

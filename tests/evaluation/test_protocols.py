@@ -2,6 +2,7 @@
 
 import functools
 
+import caffe_nets
 import keras
 import numpy as np
 import oracles
@@ -153,7 +154,7 @@ def test_a_protocol_is_its_literal_version(name, size, network, scorers):
 
 def test_a_graph_is_traced_once_for_any_size(scorers):
     for scorer in scorers.values():
-        for graph in (scorer._of_pixels, scorer._of_maps):
+        for graph in (scorer._of_pixels, scorer._pooled, scorer._top):
             assert graph is None or graph.experimental_get_tracing_count() <= 1
 
 
@@ -189,6 +190,39 @@ def test_an_image_that_is_one_view_scores_the_same_from_map_and_pixels(network, 
     pixels = photographs.photograph(SIDE, SIDE)
     crops = [alone(network, pixels), alone(network, pixels[:, ::-1])]
     np.testing.assert_allclose(from_maps, crops, **CLOSE)
+
+
+def test_whole_images_of_a_scale_of_their_own_are_sent_as_they_are(network, scorers):
+    image, other = picture((60, 83)), sizes.Whole(longest_side=70)
+    scorer = Scorer(network, "96-view+full", side=SIDE, whole=other)
+    assert [part.on_map for part in scorer.parts((60, 83))] == [True] * 6 + [False]
+    each, whole = scorer.each(image), Scorer(network, "full", whole=other)(image)
+    np.testing.assert_allclose(each[:96], scorers["96-view"].each(image), **CLOSE)
+    np.testing.assert_allclose(each[96], whole, **CLOSE)
+
+
+def test_a_whole_image_from_the_map_has_cells_that_are_centred_beyond_it(tmp_path):
+    """Caffe's poolings round up: of 73 pixels two have 19 cells, the last around pixel 73.5."""
+    layers = (
+        caffe_nets.Layer("conv", "Convolution", "data", "conv", "num_output: 4 kernel_size: 1"),
+        caffe_nets.Layer("relu", "ReLU", "conv", "conv"),
+        caffe_nets.Layer("one", "Pooling", "conv", "one", "pool: MAX kernel_size: 2 stride: 2"),
+        caffe_nets.Layer("two", "Pooling", "one", "two", "pool: MAX kernel_size: 2 stride: 2"),
+        caffe_nets.Layer("all", "Pooling", "two", "all", "pool: MAX global_pooling: true"),
+        caffe_nets.Layer("fc", "InnerProduct", "all", "fc", "num_output: 3"),
+    )
+    weights = caffe_nets.drawn({"conv": (4, 3, 1, 1), "fc": (3, 4)})
+    (tmp_path / "net.prototxt").write_text(caffe_nets.text(layers))
+    (tmp_path / "net.caffemodel").write_bytes(caffe_nets.content(layers, weights))
+    model = zoo.from_caffe(tmp_path / "net.prototxt", tmp_path / "net.caffemodel")
+    pixels = np.zeros((73, 101, 3), "uint8")
+    pixels[:, -1] = pixels[-1] = 255
+    scorer = Scorer(model, "96-view+full", side=SIDE)
+    views = [view for part in scorer.parts((73, 101)) for view in part.views]
+    each = scorer.each(photographs.encoded(pixels))
+    of_whole = [each[i] for i, view in enumerate(views) if view.window == (0, 0, 101, 73)]
+    expected = [alone(model, pixels), alone(model, pixels[:, ::-1])]
+    np.testing.assert_allclose(of_whole, expected, **CLOSE)
 
 
 def receptive_radius(trunk):
