@@ -11,8 +11,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["TFDS_DATA_DIR"] = tempfile.mkdtemp(prefix="spp_keras_tests_")
 os.environ["XDG_CACHE_HOME"] = os.environ["TFDS_DATA_DIR"]
 
+import hypothesis
 import keras
 import pytest
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("spp_keras", deadline=None)
+hypothesis.settings.load_profile("spp_keras")
 
 
 def pytest_sessionfinish():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spp_keras import geometry
 
-thoroughly = settings(deadline=None, max_examples=60)
+thoroughly = settings(max_examples=60)
 lengths = st.integers(1, 300)
 bin_counts = st.integers(1, 60)
 

@@ -34,7 +34,7 @@ def photographs(count, seed=0):
     return shapes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(sides, sides), min_size=1, max_size=60),
     st.integers(1, 12),
@@ -58,7 +58,7 @@ def test_every_image_is_in_one_batch_of_an_epoch(shapes, size, budget, shuffle, 
             assert all(len(group) == 1 or pixels(group, shapes) <= budget for group in found)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 200), st.integers(1, 40), st.booleans())
 def test_images_of_one_size_are_divided_evenly(count, size, shuffle):
     batches = Batches(count, size, shuffle=shuffle)

@@ -76,7 +76,7 @@ def test_random_windows_lie_anywhere_alike():
     assert all(60 <= count <= 145 for count in counts.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.tuples(lengths, lengths),
     lengths,
@@ -122,7 +122,7 @@ def to_nearest(value):
     return max(1, int(value + Fraction(1, 2)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(1, 60000), st.integers(1, 60000)), min_size=1, max_size=5),
     lengths,
@@ -142,7 +142,6 @@ def test_sides_are_the_nearest_to_exact_fractions(sizes, short, longest):
 
 
 @given(height=lengths, width=lengths, side=st.integers(1, 300))
-@settings(deadline=None)
 def test_a_warped_image_is_all_of_it_in_a_square(height, width, side):
     policy = Warped(square=side)
 

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spp_keras.data import sizes
@@ -11,7 +11,6 @@ from spp_keras.evaluation import views
 SIDES = st.integers(1, 3000)
 
 
-@settings(deadline=None)
 @given(SIDES, SIDES, st.integers(1, 600))
 def test_a_scaled_size_is_that_of_training(height, width, short):
     expected = sizes.Whole(short_side=short).shapes(np.array([(height, width)]))[0]
@@ -19,7 +18,6 @@ def test_a_scaled_size_is_that_of_training(height, width, short):
     assert min(views.scaled((height, width), short)) == short
 
 
-@settings(deadline=None)
 @given(SIDES, SIDES, st.sampled_from([64, 112, 180, 224]))
 def test_96_views_are_distinct_inside_and_as_many_as_there_is_room_for(height, width, side):
     found = []

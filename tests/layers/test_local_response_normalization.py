@@ -19,7 +19,7 @@ def drawn(shape, seed=0):
 
 
 @both_regions
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     size=st.sampled_from([1, 3, 5, 9]),
     shape=st.tuples(*[st.integers(1, n) for n in (2, 7, 7, 7)]),

@@ -53,7 +53,7 @@ def expected_of(layer, image):
 
 @eager_and_graph
 @pytest.mark.parametrize("mode", ["max", "average"])
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(
     sizes=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=4),
     seed=st.integers(0, 2**32 - 1),

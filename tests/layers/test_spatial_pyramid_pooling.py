@@ -34,7 +34,7 @@ MAPS = tf.TensorSpec((None, None, None, CHANNELS), tf.float32)
 SIZES = tf.TensorSpec((None, 2), tf.int32)
 RAGGED = tf.RaggedTensorSpec((None, None, None, CHANNELS), tf.float32, ragged_rank=2)
 
-thoroughly = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+thoroughly = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 sides = st.integers(1, 40)
 seeds = st.integers(0, 2**32 - 1)
 some_levels = st.sampled_from(SOME_LEVELS)

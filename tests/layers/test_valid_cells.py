@@ -95,7 +95,7 @@ def through_the_trunk(images, sizes=None):
     return x, cells
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     sizes=st.lists(st.tuples(st.integers(12, 60), st.integers(12, 60)), min_size=1, max_size=3),
     seed=st.integers(0, 2**32 - 1),

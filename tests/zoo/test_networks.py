@@ -89,7 +89,7 @@ def test_an_exported_network_answers_for_each_image_alone(name, tmp_path):
     assert_close(again.serve(batch), expected)
 
 
-@settings(max_examples=20, deadline=None, phases=[Phase.generate])
+@settings(max_examples=20, phases=[Phase.generate])
 @given(
     name=st.sampled_from(sorted(TRUNKS)),
     sizes=st.lists(st.tuples(st.integers(17, 240), st.integers(17, 240)), min_size=2, max_size=4),
