@@ -64,9 +64,7 @@ def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> pa
     every = [point for points in shown for point in points] or [(1.0, 0.0)]
     epochs = [x for x, _ in every]
     first, last = min(epochs), max(max(epochs), min(epochs) + 1)
-    heights = ticker.MaxNLocator(4, integer=logarithmic, min_n_ticks=2).tick_values(
-        min(y for _, y in every), max(y for _, y in every)
-    )
+    heights = _heights(min(y for _, y in every), max(y for _, y in every), logarithmic)
     low, high = heights[0], heights[-1]
 
     def x_of(x: float) -> float:
@@ -90,6 +88,15 @@ def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> pa
         parts.append(page.tag("polyline", points=places, class_=colour))
     drawn = page.tag("svg", *parts, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=title)
     return page.tag("figure", page.tag("h3", title), drawn, class_="chart")
+
+
+def _heights(low: float, high: float, logarithmic: bool) -> Sequence[float]:
+    """Where lines are drawn across: at round numbers, or at powers of ten."""
+    if not logarithmic:
+        return ticker.MaxNLocator(4).tick_values(low, high)
+    # What was kept in float32 is a power of ten but for its last digits.
+    first, last = math.floor(round(low, 5)), math.ceil(round(high, 5))
+    return range(first, max(last, first + 1) + 1)
 
 
 def _points(history: Sequence[dict[str, float]], name: str) -> list[tuple[float, float]]:

@@ -10,8 +10,8 @@ _EACH, _LONGEST = 8, 220
 def section(looked: looking.Looked) -> page.Markup:
     """Three rows of photographs with what they are and what was answered."""
     rows = {
-        "Right, and the surest": surest(looked, right=True),
-        "Wrong, and the surest": surest(looked, right=False),
+        "Surest of what is right, one of each class": surest(looked, right=True),
+        "Surest of what is wrong, one of each mistake": surest(looked, right=False),
         "Least sure": least_sure(looked),
     }
     parts = []
@@ -23,9 +23,14 @@ def section(looked: looking.Looked) -> page.Markup:
 
 
 def surest(looked: looking.Looked, right: bool) -> np.ndarray:
-    """Numbers of the images that were answered rightly, or wrongly, the highest score first."""
+    """Numbers of images that were answered rightly, or wrongly, the highest score first.
+
+    Of several with the same classes and the same answer, the first alone.
+    """
     order = np.argsort(-looked.scores.max(axis=1), kind="stable")
-    return order[looked.right[order] == right]
+    order = order[looked.right[order] == right]
+    kinds = np.column_stack([looked.answers[order], looked.found.labels[order]])
+    return order[np.sort(np.unique(kinds, axis=0, return_index=True)[1])]
 
 
 def least_sure(looked: looking.Looked) -> np.ndarray:

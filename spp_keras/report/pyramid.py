@@ -14,7 +14,7 @@ _RIGHT, _LONGEST = 3, 480
 
 
 def section(looked: looking.Looked) -> page.Markup:
-    """A row of panels for each of a few photographs."""
+    """A few photographs, each with a panel for every level."""
     model = looked.member.recipe.model
     if not model.endswith("_spp"):
         return page.missing(_TITLE, f"Nothing: {model} has no pyramid; {model}_spp has one.")
@@ -25,11 +25,11 @@ def section(looked: looking.Looked) -> page.Markup:
         _TITLE,
         page.tag(
             "p",
-            "A panel for each level, over the image as the network was given it. The lines are "
-            "the borders of the bins, which share cells where they do not divide the map evenly. "
-            "In each bin the dot marks the cell that a maximum came from: that of the channel "
-            "which there adds most to the score of the answer (value times gradient, before the "
-            "softmax); the larger, the more. Blue bins speak for the answer with all their "
+            "Each image as the network was given it, and again in grey for each level. The lines "
+            "are the borders of the bins, which share cells where they do not divide the map "
+            "evenly. In each bin the dot marks the cell that a maximum came from: that of the "
+            "channel which there adds most to the score of the answer (value times gradient, "
+            "before the softmax); the larger, the more. Blue bins speak for the answer with all their "
             f"channels together, orange ones against it. Cells are {step} pixels apart, and each "
             "sees more than its square.",
             class_="note",
@@ -41,22 +41,27 @@ def section(looked: looking.Looked) -> page.Markup:
 def chosen(looked: looking.Looked) -> list[int]:
     """The surest right answer of each of some classes, and the surest that is wrong."""
     right, wrong = (examples.surest(looked, right=which) for which in (True, False))
-    first_of_each = np.unique(looked.answers[right], return_index=True)[1]
-    return [*right[np.sort(first_of_each)[:_RIGHT]].tolist(), *wrong[:1].tolist()]
+    return [*right[:_RIGHT].tolist(), *wrong[:1].tolist()]
 
 
 def _figure(looked: looking.Looked, halves: boxes.Halves, number: int) -> page.Markup:
     pixels = looked.sent(number)
     seen = attention.of(halves, pixels, int(looked.answers[number]))
-    address = pictures.address(pixels, _LONGEST)
     height, width = pixels.shape[:2]
-    panels, first = [], 0
-    for down, across in seen.levels:
-        last = first + down * across
-        drawn = _panel(seen, range(first, last), halves.grid, (height, width), address)
-        adds = f"{down}x{across} adds {seen.totals[first:last].sum():+.1f}"
-        panels.append(page.tag("figure", drawn, page.tag("figcaption", adds)))
-        first = last
+    name = f"image-{number}"
+    photograph = page.tag(
+        "svg",
+        page.tag(
+            "image",
+            id=name,
+            href=pictures.address(pixels, _LONGEST),
+            width=width,
+            height=height,
+        ),
+        viewBox=f"0 0 {width} {height}",
+        role="img",
+        aria_label=looked.names_of(number),
+    )
     biases = seen.score - seen.totals.sum()
     caption = page.tag(
         "figcaption",
@@ -64,7 +69,14 @@ def _figure(looked: looking.Looked, halves: boxes.Halves, number: int) -> page.M
         f"; {width}x{height} pixels. Score before the softmax {seen.score:.1f}, of which biases "
         f"{biases:+.1f}.",
     )
-    return page.tag("figure", page.tag("div", *panels, class_="levels"), caption, class_="seen")
+    panels, first = [page.tag("figure", photograph, caption)], 0
+    for down, across in seen.levels:
+        last = first + down * across
+        drawn = _panel(seen, range(first, last), halves.grid, (height, width), name)
+        adds = f"{down}x{across} adds {seen.totals[first:last].sum():+.1f}"
+        panels.append(page.tag("figure", drawn, page.tag("figcaption", adds)))
+        first = last
+    return page.tag("div", *panels, class_="levels")
 
 
 def _panel(
@@ -72,16 +84,18 @@ def _panel(
     numbers: Sequence[int],
     grid: geometry.CellGrid,
     size: tuple[int, int],
-    address: str,
+    name: str,
 ) -> page.Markup:
     """One level over the image, in pixels of what the network was given."""
     height, width = size
-    parts = [page.tag("image", href=address, width=width, height=height)]
+    # The photograph is in the page once, however many levels there are.
+    parts = [page.tag("use", href=f"#{name}")]
     outlines = [outline(seen.windows[i], grid, size) for i in numbers]
     most = np.abs(seen.totals[numbers]).max() or 1.0
     for i, (left, top, right, bottom) in zip(numbers, outlines, strict=True):
         kind = "for" if seen.totals[i] > 0 else "against"
-        depth = 0.45 * abs(float(seen.totals[i])) / float(most)
+        # One bin alone has none to be compared with.
+        depth = 0.6 * abs(float(seen.totals[i])) / float(most) if len(numbers) > 1 else 0.0
         area = {"x": left, "y": top, "width": right - left, "height": bottom - top}
         parts.append(page.tag("rect", class_=kind, fill_opacity=round(depth, 3), **area))
     path = "".join(f"M{x:g} {y:g}H{right:g}V{y_end:g}H{x:g}Z" for x, y, right, y_end in outlines)

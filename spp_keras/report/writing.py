@@ -21,8 +21,8 @@ def write(
 
     Of a network: facts, tests with their spread, curves, what the pyramid sees, right and
     wrong examples, and which classes are taken for which. Of a detector: its average
-    precision and what it finds. The file needs no other file and asks no host for anything;
-    it has some hundred kilobytes, three million bytes at the most.
+    precision and what it finds. The file needs no other file and asks no host for anything.
+    It has some hundred kilobytes; of a detector, some fifty for each photograph.
 
     The network is asked about validation images as `spp-keras predict` would show them.
     Scores are kept in the run folder, as `spp_keras.evaluation.evaluate` keeps those of
@@ -46,6 +46,7 @@ def write(
     Example:
 
     >>> import tempfile
+    >>> from spp_keras import detection
     >>> run = Path(tempfile.mkdtemp())
     >>> trunk, vectors = zf5_spp(include_top=False, width=0.0625), keras.Input((16,))
     >>> head = keras.Model(vectors, keras.layers.Dense(2, "sigmoid")(vectors))
