@@ -73,7 +73,9 @@ def _scores(scores: dict[str, Any]) -> page.Markup:
     title = "Average precision"
     if not scores:
         return page.missing(
-            title, f"{runs.SCORES} is not there; `spp-keras train-detector` makes it at its end."
+            title,
+            f"{runs.SCORES} is not there; this makes it, at its end: ",
+            "spp-keras train-detector",
         )
     area, points = scores["voc_area"]["classes"], scores["voc_11-point"]["classes"]
     ranked = sorted(area, key=lambda name: -(area[name] or 0))
@@ -147,12 +149,15 @@ def _figure(pixels: np.ndarray, found: serving.Found, objects: Any) -> page.Mark
     for i in order:
         parts.append(_box(found.boxes[i], stroke=_colour(found.classes[i])))
     for i in order:
-        left, top = found.boxes[i][:2]
+        left, top, right, _ = found.boxes[i]
         text = f"{found.labels[i]} {found.scores[i]:.2f}"
         # Above the box, or in it where there is no room above.
         y = top - letters / 4 if top > 1.3 * letters else top + letters
+        # From the right edge where there may be no room beyond the left one.
+        ends = left > 0.6 * width
+        place = {"x": right if ends else left, "text_anchor": "end" if ends else None}
         style = {"font_size": letters, "stroke_width": letters / 5}
-        parts.append(page.tag("text", text, x=left + letters / 8, y=y, **style))
+        parts.append(page.tag("text", text, y=y, **place, **style))
     named = (
         f"{label} {score:.2f}" for label, score in zip(found.labels, found.scores, strict=True)
     )

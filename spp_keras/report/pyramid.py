@@ -30,8 +30,8 @@ def section(looked: looking.Looked) -> page.Markup:
             "evenly. In each bin the dot marks the cell that a maximum came from: that of the "
             "channel which there adds most to the score of the answer (value times gradient, "
             "before the softmax); the larger, the more. Blue bins speak for the answer with all "
-            f"their channels together, orange ones against it. Cells are {step} pixels apart, and each "
-            "sees more than its square.",
+            f"their channels together, orange ones against it. Cells are {step} pixels apart, and "
+            "each sees more than its square.",
             class_="note",
         ),
         *figures,

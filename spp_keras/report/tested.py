@@ -32,8 +32,8 @@ def section(run: Path, repeats: Sequence[Path]) -> page.Markup:
         page.tag(
             "p",
             f"{first['images']:,} images of {first['data']}.{left} In brackets Wilson's 95% "
-            "interval: how far the share would be off for that these images were taken and no "
-            f"others of their kind. Measured on {first['date']}; {versions}.",
+            "interval: other images of the same kind would give another share. "
+            f"Measured on {first['date']}; {versions}.",
             class_="note",
         ),
         _means(results, measured) if repeats else None,
