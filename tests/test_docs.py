@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import spp_keras
-from spp_keras import data, detection, evaluation, export, layers, serving, zoo
+from spp_keras import data, detection, evaluation, export, layers, report, serving, zoo
 from spp_keras.zoo import tables
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +31,7 @@ PUBLIC = {
     evaluation: ["Scorer", "features_table", "table"],
     export: ["save", "save_detector", "save_detector_tflite", "save_tflite"],
     serving: ["load", "load_detector"],
+    report: ["write"],
 }
 BUILDERS = [f"{trunk.name}{ending}" for trunk in tables.TRUNKS for ending in ("", "_spp")]
 

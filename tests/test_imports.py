@@ -26,9 +26,10 @@ MAY_IMPORT = {
     "evaluation": BASE | {"layers", "zoo", "data", "trained"},
     "export": BASE | {"layers", "zoo", "data", "detection"},
     "serving": BASE | {"data", "trained", "zoo", "detection"},
+    "report": BASE | {"data", "trained", "zoo", "detection", "evaluation", "serving"},
     "cli": BASE
     | {"layers", "zoo", "data", "trained", "training", "detection", "evaluation"}
-    | {"export", "serving"},
+    | {"export", "serving", "report"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

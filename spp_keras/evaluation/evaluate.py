@@ -2,7 +2,6 @@
 
 import gc
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import keras
 import numpy as np
 
 from spp_keras import _checks, _files, runs, trained
-from spp_keras.data import records, splits
+from spp_keras.data import records
 from spp_keras.evaluation import kept, members, protocols, rates, results
 
 
@@ -58,7 +57,8 @@ def evaluate(
     names = [protocol] if isinstance(protocol, str) else list(protocol)
     to = _check(folders, names, side, to)
     ensemble = [members.read(folder, names, side) for folder in folders]
-    images, left_out = _images(ensemble, names, data, data_dir, split)
+    found, left_out = members.images(ensemble, names, data, data_dir, split)
+    images = kept.Images(found)
 
     rows: list[dict[str, Any]] = []
     together: dict[str, np.ndarray] = {}
@@ -172,47 +172,3 @@ def _check(
             f"{len(folders)} runs."
         )
     return Path(folders[0] / runs.EVALUATION if to is None else to)
-
-
-def _images(
-    ensemble: Sequence[members.Member], names: Sequence[str], data: str, data_dir: str, split: str
-) -> tuple[kept.Images, int]:
-    """The images that all can be asked about, and how many were left out."""
-    first = ensemble[0]
-    if not data:
-        data, data_dir = first.recipe.data, data_dir or first.recipe.data_dir
-        split = split or first.recipe.validation_split
-    found = records.load(
-        data,
-        split or splits.defaults(data, data_dir or None)[1],
-        data_dir or None,
-        on_error=first.recipe.on_error,
-        most_skipped=first.recipe.most_skipped,
-    )
-    if found.multi_label:
-        # Before the work, not behind it.
-        rates.needed()
-    for member in ensemble:
-        if member.labels != found.classes or member.multi_label != found.multi_label:
-            kinds = {True: "any number of classes", False: "one class"}
-            raise ValueError(
-                "`data` must have the classes that the networks learned. "
-                f"{found.name} has {list(found.classes)[:10]}, {kinds[found.multi_label]} to an "
-                f"image; {member.run} learned {list(member.labels)[:10]}, "
-                f"{kinds[member.multi_label]} to an image."
-            )
-    large = np.all([members.usable(member, names, found) for member in ensemble], axis=0)
-    if not large.any():
-        raise ValueError(
-            "`data` must have images that the networks can map whole: leave out the protocols "
-            f"with `full`. Received: {found.name}, where all are too small."
-        )
-    if not large.all():
-        left = found.ids[~large]
-        print(
-            f"{found.name}: {len(left)} of {len(found)} images are too small to be sent whole and "
-            f"left out, such as {str(left[0])!r}.",
-            file=sys.stderr,
-        )
-        found = found.select(large)
-    return kept.Images(found), int(np.sum(~large))

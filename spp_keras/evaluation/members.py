@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _checks, runs, trained
-from spp_keras.data import records, sizes
-from spp_keras.evaluation import protocols, views
+from spp_keras.data import records, sizes, splits
+from spp_keras.evaluation import protocols, rates, views
 from spp_keras.zoo import recipes, tables
 
 # Part of the name of what is kept: another number when scores mean something else.
@@ -119,6 +120,58 @@ def usable(member: Member, asked: Sequence[str], found: records.Records) -> np.n
         return np.ones(len(found), bool)
     least = tables.trunk_of(member.recipe.model).least_size
     return member.settings["whole"].shapes(found.sizes).min(axis=1) >= least
+
+
+def images(
+    ensemble: Sequence[Member], names: Sequence[str], data: str, data_dir: str, split: str
+) -> tuple[records.Records, int]:
+    """The images that all can be asked about, and how many were left out.
+
+    Args:
+        ensemble: The runs.
+        names: Names of the protocols.
+        data: Folder or data set. Defaults to what the first run learned from.
+        data_dir: Where TensorFlow Datasets keeps its data.
+        split: Split of the data. Defaults to that for validation.
+    """
+    first = ensemble[0]
+    if not data:
+        data, data_dir = first.recipe.data, data_dir or first.recipe.data_dir
+        split = split or first.recipe.validation_split
+    found = records.load(
+        data,
+        split or splits.defaults(data, data_dir or None)[1],
+        data_dir or None,
+        on_error=first.recipe.on_error,
+        most_skipped=first.recipe.most_skipped,
+    )
+    if found.multi_label:
+        # Before the work, not behind it.
+        rates.needed()
+    for member in ensemble:
+        if member.labels != found.classes or member.multi_label != found.multi_label:
+            kinds = {True: "any number of classes", False: "one class"}
+            raise ValueError(
+                "`data` must have the classes that the networks learned. "
+                f"{found.name} has {list(found.classes)[:10]}, {kinds[found.multi_label]} to an "
+                f"image; {member.run} learned {list(member.labels)[:10]}, "
+                f"{kinds[member.multi_label]} to an image."
+            )
+    large = np.all([usable(member, names, found) for member in ensemble], axis=0)
+    if not large.any():
+        raise ValueError(
+            "`data` must have images that the networks can map whole: leave out the protocols "
+            f"with `full`. Received: {found.name}, where all are too small."
+        )
+    if not large.all():
+        left = found.ids[~large]
+        print(
+            f"{found.name}: {len(left)} of {len(found)} images are too small to be sent whole and "
+            f"left out, such as {str(left[0])!r}.",
+            file=sys.stderr,
+        )
+        found = found.select(large)
+    return found, int(np.sum(~large))
 
 
 def views_of(member: Member, protocol: str, found: records.Records) -> float:

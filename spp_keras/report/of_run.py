@@ -1,0 +1,157 @@
+"""The parts of the page for a network that names photographs."""
+
+import csv
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spp_keras import runs, trained
+from spp_keras.evaluation import rates
+from spp_keras.report import (
+    confusion,
+    curves,
+    examples,
+    intervals,
+    looking,
+    page,
+    pyramid,
+    tested,
+)
+
+_MOST_SKIPPED = 20
+
+
+def sections(
+    run: Path, repeats: Sequence[Path], count: int, data: str, data_dir: str, split: str
+) -> list[page.Markup]:
+    """All parts, in the order of the page.
+
+    Args:
+        run: The run folder.
+        repeats: Runs of other seeds.
+        count: How many images to look at, 0 for none.
+        data: Folder or data set. Defaults to what the run was tested on.
+        data_dir: Where TensorFlow Datasets keeps its data.
+        split: Split to look at.
+    """
+    described = trained.describe(run)
+    history = curves.read(run)
+    # Before the pass over the images, since it may refuse the repeats.
+    tests = tested.section(run, repeats)
+    looked = looking.look(run, count, data, data_dir, split) if count else None
+    return [
+        _facts(described, history, looked),
+        tests,
+        *(_of_images(looked) if looked else [_no_images(run)]),
+        curves.section(history),
+        _skipped(run),
+        page.section("Recipe", _details("recipe.toml", run / runs.RECIPE)),
+    ]
+
+
+def _facts(
+    described: trained.Described,
+    history: Sequence[dict[str, float]],
+    looked: looking.Looked | None,
+) -> page.Markup:
+    recipe = described.recipe
+    pyramid_of = ", ".join(
+        f"{n}x{n}" if isinstance(n, int) else f"{n[0]}x{n[1]}" for n in recipe.levels
+    )
+    sizes = ", ".join(map(str, recipe.image_sizes))
+    pairs = [
+        ("network", f"{recipe.model}, width {recipe.width:g}"),
+        ("pyramid", pyramid_of if recipe.model.endswith("_spp") else "none"),
+        ("parameters", f"{looked.network.count_params():,}" if looked else ""),
+        ("learned from", recipe.data),
+        ("classes", f"{len(described.labels)}{', any number' * described.multi_label}"),
+        ("sizes seen", f"{recipe.sizes} {sizes}".strip()),
+    ]
+    if history:
+        seconds = sum(row["seconds"] for row in history)
+        padding = np.mean([row["padding"] for row in history])
+        pairs += [
+            ("epochs", f"{history[-1]['epoch']:.0f} of {recipe.epochs}"),
+            ("time", f"{_clock(seconds)}, {seconds / len(history):.0f} s an epoch"),
+            ("padding", f"{100 * padding:.1f}% of the pixels"),
+        ]
+    if looked:
+        pairs.append(("looked at here", f"{len(looked.scores):,} of {looked.of:,} images"))
+    return page.joined(page.tag("p", _result(looked)) if looked else None, page.facts(pairs))
+
+
+def _result(looked: looking.Looked) -> page.Markup:
+    """In a sentence, how good it is on what was looked at."""
+    labels, images = looked.found.labels, len(looked.scores)
+    where = f" of {images:,} images of {looked.found.name}"
+    if looked.found.multi_label:
+
+        def measure(numbers: np.ndarray) -> float:
+            return rates.mean_average_precision(looked.scores[numbers], labels[numbers])
+
+        spread = intervals.bootstrap(measure, images)
+        value = tested.percent(measure(np.arange(images)), spread)
+        kind = ", 95% interval by 200 draws with seed 0"
+        return page.joined("Mean average precision ", page.tag("b", value), f"{where}{kind}.")
+    right = int(looked.right.sum())
+    value = tested.percent(right / images, intervals.wilson(right, images))
+    return page.joined(
+        "Right for ", page.tag("b", value), f"{where}, 95% interval by Wilson, one view each."
+    )
+
+
+def _of_images(looked: looking.Looked) -> list[page.Markup]:
+    parts = [pyramid.section(looked), examples.section(looked)]
+    names = looked.member.labels
+    if looked.found.multi_label:
+        return [*parts, _each_class(looked)]
+    return [
+        *parts,
+        confusion.section(confusion.counts(looked.found.labels, looked.answers, len(names)), names),
+    ]
+
+
+def _each_class(looked: looking.Looked) -> page.Markup:
+    rows = []
+    for number, name in enumerate(looked.member.labels):
+        column = slice(number, number + 1)
+        labels = looked.found.labels[:, column]
+        if labels.any():
+            share = rates.mean_average_precision(looked.scores[:, column], labels)
+            rows.append([name, str(int(labels.sum())), tested.percent(share)])
+    return page.section("Classes", page.table(["class", "images", "average precision"], rows))
+
+
+def _no_images(run: Path) -> page.Markup:
+    return page.missing(
+        "Images",
+        "None were looked at; this shows examples, what the pyramid sees and which classes are "
+        "taken for which: ",
+        f"spp-keras report {shlex.quote(str(run))}",
+    )
+
+
+def _skipped(run: Path) -> page.Markup | None:
+    path = run / runs.SKIPPED
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [[row["images"], row["id"], row["reason"]] for row in csv.DictReader(file)]
+    more = len(rows) - _MOST_SKIPPED
+    return page.section(
+        f"{len(rows):,} images that could not be used",
+        page.table(["data", "image", "why"], rows[:_MOST_SKIPPED], words=3),
+        page.tag("p", f"And {more:,} more, see {runs.SKIPPED}.") if more > 0 else None,
+    )
+
+
+def _details(title: str, path: Path) -> page.Markup:
+    text = path.read_text(encoding="utf-8").strip()
+    return page.tag("details", page.tag("summary", title), page.tag("pre", text))
+
+
+def _clock(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{seconds / 60:.1f} min"

@@ -1,0 +1,103 @@
+"""The table of tests, from what `spp-keras evaluate` left."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from spp_keras import runs
+from spp_keras.report import intervals, page
+
+_HEADS = {"top1": "top-1", "top5": "top-5", "mean_average_precision": "mAP"}
+_TITLE = "Tests"
+
+
+def section(run: Path, repeats: Sequence[Path]) -> page.Markup:
+    """Every protocol that the run was tested by; of several runs their means, too."""
+    results = [read(one) for one in (run, *repeats)]
+    if results[0] is None:
+        command = f"spp-keras evaluate {shlex.quote(str(run))} --protocol full"
+        return page.missing(_TITLE, "None yet; this makes them: ", command)
+    _check(repeats, results)
+    first = results[0]
+    measured = [key for key in _HEADS if key in first["rows"][0]]
+    several = len({tuple(row["runs"]) for row in first["rows"]}) > 1
+    rows = [_row(row, measured, first["images"], several) for row in first["rows"]]
+    left = f" {first['left_out']} were too small and left out." if first["left_out"] else ""
+    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
+    return page.section(
+        _TITLE,
+        page.table(_head(measured, several), rows, words=1 + several),
+        page.tag(
+            "p",
+            f"{first['images']:,} images of {first['data']}.{left} In brackets Wilson's 95% "
+            "interval: other images of the same kind would give another share. "
+            f"Measured on {first['date']}; {versions}.",
+            class_="note",
+        ),
+        _means(results, measured) if repeats else None,
+    )
+
+
+def read(run: Path) -> dict[str, Any] | None:
+    """What is in a run's `evaluation.json`, `None` if there is none."""
+    path = run / runs.EVALUATION / runs.EVALUATED
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def percent(share: float, interval: tuple[float, float] | None = None) -> page.Markup:
+    """A share and its interval."""
+    spread = None
+    if interval:
+        low, high = interval
+        spread = page.tag("span", f" ({100 * low:.1f} to {100 * high:.1f})", class_="interval")
+    return page.joined(f"{100 * share:.1f}%", spread)
+
+
+def _head(measured: Sequence[str], several: bool) -> list[str]:
+    return [*["run"] * several, "protocol", "views", *(_HEADS[key] for key in measured)]
+
+
+def _row(row: dict[str, Any], measured: Sequence[str], images: int, several: bool) -> list[str]:
+    run = row["runs"][0] if len(row["runs"]) == 1 else f"mean of {len(row['runs'])}"
+    cells = [*[run] * several, row["protocol"], f"{row['views']:.4g}"]
+    for key in measured:
+        # Average precision is no share of the images.
+        counted = key in ("top1", "top5")
+        spread = intervals.wilson(round(row[key] * images), images) if counted else None
+        cells.append(percent(row[key], spread))
+    return cells
+
+
+def _means(results: Sequence[dict[str, Any]], measured: Sequence[str]) -> page.Markup:
+    of_each = [{row["protocol"]: row for row in result["rows"]} for result in results]
+    shared = [name for name in of_each[0] if all(name in rows for rows in of_each)]
+    rows = []
+    for name in shared:
+        values = [[rows[name][key] for rows in of_each] for key in measured]
+        cells = [
+            f"{100 * sum(each) / len(each):.1f} ± {100 * intervals.standard_error(each):.1f}%"
+            for each in values
+        ]
+        rows.append([name, *cells])
+    return page.joined(
+        page.tag("h3", f"{len(results)} runs: mean ± standard error over the runs"),
+        page.table(["protocol", *(_HEADS[key] for key in measured)], rows),
+    )
+
+
+def _check(repeats: Sequence[Path], results: Sequence[dict[str, Any] | None]) -> None:
+    first = results[0]
+    for run, result in zip(repeats, results[1:], strict=True):
+        if result is None:
+            raise ValueError(
+                f"`repeats` must be runs that were tested; {runs.EVALUATED} is missing: make it "
+                f"with `spp-keras evaluate`. Received: {str(run)!r}."
+            )
+        if (result["data"], result["images"]) != (first["data"], first["images"]):
+            raise ValueError(
+                "`repeats` must be runs that were tested on the same images as `run`, "
+                f"{first['images']} of {first['data']}: evaluate them on these. Received: "
+                f"{str(run)!r}, tested on {result['images']} of {result['data']}."
+            )

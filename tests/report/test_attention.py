@@ -1,0 +1,67 @@
+import keras
+import numpy as np
+import oracles
+import pytest
+from photographs import photograph
+
+from spp_keras import zoo
+from spp_keras.report import attention
+from spp_keras.zoo import boxes
+
+LEVELS = ((3, 3), (2, 2), (1, 1))
+
+
+@pytest.fixture(scope="module")
+def halves():
+    keras.utils.set_random_seed(3)
+    network = zoo.zf5_spp(classes=4, width=0.0625, levels=(3, 2, 1))
+    last = network.layers[-1]
+    last.kernel.assign(last.kernel * 100)
+    last.bias.assign([0.5, -1.0, 2.0, 0.0])
+    return boxes.halves_of(network)
+
+
+def weights_of(halves):
+    dense = [layer for layer in halves.top if layer.weights]
+    return [[np.array(weight, "float64") for weight in layer.weights] for layer in dense]
+
+
+def score_and_slopes(vector, weights, number):
+    """Of a class, by the chain rule with plain matrices."""
+    jacobian, x = np.eye(len(vector)), vector.astype("float64")
+    for kernel, bias in weights[:-1]:
+        x = x @ kernel + bias
+        jacobian = (jacobian @ kernel) * (x > 0)
+        x = np.maximum(x, 0)
+    kernel, bias = weights[-1]
+    return x @ kernel[:, number] + bias[number], jacobian @ kernel[:, number]
+
+
+@pytest.mark.parametrize(("size", "number"), [((101, 151), 1), ((64, 90), 2)])
+def test_dots_are_where_the_channel_that_adds_most_has_its_maximum(halves, size, number):
+    pixels = photograph(*size)
+    seen = attention.of(halves, pixels, number)
+    feature_map = np.array(halves.trunk(pixels[np.newaxis].astype("float32")))[0]
+    vector = oracles.pyramid(feature_map, LEVELS, "max")
+    score, slopes = score_and_slopes(vector, weights_of(halves), number)
+    added = (vector * slopes).reshape(14, -1)
+    assert seen.score == pytest.approx(score, rel=1e-4)
+    np.testing.assert_allclose(seen.totals, added.sum(axis=1), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(seen.strongest, added.max(axis=1), rtol=1e-3, atol=1e-5)
+    found = list(oracles.grid_bins(*feature_map.shape[:2], LEVELS))
+    assert len(found) == len(seen.cells) == 14
+    for (top, bottom, left, right), channel, (row, column) in zip(
+        found, seen.channels, seen.cells, strict=True
+    ):
+        inside = feature_map[top:bottom, left:right, channel]
+        assert (row - top, column - left) == np.unravel_index(inside.argmax(), inside.shape)
+
+
+def test_what_bins_and_biases_add_is_the_score(halves):
+    pixels = photograph(80, 120)
+    seen = attention.of(halves, pixels, 3)
+    # Twice as large a pyramid adds as much again, as far as no ReLU bends.
+    feature_map = np.array(halves.trunk(pixels[np.newaxis].astype("float32")))[0]
+    vector = oracles.pyramid(feature_map, LEVELS, "max").astype("float64")
+    scores = [score_and_slopes(vector * (1 + e), weights_of(halves), 3)[0] for e in (-1e-5, 1e-5)]
+    assert seen.totals.sum() == pytest.approx((scores[1] - scores[0]) / 2e-5, rel=1e-3)
