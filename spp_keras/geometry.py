@@ -98,37 +98,52 @@ def derivations(levels: Sequence[Level]) -> list[Derivation]:
 class CellGrid(NamedTuple):
     """Where the cells of a feature map lie on the image.
 
-    Cell `i` is centred on pixel `first_centre + step * i`. The two numbers say
-    all there is to say: with explicit symmetric padding and floor rounding, the
-    number of cells is `floor((pixels - 1 - 2 * first_centre) / step) + 1`
+    Cell `i` is centred on pixel `first_centre + step * i`. With explicit
+    symmetric padding the three numbers say all there is to say: the number of
+    cells is `floor((pixels + beyond - 1 - 2 * first_centre) / step) + 1`
     however many layers lie between.
+
+    A pooling of stride `s` that rounds up has the cells that it would have,
+    rounding down, on a map of `s - 1` cells more at its end:
+    `ceil((L - k) / s) = floor((L + s - 1 - k) / s)`. So all the numbers of
+    cells are those of an image that is some pixels longer, while its cells are
+    centred where they were.
 
     Args:
         step: Pixels from one cell to the next, the product of the strides.
         first_centre: Pixel that cell 0 is centred on, 0-based. A multiple
             of one half.
+        beyond: Pixels that an image counts as longer by, where layers round up.
 
     Example:
 
     >>> grid = CellGrid().then(kernel=7, stride=2, padding=3).then(kernel=3, stride=2)
     >>> grid
-    CellGrid(step=4, first_centre=2.0)
+    CellGrid(step=4, first_centre=2.0, beyond=0)
     >>> grid.cells(224), grid.least_pixels()
     (55, 5)
     """
 
     step: int = 1
     first_centre: float = 0.0
+    beyond: int = 0
 
-    def then(self, kernel: int, stride: int = 1, padding: int = 0) -> "CellGrid":
+    def then(
+        self, kernel: int, stride: int = 1, padding: int = 0, *, rounds_up: bool = False
+    ) -> "CellGrid":
         """The grid after one more convolution or pooling."""
         shift = self.step * ((kernel - 1) / 2 - padding)
-        return CellGrid(self.step * stride, self.first_centre + shift)
+        longer = self.step * (stride - 1) if rounds_up else 0
+        return CellGrid(self.step * stride, self.first_centre + shift, self.beyond + longer)
 
     def cells(self, pixels: Any) -> Any:
         """Number of cells along a side of so many pixels; an int or a tensor."""
-        return (pixels - 1 - int(2 * self.first_centre)) // self.step + 1
+        return (pixels + self.beyond - 1 - int(2 * self.first_centre)) // self.step + 1
 
     def least_pixels(self, cells: int = 1) -> int:
         """The shortest side that has so many cells."""
-        return (cells - 1) * self.step + 1 + int(2 * self.first_centre)
+        return max(1, (cells - 1) * self.step + 1 + int(2 * self.first_centre) - self.beyond)
+
+    def most_pixels(self, cells: Any) -> Any:
+        """The longest side that has so many cells; an int or a tensor."""
+        return cells * self.step + int(2 * self.first_centre) - self.beyond

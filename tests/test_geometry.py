@@ -1,5 +1,6 @@
 import doctest
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -196,6 +197,42 @@ def test_a_cell_is_centred_in_the_middle_of_the_pixels_it_sees(layers, cell):
         first, last = first * stride - padding, last * stride - padding + kernel - 1
     grid = stacked(layers)
     assert grid.first_centre + grid.step * cell == (first + last) / 2
+
+
+# Poolings that round up, among convolutions that round down.
+rounding_stacks = st.lists(
+    st.one_of(
+        st.tuples(st.integers(1, 7), st.integers(1, 4), st.just(0), st.just(False)),
+        st.sampled_from([(3, 2), (2, 2), (3, 3), (5, 2)]).map(lambda pool: (*pool, 0, True)),
+    ),
+    max_size=6,
+)
+
+
+def rounding_layer_by_layer(layers, pixels):
+    for kernel, stride, padding, rounds_up in layers:
+        steps = (pixels + 2 * padding - kernel) / stride
+        pixels = (math.ceil(steps) if rounds_up else math.floor(steps)) + 1
+        if pixels < 1:
+            return 0
+    return pixels
+
+
+@thoroughly
+@given(rounding_stacks, st.integers(1, 1500), st.integers(1, 20))
+def test_a_grid_knows_what_rounds_up(layers, pixels, cells):
+    grid = geometry.CellGrid()
+    for *sizes, rounds_up in layers:
+        grid = grid.then(*sizes, rounds_up=rounds_up)
+    assert max(grid.cells(pixels), 0) == rounding_layer_by_layer(layers, pixels)
+    most = grid.most_pixels(cells)
+    assert rounding_layer_by_layer(layers, most) == cells
+    assert rounding_layer_by_layer(layers, most + 1) == cells + 1
+    least = grid.least_pixels(cells)
+    assert rounding_layer_by_layer(layers, least) == cells
+    assert least == 1 or rounding_layer_by_layer(layers, least - 1) == cells - 1
+    # Rounding changes how many there are, not where they are.
+    assert grid[:2] == stacked([row[:3] for row in layers])[:2]
 
 
 def test_cells_of_an_array_are_those_of_its_entries():

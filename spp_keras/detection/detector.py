@@ -40,7 +40,8 @@ class Detector(keras.Model):
             the corrections of boxes `(n, 4 * classes)`: for each class centre x
             and y, as shares of the box, and logarithms of width and height.
         labels: Name of each class.
-        grid: Step and first centre of the trunk's cells, a `geometry.CellGrid`.
+        grid: Where the trunk's cells lie, a `geometry.CellGrid`: their step, the
+            first centre and, where the trunk rounds up, `beyond`.
         levels: Levels of the pyramid. Defaults to the paper's `(6, 3, 2, 1)`.
         mode: `"max"` or `"average"`. Defaults to `"max"`.
         scales: Short sides that an image is scaled to. Defaults to the paper's
@@ -92,7 +93,7 @@ class Detector(keras.Model):
         head: keras.Model,
         *,
         labels: Sequence[str],
-        grid: geometry.CellGrid | tuple[int, float],
+        grid: geometry.CellGrid | tuple[int, float] | tuple[int, float, int],
         levels: Sequence[int | tuple[int, int]] = (6, 3, 2, 1),
         mode: Literal["max", "average"] = "max",
         scales: Sequence[int] = ONE_SCALE,

@@ -60,7 +60,7 @@ def to_windows(
     if image_sizes is not None:
         height, width = (ops.take(image_sizes[:, i], items)[:, None] for i in (0, 1))
     else:
-        image_sizes = sizes * grid.step + int(2 * grid.first_centre)
+        image_sizes = grid.most_pixels(sizes)
     boxes = keras.utils.bounding_boxes.convert_format(
         boxes, source=bounding_box_format, target="xyxy", height=height, width=width
     )

@@ -44,6 +44,8 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
         step: Pixels from one cell to the next: the trunk's total stride.
         first_centre: Pixel that the first cell is centred on, 0-based.
             Defaults to 0, the paper's trunk for detection.
+        beyond: Pixels that an image counts as longer by, where layers of the
+            trunk round up, see `geometry.CellGrid`. Defaults to 0.
         levels: Sequence of ints, or of `(rows, columns)` pairs. Defaults to
             the paper's 50 bins, `(6, 3, 2, 1)`.
         mode: `"max"` or `"average"`. Defaults to `"max"`.
@@ -81,6 +83,7 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
         self,
         step: int,
         first_centre: float = 0,
+        beyond: int = 0,
         *,
         levels: Sequence[int | tuple[int, int]] = (6, 3, 2, 1),
         mode: Literal["max", "average"] = "max",
@@ -92,13 +95,14 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self.step = _checks.at_least(step, 1, "step")
         self.first_centre = _checks.half_integer(first_centre, "first_centre")
+        self.beyond = _checks.at_least(beyond, 0, "beyond")
         self.levels = _checks.levels(levels)
         self.mode = _checks.one_of(mode, ("max", "average"), "mode")
         self.bounding_box_format = _checks.one_of(
             bounding_box_format, _BOX_FORMATS, "bounding_box_format"
         )
         self.data_format = _checks.data_format(data_format)
-        self._grid = geometry.CellGrid(self.step, self.first_centre)
+        self._grid = geometry.CellGrid(self.step, self.first_centre, self.beyond)
 
     def build(self, features_shape, boxes_shape=None, sizes_shape=None, image_sizes_shape=None):
         _checks.feature_maps(features_shape, self.data_format, "features")
@@ -161,7 +165,7 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
         whole = ops.tile(ops.reshape(ops.stack([height, width]), (1, 2)), (batch, 1))
         if image_sizes is None:
             return whole
-        # A trunk that rounds up has a cell more than the grid says, none a cell less.
+        # Padding that is not the same on both sides may leave a cell less than the grid has.
         cells = ops.minimum(self._grid.cells(image_sizes), whole)
         return _assertions.valid_sizes(cells, features)
 
@@ -178,6 +182,7 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
             **super().get_config(),
             "step": self.step,
             "first_centre": self.first_centre,
+            "beyond": self.beyond,
             "levels": self.levels,
             "mode": self.mode,
             "bounding_box_format": self.bounding_box_format,

@@ -18,12 +18,14 @@ class ValidCells(keras.layers.Layer):
     alone. Where all images have the batch's size it does nothing.
 
     It presumes that every layer before it pads by the same on both sides and
-    rounds down, so that map sizes follow from image sizes by
-    `geometry.CellGrid`. Layers with `padding="same"` and a stride do not.
+    rounds down, or up as `beyond` says, so that map sizes follow from image
+    sizes by `geometry.CellGrid`. Layers with `padding="same"` and a stride do not.
 
     Args:
         step: Pixels from one cell of the map to the next.
         first_centre: Pixel that the first cell is centred on, 0-based.
+        beyond: Pixels that an image counts as longer by, where layers before
+            round up, see `geometry.CellGrid`. Defaults to 0.
         **kwargs: See `keras.layers.Layer`.
 
     Call arguments:
@@ -44,10 +46,11 @@ class ValidCells(keras.layers.Layer):
     0.0
     """
 
-    def __init__(self, step: int, first_centre: float, **kwargs: Any):
+    def __init__(self, step: int, first_centre: float, beyond: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
         self.step = _checks.at_least(step, 1, "step")
         self.first_centre = _checks.half_integer(first_centre, "first_centre")
+        self.beyond = _checks.at_least(beyond, 0, "beyond")
 
     def build(self, maps_shape, sizes_shape=None):
         _checks.rank(maps_shape, 4, "maps", "(batch, height, width, channels)")
@@ -55,9 +58,8 @@ class ValidCells(keras.layers.Layer):
     def call(self, maps, sizes=None):
         if sizes is None:
             return maps, None
-        cells = geometry.CellGrid(self.step, self.first_centre).cells(
-            keras.ops.cast(sizes, "int32")
-        )
+        grid = geometry.CellGrid(self.step, self.first_centre, self.beyond)
+        cells = grid.cells(keras.ops.cast(sizes, "int32"))
         cells = _assertions.valid_sizes(cells, maps, "sizes in cells")
         return _pyramids.zero_outside(maps, cells), cells
 
@@ -68,4 +70,9 @@ class ValidCells(keras.layers.Layer):
         )
 
     def get_config(self):
-        return {**super().get_config(), "step": self.step, "first_centre": self.first_centre}
+        return {
+            **super().get_config(),
+            "step": self.step,
+            "first_centre": self.first_centre,
+            "beyond": self.beyond,
+        }

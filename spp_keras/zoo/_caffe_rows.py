@@ -80,25 +80,6 @@ class Dropout(NamedTuple):
 Row = Conv | Norm | Pool | Relu | Pyramid | Dense | Dropout
 
 
-class Cells(NamedTuple):
-    """The cells of a map: where `grid` has them, as many as of an image longer by `beyond`."""
-
-    grid: geometry.CellGrid = geometry.CellGrid()
-    beyond: int = 0
-
-    def then(self, row: Row) -> "Cells":
-        """Behind one more row."""
-        if not isinstance(row, Conv | Pool):
-            return self
-        longer = self.grid.step * (row.stride - 1) if isinstance(row, Pool) else 0
-        grid = self.grid.then(row.kernel, row.stride, row.padding)
-        return Cells(grid, self.beyond + longer)
-
-    def count(self, pixels: int) -> int:
-        """Number of cells along a side of so many pixels."""
-        return self.grid.cells(pixels + self.beyond)
-
-
 def rows_of(network: _caffe_files.Network, scale_train: bool) -> tuple[Row, ...]:
     """The rows of a network, up to what its last layer gives.
 
@@ -135,11 +116,14 @@ def rows_of(network: _caffe_files.Network, scale_train: bool) -> tuple[Row, ...]
     return paths[last]
 
 
-def cells_along(rows: Sequence[Row]) -> Iterator[tuple[Row, Cells, Cells]]:
-    """Each row with the cells of the map before it and behind it."""
-    before = Cells()
+def grids(rows: Sequence[Row]) -> Iterator[tuple[Row, geometry.CellGrid, geometry.CellGrid]]:
+    """Each row with the grid of the map before it and that of the map behind it."""
+    before = geometry.CellGrid()
     for row in rows:
-        behind = before.then(row)
+        behind = before
+        if isinstance(row, Conv | Pool):
+            rounds_up = isinstance(row, Pool)
+            behind = before.then(row.kernel, row.stride, row.padding, rounds_up=rounds_up)
         yield row, before, behind
         before = behind
 
@@ -252,10 +236,8 @@ _READERS: dict[str, Callable[..., Any]] = {
 
 def _level(pool: Pool, trunk: tuple[Row, ...], shape: tuple[int, int, int]) -> geometry.Level:
     """The level whose bins a pooling has on the map of the size that was trained."""
-    cells = Cells()
-    for row in trunk:
-        cells = cells.then(row)
-    return tuple(_bins(pool, cells.count(side)) for side in shape[1:])
+    *_, (_, grid, _) = grids((*trunk, pool))
+    return tuple(_bins(pool, grid.cells(side)) for side in shape[1:])
 
 
 def _bins(pool: Pool, length: int) -> int:

@@ -98,7 +98,7 @@ def halves_of(model: keras.Model) -> Halves:
     grid = [layer for layer in layers[:pyramid] if isinstance(layer, ValidCells)][-1]
     return Halves(
         trunk,
-        geometry.CellGrid(grid.step, grid.first_centre),
+        geometry.CellGrid(grid.step, grid.first_centre, grid.beyond),
         layers[pyramid],
         tuple(layers[pyramid + 1 :]),
     )

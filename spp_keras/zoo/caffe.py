@@ -15,7 +15,6 @@ from spp_keras.layers import (
     ValidCells,
 )
 from spp_keras.zoo import _caffe_files, _caffe_rows
-from spp_keras.zoo._rounded_up_cells import RoundedUpCells
 
 
 def from_caffe(
@@ -43,9 +42,6 @@ def from_caffe(
     Bins are those of `SpatialPyramidPooling`. At the size of training the
     poolings of the released ZF-5 have the same, but for the level of 2: of 13
     cells, theirs covers 7 and 6, ours 7 and 7.
-
-    A saved model has layers that `spp_keras.zoo.caffe` defines: import that
-    before `keras.models.load_model`.
 
     Args:
         prototxt: Path of the text that describes the network for deployment.
@@ -98,34 +94,28 @@ def _build(
     rows: Sequence[_caffe_rows.Row], channels: int, offset: float | list[float], name: str
 ) -> keras.Model:
     """The rows as layers, each preceded by what keeps mixed sizes exact."""
-    along = list(_caffe_rows.cells_along(rows))
-    least = max(1, *(cells.grid.least_pixels() - cells.beyond for _, _, cells in along))
+    along = list(_caffe_rows.grids(rows))
+    least = max(grid.least_pixels() for _, _, grid in along)
     ragged = keras.backend.backend() == "tensorflow"
     shape = (None, None, channels)
     images = keras.Input(shape, name="images", **({"ragged": True} if ragged else {}))
     x, sizes = MixedSizeImages(least, name="mixed_sizes")(images)
     x = keras.layers.Rescaling(1.0, offset=offset, name="preprocessing")(x)
-    for number, (row, cells, _) in enumerate(along):
+    for number, (row, grid, _) in enumerate(along):
         if isinstance(row, _caffe_rows.Pyramid):
-            x, valid = _valid(cells, "valid_cells")(x, sizes=sizes)
+            x, cells = ValidCells(*grid, name="valid_cells")(x, sizes=sizes)
             levels = [row.levels[i] for i in _finest_first(row.levels)]
             pool = SpatialPyramidPooling(levels, data_format="channels_last", name="spp")
-            x = pool(x, sizes=valid)
+            x = pool(x, sizes=cells)
             continue
         # Before the first, too: what lies beyond an image has become minus the mean.
         if number == 0 or _pads(row):
-            x, _ = _valid(cells, f"valid_before_{_plain(row.name)}")(x, sizes=sizes)
+            x, _ = ValidCells(*grid, name=f"valid_before_{_plain(row.name)}")(x, sizes=sizes)
         for layer in _layers(row, rows):
             x = layer(x)
     if not any(isinstance(row, _caffe_rows.Pyramid) for row in rows):
-        x, _ = _valid(along[-1][2], "valid_cells")(x, sizes=sizes)
+        x, _ = ValidCells(*along[-1][2], name="valid_cells")(x, sizes=sizes)
     return keras.Model(images, x, name=name)
-
-
-def _valid(cells: _caffe_rows.Cells, name: str) -> ValidCells:
-    if cells.beyond:
-        return RoundedUpCells(*cells.grid, cells.beyond, name=name)
-    return ValidCells(*cells.grid, name=name)
 
 
 def _pads(row: _caffe_rows.Row) -> bool:

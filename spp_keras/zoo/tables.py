@@ -63,7 +63,7 @@ class Trunk(NamedTuple):
     @property
     def least_size(self) -> int:
         """The shortest side that every row can map."""
-        return max(1, *(grid.least_pixels() for _, grid in self.grids()))
+        return max(grid.least_pixels() for _, grid in self.grids())
 
     @property
     def channels(self) -> int:

@@ -133,7 +133,7 @@ SUBJECTS = [
     ),
     Subject(
         "windows-max",
-        lambda **kwargs: layers.RoiSpatialPyramidPooling(STEP, 3.5, **kwargs),
+        lambda **kwargs: layers.RoiSpatialPyramidPooling(STEP, 3.5, 7, **kwargs),
         {"features": MAPS, "boxes": BOXES},
         lambda h, w: {"features": maps(h, w), "boxes": boxes(h, w)},
     ),
@@ -192,7 +192,7 @@ SUBJECTS = [
     ),
     Subject(
         "valid-cells",
-        lambda **kwargs: layers.ValidCells(STEP, 0.5, **kwargs),
+        lambda **kwargs: layers.ValidCells(STEP, 0.5, 1, **kwargs),
         {"maps": MAPS, "sizes": PAIRS},
         lambda h, w: {"maps": maps(h, w), "sizes": STEP * sizes(h, w)},
     ),

@@ -42,7 +42,7 @@ def literal(detector, image, windows):
         size, feature_map = scaled[detector.scales[int(np.argmin(distances))]]
         factors = np.array([size[1] / width, size[0] / height] * 2, "float32")
         window = oracles.window_of_box(
-            box * factors, *detector.grid, feature_map.shape[0], feature_map.shape[1]
+            box * factors, *detector.grid[:2], feature_map.shape[0], feature_map.shape[1]
         )
         levels = detector.roi_spp.levels
         vectors.append(oracles.window_pyramid(feature_map, window, levels, "max"))

@@ -451,6 +451,19 @@ def test_a_map_with_a_cell_less_than_the_image_allows_is_taken_whole():
     np.testing.assert_array_equal(answer[0, 0], oracles.pyramid(x[0], PAPER, "max"))
 
 
+def test_cells_that_a_trunk_has_by_rounding_up_count():
+    # Windows of 3 at every second pixel, rounding up: 6 pixels have 3 cells, 3 have 1.
+    maps = [drawn((*size, CHANNELS), i) for i, size in enumerate([(3, 1), (1, 3)])]
+    x, layer = oracles.padded(maps, np.nan), pooling(2, 1, beyond=1)
+    answer = layer(x, np.array([[(0, 0, 9, 9)]] * 2), image_sizes=np.array([[6, 3], [3, 6]]))
+    expected = [oracles.pyramid(one, PAPER, "max") for one in maps]
+    np.testing.assert_array_equal(answer[:, 0], np.array(expected))
+    # The largest image of 3 cells has 7 pixels, that of 2 has 5.
+    with pytest.raises(ValueError, match=r"`boxes` must .* meet their image"):
+        layer(x[:1, :, :2], one_box(5, 0, 9, 9))
+    layer(x[:1, :, :2], one_box(4, 0, 9, 9))
+
+
 # Boxes that differ in number.
 
 
@@ -627,6 +640,7 @@ def test_a_config_makes_the_same_layer_again():
     layer = layers.RoiSpatialPyramidPooling(
         12,
         8.5,
+        30,
         levels=(4, (2, 3)),
         mode="average",
         bounding_box_format="rel_yxyx",
@@ -635,7 +649,7 @@ def test_a_config_makes_the_same_layer_again():
     )
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert again.get_config() == layer.get_config()
-    assert (again.step, again.first_centre) == (12, 8.5)
+    assert (again.step, again.first_centre, again.beyond) == (12, 8.5, 30)
     assert again.levels == ((4, 4), (2, 3))
     assert (again.mode, again.bounding_box_format) == ("average", "rel_yxyx")
     assert (again.data_format, again.name) == ("channels_first", "windows")
@@ -643,7 +657,7 @@ def test_a_config_makes_the_same_layer_again():
 
 def test_defaults_are_the_papers():
     layer = layers.RoiSpatialPyramidPooling(16)
-    assert layer.first_centre == 0
+    assert (layer.first_centre, layer.beyond) == (0, 0)
     assert layer.levels == ((6, 6), (3, 3), (2, 2), (1, 1))
     assert (layer.mode, layer.bounding_box_format) == ("max", "xyxy")
 
@@ -658,6 +672,7 @@ def test_defaults_are_the_papers():
         ({"step": 1.5}, "`step` must be an int >= 1. Received: step=1.5."),
         ({"first_centre": 0.3}, "`first_centre` must be a multiple of 0.5. Received: first_cen"),
         ({"first_centre": "a"}, "`first_centre` must be a multiple of 0.5. Received: first_cen"),
+        ({"beyond": -1}, "`beyond` must be an int >= 0. Received: beyond=-1."),
         ({"levels": ()}, "`levels` must be a non-empty sequence of ints"),
         ({"levels": (0,)}, "where 0 is neither."),
         ({"mode": "mean"}, "`mode` must be one of 'max', 'average'. Received: mode='mean'."),

@@ -18,8 +18,8 @@ def drawn(shape, seed=0):
 
 
 @functools.cache
-def layer(step=1, first_centre=0):
-    return layers.ValidCells(step, first_centre)
+def layer(step=1, first_centre=0, beyond=0):
+    return layers.ValidCells(step, first_centre, beyond)
 
 
 @functools.cache
@@ -59,6 +59,15 @@ def test_cells_follow_from_pixels_by_the_grid(run, step, first_centre, pixels, c
     answer, counts = applied(run, layer(step, first_centre), maps, sizes)
     np.testing.assert_array_equal(counts, [[cells, 1], [1, cells]])
     np.testing.assert_array_equal(answer, oracles.masked(maps, [[cells, 1], [1, cells]]))
+
+
+@eager_and_graph
+def test_cells_that_rounding_up_gives_count(run):
+    # Windows of 3 at every second pixel: of 6 pixels two whole ones, and one that sticks out.
+    sizes = np.array([[6, 3], [3, 7]], "int32")
+    answer, counts = applied(run, layer(2, 1, 1), drawn((2, 3, 3, 2)), sizes)
+    np.testing.assert_array_equal(counts, [[3, 1], [1, 3]])
+    np.testing.assert_array_equal(answer, oracles.masked(drawn((2, 3, 3, 2)), counts))
 
 
 @eager_and_graph
@@ -142,25 +151,32 @@ def test_maps_keep_the_float_type_of_the_policy(policy):
 
 
 def test_a_config_makes_the_same_layer_again():
-    config = layers.ValidCells(16, 13.5, name="cells").get_config()
+    config = layers.ValidCells(16, 13.5, 7, name="cells").get_config()
     again = layers.ValidCells.from_config(config)
     assert again.get_config() == config
-    assert (again.step, again.first_centre, again.name) == (16, 13.5, "cells")
+    assert (again.step, again.first_centre, again.beyond, again.name) == (16, 13.5, 7, "cells")
+
+
+def test_a_config_of_before_layers_that_round_up_makes_one_that_rounds_down():
+    config = layers.ValidCells(16, 13.5).get_config()
+    del config["beyond"]
+    assert layers.ValidCells.from_config(config).beyond == 0
 
 
 @pytest.mark.parametrize(
-    ("step", "first_centre", "message"),
+    ("arguments", "message"),
     [
-        (0, 0, "`step` must be an int >= 1. Received: step=0"),
-        (2.0, 0, "`step` must be an int >= 1. Received: step=2.0"),
-        (2, 0.25, "`first_centre` must be a multiple of 0.5. Received: first_centre=0.25"),
-        (2, None, "`first_centre` must be a multiple of 0.5. Received: first_centre=None"),
+        ((0, 0), "`step` must be an int >= 1. Received: step=0"),
+        ((2.0, 0), "`step` must be an int >= 1. Received: step=2.0"),
+        ((2, 0.25), "`first_centre` must be a multiple of 0.5. Received: first_centre=0.25"),
+        ((2, None), "`first_centre` must be a multiple of 0.5. Received: first_centre=None"),
+        ((2, 0, -1), "`beyond` must be an int >= 0. Received: beyond=-1"),
     ],
-    ids=["step 0", "step no int", "a quarter", "no number"],
+    ids=["step 0", "step no int", "a quarter", "no number", "shorter"],
 )
-def test_wrong_arguments_are_refused(step, first_centre, message):
+def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        layers.ValidCells(step, first_centre)
+        layers.ValidCells(*arguments)
 
 
 @eager_and_graph

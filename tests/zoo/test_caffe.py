@@ -1,15 +1,18 @@
 import functools
 import re
+import subprocess
+import sys
 
 import caffe_nets
-import keras
 import numpy as np
+import oracles
 import pytest
 import tensorflow as tf
 from caffe_nets import Layer
 from mixed_batches import alone, assert_close, padded
 
 from spp_keras import zoo
+from spp_keras.detection import variants
 from spp_keras.layers import SpatialPyramidPooling
 from spp_keras.zoo import boxes, chains
 
@@ -231,18 +234,67 @@ def test_its_layers_are_named_as_in_the_zoo(released):
 
 def test_windows_are_pooled_from_cells_where_the_release_has_them(released):
     # Its offset is 21, counted from 1.
-    assert boxes.halves_of(released).grid == (16, 20)
+    # Its pools of stride 2 round up, at steps of 2 and 8 pixels.
+    assert boxes.halves_of(released).grid == (16, 20, 10)
     answer = zoo.with_boxes(released)(
         {"images": photograph()[np.newaxis], "boxes": np.array([[[0, 0, 224, 224]]])}
     )
     assert_close(answer[0, 0], released(photograph()[np.newaxis])[0])
 
 
+# Rounding down, the first would have 4 and 5 cells instead of 5 and 6.
+@pytest.mark.parametrize("size", [(95, 111), (97, 130), (31, 47)])
+def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
+    (image,), (height, width) = images_of(size), size
+    halves = boxes.halves_of(released)
+    maps = maps_by_loops(image).transpose(1, 2, 0)
+    assert maps.shape[:2] == tuple(halves.grid.cells(side) for side in size)
+    found = [(0, 0, width, height), (width - 20, height - 25, width, height), (10, 5, 60, 28)]
+    vectors = [
+        oracles.window_pyramid(
+            maps,
+            oracles.window_of_box(box, 16, 20, *maps.shape[:2]),
+            halves.pyramid.levels,
+            halves.pyramid.mode,
+        )
+        for box in found
+    ]
+    expected = np.array(vectors, "float32")
+    for layer in halves.top:
+        expected = layer(expected)
+    answer = zoo.with_boxes(released)({"images": image[np.newaxis], "boxes": np.array([found])})
+    assert_close(answer[0], expected)
+    detector, _ = variants.untrained(halves, ("one", "other"), scales=(min(size),))
+    encoded = detector.encode(tf.constant(image))
+    pooled, rows = detector.pool(encoded, tf.constant(found, "float32"), tf.constant(size))
+    assert_close(tf.gather(pooled, rows), np.array(vectors))
+    assert detector.numbers_encoded(size, 3) == maps.size
+
+
+def test_the_least_image_of_a_detector_is_that_of_its_trunk(released):
+    halves = boxes.halves_of(released)
+    detector, _ = variants.untrained(halves, ("one", "other"), scales=(31,))
+    (one,) = detector.encode(tf.constant(images_of((31, 31))[0]))
+    assert one.shape[1:3] == (1, 1)
+    with pytest.raises(ValueError, match="`scales` must be an int >= 31"):
+        variants.untrained(halves, ("one", "other"), scales=(30,))
+
+
 def test_it_is_saved_and_loaded_as_any_model(released, tmp_path):
+    images = images_of((93, 97), (149, 95))
     released.save(tmp_path / "zf5.keras")
-    again = keras.models.load_model(tmp_path / "zf5.keras")
-    images = tf.ragged.stack(images_of((93, 97), (149, 95)))
-    np.testing.assert_array_equal(again(images), released(images))
+    np.savez(tmp_path / "images.npz", *images)
+    # What reads Caffe's files is not needed any more.
+    script = (
+        "import sys, keras, numpy as np, tensorflow as tf, spp_keras.layers\n"
+        "images = np.load('images.npz').values()\n"
+        "answer = keras.models.load_model('zf5.keras')(tf.ragged.stack(list(images)))\n"
+        "np.save('answer.npy', answer)\n"
+        "assert not any(name.startswith('spp_keras.zoo') for name in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    answer = np.load(tmp_path / "answer.npy")
+    np.testing.assert_array_equal(answer, released(tf.ragged.stack(images)))
 
 
 # What cannot be.
