@@ -8,9 +8,8 @@ import argparse
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from spp_keras.data import Pipeline, Records, Whole, load
+from spp_keras.data import Pipeline, Warped, Whole, load
 from spp_keras.zoo import spp_classifier
 
 parser = argparse.ArgumentParser()
@@ -20,10 +19,10 @@ parser.add_argument("--short-side", type=int, default=128, help="of whole images
 parser.add_argument("--epochs", type=int, default=20)
 options = parser.parse_args()
 
-view = Whole(short_side=options.short_side)
+whole = Whole(short_side=options.short_side)
 train, held_back = (load(options.data, split) for split in ("train", "validation"))
 # A square with as many pixels as the images have on average, so that neither form sees more.
-side = round(np.sqrt(view.shapes(train.sizes).prod(axis=1, dtype="int64").mean()))
+side = round(np.sqrt(whole.shapes(train.sizes).prod(axis=1, dtype="int64").mean()))
 
 # Others of `keras.applications` need their preprocessing before them, as a part of the network.
 network = keras.applications.MobileNetV3Small(
@@ -33,41 +32,24 @@ network = keras.applications.MobileNetV3Small(
 )
 
 
-def warped(images: tf.RaggedTensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """A batch in which every image fills the square."""
-    squares = tf.map_fn(
-        lambda image: tf.image.resize(image.to_tensor(), (side, side), antialias=True),
-        images,
-        fn_output_signature=tf.TensorSpec((side, side, 3)),
-    )
-    return squares, labels
-
-
-def batches_of(records: Records) -> tuple[tf.data.Dataset, np.ndarray]:
-    """Batches of all images, each at its own aspect, and their labels."""
-    pipeline = Pipeline(records, view, shuffle=False)
-    batches = pipeline.dataset(form="ragged").take(pipeline.steps_per_epoch)
-    return batches, np.concatenate([labels for _, labels in batches])
-
-
-def accuracy(warp: bool) -> float:
+def accuracy(policy: Whole | Warped) -> float:
     """Trains the top and answers with its accuracy on images that it did not learn from."""
     keras.utils.set_random_seed(0)
     model = spp_classifier(network, len(train.classes), levels=(3, 2, 1), units=(256,))
     behind = model.layers.index(model.get_layer("backbone")) + 1
     frozen = keras.Model(model.input, model.layers[behind - 1].output)
-    learned, unseen = (
-        (frozen.predict(batches.map(warped) if warp else batches, verbose=0), labels)
-        for batches, labels in sets
-    )
+    sets = []
+    for records in (train, held_back):
+        pipeline = Pipeline(records, policy, shuffle=False)
+        batches = pipeline.dataset(form="ragged").take(pipeline.steps_per_epoch)
+        labels = np.concatenate([labels for _, labels in batches])
+        sets.append((frozen.predict(batches, verbose=0), labels))
     top = keras.Sequential(model.layers[behind:])
     top.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    top.fit(*learned, epochs=options.epochs, verbose=0)
+    top.fit(*sets[0], epochs=options.epochs, verbose=0)
     # `model` is trained now, too: it has the same layers.
-    return top.evaluate(*unseen, verbose=0, return_dict=True)["accuracy"]
+    return top.evaluate(*sets[1], verbose=0, return_dict=True)["accuracy"]
 
 
-sets = [batches_of(records) for records in (train, held_back)]
-whole = f"whole, short side {options.short_side}"
-for name, warp in ((f"warped to {side}x{side}", True), (whole, False)):
-    print(f"{name:24} validation accuracy {accuracy(warp):.3f}")
+print(f"warped to {side}x{side}: accuracy {accuracy(Warped(square=side)):.3f}")
+print(f"whole, short side {options.short_side}: accuracy {accuracy(whole):.3f}")

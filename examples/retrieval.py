@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import trained
-from spp_keras.data import encoded, folders, load, reading
+from spp_keras.data import Warped, encoded, folders, load, reading
 from spp_keras.zoo import chains
 
 parser = argparse.ArgumentParser()
@@ -31,6 +31,8 @@ parser.add_argument("--score", action="store_true", help="share of the same clas
 options = parser.parse_args()
 
 network, _, view = trained.load(options.run)
+if options.square:
+    view = Warped(square=options.square)
 pooled = keras.Model(network.input, network.get_layer(options.layer).output)
 # One graph for all sizes.
 ask = tf.function(pooled.call, input_signature=[tf.TensorSpec((1, None, None, 3))])
@@ -42,10 +44,7 @@ def vector(picture: bytes) -> np.ndarray:
     decoded = decode(tf.constant(picture))
     if decoded.code != encoded.OK:
         raise ValueError(decoded.reason.numpy().decode())
-    pixels = tf.cast(decoded.pixels[tf.newaxis], tf.float32)
-    if options.square:
-        pixels = tf.image.resize(pixels, 2 * (options.square,), antialias=True)
-    found = ask(pixels)[0].numpy()
+    found = ask(tf.cast(decoded.pixels[tf.newaxis], tf.float32))[0].numpy()
     return found / np.linalg.norm(found)
 
 
