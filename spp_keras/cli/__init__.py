@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import spp_keras
-from spp_keras.cli import detect, evaluate, export, predict, train, train_detector, zoo
+from spp_keras.cli import detect, evaluate, export, predict, serve, train, train_detector, zoo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {spp_keras.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (zoo, train, train_detector, predict, evaluate, detect, export):
+    for module in (zoo, train, train_detector, predict, evaluate, detect, export, serve):
         module.add(commands)
     options = parser.parse_args(arguments)
     try:
