@@ -93,9 +93,15 @@ def test_missing_software_is_said_and_ends_the_command(opened, capsys, monkeypat
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_the_command_serves_until_it_is_interrupted(tmp_path):
     make_run(tmp_path)
-    command = [sys.executable, "-m", "spp_keras.cli", "serve", str(tmp_path), "--port", "0"]
+    # Who starts these tests in the background may have turned the signal off.
+    code = f"""
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from spp_keras import cli
+sys.exit(cli.main(["serve", {str(tmp_path)!r}, "--port", "0", "--no-browser"]))
+"""
     with subprocess.Popen(
-        [*command, "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             address = process.stdout.readline().split()[0]

@@ -1,5 +1,6 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright."""
 
+import contextlib
 import shutil
 
 import numpy as np
@@ -34,19 +35,23 @@ def chromium():
 
 @pytest.fixture
 def opened(chromium, served, request):
-    """The page, and what it complained of."""
-    width, height = getattr(request, "param", (1200, 900))
+    """The page, which must not complain or ask for anything from elsewhere."""
+    with open_page(chromium, served.server.url, *getattr(request, "param", (1200, 900))) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def open_page(chromium, url, width, height):
     page = chromium.new_page(viewport={"width": width, "height": height})
-    errors, elsewhere = [], []
+    errors, asked = [], []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda asked: elsewhere.append(asked.url))
-    page.goto(served.server.url)
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(url)
     page.get_by_text("3 classes").wait_for()
     yield page
     page.close()
     assert errors == []
-    local = (served.server.url, f"blob:{served.server.url}", "data:")
-    assert [url for url in elsewhere if not url.startswith(local)] == []
+    assert [one for one in asked if not one.startswith((url, f"blob:{url}", "data:"))] == []
 
 
 def upload(page, *files):
@@ -95,7 +100,7 @@ def test_photographs_are_answered_a_window_is_dragged_and_a_bad_file_is_named(op
     pixels = decoded(CMYK)[np.newaxis].astype("float32")
     np.testing.assert_allclose(
         [scores(opened, "#whole")[label] for label in LABELS],
-        np.asarray(served.network(pixels))[0],
+        np.asarray(served.model(pixels))[0],
         # Pillow's way from CMYK to RGB is not TensorFlow's.
         atol=0.05,
     )
@@ -130,7 +135,7 @@ def window_by_hand(served, edges):
     box = np.array(edges) * (x, y, x, y)
     cells = window_of_box(box, 16, 14, *feature_map.shape[:2])
     vector = window_pyramid(feature_map, cells, (2, 1), "max")[np.newaxis]
-    for layer in boxes.halves_of(served.network).top:
+    for layer in boxes.halves_of(served.model).top:
         vector = layer(vector)
     return np.asarray(vector)[0]
 
@@ -184,3 +189,38 @@ def test_too_large_a_file_is_not_sent_and_a_server_that_is_gone_is_named(opened)
     opened.route("**/photograph", lambda route: route.abort())
     upload(opened, ("photo.png", encoded(photograph(80, 120))))
     opened.get_by_text("Is `spp-keras serve` still running").wait_for()
+
+
+@needs_chromium
+def test_what_a_detector_finds_is_drawn_and_its_least_score_can_be_moved(chromium, served_detector):
+    file = encoded(photograph(100, 151))
+    found = served_detector.model.detect(decoded(file))
+    found = {
+        name: value.numpy()[: int(found["count"])]
+        for name, value in found.items()
+        if name != "count"
+    }
+    with open_page(chromium, served_detector.server.url, 1200, 900) as page:
+        upload(page, ("photo.png", file))
+        for least in (0.5, 0.3):
+            page.locator("#slider").fill(str(least))
+            kept = found["scores"] >= least
+            assert kept.sum() > 0
+            assert (
+                page.locator("#listed li").count()
+                == page.locator("#found div").count()
+                == kept.sum()
+            )
+        # The best is drawn last, on top.
+        left, top, right, bottom = found["boxes"][0]
+        frame, box = (
+            page.locator(which).bounding_box() for which in ("#frame", "#found div >> nth=-1")
+        )
+        zoom = frame["width"] / 151
+        edges = [box["x"] - frame["x"], box["y"] - frame["y"], box["width"], box["height"]]
+        np.testing.assert_allclose(
+            edges, np.array([left, top, right - left, bottom - top]) * zoom, atol=1.5
+        )
+        drag(page, (0.1, 0.1), (0.9, 0.9))
+        page.locator("#part .scores li").first.wait_for()
+        assert not page.locator("#whole").is_visible()

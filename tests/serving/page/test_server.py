@@ -49,7 +49,7 @@ def sent(served):
 def test_a_photograph_and_its_windows_are_answered(served, sent):
     pixels = decoded(PHOTOGRAPH)[np.newaxis].astype("float32")
     scores = {one["label"]: one["score"] for one in sent["whole"]["scores"]}
-    expected = np.asarray(served.network(pixels))[0]
+    expected = np.asarray(served.model(pixels))[0]
     np.testing.assert_allclose([scores[label] for label in LABELS], expected, rtol=1e-4)
     assert (sent["height"], sent["width"]) == (100, 140)
     assert sent["seen"] == {"height": 100, "width": 140}
