@@ -39,7 +39,7 @@ class Detector:
         if detector.proposer is None:
             # To fail before photographs are sent.
             selective_search.opencv()
-        self.name, self.labels = detector.trunk.name, detector.labels
+        self.name, self.labels = detector.trunk.name.removesuffix("_trunk"), detector.labels
         self.least_score = detector.least_score
         view = sizes.Whole(longest_side=sizes.LONGEST_SIDE)
         self._decode = photographs.decoder(view, most_pixels=most_pixels)

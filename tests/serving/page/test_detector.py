@@ -36,7 +36,7 @@ def test_what_is_found_is_what_the_command_finds(made, page):
     np.testing.assert_allclose([one["box"] for one in said], found.boxes, atol=0.1)
     np.testing.assert_allclose([one["score"] for one in said], found.scores, atol=1e-3)
     assert page.model() == {
-        "name": made[1].trunk.name,
+        "name": "zf5_spp",
         "classes": 3,
         "finds": True,
         "least_score": made[1].least_score,
