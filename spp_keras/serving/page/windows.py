@@ -52,8 +52,8 @@ def scaled(
 
     Example:
 
-    >>> scaled((10, 20, 30, 40), (100, 200), (50, 100)).tolist()
-    [5.0, 10.0, 15.0, 20.0]
+    >>> scaled((10, 20, 30, 40), (100, 200), (50, 50)).tolist()
+    [2.5, 10.0, 7.5, 20.0]
     """
     factors = (np.array(seen) / np.array(size))[[1, 0, 1, 0]]
     return (np.array(window) * factors).astype("float32")
