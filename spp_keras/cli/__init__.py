@@ -5,7 +5,32 @@ import sys
 from collections.abc import Sequence
 
 import spp_keras
-from spp_keras.cli import detect, evaluate, export, predict, report, train, train_detector, zoo
+from spp_keras.cli import (
+    demo,
+    detect,
+    evaluate,
+    export,
+    predict,
+    report,
+    serve,
+    train,
+    train_detector,
+    zoo,
+)
+
+# In the order in which a stranger needs them.
+_COMMANDS = (
+    zoo,
+    demo,
+    train,
+    evaluate,
+    report,
+    predict,
+    serve,
+    export,
+    train_detector,
+    detect,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {spp_keras.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (zoo, train, train_detector, predict, evaluate, report, detect, export):
+    for module in _COMMANDS:
         module.add(commands)
     options = parser.parse_args(arguments)
     try:

@@ -54,19 +54,9 @@ def with_boxes(model: keras.Model, bounding_box_format: str = "xyxy") -> keras.M
     (1, 2, 10)
     """
     halves = halves_of(model)
-    whole = halves.pyramid
     images = halves.trunk.input
     boxes = keras.Input((None, 4), name="boxes", dtype="float32")
-    windows = RoiSpatialPyramidPooling(
-        *halves.grid,
-        levels=whole.levels,
-        mode=whole.mode,
-        bounding_box_format=bounding_box_format,
-        data_format=whole.data_format,
-        dtype=whole.dtype_policy,
-        name="roi_spp",
-    )
-    x = windows(halves.trunk.output, boxes)
+    x = roi_pooling(halves, bounding_box_format)(halves.trunk.output, boxes)
     for layer in halves.top:
         x = layer(x)
     return keras.Model({"images": images, "boxes": boxes}, x, name=f"{model.name}_with_boxes")
@@ -101,6 +91,31 @@ def halves_of(model: keras.Model) -> Halves:
         geometry.CellGrid(grid.step, grid.first_centre, grid.beyond),
         layers[pyramid],
         tuple(layers[pyramid + 1 :]),
+    )
+
+
+def roi_pooling(halves: Halves, bounding_box_format: str = "xyxy") -> RoiSpatialPyramidPooling:
+    """The layer that pools windows as the pyramid of a network pools whole maps.
+
+    Args:
+        halves: The network, see `halves_of`.
+        bounding_box_format: As for `with_boxes`. Defaults to `"xyxy"`.
+
+    Example:
+
+    >>> pool = roi_pooling(halves_of(zf5_spp(classes=10, width=0.125)))
+    >>> tuple(pool(np.zeros((1, 13, 13, 32)), np.array([[[0, 0, 96, 64]]])).shape)
+    (1, 1, 1600)
+    """
+    whole = halves.pyramid
+    return RoiSpatialPyramidPooling(
+        *halves.grid,
+        levels=whole.levels,
+        mode=whole.mode,
+        bounding_box_format=bounding_box_format,
+        data_format=whole.data_format,
+        dtype=whole.dtype_policy,
+        name="roi_spp",
     )
 
 

@@ -1,0 +1,125 @@
+"""What the page shows of a detector: all that it finds, and its scores for any window."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from spp_keras import detection, runs
+from spp_keras.data import sizes
+from spp_keras.detection import selective_search
+from spp_keras.serving.page import photographs, windows
+from spp_keras.serving.page.looks import Look, milliseconds, ranked
+
+
+class Detector:
+    """A detector whose maps of a photograph also answer for windows that nobody proposed.
+
+    Args:
+        run: Run folder of a detector.
+        most_pixels: How many a photograph may have. Defaults to
+            `photographs.MOST_PIXELS`.
+
+    Attributes:
+        name: Name of the network whose convolutions it has.
+        labels: Name of each class.
+        least_score: Score that all that is found exceeds.
+    """
+
+    def __init__(self, run: str | Path, most_pixels: int = photographs.MOST_PIXELS):
+        self._detector = detector = detection.load(run)
+        if not isinstance(detector, detection.Detector) or detector.encodes_windows:
+            raise ValueError(
+                f"{runs.DETECTOR} must hold a `spp_keras.detection.Detector`, whose windows share "
+                f"a map. Received: one of {type(detector).__name__} in run={str(run)!r}."
+            )
+        if detector.proposer is None:
+            # To fail before photographs are sent.
+            selective_search.opencv()
+        self.name, self.labels = detector.trunk.name.removesuffix("_trunk"), detector.labels
+        self.least_score = detector.least_score
+        view = sizes.Whole(longest_side=sizes.LONGEST_SIDE)
+        self._decode = photographs.decoder(view, most_pixels=most_pixels)
+        output = detector.trunk.outputs[0]
+        one_map = tf.TensorSpec((1, None, None, output.shape[-1]), tf.as_dtype(output.dtype))
+        maps = (one_map,) * len(detector.scales)
+        pixels, size = tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((2,), tf.int32)
+        one, some = tf.TensorSpec((1, 4)), tf.TensorSpec((None, 4))
+        proposed = [some] if detector.proposer is None else []
+        self._maps = tf.function(self._encode, input_signature=[pixels], autograph=False)
+        self._found = tf.function(
+            self._find, input_signature=[maps, size, *proposed], autograph=False
+        )
+        self._part = tf.function(self._score, input_signature=[maps, size, one], autograph=False)
+
+    def look(self, image: bytes) -> Look:
+        """What is found on a photograph, and the maps for its windows.
+
+        Args:
+            image: Bytes of a file.
+        """
+        photograph = self._decode(image)
+        start = time.perf_counter()
+        maps = self._maps(photograph.pixels)
+        for one in maps:
+            one.numpy()
+        mapped = time.perf_counter()
+        boxes = []
+        if self._detector.proposer is None:
+            boxes = [selective_search.selective_search(photograph.pixels.numpy())]
+        proposed = time.perf_counter()
+        found = self._found(maps, photograph.seen, *boxes)
+        found = {name: value.numpy() for name, value in found.items()}
+        done = time.perf_counter()
+        answer = {
+            "milliseconds": {
+                "map": milliseconds(start, mapped),
+                "windows": milliseconds(mapped, proposed),
+                "scores": milliseconds(proposed, done),
+            },
+            "detections": self._listed(found, photograph),
+        }
+        return Look(maps, photograph.size, photograph.seen, answer)
+
+    def window(self, look: Look, window: Sequence[float]) -> dict[str, Any]:
+        """The scores of a window, from the maps that were kept.
+
+        Args:
+            look: What `look` gave.
+            window: Left, top, right and bottom in pixels of the file.
+        """
+        start = time.perf_counter()
+        box = windows.scaled(window, look.size, look.seen)
+        scores = self._part(look.maps, look.seen, box[np.newaxis]).numpy()
+        taken = milliseconds(start, time.perf_counter())
+        return {"scores": ranked(scores, self.labels), "milliseconds": {"window": taken}}
+
+    def _encode(self, pixels: Any) -> tuple[Any, ...]:
+        return tuple(self._detector.encode(tf.cast(pixels, tf.float32)))
+
+    def _find(self, maps: Sequence[Any], size: Any, boxes: Any = None) -> dict[str, Any]:
+        return self._detector.best(*self._detector.candidates(maps, boxes, size), size)
+
+    def _score(self, maps: Sequence[Any], size: Any, boxes: Any) -> Any:
+        vectors, rows = self._detector.pool(maps, boxes, size)
+        scores, _ = self._detector.answers(vectors)
+        return tf.gather(scores, rows)[0]
+
+    def _listed(
+        self, found: dict[str, np.ndarray], photograph: photographs.Photograph
+    ) -> list[dict[str, Any]]:
+        back = np.array(windows.scaled((1, 1, 1, 1), photograph.seen, photograph.size))
+        limits = np.array(photograph.size)[[1, 0, 1, 0]]
+        boxes = np.clip(found["boxes"] * back, 0, limits)
+        return [
+            {
+                "label": self.labels[found["classes"][i]],
+                "class": int(found["classes"][i]),
+                "score": float(found["scores"][i]),
+                "box": boxes[i].tolist(),
+            }
+            for i in range(int(found["count"]))
+        ]

@@ -1,0 +1,153 @@
+"""What the page shows of a network: the whole photograph, the warped one, any window."""
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from spp_keras import trained
+from spp_keras.data import images
+from spp_keras.serving.page import photographs, windows
+from spp_keras.serving.page.looks import Look, milliseconds, ranked
+from spp_keras.zoo import boxes, chains, recipes
+
+_PAIR = tf.TensorSpec((2,), tf.int32)
+
+
+class Network:
+    """A network that sees a photograph once and then answers for windows of its map.
+
+    Args:
+        run: Run folder of a network with a pyramid.
+        most_pixels: How many a photograph may have. Defaults to
+            `photographs.MOST_PIXELS`.
+
+    Attributes:
+        name: Name of the network.
+        labels: Name of each class.
+        least_score: `None`, since every class has a score.
+    """
+
+    least_score = None
+
+    def __init__(self, run: str | Path, most_pixels: int = photographs.MOST_PIXELS):
+        self._recipe = trained.describe(run).recipe
+        if not self._recipe.model.endswith("_spp"):
+            raise ValueError(
+                "`run` must be of a network with a pyramid, which takes photographs as they are: "
+                f"train {self._recipe.model}_spp. Received: {self._recipe.model} in "
+                f"run={str(run)!r}."
+            )
+        network, self.labels, view = trained.load(run)
+        self.name = network.name
+        self._least_side = chains.least_side(network)
+        self._decode = photographs.decoder(view, self._least_side, most_pixels)
+        self._halves = boxes.halves_of(network)
+        self._pool = boxes.roi_pooling(self._halves)
+        maps = tf.TensorSpec((1, None, None, self._halves.trunk.output_shape[-1]))
+        pixels, box = tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((1, 4))
+        self._map = tf.function(self._convolve, input_signature=[pixels], autograph=False)
+        self._whole = tf.function(self._score_whole, input_signature=[maps], autograph=False)
+        self._part = tf.function(self._score_part, input_signature=[maps, box], autograph=False)
+        file = tf.TensorSpec((), tf.string)
+        self._squeeze = tf.function(
+            _squeezed, input_signature=[file, _PAIR, _PAIR], autograph=False
+        )
+
+    def look(self, image: bytes) -> Look:
+        """The scores of a photograph, whole and warped, and the map for its windows.
+
+        Args:
+            image: Bytes of a file.
+        """
+        photograph = self._decode(image)
+        start = time.perf_counter()
+        feature_map = self._map(photograph.pixels)
+        # Read, since it may still be on its way on an accelerator.
+        feature_map.numpy()
+        mapped = time.perf_counter()
+        scores = self._whole(feature_map).numpy()
+        scored = time.perf_counter()
+        side, square = warped_side(self._recipe, photograph.seen, self._least_side)
+        squeezed = self._squeeze(image, photograph.size, (side, side))
+        warped = self._whole(self._map(squeezed)).numpy()
+        answer = {
+            "cells": list(feature_map.shape[1:3]),
+            "milliseconds": {
+                "map": milliseconds(start, mapped),
+                "scores": milliseconds(mapped, scored),
+            },
+            "whole": {"scores": ranked(scores, self.labels)},
+            "warped": {"scores": ranked(warped, self.labels), "side": side, "square": square},
+        }
+        return Look((feature_map,), photograph.size, photograph.seen, answer)
+
+    def window(self, look: Look, window: Sequence[float]) -> dict[str, Any]:
+        """The scores of a window, from the map that was kept.
+
+        Args:
+            look: What `look` gave.
+            window: Left, top, right and bottom in pixels of the file.
+        """
+        start = time.perf_counter()
+        box = windows.scaled(window, look.size, look.seen)
+        scores, cells = self._part(look.maps[0], box[np.newaxis])
+        scores = scores.numpy()
+        taken = milliseconds(start, time.perf_counter())
+        top, left, bottom, right = cells.numpy().tolist()
+        return {
+            "scores": ranked(scores, self.labels),
+            "cells": [bottom - top, right - left],
+            "milliseconds": {"window": taken},
+        }
+
+    def _convolve(self, pixels: Any) -> Any:
+        return self._halves.trunk(tf.cast(pixels, tf.float32)[tf.newaxis], training=False)
+
+    def _score_whole(self, maps: Any) -> Any:
+        return self._top(self._halves.pyramid(maps))
+
+    def _score_part(self, maps: Any, box: Any) -> tuple[Any, Any]:
+        first = tf.zeros((1,), tf.int32)
+        cells = self._pool.windows(box, first, tf.shape(maps)[tf.newaxis, 1:3])
+        return self._top(self._pool.pool(maps, cells, first)), cells[0]
+
+    def _top(self, vectors: Any) -> Any:
+        for layer in self._halves.top:
+            vectors = layer(vectors)
+        return vectors[0]
+
+
+def warped_side(recipe: recipes.Recipe, seen: tuple[int, int], least_side: int) -> tuple[int, str]:
+    """Side of the square that a network without pyramid would see in place of a photograph.
+
+    Args:
+        recipe: How the network was trained.
+        seen: Height and width of what the network sees of the photograph.
+        least_side: The least that it can map.
+
+    Returns:
+        The side, and which square that is: the largest crop of a training by
+        crops, the short side of one by whole images. A training on images of
+        their own size has none, so there it is one of as many pixels as are seen.
+
+    Example:
+
+    >>> warped_side(recipes.Recipe(sizes="alternating", image_sizes=(224, 180)), (256, 400), 29)
+    (224, "the training's crop")
+    >>> warped_side(recipes.Recipe(sizes="native"), (40, 1000), 29)
+    (200, 'as many pixels')
+    """
+    if recipe.image_sizes:
+        return max(recipe.image_sizes), "the training's crop"
+    if recipe.sizes == "whole":
+        return recipe.short_side, "the training's short side"
+    return max(least_side, round(math.sqrt(seen[0] * seen[1]))), "as many pixels"
+
+
+def _squeezed(image: Any, size: Any, target: Any) -> Any:
+    return images.view(image, size, tf.concat([[0, 0], size], axis=0), target)

@@ -1,0 +1,92 @@
+"""Photographs that people send: decoded where they can be, else refused with what to do."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from spp_keras.data import encoded, inspection, sizes
+
+MOST_PIXELS = 25_000_000
+# Twice what a training takes. A network with short sides of 256 sees two million pixels then.
+_MOST_ASPECT = 32
+_REMEDIES = {
+    encoded.NO_IMAGE: "send one of these",
+    encoded.DAMAGED: "take the original, or save it again",
+    encoded.TOO_LARGE: "scale it down, or serve with a larger --most-megapixels",
+    encoded.TOO_SMALL: "take a larger one",
+    encoded.TOO_LONG: "cut it into shorter ones",
+}
+
+
+class Unusable(ValueError):
+    """What was sent cannot be answered for; the message says why, and what to do."""
+
+
+class Photograph(NamedTuple):
+    """A photograph that was decoded.
+
+    Args:
+        pixels: uint8 `(height, width, 3)`, what the model sees of it.
+        size: Height and width in its file.
+        seen: Height and width of `pixels`.
+    """
+
+    pixels: Any
+    size: tuple[int, int]
+    seen: tuple[int, int]
+
+
+def decoder(
+    view: sizes.Whole, least_side: int = 1, most_pixels: int = MOST_PIXELS
+) -> Callable[[bytes], Photograph]:
+    """A function from the bytes of a file to a `Photograph`, or to `Unusable`.
+
+    Args:
+        view: What the model sees of an image.
+        least_side: Pixels that the shorter side must have. What has fewer in the
+            view, as very long photographs may, is seen with so many instead.
+            Defaults to 1.
+        most_pixels: How many a photograph may have; its header tells, before
+            anything is decoded. Defaults to `MOST_PIXELS`.
+
+    Returns:
+        The function.
+
+    Example:
+
+    >>> decode = decoder(sizes.Whole(longest_side=160), least_side=29)
+    >>> decode(tf.io.encode_png(tf.zeros((40, 1000, 3), "uint8")).numpy()).seen
+    (29, 725)
+    """
+    limits = inspection.Limits(most_pixels=most_pixels, most_aspect=_MOST_ASPECT)
+    as_trained, enlarged = (
+        _in_graph(one, least_side, limits) for one in (view, sizes.Whole(short_side=least_side))
+    )
+
+    def decode(image: bytes) -> Photograph:
+        decoded = as_trained(image)
+        if decoded.code == encoded.TOO_SMALL:
+            decoded = enlarged(image)
+        if decoded.code != encoded.OK:
+            raise Unusable(_words(image, int(decoded.code), decoded.reason.numpy().decode()))
+        size = tuple(decoded.size.numpy().tolist())
+        return Photograph(decoded.pixels, size, tuple(decoded.pixels.shape[:2]))
+
+    return decode
+
+
+def _in_graph(view: sizes.Whole, least_side: int, limits: inspection.Limits) -> Callable[..., Any]:
+    return tf.function(
+        lambda image: encoded.decode(image, view, least_side, limits),
+        input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
+
+
+def _words(image: bytes, code: int, reason: str) -> str:
+    if code == encoded.NO_IMAGE:
+        # Which knows the names of other formats.
+        reason = inspection.inspect(image).reason or reason
+    remedy = "" if ";" in reason else f"; {_REMEDIES[code]}"
+    return f"The file {reason}{remedy}."

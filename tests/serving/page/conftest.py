@@ -1,0 +1,48 @@
+"""Pages over small models, served in threads."""
+
+import contextlib
+import threading
+from typing import NamedTuple
+
+import keras
+import pytest
+from detector_folder import make_detector
+from run_folder import make_run
+
+from spp_keras.serving import page
+
+
+class Served(NamedTuple):
+    """The model that is asked, and where."""
+
+    model: keras.Model
+    server: page.Server
+    port: int
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A network."""
+    run = tmp_path_factory.mktemp("runs") / "pets"
+    keras.utils.set_random_seed(20140618)
+    with _serving(run, make_run(run, longest_side=160)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def served_detector(tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "detector"
+    keras.utils.set_random_seed(20140618)
+    with _serving(run, make_detector(run)) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _serving(run, model):
+    with page.Server("127.0.0.1", 0, most_bytes=300_000) as server:
+        server.answers = page.load(run, most_pixels=200_000)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield Served(model, server, server.server_address[1])
+        server.shutdown()
+        thread.join()

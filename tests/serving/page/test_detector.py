@@ -1,0 +1,86 @@
+"""What the page says of a detector, against the detector itself."""
+
+import keras
+import numpy as np
+import pytest
+from detector_folder import LABELS, make_detector
+from oracles import window_of_box, window_pyramid
+from photographs import bilinear, decoded, encoded, photograph
+
+from spp_keras import detection, runs, serving
+from spp_keras.detection import selective_search
+from spp_keras.serving.page import answers, detector
+
+PHOTOGRAPH = encoded(photograph(100, 151))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "detector"
+    keras.utils.set_random_seed(20140618)
+    return folder, make_detector(folder)
+
+
+@pytest.fixture(scope="module")
+def page(made):
+    return answers.load(made[0])
+
+
+def test_what_is_found_is_what_the_command_finds(made, page):
+    answer = page.photograph(PHOTOGRAPH)
+    found = serving.load_detector(made[0], least_score=0.0)(PHOTOGRAPH)
+    said = answer["detections"]
+    assert found.labels
+    assert tuple(one["label"] for one in said) == found.labels
+    assert tuple(one["class"] for one in said) == found.classes
+    np.testing.assert_allclose([one["box"] for one in said], found.boxes, atol=0.1)
+    np.testing.assert_allclose([one["score"] for one in said], found.scores, atol=1e-3)
+    assert page.model() == {
+        "name": "zf5_spp",
+        "classes": 3,
+        "finds": True,
+        "least_score": made[1].least_score,
+    }
+
+
+def test_a_window_has_the_scores_of_bins_over_its_cells(made, page):
+    answer = page.photograph(PHOTOGRAPH)
+    edges = {"left": 31, "top": 12, "right": 120, "bottom": 90}
+    said = page.window(answer["id"], edges)["scores"]
+    # The detector scales the shorter side to 120.
+    pixels = bilinear(decoded(PHOTOGRAPH), (120, 181))[np.newaxis]
+    feature_map = np.asarray(made[1].trunk(pixels.astype("float32")))[0]
+    box = np.array([31, 12, 120, 90]) * np.array([181 / 151, 1.2, 181 / 151, 1.2])
+    cells = window_of_box(box, 16, 14, *feature_map.shape[:2])
+    vector = window_pyramid(feature_map, cells, (2, 1), "max")
+    expected, _ = made[1].head(vector[np.newaxis])
+    found = {one["label"]: one["score"] for one in said}
+    # The scaled pixels are rounded in one of the two.
+    np.testing.assert_allclose([found[label] for label in LABELS], expected[0], atol=0.02)
+
+
+def test_a_detector_without_proposer_searches(tmp_path, monkeypatch):
+    made, searched = make_detector(tmp_path, proposer=False), []
+    boxes = np.array([[0, 0, 60, 60], [40, 30, 140, 95]], "float32")
+    monkeypatch.setattr(
+        selective_search, "selective_search", lambda image: searched.append(image.shape) or boxes
+    )
+    model = detector.Detector(tmp_path)
+    said = model.look(PHOTOGRAPH).answer["detections"]
+    expected = made.detect(decoded(PHOTOGRAPH), boxes)
+    count = int(expected["count"])
+    assert searched == [(100, 151, 3)]
+    assert len(said) == count > 0
+    np.testing.assert_allclose(
+        [one["score"] for one in said], expected["scores"][:count], atol=1e-4
+    )
+
+
+def test_a_detector_whose_windows_share_no_map_has_no_page(made, tmp_path):
+    parts = made[1]
+    regions = detection.RegionDetector(
+        parts.trunk, parts.head, labels=LABELS, grid=parts.grid, levels=(2, 1), side=64
+    )
+    regions.save(tmp_path / runs.DETECTOR)
+    with pytest.raises(ValueError, match=r"whose windows share a map\. Received: one of RegionD"):
+        answers.load(tmp_path)
