@@ -27,9 +27,11 @@ MAY_IMPORT = {
     "export": BASE | {"layers", "zoo", "data", "detection"},
     "serving": BASE | {"data", "trained", "zoo", "detection"},
     "report": BASE | {"data", "trained", "zoo", "detection", "evaluation", "serving"},
+    "demo": BASE
+    | {"data", "trained", "zoo", "training", "evaluation", "export", "serving", "report"},
     "cli": BASE
     | {"layers", "zoo", "data", "trained", "training", "detection", "evaluation"}
-    | {"export", "serving", "report"},
+    | {"export", "serving", "report", "demo"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
