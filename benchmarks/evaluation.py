@@ -6,7 +6,7 @@
 Times are those of one photograph of 375x500 in networks of full width and the paper's sizes,
 whose weights are random. What it costs in accuracy is measured with RUN on validation images of
 `shapes`, views of SIDE pixels and scales in proportion. The results are OUT/evaluation.json, and
-OUT/evaluation.md for the README. Linux only.
+OUT/evaluation.md for the documents. Linux only.
 """
 
 import argparse

@@ -1,16 +1,18 @@
-"""Puts what commands and files say between the markers of README.md.
+"""Puts what commands and files say between the markers of README.md and of the pages in docs.
 
-    python benchmarks/fill_readme.py            # rewrites README.md
-    python benchmarks/fill_readme.py --check    # exit code 1 if it would change
+    python benchmarks/fill_readme.py            # rewrites them
+    python benchmarks/fill_readme.py --check    # names those that would change; exit code 1
 
-Between `begin: PATH` and `end: PATH` comes that file, between `begin: spp-keras
-...` what that command prints.
+Between `begin: PATH` and `end: PATH` comes that file; with `"TITLE"` behind the path, once or
+several times, its head and what stands under these bold titles; between `begin: spp-keras ...`
+what that command prints.
 """
 
 import argparse
 import contextlib
 import io
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -31,17 +33,29 @@ def filled(text: str) -> str:
 
 
 def main() -> int:
-    """Fills or checks README.md."""
-    parser = argparse.ArgumentParser(description="Fills the marked sections of README.md.")
+    """Fills or checks README.md and docs/*.md."""
+    parser = argparse.ArgumentParser(description="Fills the marked sections of the documents.")
     parser.add_argument("--check", action="store_true", help="change nothing; 1 if it would")
-    check = parser.parse_args().check
-    readme = _ROOT / "README.md"
-    before = readme.read_text()
-    after = filled(before)
-    if check:
-        return int(before != after)
-    readme.write_text(after)
-    return 0
+    check, changed = parser.parse_args().check, 0
+    for document in (_ROOT / "README.md", *sorted((_ROOT / "docs").glob("*.md"))):
+        before = document.read_text()
+        after = filled(before)
+        if before != after:
+            changed += 1
+            print(document.relative_to(_ROOT))
+            if not check:
+                document.write_text(after)
+    return int(check and changed > 0)
+
+
+def part(text: str, titles: list[str]) -> str:
+    """The head of a text, and what stands under some of its bold titles."""
+    head, *sections = re.split(r"^(?=\*\*.+\*\*$)", text, flags=re.MULTILINE)
+    by_title = {section.partition("\n")[0].strip("*"): section.strip() for section in sections}
+    for title in titles:
+        if title not in by_title:
+            raise SystemExit(f"A marker must name one of {list(by_title)}. Received: {title!r}.")
+    return "\n\n".join([head.strip(), *(by_title[title] for title in titles)])
 
 
 def _content(source: str) -> str:
@@ -50,7 +64,9 @@ def _content(source: str) -> str:
         with contextlib.redirect_stdout(printed):
             cli.main(source.split()[1:])
         return f"```text\n{printed.getvalue().rstrip()}\n```"
-    return (_ROOT / source).read_text().strip()
+    path, *titles = shlex.split(source)
+    text = (_ROOT / path).read_text().strip()
+    return part(text, titles) if titles else text
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def finish(machine: dict[str, Any], began: tuple[float, float]) -> None:
 
 
 def publish(stem: Path, machine: dict[str, Any], rows: list[dict[str, Any]], text: str) -> None:
-    """Writes the results, for programs and for the README."""
+    """Writes the results, for programs and for the documents."""
     results = {"machine": machine, "rows": rows}
     _files.write(stem.with_suffix(".json"), json.dumps(results, indent=1) + "\n")
     _files.write(stem.with_suffix(".md"), text)

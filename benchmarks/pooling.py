@@ -9,7 +9,7 @@ The peers have an environment of their own, some 5 GB (`===` keeps out a build
 what TensorFlow has is measured. Every system computes the same from the same
 seeded inputs, on two threads of a CPU, and is first checked against plain
 loops. Then they take turns, so that what else the machine does hits all alike.
-The results are OUT/pooling.json, and OUT/pooling.md for the README. Linux only.
+The results are OUT/pooling.json, and OUT/pooling.md for the documents. Linux only.
 """
 
 import argparse

@@ -6,7 +6,7 @@
 The run is that whose exports are compared with its network. The server is that of
 the tests, in Python, around TensorFlow's own session: it shows what the model
 adds, not what `tensorflow_model_server` does. The results are OUT/serving.json,
-and OUT/serving.md for the README. Linux only.
+and OUT/serving.md for the documents. Linux only.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 On the images of `shapes/small`, which are made first if need be. What is
 compared takes turns, so that what else the machine does hits all alike. The
-results are OUT/training.json, and OUT/training.md for the README. Linux only.
+results are OUT/training.json, and OUT/training.md for the documents. Linux only.
 """
 
 import argparse
