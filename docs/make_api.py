@@ -33,6 +33,7 @@ PACKAGES = (
     "spp_keras.detection",
     "spp_keras.export",
     "spp_keras.serving",
+    "spp_keras.report",
 )
 # What the pages in this folder and the docstrings send readers to besides.
 MODULES = (
@@ -40,6 +41,7 @@ MODULES = (
     "spp_keras.zoo.recipes",
     "spp_keras.detection.proposal_files",
     "spp_keras.detection.quick",
+    "spp_keras.demo",
 )
 
 
