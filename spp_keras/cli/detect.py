@@ -83,7 +83,7 @@ def _run(options: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def _copies(photographs: Sequence[str], to: str | None) -> list[Path | None]:
+def _copies(photographs: Sequence[str], to: str | None) -> Sequence[Path | None]:
     """Where each photograph is drawn to."""
     if to is None:
         return [None] * len(photographs)

@@ -82,8 +82,8 @@ def _run(options: argparse.Namespace) -> int:
     from spp_keras import detection
 
     given = vars(options)
-    names = ("data", "data_dir", "train_split", "validation_split", "head", "scales", "side")
-    names += ("proposals", "proposer", "epochs", "learning_rate", "seed")
+    names: tuple[str, ...] = ("data", "data_dir", "train_split", "validation_split", "head")
+    names += ("scales", "side", "proposals", "proposer", "epochs", "learning_rate", "seed")
     settings = detection.Settings(run=options.network, **{name: given[name] for name in names})
     folder = Path(options.folder or f"{options.network.rstrip('/')}-detector")
     try:

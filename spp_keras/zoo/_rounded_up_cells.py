@@ -45,10 +45,10 @@ class RoundedUpCells(ValidCells):
         super().__init__(step, first_centre, **kwargs)
         self.beyond = _checks.at_least(beyond, 1, "beyond")
 
-    def call(self, maps, sizes=None):
+    def call(self, maps: Any, sizes: Any = None) -> Any:
         if sizes is not None:
             sizes = keras.ops.cast(sizes, "int32") + self.beyond
         return super().call(maps, sizes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "beyond": self.beyond}
