@@ -1,7 +1,7 @@
 """Checks of arguments. Every message names the argument, the rule and the value."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 
 def levels(value: Any) -> tuple[tuple[int, int], ...]:
@@ -72,7 +72,7 @@ def rank(shape: Sequence[int | None], expected: int, name: str, axes: str) -> No
         )
 
 
-def data_format(value: Any) -> str:
+def data_format(value: Any) -> Literal["channels_last", "channels_first"]:
     """Where the channels are; by default where Keras is set to have them."""
     if value is None:
         import keras

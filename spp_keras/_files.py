@@ -44,6 +44,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
         # Otherwise a rename may reach the disk before what it names does.
         _to_disk(beside)
         beside.replace(path)
+    except OSError as error:
+        # Who writes to an open file does not say which, and `beside` is no name to a user.
+        if error.errno is not None and str(error.filename) in ("None", str(beside)):
+            error.filename = str(path)
+        raise
     finally:
         beside.unlink(missing_ok=True)
     if os.name == "posix":

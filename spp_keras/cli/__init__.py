@@ -1,11 +1,14 @@
 """The command line: `spp-keras COMMAND`, with a module for each command."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 import spp_keras
 from spp_keras.cli import (
+    _failures,
+    completion,
     demo,
     detect,
     evaluate,
@@ -30,28 +33,59 @@ _COMMANDS = (
     export,
     train_detector,
     detect,
+    completion,
 )
+
+_EXIT_CODES = """exit codes:
+  0     done
+  2     wrong arguments or data, missing software, or a disk or memory too small;
+        what to do about it is said on standard error
+  75    another machine was lost; the same command goes on
+  130   interrupted; the same command goes on
+  141   whoever read the output has gone, as in `spp-keras zoo | head -1`
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code.
+    """Runs one command and returns its exit code; `spp-keras --help` lists the codes."""
+    try:
+        try:
+            return _run(parser().parse_args(arguments))
+        finally:
+            # While a reader that has gone can still be told from a failure.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would try once more when it ends, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
-    0 done, 2 wrong arguments or data, or a disk that does not do its part, 75 another
-    machine was lost (the same command goes on), 130 interrupted.
-    """
-    parser = argparse.ArgumentParser(
-        prog="spp-keras", description="SPP-net in Keras: images of any size in, one vector out."
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each leaves the function that does it in `run`."""
+    made = argparse.ArgumentParser(
+        prog="spp-keras",
+        description="SPP-net in Keras: images of any size in, one vector out.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {spp_keras.__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    made.add_argument("--version", action="version", version=f"%(prog)s {spp_keras.__version__}")
+    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in _COMMANDS:
         module.add(commands)
-    options = parser.parse_args(arguments)
+    return made
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         return options.run(options)
-    except (ValueError, OSError) as error:
-        print(f"spp-keras: {error}", file=sys.stderr)
-        return 2
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         print("spp-keras: interrupted; the same command goes on.", file=sys.stderr)
         return 130
+    except Exception as error:
+        words = _failures.words(error, options)
+        if words is None:
+            raise
+        print(f"spp-keras: {words}", file=sys.stderr)
+        return 2

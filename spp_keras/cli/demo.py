@@ -1,9 +1,8 @@
 """`spp-keras demo`."""
 
 import argparse
-import os
 
-from spp_keras.cli._command import command
+from spp_keras.cli._command import command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -30,7 +29,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()
     from spp_keras.demo import demo
 
     demo(options.folder, data=options.data, epochs=options.epochs)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spp_keras.cli._command import command
+from spp_keras.cli._command import command, load_tensorflow
 
 # Endings of the copies that `detect` draws into.
 _DRAWN = (".jpg", ".jpeg", ".png")
@@ -56,13 +56,10 @@ def _run(options: argparse.Namespace) -> int:
     if math.isnan(options.least_score):
         raise ValueError("--least-score must be a number. Received: nan.")
     copies = _copies(options.photographs, options.save)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()
     from spp_keras import serving
 
-    try:
-        find, failed = serving.load_detector(options.model, options.least_score), False
-    except ImportError as error:
-        raise ValueError(str(error)) from error
+    find, failed = serving.load_detector(options.model, options.least_score), False
     for name, copy in zip(options.photographs, copies, strict=True):
         try:
             content = Path(name).read_bytes()
@@ -83,7 +80,7 @@ def _run(options: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def _copies(photographs: Sequence[str], to: str | None) -> list[Path | None]:
+def _copies(photographs: Sequence[str], to: str | None) -> Sequence[Path | None]:
     """Where each photograph is drawn to."""
     if to is None:
         return [None] * len(photographs)

@@ -2,10 +2,11 @@
 
 import argparse
 import json
-import os
 
-from spp_keras.cli._command import command
+from spp_keras.cli._command import command, load_tensorflow
 
+# Those of `spp_keras.evaluation`, which takes seconds to load, and what stands beside them.
+PROTOCOLS = ("crop", "warp", "10-view", "10-view-map", "full", "96-view", "96-view+full", "svm")
 # What options of `--protocol svm` alone are called, the layer first.
 _OF_MACHINES = ("layer", "short_side", "train_split", "per_class")
 
@@ -88,23 +89,20 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _check(options)
+    load_tensorflow()
     from spp_keras import evaluation
 
     names = ("data", "data_dir", "split", "side", "to")
     given = {name: getattr(options, name) for name in names}
-    try:
-        if options.protocols == ["svm"]:
-            more = {name: getattr(options, name) for name in _OF_MACHINES[1:]}
-            given |= {name: value for name, value in more.items() if value is not None}
-            result = evaluation.evaluate_features(options.runs[0], options.layer, **given)
-            table = evaluation.features_table
-        else:
-            result = evaluation.evaluate(options.runs, options.protocols, **given)
-            table = evaluation.table
-    except ImportError as error:
-        raise ValueError(str(error)) from error
+    if options.protocols == ["svm"]:
+        more = {name: getattr(options, name) for name in _OF_MACHINES[1:]}
+        given |= {name: value for name, value in more.items() if value is not None}
+        result = evaluation.evaluate_features(options.runs[0], options.layer, **given)
+        table = evaluation.features_table
+    else:
+        result = evaluation.evaluate(options.runs, options.protocols, **given)
+        table = evaluation.table
     print(json.dumps(result) if options.json else table(result["rows"]))
     return 0
 

@@ -1,11 +1,12 @@
 """`spp-keras export`."""
 
 import argparse
-import os
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from spp_keras import runs
-from spp_keras.cli._command import command
+from spp_keras.cli._command import command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -47,6 +48,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="DATA",
         help="folder or data set that int8 is fitted to (default: what the run learned from)",
     )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs to read")
     parser.set_defaults(run=_run)
 
 
@@ -57,7 +59,7 @@ def _run(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None:
             kind = "the repository of a server" if for_lite else "a file ending in .tflite"
             raise ValueError(f"--{name} is for {kind}. Received: --to {options.to}.")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()
     if (Path(options.folder) / runs.DETECTOR).is_file():
         return _export_detector(options, for_lite)
     from spp_keras import _checks, export, trained
@@ -76,8 +78,8 @@ def _run(options: argparse.Namespace) -> int:
     elif options.calibration is not None:
         raise ValueError(f"--calibration is for --form int8. Received: {options.calibration}.")
     save = export.save_tflite if for_lite else export.save
-    print(save(found.network, options.to, labels=found.labels, view=view, **given))
-    return 0
+    path = save(found.network, options.to, labels=found.labels, view=view, **given)
+    return _told(options, path, found.labels)
 
 
 def _export_detector(options: argparse.Namespace, for_lite: bool) -> int:
@@ -95,5 +97,9 @@ def _export_detector(options: argparse.Namespace, for_lite: bool) -> int:
     if options.size is not None:
         given["size"] = (options.size, options.size)
     save = export.save_detector_tflite if for_lite else export.save_detector
-    print(save(detector, options.to, **given))
+    return _told(options, save(detector, options.to, **given), detector.labels)
+
+
+def _told(options: argparse.Namespace, path: Path, labels: Sequence[str]) -> int:
+    print(json.dumps({"path": str(path), "labels": list(labels)}) if options.json else path)
     return 0

@@ -2,11 +2,10 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
-from spp_keras.cli._command import command
+from spp_keras.cli._command import command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -38,7 +37,7 @@ def _run(options: argparse.Namespace) -> int:
     from spp_keras import _checks
 
     _checks.at_least(options.top, 1, "top")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()
     from spp_keras import serving
 
     ask, failed = serving.load(options.model, options.top), False

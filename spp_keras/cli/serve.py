@@ -5,7 +5,7 @@ import os
 import sys
 import webbrowser
 
-from spp_keras.cli._command import command
+from spp_keras.cli._command import command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -57,7 +57,7 @@ def _run(options: argparse.Namespace) -> int:
             )
     if not 0 <= options.port <= 65535:
         raise ValueError(f"--port must be from 0 to 65535. Received: {options.port}.")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()
     from spp_keras.serving import page
 
     # First the port, which may be taken, and then the model, which takes time.

@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import math
 import os
 import re
 import sys
 from pathlib import Path
 
-from spp_keras.cli._command import command
+from spp_keras.cli._command import command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -37,7 +38,13 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--run", dest="folder", metavar="RUN", help="folder of the run (default: runs/RECIPE-DATA)"
     )
     parser.add_argument("--devices", type=int, help="GPUs to use, or parts of the CPU")
-    parser.set_defaults(run=_run)
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs to read")
+    parser.set_defaults(
+        run=_run,
+        less_memory="--set batch_size=N sends fewer images at once; where images keep their own "
+        "size, --set longest_side=N makes large ones smaller and --set batch_pixels=N bounds a "
+        "batch",
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -52,17 +59,25 @@ def _run(options: argparse.Namespace) -> int:
     recipe = recipes.read(options.recipe, settings)
     folder = Path(options.folder or Path("runs") / _run_name(options.recipe, recipe.data))
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()
     from spp_keras import training
 
     try:
-        training.train(recipe, folder, devices=options.devices)
+        result = training.train(recipe, folder, devices=options.devices)
     except training.WorkerLost as error:
         print(f"spp-keras: {error}", file=sys.stderr)
         sys.stderr.flush()
         # TensorFlow would wait for the lost machine until the end of time.
         os._exit(75)
-    print(folder)
+    if options.json:
+        # JSON has no NaN, which a loss may become.
+        history = [
+            {name: value if math.isfinite(value) else None for name, value in row.items()}
+            for row in result.history
+        ]
+        print(json.dumps({"run": str(folder), "history": history}))
+    else:
+        print(folder)
     return 0
 
 

@@ -1,11 +1,11 @@
 """`spp-keras train-detector`."""
 
 import argparse
-import os
+import json
 import sys
 from pathlib import Path
 
-from spp_keras.cli._command import command
+from spp_keras.cli._command import command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -74,25 +74,26 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--maps", metavar="FOLDER", help="for the maps, which trainings may share (default: in it)"
     )
-    parser.set_defaults(run=_run)
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs to read")
+    parser.set_defaults(run=_run, less_memory="--scales with smaller numbers makes smaller maps")
 
 
 def _run(options: argparse.Namespace) -> int:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()
     from spp_keras import detection
 
     given = vars(options)
-    names = ("data", "data_dir", "train_split", "validation_split", "head", "scales", "side")
-    names += ("proposals", "proposer", "epochs", "learning_rate", "seed")
+    names: tuple[str, ...] = ("data", "data_dir", "train_split", "validation_split", "head")
+    names += ("scales", "side", "proposals", "proposer", "epochs", "learning_rate", "seed")
     settings = detection.Settings(run=options.network, **{name: given[name] for name in names})
     folder = Path(options.folder or f"{options.network.rstrip('/')}-detector")
-    try:
-        result = detection.train(settings, folder, maps=options.maps)
-    except ImportError as error:
-        raise ValueError(str(error)) from error
+    result = detection.train(settings, folder, maps=options.maps)
     for name in result["untrained"]:
         print(f"spp-keras: no object of {name!r} to learn from; it is never found", file=sys.stderr)
-    print(f"{folder}\tmAP {100 * result['voc_area']['mean']:.1f}%")
+    if options.json:
+        print(json.dumps({"run": str(folder), **result}))
+    else:
+        print(f"{folder}\tmAP {100 * result['voc_area']['mean']:.1f}%")
     return 0
 
 

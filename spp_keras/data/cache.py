@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def place(parts: tuple[str, ...], files: tuple[str, ...]) -> Path:
     for path in files:
         try:
             status = Path(path).stat()
-            state = (path, status.st_size, status.st_mtime_ns)
+            state: tuple[Any, ...] = (path, status.st_size, status.st_mtime_ns)
         except OSError:
             state = (path, None, None)
         digest.update(repr(state).encode("utf-8", "backslashreplace"))
@@ -49,9 +50,10 @@ def read(path: Path) -> dict[str, np.ndarray] | None:
 
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes a cache file, or warns that it cannot be written."""
+    columns: dict[str, Any] = {name: _to_bytes(each) for name, each in arrays.items()}
     try:
         with _files.replacing(path) as beside:
-            np.savez_compressed(beside, **{name: _to_bytes(each) for name, each in arrays.items()})
+            np.savez_compressed(beside, **columns)
     except OSError as error:
         warnings.warn(
             f"The images will be checked again next time, since {str(path)!r} cannot be written: "

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from spp_keras.data.sources import Candidate, Contents, Source
 
@@ -110,7 +111,7 @@ class _Listing:
             else:
                 self.ignored.add(suffix or "no suffix")
 
-    def keep(self, rule) -> None:
+    def keep(self, rule: Any) -> None:
         kept = [i for i, path in enumerate(self.paths) if rule(path)]
         self.paths = [self.paths[i] for i in kept]
         self.labels = [self.labels[i] for i in kept]
@@ -120,7 +121,9 @@ class _Listing:
             yield candidate(self.root, path, number, (label,))
 
 
-def candidate(root: Path, path: str, number: int, labels=(), objects=None) -> Candidate:
+def candidate(
+    root: Path, path: str, number: int, labels: Any = (), objects: Any = None
+) -> Candidate:
     """A whole file as a candidate, by its path below `root` and its number.
 
     Example:

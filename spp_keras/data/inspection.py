@@ -10,9 +10,9 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -140,7 +140,7 @@ def inspect_all(
     candidates: Iterable[Candidate],
     files: Sequence[str],
     limits: Limits = Limits(),  # noqa: B008  immutable
-) -> Iterator[tuple[Candidate, Finding]]:
+) -> Generator[tuple[Candidate, Finding], None, None]:
     """Inspects images in threads, in order, a few ahead of what is asked for.
 
     Args:
@@ -201,7 +201,7 @@ def _what_else(image: bytes) -> str:
     return "is no JPEG, PNG, GIF or BMP image"
 
 
-def _conversion(header, image: bytes) -> str | None:
+def _conversion(header: Any, image: bytes) -> str | None:
     if getattr(header, "is_animated", False):
         return "animated"
     # Pillow shows 16-bit colours as 8-bit ones; the depth is byte 24 of every PNG.
@@ -222,7 +222,7 @@ def _out_of_limits(size: tuple[int, int], limits: Limits) -> str | None:
     return None
 
 
-def _is_same(header, decoded: tf.Tensor) -> bool:
+def _is_same(header: Any, decoded: tf.Tensor) -> bool:
     """Whether Pillow decodes the same, as it must where nothing was lost."""
     try:
         return np.array_equal(decoded, header.convert("RGB"))

@@ -197,7 +197,7 @@ class Pipeline:
                 "weight": tf.where(places < end, weight, 0.0),
                 **{name: tf.gather(values, numbers) for name, values in (about | drawn).items()},
             }
-            if not self.mixed:
+            if not isinstance(self.sizes, sizes.Whole):
                 side = self.sizes.side(epoch, self.seed)
                 rows["target"] = tf.fill((tf.size(numbers), 2), side)
                 rows["window"] = self.sizes.windows(rows["size"], rows.pop("place"))

@@ -44,7 +44,7 @@ class Crops:
     short_side: int = 256
     positions: Positions = "corners"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.sides, Sequence) or not self.sides:
             raise ValueError(
                 f"`sides` must be a non-empty sequence of ints. Received: sides={self.sides!r}."
@@ -129,7 +129,7 @@ class Whole:
     short_side: int | None = None
     longest_side: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("short_side", "longest_side"):
             if getattr(self, name) is not None:
                 _checks.at_least(getattr(self, name), 1, name)
@@ -193,7 +193,7 @@ class Warped:
 
     square: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _checks.at_least(self.square, 1, "square")
 
     def side(self, epoch: Any, seed: int) -> tf.Tensor:

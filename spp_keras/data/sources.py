@@ -56,7 +56,8 @@ class Candidate(NamedTuple):
     reason: str | None = None
 
 
-class Contents(NamedTuple):
+@dataclass(frozen=True)
+class Contents:
     """Everything in a split of a source.
 
     Args:

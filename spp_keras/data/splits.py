@@ -1,6 +1,7 @@
 """Which splits of a data set to train and to measure on, where nobody says."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from spp_keras.data import records, voc_devkit
@@ -32,14 +33,15 @@ def defaults(data: str | os.PathLike, data_dir: str | os.PathLike | None = None)
     if data_dir is None and folder.is_dir() and not (folder / "dataset_info.json").is_file():
         if voc_devkit.home(folder.resolve()) is not None:
             return "train", "val"
-        names = {path.name for path in folder.iterdir() if path.is_dir()}
+        names: Collection[str] = {path.name for path in folder.iterdir() if path.is_dir()}
         parts_of_train = "train", "validation"
     elif not folder.exists() and records.is_path(data):
         raise ValueError(f"`data` must be an existing folder. Received: data={str(data)!r}.")
     else:
         from spp_keras.data import tfds_records
 
-        names = tfds_records.splits(os.fspath(data), data_dir and os.fspath(data_dir))
+        where = None if data_dir is None else os.fspath(data_dir)
+        names = tfds_records.splits(os.fspath(data), where)
         parts_of_train = "train[:90%]", "train[90%:]"
     for held_back in ("validation", "val", "test"):
         if held_back in names:

@@ -178,8 +178,8 @@ def _columns(name: str, info: Any) -> _Columns:
         if isinstance(feature, kinds.Sequence) and isinstance(feature.feature, kinds.ClassLabel)
     ]
     several = next((key for key in ("labels", *sequences) if key in sequences), None)
-    described = features.get(label) or (several and features[several].feature)
-    if boxes is not None:
+    described: Any = features.get(label) or (several and features[several].feature)
+    if boxes is not None and box_labels is not None:
         of_objects = features[boxes.rpartition("/")[0]].feature[box_labels.rpartition("/")[2]]
         # Objects of other classes than the image's would need a second list of names.
         if label is not None and of_objects.names != described.names:
@@ -291,7 +291,7 @@ def _candidate(record: bytes, columns: _Columns) -> Candidate:
         start, end = places[key]
         return getattr(tf.train.Feature.FromString(record[start:end]), kind).value
 
-    objects = None
+    objects: Any = None
     if columns.boxes is not None:
         objects = Objects(
             np.array(values(columns.boxes, "float_list"), np.float32).reshape(-1, 4),

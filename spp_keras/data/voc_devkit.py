@@ -141,11 +141,11 @@ def candidate(
     (1,)
     """
     unusable = found if isinstance(found, str) else None
-    found = [] if unusable else found
+    listed = [] if isinstance(found, str) else found
     objects = Objects(
-        np.array([box for _, box, _ in found], np.float32).reshape(-1, 4),
-        np.array([classes[name] for name, _, _ in found], np.int32),
-        np.array([difficult for _, _, difficult in found], bool),
+        np.array([box for _, box, _ in listed], np.float32).reshape(-1, 4),
+        np.array([classes[name] for name, _, _ in listed], np.int32),
+        np.array([difficult for _, _, difficult in listed], bool),
     )
     whole = folders.candidate(root, image, place, objects.classes(), objects)
     return whole._replace(reason=whole.reason or unusable)

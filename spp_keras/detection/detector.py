@@ -149,7 +149,7 @@ class Detector(keras.Model):
         bins = sum(rows * columns for rows, columns in self.roi_spp.levels)
         return bins * self.trunk.output_shape[-1]
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: Any = None) -> Any:
         images, boxes = _arguments(inputs)
         if boxes is None and self.proposer is None:
             raise ValueError(
@@ -291,7 +291,8 @@ class Detector(keras.Model):
         """Windows of the proposer, in pixels of the image."""
         middle = len(self.scales) // 2
         target = self.scaled_size(size, self.scales[middle])
-        boxes = self.proposer.propose(encoded[middle], self.grid, target)
+        proposer: Any = self.proposer
+        boxes = proposer.propose(encoded[middle], self.grid, target)
         factors = tf.cast(size, tf.float32) / tf.cast(target, tf.float32)
         return boxes * tf.gather(factors, [1, 0, 1, 0])
 
@@ -302,7 +303,7 @@ class Detector(keras.Model):
         shorter = tf.maximum(shorter, longer // _MOST_ASPECT)
         return tf.maximum((2 * size * scale + shorter) // (2 * shorter), self.grid.least_pixels())
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         parts = {name: getattr(self, name) for name in ("trunk", "head", "gate", "proposer")}
         return {
             **super().get_config(),
@@ -319,7 +320,9 @@ class Detector(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
         parts = ("trunk", "head", "gate", "proposer")
         made = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects)

@@ -132,11 +132,17 @@ def colour(number: int) -> tuple[int, int, int]:
     """
     round_, place = divmod(number, len(_PALETTE))
     base, towards = _PALETTE[place], _SHADES[round_ % len(_SHADES)]
-    return base if towards is None else tuple((channel + towards) // 2 for channel in base)
+    if towards is None:
+        return base
+    red, green, blue = ((channel + towards) // 2 for channel in base)
+    return red, green, blue
 
 
-def _check(image: np.ndarray, found: boxes.Detections, labels: Sequence[str]) -> None:
-    shape, dtype = getattr(image, "shape", ()), getattr(image, "dtype", None)
+def _check(
+    image: np.ndarray, found: boxes.Detections, labels: Sequence[str] | Mapping[int, str]
+) -> None:
+    shape: tuple[int, ...] = getattr(image, "shape", ())
+    dtype = getattr(image, "dtype", None)
     if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
         raise ValueError(
             f"`image` must be a uint8 array (height, width, 3). Received: image of shape {shape} "

@@ -1,6 +1,7 @@
 """What detectors find in the images of a split, for scores."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -54,7 +55,7 @@ def find(
     return found
 
 
-def _candidates(detector: Detector, maps: Maps):
+def _candidates(detector: Detector, maps: Maps) -> Any:
     call = tf.function(
         detector.candidates,
         [
@@ -65,7 +66,7 @@ def _candidates(detector: Detector, maps: Maps):
         autograph=False,
     )
 
-    def of_one(number: int):
+    def of_one(number: int) -> Any:
         example = maps.examples[number]
         return call(maps[number], example.windows, np.array(example.size, "int32"))
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras.data import images, reading, records
+from spp_keras.data.sources import Objects
 from spp_keras.detection import boxes
 
 
@@ -61,8 +62,8 @@ class Examples:
         self._reader = reading.Reader(found.files, found.spans)
         self._all = [
             example
-            for number in range(len(found))
-            for example in _examples(found, number, proposals[number], learning)
+            for number, objects in enumerate(found.objects)
+            for example in _examples(found, objects, number, proposals[number], learning)
         ]
 
     def __len__(self) -> int:
@@ -88,10 +89,9 @@ class Examples:
 
 
 def _examples(
-    found: records.Records, number: int, windows: np.ndarray, learning: bool
+    found: records.Records, objects: Objects, number: int, windows: np.ndarray, learning: bool
 ) -> list[Example]:
     height, width = (int(side) for side in found.sizes[number])
-    objects = found.objects[number]
     known = boxes.of_objects(objects, (height, width))
     windows = np.asarray(windows, "float32").reshape(-1, 4)
     if not np.isfinite(windows).all() or (windows[:, 2:] < windows[:, :2]).any():

@@ -102,8 +102,8 @@ class _Rows(keras.callbacks.Callback):
         super().__init__()
         self.history = history
 
-    def on_epoch_end(self, epoch, logs=None):
-        self.history.append({"epoch": epoch + 1, **{k: float(v) for k, v in logs.items()}})
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.history.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
 
 
 class _Batches(keras.utils.PyDataset):

@@ -55,7 +55,7 @@ def finished(trained: keras.Model) -> keras.Model:
     """
     dense = {layer.name: layer for layer in dense_of(trained)}
     deltas = dense.pop("deltas")
-    spread = np.tile(np.array(_SPREAD, "float32"), len(deltas.bias) // 4)
+    spread = np.tile(np.array(_SPREAD, "float32"), deltas.kernel.shape[1] // 4)
     deltas = deltas._replace(kernel=deltas.kernel * spread, bias=deltas.bias * spread)
     return assemble([*dense.values(), deltas])
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,9 +12,7 @@ import tqdm
 from spp_keras.detection.maps import Maps
 
 
-def over_windows(
-    maps: Maps, model: keras.Model | None = None
-) -> Callable[[int, np.ndarray | None], np.ndarray]:
+def over_windows(maps: Maps, model: keras.Model | None = None) -> Callable[..., np.ndarray]:
     """A function from an example's number to what a model makes of its windows.
 
     Args:
@@ -35,7 +34,7 @@ def over_windows(
         ],
         autograph=False,
     )
-    def features(encoded, windows, which, size):
+    def features(encoded: Any, windows: Any, which: Any, size: Any) -> Any:
         vectors = maps.detector.vectors(encoded, windows, which, size)
         return vectors if model is None else model(vectors, training=False)
 

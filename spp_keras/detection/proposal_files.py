@@ -61,7 +61,7 @@ def read(path: str | Path, found: records.Records) -> list[np.ndarray]:
             raise ValueError(f"`path` must have an image once. Received: {where}, once more.")
         boxes[i] = _clipped(listed, found.sizes[i].tolist(), where)
     _check_missing(path, found, boxes, strangers)
-    return boxes
+    return [each for each in boxes if each is not None]
 
 
 def write(path: str | Path, ids: Sequence[str], boxes: Sequence[np.ndarray]) -> None:
@@ -193,7 +193,7 @@ def _checked(listed: Any, where: str) -> np.ndarray:
     return boxes
 
 
-def _check_none(bad: np.ndarray, boxes: np.ndarray, rule: str, where: str) -> None:
+def _check_none(bad: Any, boxes: np.ndarray, rule: str, where: str) -> None:
     if bad.any():
         first = int(np.argmax(bad))
         raise ValueError(

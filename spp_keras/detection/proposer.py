@@ -76,11 +76,11 @@ class Proposer(keras.layers.Layer):
         )
         self._last = keras.layers.Conv2D(5 * number, 1, name="last", dtype=self.dtype_policy)
 
-    def build(self, maps_shape):
+    def build(self, maps_shape: Any) -> None:
         self._hidden.build(maps_shape)
         self._last.build((*maps_shape[:-1], self.filters))
 
-    def call(self, maps):
+    def call(self, maps: Any) -> Any:
         # The convolution is of stride 1, so that "same" pads alike on both sides.
         outputs = tf.reshape(self._last(self._hidden(maps)), (-1, 5))
         outputs = tf.cast(outputs, tf.float32)
@@ -116,7 +116,7 @@ class Proposer(keras.layers.Layer):
         kept, count = suppressed(boxes, logits, self.most, self.overlap)
         return tf.gather(boxes, kept[:count])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

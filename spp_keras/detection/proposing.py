@@ -1,5 +1,7 @@
 """Training of the layer that proposes windows, while the convolutions stay as they are."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -53,7 +55,7 @@ def train(
         ],
         autograph=False,
     )
-    def step(one, which, labels, deltas):
+    def step(one: Any, which: Any, labels: Any, deltas: Any) -> Any:
         with tf.GradientTape() as tape:
             logits, found = proposer(one)
             logits, found = tf.gather(logits, which), tf.gather(found, which)
@@ -71,7 +73,8 @@ def train(
         for number in passes.shown(order, what, progress):
             example, one = maps.examples[number], maps[number][middle]
             target = detector.scaled_size(example.size, scale).numpy()
-            anchors = proposer.anchors(*one.shape[1:3], detector.grid).numpy()
+            rows, columns = one.shape[1:3]
+            anchors = proposer.anchors(rows, columns, detector.grid).numpy()
             rng = np.random.default_rng((seed, epoch, number))
             step(one, *_drawn(example, anchors, target, rng))
 

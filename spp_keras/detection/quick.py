@@ -78,8 +78,7 @@ def tuned(
     """
     keras.utils.set_random_seed(seed)
     head = heads.to_train(detector.head, dropout)
-    options = {"epochs": epochs, "learning_rate": learning_rate, "seed": seed}
-    fine_tuning.fine_tune(head, maps, state, **options)
+    fine_tuning.fine_tune(head, maps, state, epochs=epochs, learning_rate=learning_rate, seed=seed)
     return variants.changed(detector, head=heads.finished(head))
 
 
@@ -128,7 +127,8 @@ def in_bfloat16(detector: Detector) -> Detector:
     """
     gate = detector.gate
     if gate is not None:
-        gate = gate_of(*heads.dense_of(gate), dtype="bfloat16")
+        first, worth = heads.dense_of(gate)
+        gate = gate_of(first, worth, dtype="bfloat16")
     return variants.changed(
         detector,
         trunk=_in_bfloat16(detector.trunk),
@@ -151,9 +151,8 @@ def gate_of(first: heads.Dense, worth: heads.Dense, dtype: str = "float32") -> k
 
 def _drawn(features: Any, maps: Maps, seed: int, progress: bool) -> tuple[np.ndarray, np.ndarray]:
     """Features of some windows, and how much each overlaps an object."""
-    numbers = passes.unmirrored(maps)
     rng = np.random.default_rng(seed)
-    numbers = rng.permutation(numbers)[: -(-_WINDOWS // _OF_AN_IMAGE)]
+    numbers = rng.permutation(passes.unmirrored(maps))[: -(-_WINDOWS // _OF_AN_IMAGE)]
     inputs, overlaps = [], []
     for number in passes.shown(numbers, "Gate", progress):
         example = maps.examples[number]

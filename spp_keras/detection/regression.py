@@ -1,5 +1,7 @@
 """Regression of boxes on pooled windows: where the object lies that a window roughly covers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spp_keras.detection import boxes, corrections, passes
@@ -59,7 +61,7 @@ def train(maps: Maps, *, seed: int = 0, progress: bool = True) -> tuple[np.ndarr
     return kernel.reshape(length, -1), bias.reshape(-1)
 
 
-def _chosen(maps: Maps, seed: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+def _chosen(maps: Maps, seed: int) -> dict[int, tuple[np.ndarray, ...]]:
     """For each image windows that cover an object well, and which object."""
     places: dict[int, list[tuple[int, int, int]]] = {}
     for number in passes.unmirrored(maps):
@@ -68,15 +70,15 @@ def _chosen(maps: Maps, seed: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
             continue
         overlaps = boxes.iou(example.windows, example.objects)
         best = overlaps.argmax(axis=1)
-        for window in np.flatnonzero(overlaps.max(axis=1) >= _OVERLAP):
+        for window in np.flatnonzero(overlaps.max(axis=1) >= _OVERLAP).tolist():
             label = int(example.labels[best[window]])
-            places.setdefault(label, []).append((number, int(window), int(best[window])))
+            places.setdefault(label, []).append((number, window, int(best[window])))
     rng = np.random.default_rng(seed)
     chosen: dict[int, list[tuple[int, int]]] = {n: [] for n in passes.unmirrored(maps)}
     for some in places.values():
-        kept = range(len(some))
+        kept: Sequence[int] = range(len(some))
         if len(some) > _MOST:
-            kept = sorted(rng.choice(len(some), _MOST, replace=False))
+            kept = sorted(rng.choice(len(some), _MOST, replace=False).tolist())
         for place in kept:
             number, window, object_ = some[place]
             chosen[number].append((window, object_))

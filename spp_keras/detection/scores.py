@@ -51,7 +51,7 @@ class Scores(NamedTuple):
 def voc(
     found: Sequence[Detections],
     objects: Sequence[Objects],
-    sizes: Sequence[tuple[int, int]],
+    sizes: Sequence[tuple[int, int]] | np.ndarray,
     classes: Sequence[str],
     *,
     overlap: float = 0.5,
@@ -135,7 +135,7 @@ def voc(
 def coco(
     found: Sequence[Detections],
     objects: Sequence[Objects],
-    sizes: Sequence[tuple[int, int]],
+    sizes: Sequence[tuple[int, int]] | np.ndarray,
     classes: Sequence[str],
 ) -> dict[str, float]:
     """COCO's measures, by COCO's own code.

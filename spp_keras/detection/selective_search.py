@@ -50,7 +50,8 @@ def selective_search(
     _checks.at_least(most, 1, "most")
     _checks.at_least(least_side, 1, "least_side")
     _checks.at_least(longest_side, 1, "longest_side")
-    shape, dtype = getattr(image, "shape", ()), getattr(image, "dtype", None)
+    shape: tuple[int, ...] = getattr(image, "shape", ())
+    dtype = getattr(image, "dtype", None)
     if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
         raise ValueError(
             f"`image` must be a uint8 array (height, width, 3). Received: image of shape {shape} "

@@ -82,7 +82,7 @@ class Settings:
     learning_rate: float = 0.01
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _checks.one_of(self.head, ("softmax", "svm"), "head")
         _checks.at_least(self.epochs, 1, "epochs")
         _checks.positive(self.learning_rate, "learning_rate")
@@ -195,10 +195,10 @@ def _examples(settings: Settings, split: int, progress: bool) -> Examples:
 def _result(found: Sequence[Any], of: records.Records, untrained: list[str]) -> dict[str, Any]:
     result: dict[str, Any] = {"images": len(of), "untrained": untrained}
     for rule in ("area", "11-point"):
-        voc = scores.voc(found, of.objects, of.sizes, of.classes, rule=rule)
+        voc = scores.voc(found, of.objects or (), of.sizes, of.classes, rule=rule)
         each = voc.average_precision.items()
         result[f"voc_{rule}"] = {"mean": voc.mean, "classes": _without_nan(dict(each))}
-    coco = scores.coco(found, of.objects, of.sizes, of.classes)
+    coco = scores.coco(found, of.objects or (), of.sizes, of.classes)
     return {**result, "coco": _without_nan(coco)}
 
 

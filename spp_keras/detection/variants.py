@@ -40,8 +40,8 @@ def changed(detector: Detector, **changes: Any) -> Detector:
         detector: The detector.
         **changes: New values of arguments of `Detector`.
     """
-    names = ("trunk", "head", "labels", "grid", "scales", "side", "gate", "proposer")
-    names += ("overlap", "least_score", "most")
+    names: tuple[str, ...] = ("trunk", "head", "labels", "grid", "scales", "side", "gate")
+    names += ("proposer", "overlap", "least_score", "most")
     arguments = {name: getattr(detector, name) for name in names}
     arguments |= {"levels": detector.roi_spp.levels, "mode": detector.roi_spp.mode}
     return type(detector)(**arguments | changes)

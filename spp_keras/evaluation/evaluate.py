@@ -1,5 +1,6 @@
 """Runs, protocols and data in, one table out; several runs are an ensemble as well."""
 
+import functools
 import gc
 import json
 from collections.abc import Sequence
@@ -117,7 +118,7 @@ def _scores(
     found = [
         kept.scores(
             images,
-            lambda name=name: scorer(name),
+            functools.partial(scorer, name),
             folder / members.key(member, name),
             f"{member.run.name}, {name}",
         )

@@ -93,7 +93,8 @@ class Scorer:
         self.whole = whole or sizes.Whole(short_side=self.short_side)
         _check_least(network, self.side, protocol)
         self._of_pixels = _of_pixels(network)
-        self._pooled, self._top = _of_maps(network) if protocol in ON_MAPS else (None, None)
+        of_maps: tuple[Any, Any] = _of_maps(network) if protocol in ON_MAPS else (None, None)
+        self._pooled, self._top = of_maps
 
     def __call__(self, image: Any, size: views.Size | None = None) -> np.ndarray:
         """Scores of an image, float32 `(classes,)`, the mean of those of its views.
@@ -176,7 +177,7 @@ def _of_pixels(network: keras.Model) -> Callable[..., tf.Tensor]:
     """Scores of views of one size, cut out and sent through the network as a batch."""
 
     @tf.function(input_signature=_SIGNATURE, autograph=False)
-    def scores(pixels, windows, mirrored):
+    def scores(pixels: Any, windows: Any, mirrored: Any) -> Any:
         crops = _cut(pixels, windows, mirrored)
         # A network for one size must know that it is this one.
         return network(tf.ensure_shape(crops, network.input_shape), training=False)
@@ -196,7 +197,7 @@ def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[.
     )
 
     @tf.function(input_signature=_SIGNATURE, autograph=False)
-    def pooled(pixels, windows, mirrored):
+    def pooled(pixels: Any, windows: Any, mirrored: Any) -> Any:
         maps = halves.trunk(tf.stack([pixels, pixels[:, ::-1]]), training=False)
         height, width = tf.unstack(tf.shape(pixels)[:2])
         # All of an image is all of its map. Where poolings round up, as Caffe's, some of its
@@ -224,7 +225,7 @@ def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[.
     vectors = tf.TensorSpec((None, None), pyramid.compute_dtype, "vectors")
 
     @tf.function(input_signature=[vectors], autograph=False)
-    def scores(x):
+    def scores(x: Any) -> Any:
         for layer in halves.top:
             x = layer(x)
         return x

@@ -61,8 +61,11 @@ def view(value: sizes.Policy | None, height: int | None, width: int | None) -> s
             )
         return value
     value = value or sizes.centre(height)
-    side = {sizes.Crops: lambda: max(value.sides), sizes.Warped: lambda: value.square}
-    if type(value) not in side or (side[type(value)](),) * 2 != (height, width):
+    if isinstance(value, sizes.Whole):
+        side = None
+    else:
+        side = value.square if isinstance(value, sizes.Warped) else max(value.sides)
+    if (side, side) != (height, width):
         raise ValueError(
             f"`view` must be `Crops` or `Warped` of the model's one size, {height}x{width}, which "
             f"must be square. Received: view={value}."

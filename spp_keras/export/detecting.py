@@ -18,7 +18,8 @@ MOST_BOXES = 20_000
 
 def of_detector(detector: Detector, files: inputs.Files) -> dict[str, Signature]:
     """The signatures of a detector, see `spp_keras.export.save_detector`."""
-    most_pixels = files.view.most_pixels(files.limits.most_aspect)
+    # There are that many: see `checks.view`.
+    most_pixels: Any = files.view.most_pixels(files.limits.most_aspect)
     of_files = "bytes_with_boxes" if detector.proposer is None else "bytes"
     detect = _traced_once(detector)
 

@@ -110,8 +110,7 @@ def of_each_file(
             found |= {"error_codes": image.code, "errors": image.reason}
         return found
 
+    answered = blank
     if files.errors == "report":
         answered = {**blank, "error_codes": tf.constant(encoded.OK), "errors": tf.constant("")}
-    else:
-        answered = blank
     return of_each(decoded_first, answered, {"image_bytes": image_bytes, **others})

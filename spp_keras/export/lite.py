@@ -56,9 +56,7 @@ def check_path(to: str | Path) -> Path:
     return to
 
 
-def image_shape(
-    own: Sequence[int | None], size: Any, least: int
-) -> tuple[int | None, int | None, int]:
+def image_shape(own: Sequence[Any], size: Any, least: int) -> tuple[int | None, int | None, int]:
     """Height, width and channels of a file's images, where a model has some of its own."""
     height, width, channels = own
     if size is None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 
@@ -89,5 +89,7 @@ def save(
         least_side=chains.least_side(model),
         limits=limits,
     )
-    side = model.input_shape[1] or min(224, math.isqrt(view.most_pixels(1)))
+    # There are that many: see `checks.view`.
+    most_pixels: Any = view.most_pixels(1)
+    side = model.input_shape[1] or min(224, math.isqrt(most_pixels))
     return versions.write(model, to, labels, asked, side)

@@ -55,7 +55,8 @@ def of_classifier(
 ) -> dict[str, Signature]:
     """The signatures of a network that scores classes, see `spp_keras.export.save`."""
     parts = cut(model)
-    most_pixels = view.most_pixels(limits.most_aspect)
+    # There are that many: see `checks.view`.
+    most_pixels: Any = view.most_pixels(limits.most_aspect)
     files = inputs.Files(view, errors, least_side, limits)
     names = tf.constant(list(labels))
 

@@ -115,7 +115,7 @@ def save_tflite(
 
 
 def _scores_of(model: keras.Model) -> Callable[..., dict[str, Any]]:
-    def scores(images, boxes=None):
+    def scores(images: Any, boxes: Any = None) -> Any:
         images = tf.cast(images, "float32")
         inputs = images if boxes is None else {"images": images, "boxes": boxes}
         return {"scores": model(inputs, training=False)}

@@ -67,7 +67,7 @@ def save_detector_tflite(
     if boxes:
         signature.append(tf.TensorSpec((1, None, 4), tf.float32, "boxes"))
 
-    def detect(images, boxes=None):
+    def detect(images: Any, boxes: Any = None) -> Any:
         found = detector.detect(images[0], None if boxes is None else boxes[0])
         return {name: value[tf.newaxis] for name, value in found.items()}
 

@@ -36,7 +36,7 @@ def write(folder: Path, model: str, requests: dict[str, dict[str, Any]]) -> None
 
 def request(inputs: Sequence[tf.TensorSpec], side: int) -> dict[str, Any]:
     """Arguments for a signature: one square image, as pixels or as a file, and all of it as box."""
-    examples = {
+    examples: dict[str, Any] = {
         "images": lambda: np.zeros((1, side, side, 3)),
         "boxes": lambda: np.array([[[0, 0, side, side]]]),
         "image_bytes": lambda: np.array(

@@ -10,7 +10,7 @@ from keras import ops
 
 def require(
     holds: Any, message: str, name: str, values: Any, items: Sequence[str] = ("image", "box")
-) -> None:
+) -> Any:
     """Raises unless `holds` everywhere, naming the first item where it does not.
 
     Eagerly that is a `ValueError`; inside a `tf.function` an assertion in the

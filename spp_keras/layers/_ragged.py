@@ -40,7 +40,7 @@ def item_sizes(x: Any, name: str) -> Any:
             f"{tuple(x.shape)} and ragged rank {x.ragged_rank}."
         )
     heights = tf.cast(x.row_lengths(), tf.int32)
-    assertions = []
+    assertions: list[Any] = []
     if x.ragged_rank == 1:
         widths = tf.fill(tf.shape(heights), tf.shape(x.values)[1])
     else:

@@ -30,7 +30,7 @@ def padded_max_pyramid(
     """The same for padded maps, of which `sizes` says what counts."""
     forward = _twins("padded", tuple(levels), x.shape[-1], x.dtype)
 
-    def reference(x):
+    def reference(x: Any) -> Any:
         return _pyramids.max_pyramid(_pyramids.zero_outside(x, sizes), levels, sizes)
 
     return _with_gradient_of(reference, lambda x: forward(x, sizes), x)
@@ -43,7 +43,7 @@ def ragged_max_pyramid(
     channels = x.shape[-1]
     forward = _twins("ragged", tuple(levels), channels, x.dtype)
 
-    def reference(cells):
+    def reference(cells: Any) -> Any:
         return _pyramids.max_pyramid(_padded(cells, sizes), levels, sizes)
 
     cells = tf.reshape(x.flat_values, (-1, channels))
@@ -54,8 +54,8 @@ def _with_gradient_of(reference: Callable[..., Any], forward: Callable[..., Any]
     """`forward(x)` with the gradient of `reference`, in which ties share equally."""
 
     @tf.custom_gradient
-    def call(x):
-        def gradient(upstream):
+    def call(x: Any) -> Any:
+        def gradient(upstream: Any) -> Any:
             # In a loop `x` belongs to the graph forward; a tape needs one of this graph.
             here = tf.identity(x)
             with tf.GradientTape() as tape:
@@ -90,7 +90,7 @@ def _twins(
         "ragged": ([cells, sizes], _portable_ragged, _cpu_ragged_max_pyramid),
     }[kind]
 
-    def twin(function, device):
+    def twin(function: Any, device: Any) -> Any:
         return tf.function(
             lambda *tensors: function(levels, *tensors),
             input_signature=signature,
@@ -100,7 +100,7 @@ def _twins(
 
     everywhere, on_cpu = twin(everywhere, "GPU"), twin(on_cpu, "CPU")
 
-    def call(*tensors):
+    def call(*tensors: Any) -> Any:
         on_cpu.get_concrete_function().add_to_graph(tf.compat.v1.get_default_graph())
         return everywhere(*tensors)
 
@@ -130,7 +130,7 @@ def _padded(cells: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
 def _cpu_padded_max_pyramid(
     levels: Sequence[geometry.Level], x: tf.Tensor, sizes: tf.Tensor
 ) -> tf.Tensor:
-    def pyramid(item):
+    def pyramid(item: Any) -> Any:
         height, width = tf.unstack(sizes[item])
         return _cpu_max_pyramid(levels, x[item, :height, :width][tf.newaxis])[0]
 
@@ -142,7 +142,7 @@ def _cpu_ragged_max_pyramid(
 ) -> tf.Tensor:
     ends = tf.cumsum(sizes[:, 0] * sizes[:, 1])
 
-    def pyramid(item):
+    def pyramid(item: Any) -> Any:
         height, width = tf.unstack(sizes[item])
         alone = cells[ends[item] - height * width : ends[item]]
         return _cpu_max_pyramid(levels, tf.reshape(alone, (1, height, width, cells.shape[-1])))[0]
@@ -191,7 +191,7 @@ def _even_bin_maxima(z: tf.Tensor, bins: int) -> tf.Tensor:
     windows = tf.constant(_even_windows(bins))
     kind, groups, window, stride = tf.unstack(windows[tf.minimum(length, _LONGEST + 1)])
 
-    def pool(padding):
+    def pool(padding: Any) -> Any:
         pooled = tf.raw_ops.MaxPoolV2(
             input=tf.reshape(z, (items * groups, length // groups, 1, depth)),
             ksize=tf.stack((1, window, 1, 1)),

@@ -61,10 +61,10 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.beta = _checks.positive(beta, "beta")
         self.bias = _checks.positive(bias, "bias")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         _checks.rank(input_shape, 4, "inputs", "(batch, height, width, channels)")
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         # Squares of activations overflow half precision.
         x = inputs
         if keras.backend.standardize_dtype(x.dtype) in ("float16", "bfloat16"):
@@ -73,10 +73,10 @@ class LocalResponseNormalization(keras.layers.Layer):
         energy = self.bias + self.alpha * around(ops.square(x), self.size)
         return ops.cast(x * _inverse_power(energy, self.beta), inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "region": self.region,

@@ -46,10 +46,10 @@ class MixedSizeImages(keras.layers.Layer):
             # XLA has no ragged tensors, and would compile anew for every size.
             self.supports_jit = False
 
-    def build(self, images_shape, sizes_shape=None):
+    def build(self, images_shape: Any, sizes_shape: Any = None) -> None:
         _checks.feature_maps(images_shape, "channels_last", "images")
 
-    def call(self, images, sizes=None):
+    def call(self, images: Any, sizes: Any = None) -> Any:
         if _ragged.is_ragged(images):
             if sizes is not None:
                 raise ValueError("`sizes` must be None for ragged `images`, which hold their own.")
@@ -78,11 +78,11 @@ class MixedSizeImages(keras.layers.Layer):
         sides = ops.stack([height, width])
         return _assertions.require(holds, message, "height and width", sides, ("the whole batch",))
 
-    def compute_output_spec(self, images, sizes=None):
+    def compute_output_spec(self, images: Any, sizes: Any = None) -> Any:
         return (
             keras.KerasTensor(images.shape, self.compute_dtype),
             keras.KerasTensor((images.shape[0], 2), "int32"),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "least_size": self.least_size}

@@ -59,10 +59,10 @@ class OneSizeAtATime(keras.layers.Layer):
             # A loop over images of different sizes is nothing XLA can compile.
             self.supports_jit = False
 
-    def build(self, images_shape, sizes_shape=None):
+    def build(self, images_shape: Any, sizes_shape: Any = None) -> None:
         self.pooling.build(self.backbone.compute_output_shape(images_shape))
 
-    def call(self, images, sizes=None):
+    def call(self, images: Any, sizes: Any = None) -> Any:
         if sizes is None:
             return self._pool(images)
         if keras.backend.backend() != "tensorflow":
@@ -73,7 +73,7 @@ class OneSizeAtATime(keras.layers.Layer):
             )
         import tensorflow as tf
 
-        def pool_alone(image_and_size):
+        def pool_alone(image_and_size: Any) -> Any:
             image, (height, width) = image_and_size[0], tf.unstack(image_and_size[1])
             return self._pool(image[tf.newaxis, :height, :width])[0]
 
@@ -92,10 +92,10 @@ class OneSizeAtATime(keras.layers.Layer):
     def _map_shape(self, images_shape: Any) -> Any:
         return self.backbone.compute_output_shape((images_shape[0], None, None, images_shape[-1]))
 
-    def compute_output_shape(self, images_shape):
+    def compute_output_shape(self, images_shape: Any) -> Any:
         return self.pooling.compute_output_shape(self._map_shape(images_shape))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "backbone": keras.saving.serialize_keras_object(self.backbone),
@@ -103,7 +103,7 @@ class OneSizeAtATime(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         parts = {
             name: keras.saving.deserialize_keras_object(config.pop(name))
             for name in ("backbone", "pooling")

@@ -104,12 +104,18 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
         self.data_format = _checks.data_format(data_format)
         self._grid = geometry.CellGrid(self.step, self.first_centre, self.beyond)
 
-    def build(self, features_shape, boxes_shape=None, sizes_shape=None, image_sizes_shape=None):
+    def build(
+        self,
+        features_shape: Any,
+        boxes_shape: Any = None,
+        sizes_shape: Any = None,
+        image_sizes_shape: Any = None,
+    ) -> None:
         _checks.feature_maps(features_shape, self.data_format, "features")
         if boxes_shape is not None:
             _checks.rank(boxes_shape, 3, "boxes", "(batch, boxes, 4)")
 
-    def call(self, features, boxes, sizes=None, image_sizes=None):
+    def call(self, features: Any, boxes: Any, sizes: Any = None, image_sizes: Any = None) -> Any:
         if _ragged.is_ragged(features):
             raise ValueError(
                 "`features` must be a tensor; give maps of different sizes padded to one, with "
@@ -169,7 +175,9 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
         cells = ops.minimum(self._grid.cells(image_sizes), whole)
         return _assertions.valid_sizes(cells, features)
 
-    def compute_output_spec(self, features, boxes, sizes=None, image_sizes=None):
+    def compute_output_spec(
+        self, features: Any, boxes: Any, sizes: Any = None, image_sizes: Any = None
+    ) -> Any:
         channels = features.shape[1 if self.data_format == "channels_first" else -1]
         bins = sum(rows * columns for rows, columns in self.levels)
         shape = (features.shape[0], boxes.shape[1], bins * channels)
@@ -177,7 +185,7 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
             shape, self.compute_dtype, ragged=bool(getattr(boxes, "ragged", False))
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "step": self.step,

@@ -74,7 +74,7 @@ class SpatialPyramidPooling(keras.layers.Layer):
         self.mode = _checks.one_of(mode, ("max", "average"), "mode")
         self.data_format = _checks.data_format(data_format)
 
-    def call(self, inputs, sizes=None):
+    def call(self, inputs: Any, sizes: Any = None) -> Any:
         if _ragged.is_ragged(inputs):
             _checks.channels_last_only(self.data_format, "ragged `inputs`")
             if sizes is not None:
@@ -89,11 +89,11 @@ class SpatialPyramidPooling(keras.layers.Layer):
                 sizes = _assertions.valid_sizes(sizes, inputs)
         return (_max if self.mode == "max" else _average)(inputs, self.levels, sizes)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         channels = _checks.feature_maps(input_shape, self.data_format, "inputs")
         return (input_shape[0], sum(rows * columns for rows, columns in self.levels) * channels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "levels": self.levels,

@@ -52,10 +52,10 @@ class ValidCells(keras.layers.Layer):
         self.first_centre = _checks.half_integer(first_centre, "first_centre")
         self.beyond = _checks.at_least(beyond, 0, "beyond")
 
-    def build(self, maps_shape, sizes_shape=None):
+    def build(self, maps_shape: Any, sizes_shape: Any = None) -> None:
         _checks.rank(maps_shape, 4, "maps", "(batch, height, width, channels)")
 
-    def call(self, maps, sizes=None):
+    def call(self, maps: Any, sizes: Any = None) -> Any:
         if sizes is None:
             return maps, None
         grid = geometry.CellGrid(self.step, self.first_centre, self.beyond)
@@ -63,13 +63,13 @@ class ValidCells(keras.layers.Layer):
         cells = _assertions.valid_sizes(cells, maps, "sizes in cells")
         return _pyramids.zero_outside(maps, cells), cells
 
-    def compute_output_spec(self, maps, sizes=None):
+    def compute_output_spec(self, maps: Any, sizes: Any = None) -> Any:
         return (
             keras.KerasTensor(maps.shape, self.compute_dtype),
             keras.KerasTensor((maps.shape[0], 2), "int32"),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "step": self.step,

@@ -96,7 +96,7 @@ class Checkpoint(keras.callbacks.Callback):
         ]
         return True
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Behind a resumption within an epoch, Keras counts its steps from zero.
         self._skipped = self.step
         for callback in self.others:
@@ -106,7 +106,7 @@ class Checkpoint(keras.callbacks.Callback):
             for name in memory.keys() - {"kind"}:
                 setattr(callback, name, memory[name])
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.step = self._skipped + batch + 1
         if self._metrics:
             # Sums over images, which Keras makes with the first batch.
@@ -118,7 +118,7 @@ class Checkpoint(keras.callbacks.Callback):
         if not last and time.monotonic() - self._saved >= 60 * self.minutes:
             self.save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch, self.step, self._skipped = epoch + 1, 0, 0
         self.stopped = bool(self.model.stop_training)
         value = (logs or {}).get(self.monitor)
@@ -136,7 +136,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._saved = time.monotonic()
         if not self.writes:
             return
-        state = {
+        state: dict[str, Any] = {
             "epoch": self.epoch,
             "step": self.step,
             "history": self.history,

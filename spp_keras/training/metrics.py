@@ -30,24 +30,24 @@ class OverImages(keras.metrics.Metric):
         # Where Keras' callbacks look whether more is better.
         self._direction = getattr(metric, "_direction", "down")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         if sample_weight is not None:
             counts = keras.ops.greater(keras.ops.convert_to_tensor(sample_weight), 0)
             sample_weight = keras.ops.cast(counts, "float32")
         self.metric.update_state(y_true, y_pred, sample_weight)
 
-    def result(self):
+    def result(self) -> Any:
         return self.metric.result()
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.metric.reset_state()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         metric = keras.saving.serialize_keras_object(self.metric)
         return {**super().get_config(), "metric": metric}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         metric = keras.saving.deserialize_keras_object(config.pop("metric"))
         return cls(metric, **config)
 

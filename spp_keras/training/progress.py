@@ -4,6 +4,7 @@ import csv
 import io
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, epochs: int, steps: int, images_per_step: float, first_step: int = 0):
         super().__init__()
         self.epochs, self.steps, self.images_per_step = epochs, steps, images_per_step
-        self._first_step, self._bar = first_step, None
+        self._first_step = first_step
+        self._bar: Any = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._began, self._done, self._epoch = time.monotonic(), 0, epoch
         self._bar = tqdm.tqdm(
             total=self.steps,
@@ -41,12 +43,12 @@ class Progress(keras.callbacks.Callback):
             dynamic_ncols=True,
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._done += 1
         if self._bar.update(1) or self._bar.n == self.steps:
             self._bar.set_postfix_str(self._words(logs or {}), refresh=False)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._first_step = 0
         self._bar.set_postfix_str(self._words(logs or {}, over=True))
         self._bar.close()
@@ -88,11 +90,11 @@ class EpochTable(keras.callbacks.Callback):
         self.history, self.table, self.curves = history, Path(table), Path(curves)
         self.padding, self.writes = padding, writes
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._began = time.monotonic()
         self._rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = time.monotonic() - self._began
         row = {
             "epoch": epoch + 1,
@@ -106,13 +108,13 @@ class EpochTable(keras.callbacks.Callback):
         if self.writes:
             _files.write(self.table, as_csv(self.history))
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.writes and self.history:
             draw_curves(self.history, self.curves)
 
 
-def as_csv(rows: list[dict[str, float]]) -> str:
-    """Rows of numbers as CSV, with a column for every name that occurs."""
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV, with a column for every name that occurs."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")

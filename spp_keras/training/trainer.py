@@ -5,7 +5,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from spp_keras import _files, runs, trained, zoo
 from spp_keras.data import pipeline as pipelines
-from spp_keras.data import records, sizes, splits
+from spp_keras.data import records, sizes, sources, splits
 from spp_keras.training import checkpoints, distribution, metrics, progress
 from spp_keras.zoo import recipes, tables
 
@@ -121,7 +121,8 @@ def pipelines_of(recipe: recipes.Recipe) -> tuple[pipelines.Pipeline, pipelines.
             f"`validation_split` must have the classes of `train_split`. {training.name} has "
             f"{list(training.classes)[:10]}, {validation.name} has {list(validation.classes)[:10]}."
         )
-    size = {"batch_size": recipe.batch_size, "batch_pixels": recipe.batch_pixels or None}
+    size: dict[str, Any] = {"batch_size": recipe.batch_size}
+    size["batch_pixels"] = recipe.batch_pixels or None
     return (
         pipelines.Pipeline(
             training,
@@ -147,7 +148,7 @@ def _policy(recipe: recipes.Recipe) -> sizes.Policy:
         sides=recipe.image_sizes,
         draw="range" if recipe.sizes == "range" else "cycle",
         short_side=recipe.short_side,
-        positions=recipe.crops,
+        positions=cast(sizes.Positions, recipe.crops),
     )
 
 
@@ -177,7 +178,7 @@ def _large_enough(found: records.Records, recipe: recipes.Recipe) -> records.Rec
             'enlarges them, or raise `most_skipped` and have on_error="skip".'
         )
     reason = f"a side is below {trunk.least_size} pixels, the least that {recipe.model} can map"
-    skipped = tuple(records.Skipped(str(name), reason) for name in found.ids[small])
+    skipped = tuple(sources.Skipped(str(name), reason) for name in found.ids[small])
     return dataclasses.replace(found.select(~small), skipped=found.skipped + skipped)
 
 
@@ -289,12 +290,12 @@ class _OneTraining(keras.callbacks.CallbackList):
 
     _begun = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if not self._begun:
             self._begun = True
             super().on_train_begin(logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Not yet: see `end`."""
 
     def end(self) -> None:

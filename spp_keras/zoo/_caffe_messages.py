@@ -6,11 +6,13 @@ before that, in the network released with SPP-net, `layers { layer { type:
 "conv" } }`.
 """
 
+from typing import Any
+
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 # Numbers of packed lists are read as the bytes that they are: a list of them in Python, tens of
 # millions long, would take gigabytes.
-_FIELDS = {
+_FIELDS: dict[str, dict[str, Any]] = {
     "BlobShape": {"dim": (1, "int64*")},
     "BlobProto": {
         "num": (1, "int64"),

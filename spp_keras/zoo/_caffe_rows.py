@@ -6,7 +6,7 @@ they are built, and an error for what cannot be.
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from spp_keras import geometry
 from spp_keras.zoo import _caffe_files
@@ -29,7 +29,7 @@ class Norm(NamedTuple):
     """Local response normalization, `alpha` for each element as in our layer."""
 
     name: str
-    region: str
+    region: Literal["across", "within"]
     size: int
     alpha: float
     beta: float
@@ -158,7 +158,8 @@ def _lrn(layer: _caffe_files.Layer, before: tuple[Row, ...], _: Any) -> tuple[Ro
     what = layer.parameters("lrn_param")
     # Caffe's alpha multiplies a mean; within a channel it has no k.
     if what.norm_region == 1:
-        norm = ("within", what.local_size, what.alpha / what.local_size**2, what.beta, 1.0)
+        alpha = what.alpha / what.local_size**2
+        norm: tuple[Any, ...] = ("within", what.local_size, alpha, what.beta, 1.0)
     else:
         norm = ("across", what.local_size, what.alpha / what.local_size, what.beta, what.k)
     return (*before, Norm(layer.name, *norm))
@@ -237,7 +238,8 @@ _READERS: dict[str, Callable[..., Any]] = {
 def _level(pool: Pool, trunk: tuple[Row, ...], shape: tuple[int, int, int]) -> geometry.Level:
     """The level whose bins a pooling has on the map of the size that was trained."""
     *_, (_, grid, _) = grids((*trunk, pool))
-    return tuple(_bins(pool, grid.cells(side)) for side in shape[1:])
+    _, height, width = shape
+    return _bins(pool, grid.cells(height)), _bins(pool, grid.cells(width))
 
 
 def _bins(pool: Pool, length: int) -> int:

@@ -127,9 +127,10 @@ def _pads(row: _caffe_rows.Row) -> bool:
     return isinstance(row, _caffe_rows.Conv) and row.padding > 0
 
 
-def _layers(row: _caffe_rows.Row, rows: Sequence[_caffe_rows.Row]) -> Iterator[keras.layers.Layer]:
+def _layers(row: Any, rows: Sequence[_caffe_rows.Row]) -> Iterator[keras.layers.Layer]:
     """One row, but for a pyramid."""
-    last, name, pad = {"data_format": "channels_last"}, _layer_name(row.name, rows), 0
+    last, name = {"data_format": "channels_last"}, _layer_name(row.name, rows)
+    pad: Any = 0
     # The weights come from the file.
     weights: dict[str, Any] = {"name": name, "kernel_initializer": "zeros"}
     if isinstance(row, _caffe_rows.Conv | _caffe_rows.Pool) and row.padding:
@@ -179,7 +180,9 @@ def _weights(
     rows: Sequence[_caffe_rows.Row], channels: int, stored: dict[str, list[np.ndarray]], path: str
 ) -> dict[str, list[np.ndarray]]:
     """The arrays of each layer as Keras has them."""
-    weights, levels, differ = {}, ((1, 1),), []
+    weights, differ = {}, []
+    levels: tuple[geometry.Level, ...] = ((1, 1),)
+    shape: tuple[int, ...]
     # Caffe's images are blue, green and red, ours the other way round.
     reverse = channels == 3
     for row in rows:

@@ -227,7 +227,7 @@ def _pool(maps: Any, cells: Any, pooling: str, levels: Levels) -> Any:
         return SpatialPyramidPooling(levels, data_format="channels_last", name="spp")(
             maps, sizes=cells
         )
-    mode = {"avg": "average", "max": "max"}[pooling]
+    mode: Literal["max", "average"] = "max" if pooling == "max" else "average"
     layer = SpatialPyramidPooling((1,), mode, data_format="channels_last", name=f"{pooling}_pool")
     return layer(maps, sizes=cells)
 

@@ -226,7 +226,7 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f" Did you mean `{close[0]}`?" if close else ""
 
 
-_RULES = {
+_RULES: dict[Any, str] = {
     str: "a string",
     bool: "true or false",
     int: "an integer",

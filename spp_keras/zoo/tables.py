@@ -6,7 +6,7 @@ equal steps whatever the image's size.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from spp_keras.geometry import CellGrid
 
@@ -23,7 +23,7 @@ class Conv(NamedTuple):
 class Norm(NamedTuple):
     """Local response normalization."""
 
-    region: str
+    region: Literal["across", "within"]
     size: int
     alpha: float
     bias: float

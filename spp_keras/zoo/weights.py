@@ -105,7 +105,7 @@ def _check(model: keras.Model, found: _Shapes, path: str) -> tuple[str, ...]:
     if not any(map(_of_top, expected)):
         found = {name: shapes for name, shapes in found.items() if not _of_top(name)}
     top = "predictions"
-    kept = ()
+    kept: tuple[str, ...] = ()
     if top in expected and top in found and expected[top] != found[top]:
         inputs = [shapes[0][:-1] for shapes in (expected[top], found[top])]
         kept = (top,) if inputs[0] == inputs[1] else ()

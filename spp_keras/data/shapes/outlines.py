@@ -28,7 +28,7 @@ def plain_outline(name: str, rng: np.random.Generator) -> Outline:
     """A triangle, star, cross, ring or crescent, no two of them quite the same."""
     if name == "triangle":
         apex = rng.uniform(-0.35, 0.35)
-        rings = (np.array([(apex, -1), (1, 0.8), (-1, 0.8)]),)
+        rings: Outline = (np.array([(apex, -1), (1, 0.8), (-1, 0.8)]),)
     elif name == "star":
         radii = np.where(np.arange(10) % 2, rng.uniform(0.36, 0.48), 1.0)
         angles = np.radians(36 * np.arange(10))
@@ -65,14 +65,14 @@ def border_outline(name: str, length: float, depth: float, thickness: float) -> 
         ring = np.concatenate([head, shaft_end])
     elif name == "hammer":
         face = 0.45 * depth
-        ring = [(face, half), (face, across), (0, across), (0, -across), (face, -across)]
-        ring = np.array([*ring, (face, -half), *shaft_end])
+        corners = [(face, half), (face, across), (0, across), (0, -across), (face, -across)]
+        ring = np.array([*corners, (face, -half), *shaft_end])
     else:
         prong, root = 0.36 * depth, 0.65 * depth
         notch = across - prong
-        ring = [(depth, half), (depth, across), (0, across), (0, notch), (root, notch)]
-        ring += [(root, -notch), (0, -notch), (0, -across), (depth, -across), (depth, -half)]
-        ring = np.array([*ring, *shaft_end])
+        corners = [(depth, half), (depth, across), (0, across), (0, notch), (root, notch)]
+        corners += [(root, -notch), (0, -notch), (0, -across), (depth, -across), (depth, -half)]
+        ring = np.array([*corners, *shaft_end])
     return (ring,)
 
 

@@ -42,7 +42,7 @@ class ShapesConfig(tfds.core.BuilderConfig):
     test: int = 600
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for split in _SPLITS:
             _checks.at_least(getattr(self, split), 1, split)
         _checks.at_least(self.seed, 0, "seed")
