@@ -32,12 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = publishing.parser(__doc__).parse_args(arguments)
     began, machine = publishing.begin("table2", options)
     unseen = measuring.Unseen(options.runs, options.data_dir)
-    seeds = networks.seeds(options.runs, networks.NETS, networks.VARIANTS)
+    seeds = networks.seeds(options.runs, networks.NETS, ["none", "single", "multi"])
     rows = []
-    for seed in seeds:
-        for net in networks.NETS:
-            for variant in networks.VARIANTS:
-                run = networks.run(options.runs, net, variant, seed)
+    for net in networks.NETS:
+        for variant in networks.VARIANTS:
+            every = [networks.run(options.runs, net, variant, seed) for seed in seeds]
+            # Like the paper's, the row of random sizes may have some networks alone.
+            for seed, run in enumerate(every if all(map(networks.is_trained, every)) else []):
                 (scores,) = unseen.scores(run, ["10-view"])
                 rows.append({"net": net, "variant": variant, "seed": seed, **unseen.errors(scores)})
     machines.finish(machine, began)
@@ -70,7 +71,9 @@ def _markdown(rows: list[dict[str, Any]], images: int, seeds: int) -> str:
         ]
         for variant, title in networks.VARIANTS.items():
             cells = [
-                f"{verdicts.cell(_of(rows, net, variant, key))} ({paper})"
+                f"{verdicts.cell(found)} ({paper})"
+                if (found := _of(rows, net, variant, key))
+                else ""
                 for net, paper in zip(networks.NETS, _PAPER[variant][place], strict=True)
             ]
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
@@ -83,20 +86,27 @@ def _markdown(rows: list[dict[str, Any]], images: int, seeds: int) -> str:
         ("none", "multi", "pyramid and two sizes together are better than neither"),
     ]
     for worse, better, claim in comparisons:
-        every = [_gains(rows, net, worse, better) for net in networks.NETS]
-        lines.append(verdicts.verdict(f"{claim}, four networks together", verdicts.together(every)))
-        for net, gains in zip(networks.NETS, every, strict=True):
-            lines.append("  " + verdicts.verdict(networks.NETS[net], gains))
+        nets = [net for net in networks.NETS if _of(rows, net, worse) and _of(rows, net, better)]
+        every = [_gains(rows, net, worse, better) for net in nets]
+        if len(nets) > 1:
+            together = verdicts.together(every)
+            lines.append(verdicts.verdict(f"{claim}, {len(nets)} networks together", together))
+        for net, gains in zip(nets, every, strict=True):
+            of_one = networks.NETS[net] if len(nets) > 1 else f"{claim}, {networks.NETS[net]}"
+            lines.append("  " * (len(nets) > 1) + verdicts.verdict(of_one, gains))
     return "\n".join(lines) + "\n"
 
 
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     with publishing.figure(path) as axes:
         for number, (variant, title) in enumerate(networks.VARIANTS.items()):
+            nets = [net for net in networks.NETS if _of(rows, net, variant)]
+            if not nets:
+                continue
             means, errors = zip(
-                *(verdicts.mean(_of(rows, net, variant)) for net in networks.NETS), strict=True
+                *(verdicts.mean(_of(rows, net, variant)) for net in nets), strict=True
             )
-            places = [place + 0.2 * (number - 1.5) for place in range(len(networks.NETS))]
+            places = [list(networks.NETS).index(net) + 0.2 * (number - 1.5) for net in nets]
             axes.bar(places, means, 0.18, yerr=errors, label=title, capsize=3)
         axes.set_xticks(range(len(networks.NETS)), networks.NETS.values())
         axes.set_ylabel("top-1 error, %, ten views")
