@@ -25,7 +25,7 @@ import verdicts
 from spp_keras.data import images, sizes
 from spp_keras.evaluation import protocols, views
 
-_NET = "zf5"
+_NET = "overfeat7"
 _SIZES = (96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512)
 _WAYS = {
     "single": "SPP, one size: whole",
