@@ -26,7 +26,7 @@ from spp_keras.data import images, sizes
 from spp_keras.evaluation import protocols, views
 
 _NET = "overfeat7"
-_SIZES = (96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512)
+_SIZES = (96, 112, 128, 160, 192, 224, 256, 320, 384, 512)
 _WAYS = {
     "single": "SPP, one size: whole",
     "multi": "SPP, two sizes: whole",
@@ -107,7 +107,7 @@ def _markdown(rows: list[dict[str, Any]], count: int, seeds: int) -> str:
         cells = [verdicts.cell(of) if (of := _of(rows, way, short)) else "" for way in _WAYS]
         lines.append(f"| {short} | " + " | ".join(cells) + " |")
     lines.append("")
-    near, far = (96, 112, 128, 160), (192, 224, 256, 320, 384, 448, 512)
+    near, far = (96, 112, 128, 160), (192, 224, 256, 320, 384, 512)
     for shorts, where in ((near, "96 to 160"), (far, "192 to 512")):
         for worse, better, claim in (
             ("warp", "single", "a whole image at its own size is better than a warped one"),
