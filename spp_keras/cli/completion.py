@@ -35,8 +35,12 @@ def _run(options: argparse.Namespace) -> int:
     from spp_keras import cli
     from spp_keras.zoo import recipes
 
-    kinds = {"recipe": _recipes(recipes.names())}
-    kinds |= dict.fromkeys(_FOLDERS, shtab.DIRECTORY) | dict.fromkeys(_FILES, shtab.FILE)
+    # What argparse may know an argument by is one word or several.
+    kinds: dict[str | tuple[str, ...], Any] = {
+        "recipe": _recipes(recipes.names()),
+        **dict.fromkeys(_FOLDERS, shtab.DIRECTORY),
+        **dict.fromkeys(_FILES, shtab.FILE),
+    }
     parser = cli.parser()
     for argument in _arguments(parser):
         if argument.dest == "protocols":

@@ -85,6 +85,6 @@ def _pairs(matrix: np.ndarray, names: Sequence[str]) -> page.Markup:
     rows = []
     for right, answer in pairs:
         of = int(matrix[right].sum())
-        share = tested.percent(mistakes[right, answer] / of)
-        rows.append([names[right], names[answer], str(mistakes[right, answer]), f"{of}", share])
+        taken = int(mistakes[right, answer])
+        rows.append([names[right], names[answer], str(taken), str(of), tested.percent(taken / of)])
     return page.table(["class", "taken for", "images", "of", "share"], rows, words=2)

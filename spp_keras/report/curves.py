@@ -81,8 +81,8 @@ def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> pa
         parts.append(page.tag("text", label, x=_LEFT - 6, y=at + 4, text_anchor="end"))
     for x in ticker.MaxNLocator(6, integer=True).tick_values(first, last):
         if first <= x <= last:
-            at = {"x": float(x_of(x)), "y": _HEIGHT - 8}
-            parts.append(page.tag("text", f"{x:g}", text_anchor="middle", **at))
+            place = {"x": float(x_of(x)), "y": _HEIGHT - 8}
+            parts.append(page.tag("text", f"{x:g}", text_anchor="middle", **place))
     for points, colour in zip(shown, ("first", "second"), strict=False):
         places = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in points)
         parts.append(page.tag("polyline", points=places, class_=colour))

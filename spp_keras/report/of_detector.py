@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from spp_keras.report import page, pictures, tested
 _LONGEST = 640
 
 
-def sections(run: Path, count: int, data: str, data_dir: str, split: str) -> list[page.Markup]:
+def sections(
+    run: Path, count: int, data: str, data_dir: str, split: str
+) -> list[page.Markup | None]:
     """All parts, in the order of the page.
 
     Args:
@@ -122,7 +125,7 @@ def _found(run: Path, count: int, data: str, data_dir: str | None, split: str) -
     for number in tqdm.tqdm(numbers, "Detecting", unit=" images", delay=1.0, file=sys.stderr):
         encoded = reader.read(reader.row(number)).numpy()
         pixels = images.decode(encoded).numpy()
-        objects = (
+        objects: Iterable[Any] = (
             boxes.of_objects(found.objects[number], found.sizes[number]) if found.objects else []
         )
         figures.append(_figure(pixels, find(encoded), objects))
@@ -138,7 +141,7 @@ def _found(run: Path, count: int, data: str, data_dir: str | None, split: str) -
     )
 
 
-def _figure(pixels: np.ndarray, found: serving.Found, objects: Any) -> page.Markup:
+def _figure(pixels: np.ndarray, found: serving.Found, objects: Iterable[Any]) -> page.Markup:
     """A photograph with boxes that are drawn over it, so that they stay sharp when enlarged."""
     height, width = pixels.shape[:2]
     address = pictures.address(pixels, _LONGEST)

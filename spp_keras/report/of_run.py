@@ -25,7 +25,7 @@ _MOST_SKIPPED = 20
 
 def sections(
     run: Path, repeats: Sequence[Path], count: int, data: str, data_dir: str, split: str
-) -> list[page.Markup]:
+) -> list[page.Markup | None]:
     """All parts, in the order of the page.
 
     Args:

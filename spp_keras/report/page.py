@@ -91,8 +91,8 @@ def facts(pairs: Sequence[tuple[str, str]]) -> Markup:
     )
 
 
-def document(title: str, sections: Sequence[Markup]) -> str:
-    """The whole file."""
+def document(title: str, sections: Sequence[Markup | None]) -> str:
+    """The whole file; a part that is `None` is left out."""
     template = string.Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     made = datetime.datetime.now(datetime.UTC).date().isoformat()
     return template.substitute(

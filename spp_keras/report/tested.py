@@ -15,12 +15,11 @@ _TITLE = "Tests"
 
 def section(run: Path, repeats: Sequence[Path]) -> page.Markup:
     """Every protocol that the run was tested by; of several runs their means, too."""
-    results = [read(one) for one in (run, *repeats)]
-    if results[0] is None:
+    first = read(run)
+    if first is None:
         command = f"spp-keras evaluate {shlex.quote(str(run))} --protocol full"
         return page.missing(_TITLE, "None yet; this makes them: ", command)
-    _check(repeats, results)
-    first = results[0]
+    results = [first, *(_repeat(one, first) for one in repeats)]
     measured = [key for key in _HEADS if key in first["rows"][0]]
     several = len({tuple(row["runs"]) for row in first["rows"]}) > 1
     rows = [_row(row, measured, first["images"], several) for row in first["rows"]]
@@ -87,17 +86,18 @@ def _means(results: Sequence[dict[str, Any]], measured: Sequence[str]) -> page.M
     )
 
 
-def _check(repeats: Sequence[Path], results: Sequence[dict[str, Any] | None]) -> None:
-    first = results[0]
-    for run, result in zip(repeats, results[1:], strict=True):
-        if result is None:
-            raise ValueError(
-                f"`repeats` must be runs that were tested; {runs.EVALUATED} is missing: make it "
-                f"with `spp-keras evaluate`. Received: {str(run)!r}."
-            )
-        if (result["data"], result["images"]) != (first["data"], first["images"]):
-            raise ValueError(
-                "`repeats` must be runs that were tested on the same images as `run`, "
-                f"{first['images']} of {first['data']}: evaluate them on these. Received: "
-                f"{str(run)!r}, tested on {result['images']} of {result['data']}."
-            )
+def _repeat(run: Path, first: dict[str, Any]) -> dict[str, Any]:
+    """What is in the `evaluation.json` of a repeat, which must be of the same images."""
+    result = read(run)
+    if result is None:
+        raise ValueError(
+            f"`repeats` must be runs that were tested; {runs.EVALUATED} is missing: make it "
+            f"with `spp-keras evaluate`. Received: {str(run)!r}."
+        )
+    if (result["data"], result["images"]) != (first["data"], first["images"]):
+        raise ValueError(
+            "`repeats` must be runs that were tested on the same images as `run`, "
+            f"{first['images']} of {first['data']}: evaluate them on these. Received: "
+            f"{str(run)!r}, tested on {result['images']} of {result['data']}."
+        )
+    return result

@@ -34,7 +34,12 @@ class Answers:
             kept. Defaults to 256 million.
     """
 
-    def __init__(self, model: Any, most_kept: int = _MOST_KEPT, most_bytes: int = _MOST_BYTES):
+    def __init__(
+        self,
+        model: Network | Detector,
+        most_kept: int = _MOST_KEPT,
+        most_bytes: int = _MOST_BYTES,
+    ):
         self._model, self._most_kept, self._most_bytes = model, most_kept, most_bytes
         self._looks: collections.OrderedDict[str, Look] = collections.OrderedDict()
         # Each answer keeps all cores busy; two at once would only make both late.
@@ -99,7 +104,7 @@ def load(run: str | Path, most_pixels: int = photographs.MOST_PIXELS) -> Answers
     """
     run = Path(run)
     if (run / runs.DETECTOR).is_file():
-        model = Detector(run, most_pixels)
+        model: Network | Detector = Detector(run, most_pixels)
     elif (run / runs.RECIPE).is_file():
         model = Network(run, most_pixels)
     else:

@@ -84,7 +84,7 @@ class Detector:
         }
         return Look(maps, photograph.size, photograph.seen, answer)
 
-    def window(self, look: Look, window: Sequence[float]) -> dict[str, Any]:
+    def window(self, look: Look, window: windows.Window) -> dict[str, Any]:
         """The scores of a window, from the maps that were kept.
 
         Args:

@@ -3,10 +3,11 @@
 import ipaddress
 import socket
 from collections.abc import Mapping
+from email.message import Message
 from urllib.parse import urlsplit
 
 
-def refused(headers: Mapping[str, str], host: str) -> str | None:
+def refused(headers: Mapping[str, str] | Message, host: str) -> str | None:
     """Why a request is not answered; `None` if it is.
 
     A name that leads here but is not ours is how a web page elsewhere gets past

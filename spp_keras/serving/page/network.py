@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +85,7 @@ class Network:
         }
         return Look((feature_map,), photograph.size, photograph.seen, answer)
 
-    def window(self, look: Look, window: Sequence[float]) -> dict[str, Any]:
+    def window(self, look: Look, window: windows.Window) -> dict[str, Any]:
         """The scores of a window, from the map that was kept.
 
         Args:

@@ -38,7 +38,7 @@ class Photograph(NamedTuple):
 
 
 def decoder(
-    view: sizes.Whole, least_side: int = 1, most_pixels: int = MOST_PIXELS
+    view: sizes.Policy, least_side: int = 1, most_pixels: int = MOST_PIXELS
 ) -> Callable[[bytes], Photograph]:
     """A function from the bytes of a file to a `Photograph`, or to `Unusable`.
 
@@ -76,7 +76,7 @@ def decoder(
     return decode
 
 
-def _in_graph(view: sizes.Whole, least_side: int, limits: inspection.Limits) -> Callable[..., Any]:
+def _in_graph(view: sizes.Policy, least_side: int, limits: inspection.Limits) -> Callable[..., Any]:
     return tf.function(
         lambda image: encoded.decode(image, view, least_side, limits),
         input_signature=[tf.TensorSpec((), tf.string)],

@@ -49,6 +49,8 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, host: str, port: int, most_bytes: int = MOST_BYTES):
         self.host, self.most_bytes = host, most_bytes
+        # Of a form that goes with the family.
+        address: Any
         try:
             [(self.address_family, *_, address), *_] = socket.getaddrinfo(
                 host, port, type=socket.SOCK_STREAM
@@ -59,11 +61,11 @@ class Server(ThreadingHTTPServer):
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self.server_address[1]}/"
 
-    def server_bind(self):
+    def server_bind(self) -> None:
         # Not that of `HTTPServer`, which asks the network for our name and may wait for it.
         socketserver.TCPServer.server_bind(self)
 
-    def handle_error(self, request, client_address):
+    def handle_error(self, request: Any, client_address: Any) -> None:
         # A browser that closes a page in the middle of an answer is nothing to tell.
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
@@ -82,21 +84,21 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = _SECONDS
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self._reply(self._get)
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         self._reply(self._post)
 
-    def send_error(self, code, message=None, explain=None):
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """JSON and the end of the connection, for what the base class refuses too."""
         self.close_connection = True
         self._send(code, {"error": message or self.responses[code][1]})
 
-    def version_string(self):
+    def version_string(self) -> str:
         return "spp-keras"
 
-    def log_request(self, code="-", size="-"):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Only errors are told; a line for each window of a drag would hide them."""
 
     def _get(self) -> tuple[Any, str]:

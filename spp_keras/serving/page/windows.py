@@ -9,8 +9,10 @@ from spp_keras.serving.page.photographs import Unusable
 
 EDGES = ("left", "top", "right", "bottom")
 
+Window = tuple[float, float, float, float]
 
-def checked(window: Any, size: tuple[int, int]) -> tuple[float, float, float, float]:
+
+def checked(window: Any, size: tuple[int, int]) -> Window:
     """Left, top, right and bottom of a window, cut at the border of its photograph.
 
     Args:
@@ -22,7 +24,7 @@ def checked(window: Any, size: tuple[int, int]) -> tuple[float, float, float, fl
     >>> checked({"left": -5, "top": 8, "right": 90, "bottom": 40}, (60, 80))
     (0.0, 8.0, 80.0, 40.0)
     """
-    edges = [window.get(edge) for edge in EDGES] if isinstance(window, dict) else [None]
+    edges: list[Any] = [window.get(edge) for edge in EDGES] if isinstance(window, dict) else [None]
     if not all(_is_number(edge) for edge in edges):
         raise Unusable(
             "A window must be a JSON object of the numbers left, top, right and bottom, in pixels "
@@ -40,9 +42,7 @@ def checked(window: Any, size: tuple[int, int]) -> tuple[float, float, float, fl
     return left, top, right, bottom
 
 
-def scaled(
-    window: tuple[float, float, float, float], size: tuple[int, int], seen: tuple[int, int]
-) -> np.ndarray:
+def scaled(window: Window, size: tuple[int, int], seen: tuple[int, int]) -> np.ndarray:
     """A window in pixels of what a model sees of a photograph, float32 `(4,)`.
 
     Args:
