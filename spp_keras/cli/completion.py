@@ -35,7 +35,7 @@ def _run(options: argparse.Namespace) -> int:
     from spp_keras import cli
     from spp_keras.zoo import recipes
 
-    kinds = {"recipe": _recipes(recipes.names())}
+    kinds: dict[Any, Any] = {"recipe": _recipes(recipes.names())}
     kinds |= dict.fromkeys(_FOLDERS, shtab.DIRECTORY) | dict.fromkeys(_FILES, shtab.FILE)
     parser = cli.parser()
     for argument in _arguments(parser):
