@@ -4,4 +4,4 @@
 Importing this package alone loads neither TensorFlow nor Keras.
 """
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"

@@ -1,6 +1,7 @@
 """Files and folders that are there as a whole or not at all, whenever the power goes."""
 
 import contextlib
+import errno
 import os
 import shutil
 import time
@@ -72,6 +73,24 @@ def write(path: str | Path, content: str | bytes) -> None:
     """
     with replacing(path) as beside:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def check_room(path: str | Path, needed: int) -> None:
+    """Raises the error of a full disk where a file of so many bytes would not fit.
+
+    For writers that do not survive a disk that fills up, as HDF5 does not.
+
+    Args:
+        path: Path of the file, whose folder exists.
+        needed: Its bytes.
+
+    Example:
+
+    >>> import tempfile
+    >>> check_room(Path(tempfile.mkdtemp()) / "last.npz", 1)
+    """
+    if shutil.disk_usage(Path(path).parent).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 @contextlib.contextmanager

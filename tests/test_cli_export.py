@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import small_detectors
 import tensorflow as tf
@@ -31,6 +33,14 @@ def test_a_run_becomes_a_version_that_is_printed(run, tmp_path, capsys):
     assert found["labels"].shape == (2, 2)
     assert found["error_codes"].numpy().tolist() == [0, 1]
     assert (to.parent / "models.config").is_file()
+
+
+def test_json_has_the_path_and_the_labels(run, tmp_path, capsys):
+    to = tmp_path / "pets.tflite"
+    assert cli.main(["export", str(run), "--to", str(to), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"path": str(to), "labels": list(LABELS)}
+    assert to.is_file()
 
 
 def test_a_run_becomes_an_int8_file_for_one_size_fitted_to_its_own_images(run, tmp_path, capsys):

@@ -128,6 +128,8 @@ class Checkpoint(keras.callbacks.Callback):
             # epoch, and its result is the same.
             if self.writes:
                 with _files.replacing(self.best) as beside:
+                    # HDF5 does not survive a disk that fills up.
+                    _files.check_room(self.best, _bytes_of(self.network))
                     self.network.save_weights(beside)
         self.save()
 
@@ -155,6 +157,12 @@ class Checkpoint(keras.callbacks.Callback):
         values = {key: keras.ops.convert_to_numpy(value) for key, value in variables.items()}
         with _files.replacing(self.last) as beside, beside.open("wb") as file:
             np.savez(file, state=np.array(json.dumps(state)), **values)
+
+
+def _bytes_of(network: keras.Model) -> int:
+    """At most those of a file with its weights, of which each comes with its name and shape."""
+    sizes = (int(np.prod(each.shape)) * each.value.dtype.size for each in network.weights)
+    return sum(sizes) + 2**16 * (1 + len(network.weights))
 
 
 def _memory(callback: keras.callbacks.Callback) -> dict[str, Any]:

@@ -37,6 +37,10 @@ def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert set(found["labels"]) <= set(scenes.CLASSES)
     assert found["boxes"]
+    # The same command again ends at once.
+    assert cli.main([*arguments, "--json"]) == 0
+    scores = json.loads((to / runs.SCORES).read_text())
+    assert json.loads(capsys.readouterr().out) == {"run": str(to), **scores}
 
 
 @pytest.mark.parametrize(

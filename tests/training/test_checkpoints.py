@@ -1,5 +1,6 @@
 import errno
 import resource
+import shutil
 
 import keras
 import numpy as np
@@ -186,6 +187,18 @@ def test_a_full_disk_leaves_the_last_best_weights(tmp_path, monkeypatch):
 
     monkeypatch.setattr(network, "save_weights", no_space)
     with pytest.raises(OSError, match="No space left"):
+        checkpoint.on_epoch_end(1, {"accuracy": 2.0})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_weights_are_not_begun_where_they_have_no_room(tmp_path, monkeypatch):
+    network, checkpoint = fit(tmp_path, epochs=1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    usage = shutil.disk_usage(tmp_path)
+    size = len(before["best.weights.h5"])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size - 1))
+    monkeypatch.setattr(network, "save_weights", pytest.fail)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/best\.weights\.h5'"):
         checkpoint.on_epoch_end(1, {"accuracy": 2.0})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
