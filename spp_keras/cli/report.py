@@ -51,17 +51,14 @@ def _run(options: argparse.Namespace) -> int:
     load_tensorflow()
     from spp_keras import report
 
-    try:
-        path = report.write(
-            options.folder,
-            options.to,
-            repeats=options.repeats,
-            data=options.data,
-            data_dir=options.data_dir,
-            split=options.split,
-            images=options.images,
-        )
-    except ImportError as error:
-        raise ValueError(str(error)) from error
+    path = report.write(
+        options.folder,
+        options.to,
+        repeats=options.repeats,
+        data=options.data,
+        data_dir=options.data_dir,
+        split=options.split,
+        images=options.images,
+    )
     print(path)
     return 0

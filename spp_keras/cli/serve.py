@@ -62,10 +62,7 @@ def _run(options: argparse.Namespace) -> int:
 
     # First the port, which may be taken, and then the model, which takes time.
     with page.Server(options.host, options.port, round(options.most_megabytes * 1e6)) as server:
-        try:
-            server.answers = page.load(options.model, round(options.most_megapixels * 1e6))
-        except ImportError as error:
-            raise ValueError(str(error)) from error
+        server.answers = page.load(options.model, round(options.most_megapixels * 1e6))
         if not page.is_loopback(options.host):
             print(
                 f"spp-keras: whoever reaches {options.host} can use this page: it has no password "
