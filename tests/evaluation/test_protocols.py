@@ -97,7 +97,7 @@ def literal_map_views(network, pixels, places):
         for y, x in places:
             left = width - x - SIDE if mirrored else x
             box = (left, y, left + SIDE, y + SIDE)
-            window = oracles.window_of_box(box, *halves.grid, *feature_map.shape[:2])
+            window = oracles.window_of_box(box, *halves.grid[:2], *feature_map.shape[:2])
             vector = oracles.window_pyramid(feature_map, window, LEVELS, "max")[None]
             for layer in halves.top:
                 vector = layer(vector)
@@ -240,7 +240,7 @@ def test_cells_that_see_no_border_are_equal_in_a_view_and_on_the_map(trunk):
     """A window that begins on a multiple of the step has the cells of its crop."""
     model = getattr(zoo, f"{trunk.name}_spp")(classes=3, width=0.0625, levels=LEVELS)
     halves, side, radius = boxes.halves_of(model), 224, receptive_radius(trunk)
-    step, first = trunk.grid
+    step, first, _ = trunk.grid
     image = photographs.photograph(side + 4 * step, side + 4 * step).astype("float32")
     of_image = halves.trunk(image[None])[0].numpy()
     of_crop = halves.trunk(image[None, 2 * step : 2 * step + side, step : step + side])[0].numpy()
@@ -258,7 +258,7 @@ def test_cells_that_see_no_border_are_equal_in_a_view_and_on_the_map(trunk):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"protocol": "ten-view"}, r"`protocol` must be one of 'crop', '10-view', .*'ten-view'"),
+        ({"protocol": "ten-view"}, r"`protocol` must be one of 'crop', 'warp', '10-view', .*'ten-view'"),
         ({"protocol": "crop", "side": 0}, "`side` must be an int >= 1"),
         ({"protocol": "96-view", "side": 20}, "`side` must be at least 29, .* side=20"),
         ({"protocol": "crop", "side": 64, "short_side": 60}, "`short_side` must be an int >= 64"),
