@@ -12,7 +12,7 @@ C_API = Path(__file__).parent / "serving" / "c_api.py"
 def run(command, **options):
     environment = os.environ | {"PYTHONPATH": ""}
     return subprocess.run(
-        [sys.executable, *command], capture_output=True, timeout=120, env=environment, **options
+        [sys.executable, *command], capture_output=True, timeout=300, env=environment, **options
     )
 
 

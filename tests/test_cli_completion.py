@@ -42,7 +42,7 @@ def complete(scripts, tmp_path):
         bash = [shutil.which("bash"), "--norc", "-c", ASK]
         words = "".join(f"{line}\n" for line in typed)
         done = subprocess.run(
-            bash, input=words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+            bash, input=words, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True
         )
         assert done.stderr == ""
         return [line.split() for line in done.stdout.splitlines()]

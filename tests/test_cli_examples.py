@@ -78,7 +78,7 @@ def check_light(line):
         "heavy = {'h5py', 'keras', 'matplotlib', 'numpy', 'PIL', 'tensorflow', 'tqdm'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, capture_output=True)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=300, capture_output=True)
 
 
 def expanded(word):

@@ -145,7 +145,7 @@ def run(server, protocol, *arguments):
     # Over REST without packages: neither ours nor anybody's.
     options = ["-I", "-S", CLIENT, "--rest"] if protocol == "rest" else [CLIENT]
     command = [sys.executable, "-X", "utf8", *options, "--server", server, *arguments]
-    return subprocess.run(command, capture_output=True, encoding="utf8", timeout=60)
+    return subprocess.run(command, capture_output=True, encoding="utf8", timeout=300)
 
 
 def ask(client, server, protocol, model, images):

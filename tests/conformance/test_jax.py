@@ -13,7 +13,7 @@ def results():
     done = subprocess.run(
         [sys.executable, str(Path(jax_check.__file__))],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-        timeout=200,
+        timeout=600,
         capture_output=True,
         text=True,
     )

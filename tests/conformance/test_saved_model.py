@@ -44,7 +44,7 @@ def folder(models, tmp_path_factory):
             np.savez(folder / f"{name}-{i}.npz", **request)
     counts = json.dumps({name: len(requests) for name, (_, requests) in models.items()})
     command = [sys.executable, "-c", SERVER, str(folder), counts]
-    done = subprocess.run(command, timeout=120, capture_output=True, text=True)
+    done = subprocess.run(command, timeout=300, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder
 

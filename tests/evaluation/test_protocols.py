@@ -258,7 +258,10 @@ def test_cells_that_see_no_border_are_equal_in_a_view_and_on_the_map(trunk):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"protocol": "ten-view"}, r"`protocol` must be one of 'crop', 'warp', '10-view', .*'ten-view'"),
+        (
+            {"protocol": "ten-view"},
+            r"`protocol` must be one of 'crop', 'warp', .*'ten-view'",
+        ),
         ({"protocol": "crop", "side": 0}, "`side` must be an int >= 1"),
         ({"protocol": "96-view", "side": 20}, "`side` must be at least 29, .* side=20"),
         ({"protocol": "crop", "side": 64, "short_side": 60}, "`short_side` must be an int >= 64"),

@@ -260,7 +260,9 @@ def test_what_is_no_classifier_is_refused(model, tmp_path):
 
 def test_a_view_of_another_size_than_the_network_is_refused(tmp_path):
     for shape, view in (((112, 112, 3), data.Crops(sides=(96,))), ((96, 112, 3), None)):
-        with pytest.raises(ValueError, match="`view` must be `Crops` of the model's one size"):
+        with pytest.raises(
+            ValueError, match="`view` must be `Crops` or `Warped` of the model's one size"
+        ):
             export.save(
                 network(zoo.zf5, input_shape=shape), tmp_path / "m", labels=LABELS, view=view
             )

@@ -5,6 +5,7 @@ import re
 import shutil
 from html import parser
 
+import keras
 import numpy as np
 import pytest
 import scenes
@@ -224,6 +225,8 @@ def test_of_images_with_several_classes_it_is_average_precision(make_run, monkey
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory):
     home = tmp_path_factory.mktemp("detector")
+    # Of these weights something is found.
+    keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     scenes.write_voc(home / "voc", "val", [scenes.scene(rng) for _ in range(3)])
     make_detector(home / "run", ("<i>disc", "square"))

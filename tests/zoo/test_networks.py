@@ -435,7 +435,7 @@ def test_saved_models_load_in_a_fresh_process_and_answer_the_same(tmp_path):
     for name in TRUNKS:
         cached(name).save(tmp_path / f"{name}.keras")
     command = [sys.executable, "-c", FRESH, str(tmp_path), *TRUNKS]
-    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
     for name in TRUNKS:
         assert_close(np.load(tmp_path / f"{name}.npy"), alone(cached(name), images))
 
