@@ -142,7 +142,8 @@ def test_a_disk_that_does_not_do_its_part_is_a_line_and_not_a_traceback(
 
     monkeypatch.setattr(export, "save", full)
     assert cli.main(["export", str(run), "--to", str(tmp_path / "m" / "x")]) == 2
-    assert capsys.readouterr().err == "spp-keras: [Errno 28] No space left on device\n"
+    said = "no space left on the disk: make room, and give the same command again."
+    assert capsys.readouterr().err == f"spp-keras: {said}\n"
 
 
 @pytest.mark.parametrize(

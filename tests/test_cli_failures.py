@@ -115,9 +115,14 @@ def test_a_mistake_of_ours_keeps_its_traceback(train):
         train(lambda: 1 / 0)
 
 
-def test_a_reader_that_goes_ends_the_command_quietly():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_ends_the_command_quietly(unbuffered):
     writer = subprocess.Popen(
-        [*COMMAND, "zoo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "zoo"],
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     writer.stdout.close()
     assert writer.stderr.read() == ""
