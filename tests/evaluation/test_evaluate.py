@@ -152,7 +152,7 @@ def test_of_images_with_several_classes_it_is_average_precision(make_run, tmp_pa
 
 
 REFUSED = [
-    ({"protocol": []}, "`protocol` must be one or more of crop, 10-view"),
+    ({"protocol": []}, "`protocol` must be one or more of crop, warp, 10-view"),
     ({"protocol": "9-view"}, "`protocol` must be one of 'crop'"),
     ({"protocol": ["crop", "crop"]}, "none twice"),
     ({"side": 20}, "`side` must be at least 29"),
