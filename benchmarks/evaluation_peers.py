@@ -69,7 +69,7 @@ class FromPixels:
     autograph=False,
 )
 def _scaled(image: Any, size: Any, target: Any) -> tf.Tensor:
-    return images.view(image, size, tf.concat([[0, 0], size], axis=0), target)
+    return images.whole(image, size, target)
 
 
 def _crop(pixels: np.ndarray, view: views.View) -> np.ndarray:

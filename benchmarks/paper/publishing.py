@@ -24,7 +24,10 @@ def parser(text: str) -> argparse.ArgumentParser:
     return made
 
 
-def begin(name: str, options: argparse.Namespace) -> tuple[tuple[float, float], dict[str, Any]]:
+Started = tuple[tuple[float, float], dict[str, Any]]
+
+
+def begin(name: str, options: argparse.Namespace) -> Started:
     """The start, and the machine."""
     import keras
     import tensorflow as tf
@@ -35,9 +38,11 @@ def begin(name: str, options: argparse.Namespace) -> tuple[tuple[float, float], 
     return began, machine
 
 
-def ending(machine: dict[str, Any]) -> str:
-    """On what it was measured, behind the text."""
-    return f"\n{machines.sentence(machine)}\n"
+def publish(stem: Path, started: Started, rows: list[dict[str, Any]], text: str) -> None:
+    """Writes the results, and behind the text on what they were measured."""
+    began, machine = started
+    machines.finish(machine, began)
+    machines.publish(stem, machine, rows, f"{text}\n{machines.sentence(machine)}\n")
 
 
 @contextlib.contextmanager

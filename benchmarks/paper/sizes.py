@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import machines
 import measuring
 import networks
 import numpy as np
@@ -38,8 +37,8 @@ _WAYS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes."""
     options = publishing.parser(__doc__).parse_args(arguments)
-    began, machine = publishing.begin("sizes", options)
-    unseen = measuring.Unseen(options.runs, options.data_dir)
+    started = publishing.begin("sizes", options)
+    unseen = measuring.Unseen(options.data_dir)
     seeds = networks.seeds(options.runs, [_NET], ["none", "single", "random"])
     rows = []
     for seed in seeds:
@@ -54,9 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for short, scores in zip(asked, unseen.asked(run, ways), strict=True):
                 accuracy = 100 - unseen.errors(scores)["top-1"]
                 rows.append({"way": way, "short side": short, "seed": seed, "top-1": accuracy})
-    machines.finish(machine, began)
-    text = _markdown(rows, len(unseen.labels), len(seeds)) + publishing.ending(machine)
-    machines.publish(options.out / "sizes", machine, rows, text)
+    text = _markdown(rows, len(unseen.labels), len(seeds))
+    publishing.publish(options.out / "sizes", started, rows, text)
     _draw(rows, options.out / "sizes.png")
     return 0
 
@@ -70,8 +68,7 @@ def _ask(network: Any, way: str, short: int) -> measuring.Ask:
 
     @tf.function(autograph=False, reduce_retracing=True)
     def warped(image: tf.Tensor, size: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        whole = tf.concat([[0, 0], size], axis=0)
-        seen = tf.cast(images.view(image, size, whole, target), tf.float32)
+        seen = tf.cast(images.whole(image, size, target), tf.float32)
         square = tf.image.resize(seen[None], (networks.SIDE, networks.SIDE), antialias=True)
         return network(square, training=False)[0]
 
@@ -84,7 +81,7 @@ def _ask(network: Any, way: str, short: int) -> measuring.Ask:
 
 
 def _of(rows: list[dict[str, Any]], way: str, short: int) -> list[float]:
-    return [row["top-1"] for row in rows if (row["way"], row["short side"]) == (way, short)]
+    return verdicts.values(rows, "top-1", way=way, **{"short side": short})
 
 
 def _over(rows: list[dict[str, Any]], way: str, shorts: Sequence[int]) -> list[float]:
@@ -114,8 +111,7 @@ def _markdown(rows: list[dict[str, Any]], count: int, seeds: int) -> str:
             ("single", "random", "training at random sizes is better than at one"),
         ):
             of = [short for short in shorts if worse != "crop" or short >= networks.SIDE]
-            pairs = zip(_over(rows, worse, of), _over(rows, better, of), strict=True)
-            gains = [after - before for before, after in pairs]
+            gains = verdicts.gains(_over(rows, better, of), _over(rows, worse, of))
             lines.append(verdicts.verdict(f"{claim}, short sides of {where}", gains))
     return "\n".join(lines) + "\n"
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import machines
 import measuring
 import networks
 import publishing
@@ -30,8 +29,8 @@ _PAPER = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes."""
     options = publishing.parser(__doc__).parse_args(arguments)
-    began, machine = publishing.begin("table2", options)
-    unseen = measuring.Unseen(options.runs, options.data_dir)
+    started = publishing.begin("table2", options)
+    unseen = measuring.Unseen(options.data_dir)
     seeds = networks.seeds(options.runs, networks.NETS, ["none", "single", "multi"])
     rows = []
     for net in networks.NETS:
@@ -41,20 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for seed, run in enumerate(every if all(map(networks.is_trained, every)) else []):
                 (scores,) = unseen.scores(run, ["10-view"])
                 rows.append({"net": net, "variant": variant, "seed": seed, **unseen.errors(scores)})
-    machines.finish(machine, began)
-    text = _markdown(rows, len(unseen.labels), len(seeds)) + publishing.ending(machine)
-    machines.publish(options.out / "table2", machine, rows, text)
+    text = _markdown(rows, len(unseen.labels), len(seeds))
+    publishing.publish(options.out / "table2", started, rows, text)
     _draw(rows, options.out / "table2.png")
     return 0
 
 
 def _of(rows: list[dict[str, Any]], net: str, variant: str, key: str = "top-1") -> list[float]:
-    return [row[key] for row in rows if (row["net"], row["variant"]) == (net, variant)]
-
-
-def _gains(rows: list[dict[str, Any]], net: str, worse: str, better: str) -> list[float]:
-    pairs = zip(_of(rows, net, worse), _of(rows, net, better), strict=True)
-    return [before - after for before, after in pairs]
+    return verdicts.values(rows, key, net=net, variant=variant)
 
 
 def _markdown(rows: list[dict[str, Any]], images: int, seeds: int) -> str:
@@ -87,7 +80,7 @@ def _markdown(rows: list[dict[str, Any]], images: int, seeds: int) -> str:
     ]
     for worse, better, claim in comparisons:
         nets = [net for net in networks.NETS if _of(rows, net, worse) and _of(rows, net, better)]
-        every = [_gains(rows, net, worse, better) for net in nets]
+        every = [verdicts.gains(_of(rows, net, worse), _of(rows, net, better)) for net in nets]
         if len(nets) > 1:
             together = verdicts.together(every)
             lines.append(verdicts.verdict(f"{claim}, {len(nets)} networks together", together))

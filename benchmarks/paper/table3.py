@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import machines
 import measuring
 import networks
 import numpy as np
@@ -35,8 +34,8 @@ _PAPER = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes."""
     options = publishing.parser(__doc__).parse_args(arguments)
-    began, machine = publishing.begin("table3", options)
-    unseen = measuring.Unseen(options.runs, options.data_dir)
+    started = publishing.begin("table3", options)
+    unseen = measuring.Unseen(options.data_dir)
     seeds = networks.seeds(options.runs, _NETS, _VARIANTS)
     rows = []
     for net, variant in _PAPER:
@@ -46,9 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for view, scores in zip(_VIEWS, of_views, strict=True):
                 row = {"net": net, "variant": variant, "seed": seed, "view": view}
                 rows.append({**row, **unseen.errors(scores), **_by_kind(unseen, scores)})
-    machines.finish(machine, began)
-    text = _markdown(rows, len(unseen.labels), len(seeds)) + publishing.ending(machine)
-    machines.publish(options.out / "table3", machine, rows, text)
+    text = _markdown(rows, len(unseen.labels), len(seeds))
+    publishing.publish(options.out / "table3", started, rows, text)
     _draw(rows, options.out / "table3.png")
     return 0
 
@@ -62,16 +60,11 @@ def _by_kind(unseen: measuring.Unseen, scores: np.ndarray) -> dict[str, float]:
 
 
 def _of(rows: list[dict[str, Any]], view: str, key: str = "top-1", **which: str) -> list[float]:
-    return [
-        row[key]
-        for row in rows
-        if row["view"] == view and all(row[name] == value for name, value in which.items())
-    ]
+    return verdicts.values(rows, key, view=view, **which)
 
 
 def _gains(rows: list[dict[str, Any]], key: str = "top-1", **which: str) -> list[float]:
-    pairs = zip(_of(rows, "crop", key, **which), _of(rows, "full", key, **which), strict=True)
-    return [before - after for before, after in pairs]
+    return verdicts.gains(_of(rows, "crop", key, **which), _of(rows, "full", key, **which))
 
 
 def _markdown(rows: list[dict[str, Any]], images: int, seeds: int) -> str:

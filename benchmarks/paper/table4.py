@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import machines
 import measuring
 import networks
 import numpy as np
@@ -36,8 +35,8 @@ _MOST, _DRAWS = 11, 200
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes."""
     options = publishing.parser(__doc__).parse_args(arguments)
-    began, machine = publishing.begin("table4", options)
-    unseen = measuring.Unseen(options.runs, options.data_dir)
+    started = publishing.begin("table4", options)
+    unseen = measuring.Unseen(options.data_dir)
     seeds = networks.seeds(options.runs, networks.NETS, [_VARIANT])
     rows, members = [], []
     for seed in seeds:
@@ -48,9 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run = networks.run(options.runs, net, _VARIANT, seed)
             members += unseen.scores(run, ["10-view"])
     rows += _ensembles(unseen, np.stack(members))
-    machines.finish(machine, began)
     text = _markdown(rows, len(unseen.labels), len(seeds), len(members))
-    machines.publish(options.out / "table4", machine, rows, text + publishing.ending(machine))
+    publishing.publish(options.out / "table4", started, rows, text)
     _draw(rows, options.out / "table4.png")
     return 0
 
@@ -66,15 +64,9 @@ def _ensembles(unseen: measuring.Unseen, members: np.ndarray) -> list[dict[str, 
     return rows
 
 
-def _of(rows: list[dict[str, Any]], key: str, **which: Any) -> list[float]:
-    return [
-        row[key] for row in rows if all(row.get(name) == value for name, value in which.items())
-    ]
-
-
 def _gains(rows: list[dict[str, Any]], worse: str, better: str, key: str) -> list[float]:
-    pairs = zip(_of(rows, key, view=worse), _of(rows, key, view=better), strict=True)
-    return [before - after for before, after in pairs]
+    before, after = (verdicts.values(rows, key, view=view) for view in (worse, better))
+    return verdicts.gains(before, after)
 
 
 def _markdown(rows: list[dict[str, Any]], images: int, seeds: int, members: int) -> str:
@@ -88,7 +80,7 @@ def _markdown(rows: list[dict[str, Any]], images: int, seeds: int, members: int)
     ]
     for view, (title, *paper) in _VIEWS.items():
         cells = [
-            f"{verdicts.cell(_of(rows, key, view=view))} ({figure})"
+            f"{verdicts.cell(verdicts.values(rows, key, view=view))} ({figure})"
             for key, figure in zip(("top-1", "top-5"), paper, strict=True)
         ]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
@@ -104,7 +96,7 @@ def _markdown(rows: list[dict[str, Any]], images: int, seeds: int, members: int)
     for count in range(1, _MOST + 1):
         cells = []
         for key in ("top-1", "top-5"):
-            values = _of(rows, key, networks=count)
+            values = verdicts.values(rows, key, networks=count)
             cells.append(f"{np.mean(values):.1f} ± {np.std(values):.1f}")
         lines.append(f"| {count} | " + " | ".join(cells) + " |")
     lines.append("")
@@ -130,11 +122,11 @@ def _markdown(rows: list[dict[str, Any]], images: int, seeds: int, members: int)
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     with publishing.figure(path) as axes:
         counts = range(1, _MOST + 1)
-        values = [_of(rows, "top-1", networks=count) for count in counts]
+        values = [verdicts.values(rows, "top-1", networks=count) for count in counts]
         means, spreads = [np.mean(of) for of in values], [np.std(of) for of in values]
         axes.errorbar(counts, means, yerr=spreads, capsize=3, label="10 views, ensembles")
         for view in ("crop", "full", "10-view", "96-view+full"):
-            mean, _ = verdicts.mean(_of(rows, "top-1", view=view))
+            mean, _ = verdicts.mean(verdicts.values(rows, "top-1", view=view))
             title = f"{networks.NETS[_NET]} alone, {_VIEWS[view][0]}"
             axes.plot(1, mean, "o", label=title)
         axes.set_xticks(counts)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import machines
 import networks
 import numpy as np
 import publishing
@@ -70,8 +69,8 @@ _PAPER = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes."""
     options = publishing.parser(__doc__).parse_args(arguments)
-    began, machine = publishing.begin("tables67", options)
-    machine["versions"]["scikit-learn"] = metadata.version("scikit-learn")
+    started = publishing.begin("tables67", options)
+    started[1]["versions"]["scikit-learn"] = metadata.version("scikit-learn")
     splits = [
         kept.Images(records.load("shapes", split, options.data_dir))
         for split in ("validation", "test")
@@ -85,9 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 row = {"column": column, "layer": layer, "seed": seed}
                 labels = [images.found.labels for images in splits]
                 rows.append(row | _measured(vectors, labels))
-    machines.finish(machine, began)
-    text = _markdown(rows, len(seeds)) + publishing.ending(machine)
-    machines.publish(options.out / "tables67", machine, rows, text)
+    text = _markdown(rows, len(seeds))
+    publishing.publish(options.out / "tables67", started, rows, text)
     _draw(rows, options.out / "tables67.png")
     return 0
 
@@ -101,23 +99,17 @@ def _vectors(
     without = {"spp"} if member.recipe.levels == (6,) else set()
     without |= set() if "side" in view else {"conv4", "conv5"}
     layers = [layer for layer in _LAYERS if layer not in without]
-    folders = [
-        run
-        / runs.EVALUATION
-        / runs.FEATURES
-        / members.key(member, f"{protocol}-{layer.replace('/', '-')}")
-        for layer in layers
-    ]
-
-    def extractor() -> Any:
-        network = trained.load(run).network
-        return features.extractor(network, layers, protocol, **member.settings)
-
-    for images in splits:
-        kept.fill(images, extractor, folders, f"{run.name}, {protocol}")
+    found = features.vectors_of(
+        member,
+        protocol,
+        layers,
+        lambda: trained.load(run).network,
+        splits,
+        run / runs.EVALUATION / runs.FEATURES,
+    )
     return {
-        layer: [svm.normalised(kept.load(images, folder)) for images in splits]
-        for layer, folder in zip(layers, folders, strict=True)
+        layer: [svm.normalised(lot) for lot in lots]
+        for layer, lots in zip(layers, found, strict=True)
     }
 
 
@@ -132,7 +124,7 @@ def _measured(vectors: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, 
 
 
 def _of(rows: list[dict[str, Any]], column: str, layer: str, measure: str) -> list[float]:
-    return [row[measure] for row in rows if (row["column"], row["layer"]) == (column, layer)]
+    return verdicts.values(rows, measure, column=column, layer=layer)
 
 
 def _markdown(rows: list[dict[str, Any]], seeds: int) -> str:
@@ -166,8 +158,7 @@ def _markdown(rows: list[dict[str, Any]], seeds: int) -> str:
             (("SPP, full", "fc6"), ("SPP, full", "fc7"), "a deeper layer is better, fc7 than fc6"),
             (("SPP, crop", "conv4"), ("SPP, crop", "conv5"), "likewise conv5 than conv4"),
         ):
-            pairs = zip(_of(rows, *worse, measure), _of(rows, *better, measure), strict=True)
-            gains = [after - before for before, after in pairs]
+            gains = verdicts.gains(_of(rows, *better, measure), _of(rows, *worse, measure))
             lines.append(verdicts.verdict(f"{claim}, {measure}", gains))
     return "\n".join(lines) + "\n"
 

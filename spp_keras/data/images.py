@@ -71,6 +71,26 @@ def view(encoded: Any, size: Any, window: Any, target: Any) -> tf.Tensor:
     return tf.ensure_shape(pixels, (None, None, 3))
 
 
+def whole(encoded: Any, size: Any, target: Any) -> tf.Tensor:
+    """All of an image, brought to a size as by `view`.
+
+    Args:
+        encoded: Scalar string tensor, the file's bytes.
+        size: int32 `(2,)`, height and width of the image.
+        target: int32 `(2,)`, height and width of what is returned.
+
+    Returns:
+        uint8 `(*target, 3)`.
+
+    Example:
+
+    >>> png = tf.io.encode_png(tf.zeros((6, 8, 3), "uint8"))
+    >>> tuple(whole(png, [6, 8], [3, 4]).shape)
+    (3, 4, 3)
+    """
+    return view(encoded, size, tf.concat([[0, 0], size], axis=0), target)
+
+
 def flip(image: Any, mirrored: Any) -> tf.Tensor:
     """The image, or its mirror image where the scalar `mirrored` is true."""
     # Along no axis or along the second: a branch in the graph would cost more.

@@ -3,7 +3,7 @@
 import functools
 import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def evaluate(
     together: dict[str, np.ndarray] = {}
     for member in ensemble:
         for name, scores in zip(
-            names, _scores(member, names, images, to / runs.VIEWS), strict=True
+            names, scores_of(member, names, images, to / runs.VIEWS), strict=True
         ):
             rows.append(_row([member], name, scores, images.found))
             together[name] = together.get(name, 0) + scores.astype("float64")
@@ -104,25 +104,62 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return results.markdown(lines)
 
 
-def _scores(
+def scores_of(
     member: members.Member, names: Sequence[str], images: kept.Images, folder: Path
 ) -> list[np.ndarray]:
-    """Of a run by each protocol; the network is loaded if any are missing, and dropped."""
+    """Scores of a run by each of some protocols, those that are kept in a folder not made again.
+
+    Args:
+        member: The run.
+        names: Names of the protocols.
+        images: The images.
+        folder: Folder for what is kept.
+
+    Returns:
+        float32 `(images, classes)` for each.
+    """
+    ways = {
+        members.key(member, name): functools.partial(
+            protocols.Scorer, protocol=name, **member.settings
+        )
+        for name in names
+    }
+    return asked(member.run, ways, images, folder)
+
+
+def asked(
+    run: Path,
+    ways: Mapping[str, Callable[[keras.Model], Callable[..., np.ndarray]]],
+    images: kept.Images,
+    folder: Path,
+) -> list[np.ndarray]:
+    """Scores of a run in any ways; its network is loaded if any are missing, and dropped.
+
+    Args:
+        run: The run folder.
+        ways: What makes of the network what scores an image, by names for what is kept:
+            the way, a hyphen, and what else the scores follow from.
+        images: The images.
+        folder: Folder for what is kept.
+
+    Returns:
+        float32 `(images, classes)` for each way.
+    """
     loaded: list[keras.Model] = []
 
-    def scorer(name: str) -> protocols.Scorer:
+    def scorer(way: Callable[[keras.Model], Callable[..., np.ndarray]]) -> Any:
         if not loaded:
-            loaded.append(trained.load(member.run).network)
-        return protocols.Scorer(loaded[0], name, **member.settings)
+            loaded.append(trained.load(run).network)
+        return way(loaded[0])
 
     found = [
         kept.scores(
             images,
-            functools.partial(scorer, name),
-            folder / members.key(member, name),
-            f"{member.run.name}, {name}",
+            functools.partial(scorer, way),
+            folder / key,
+            f"{run.name}, {key.rpartition('-')[0]}",
         )
-        for name in names
+        for key, way in ways.items()
     ]
     if loaded:
         # Graphs hold the network in cycles; eleven at once would not fit.

@@ -83,20 +83,12 @@ def evaluate_features(
     if not both[0].multi_label:
         _check_classes(both, per_class)
     images = [kept.Images(found) for found in both]
-    folders = [
-        to / runs.FEATURES / members.key(member, f"{protocol}-{name.replace('/', '-')}")
-        for name in layers
-    ]
-    for part in images:
-        kept.fill(
-            part,
-            lambda: features.extractor(network, layers, protocol, **member.settings),
-            folders,
-            f"Features of {part.found.name}",
-        )
+    found = features.vectors_of(
+        member, protocol, layers, lambda: network, images, to / runs.FEATURES
+    )
     rows = []
-    for name, folder in zip(layers, folders, strict=True):
-        vectors = [svm.normalised(kept.load(part, folder)) for part in images]
+    for name, lots in zip(layers, found, strict=True):
+        vectors = [svm.normalised(lot) for lot in lots]
         row = {"layer": name, "length": vectors[0].shape[1]}
         if both[0].multi_label:
             rows.append(row | _of_several(vectors, both, cost, name))

@@ -1,12 +1,13 @@
 """What the layers of a network make of an image, each as one vector."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from spp_keras.evaluation import protocols
+from spp_keras.evaluation import kept, members, protocols
 from spp_keras.layers import SpatialPyramidPooling
 
 
@@ -48,6 +49,41 @@ def extractor(
         return np.split(scorer(encoded, size), ends)
 
     return features
+
+
+def vectors_of(
+    member: members.Member,
+    protocol: str,
+    layers: Sequence[str],
+    network: Callable[[], keras.Model],
+    images: Sequence[kept.Images],
+    folder: Path,
+) -> Iterator[list[np.ndarray]]:
+    """Features of images, a layer at a time; those that are kept in a folder are not made again.
+
+    Args:
+        member: A run that is asked for features, see `members.for_features`.
+        protocol: Of that.
+        layers: Names of layers, see `names`.
+        network: Gives the run's network. Not called if all are there.
+        images: Several lots of images.
+        folder: Folder for what is kept.
+
+    Returns:
+        An iterator over the vectors of each lot, of one layer after the other.
+    """
+    folders = [
+        folder / members.key(member, f"{protocol}-{layer.replace('/', '-')}") for layer in layers
+    ]
+    for lot in images:
+        kept.fill(
+            lot,
+            lambda: extractor(network(), layers, protocol, **member.settings),
+            folders,
+            f"Features of {lot.found.name}",
+        )
+    for one in folders:
+        yield [kept.load(lot, one) for lot in images]
 
 
 def names(network: keras.Model) -> list[str]:

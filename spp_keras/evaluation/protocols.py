@@ -10,7 +10,6 @@ import tensorflow as tf
 from spp_keras import _checks
 from spp_keras.data import images, sizes
 from spp_keras.evaluation import views
-from spp_keras.layers import RoiSpatialPyramidPooling
 from spp_keras.zoo import boxes, chains
 
 PROTOCOLS = ("crop", "warp", "10-view", "10-view-map", "full", "96-view", "96-view+full")
@@ -188,13 +187,7 @@ def _of_pixels(network: keras.Model) -> Callable[..., tf.Tensor]:
 def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[..., tf.Tensor]]:
     """Vectors of views, pooled from the maps of the image and of its mirror image; their scores."""
     halves = boxes.halves_of(network)
-    pyramid = RoiSpatialPyramidPooling(
-        *halves.grid,
-        levels=halves.pyramid.levels,
-        mode=halves.pyramid.mode,
-        data_format=halves.pyramid.data_format,
-        dtype=halves.pyramid.dtype_policy,
-    )
+    pyramid = boxes.roi_pooling(halves)
 
     @tf.function(input_signature=_SIGNATURE, autograph=False)
     def pooled(pixels: Any, windows: Any, mirrored: Any) -> Any:
@@ -226,9 +219,7 @@ def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[.
 
     @tf.function(input_signature=[vectors], autograph=False)
     def scores(x: Any) -> Any:
-        for layer in halves.top:
-            x = layer(x)
-        return x
+        return halves.answer(x)
 
     return pooled, scores
 
@@ -243,8 +234,7 @@ def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[.
     autograph=False,
 )
 def _scaled(image: Any, size: Any, target: Any) -> tf.Tensor:
-    everything = tf.concat([[0, 0], size], axis=0)
-    return tf.cast(images.view(image, size, everything, target), tf.float32)
+    return tf.cast(images.whole(image, size, target), tf.float32)
 
 
 def _cut(pixels: Any, windows: Any, mirrored: Any) -> tf.Tensor:

@@ -29,6 +29,12 @@ class Halves(NamedTuple):
     pyramid: SpatialPyramidPooling
     top: tuple[keras.layers.Layer, ...]
 
+    def answer(self, vectors: Any) -> Any:
+        """What the top makes of pooled vectors."""
+        for layer in self.top:
+            vectors = layer(vectors)
+        return vectors
+
 
 def with_boxes(model: keras.Model, bounding_box_format: str = "xyxy") -> keras.Model:
     """The same network for windows: an image is convolved once, each window pooled from its map.
@@ -56,10 +62,9 @@ def with_boxes(model: keras.Model, bounding_box_format: str = "xyxy") -> keras.M
     halves = halves_of(model)
     images = halves.trunk.input
     boxes = keras.Input((None, 4), name="boxes", dtype="float32")
-    x = roi_pooling(halves, bounding_box_format)(halves.trunk.output, boxes)
-    for layer in halves.top:
-        x = layer(x)
-    return keras.Model({"images": images, "boxes": boxes}, x, name=f"{model.name}_with_boxes")
+    pooled = roi_pooling(halves, bounding_box_format)(halves.trunk.output, boxes)
+    scores = halves.answer(pooled)
+    return keras.Model({"images": images, "boxes": boxes}, scores, name=f"{model.name}_with_boxes")
 
 
 def halves_of(model: keras.Model) -> Halves:

@@ -54,7 +54,7 @@ class Network:
         self._part = tf.function(self._score_part, input_signature=[maps, box], autograph=False)
         file = tf.TensorSpec((), tf.string)
         self._squeeze = tf.function(
-            _squeezed, input_signature=[file, _PAIR, _PAIR], autograph=False
+            images.whole, input_signature=[file, _PAIR, _PAIR], autograph=False
         )
 
     def look(self, image: bytes) -> Look:
@@ -108,17 +108,12 @@ class Network:
         return self._halves.trunk(tf.cast(pixels, tf.float32)[tf.newaxis], training=False)
 
     def _score_whole(self, maps: Any) -> Any:
-        return self._top(self._halves.pyramid(maps))
+        return self._halves.answer(self._halves.pyramid(maps))[0]
 
     def _score_part(self, maps: Any, box: Any) -> tuple[Any, Any]:
         first = tf.zeros((1,), tf.int32)
         cells = self._pool.windows(box, first, tf.shape(maps)[tf.newaxis, 1:3])
-        return self._top(self._pool.pool(maps, cells, first)), cells[0]
-
-    def _top(self, vectors: Any) -> Any:
-        for layer in self._halves.top:
-            vectors = layer(vectors)
-        return vectors[0]
+        return self._halves.answer(self._pool.pool(maps, cells, first))[0], cells[0]
 
 
 def warped_side(recipe: recipes.Recipe, seen: tuple[int, int], least_side: int) -> tuple[int, str]:
@@ -146,7 +141,3 @@ def warped_side(recipe: recipes.Recipe, seen: tuple[int, int], least_side: int) 
     if recipe.sizes == "whole":
         return recipe.short_side, "the training's short side"
     return max(least_side, round(math.sqrt(seen[0] * seen[1]))), "as many pixels"
-
-
-def _squeezed(image: Any, size: Any, target: Any) -> Any:
-    return images.view(image, size, tf.concat([[0, 0], size], axis=0), target)
