@@ -1,10 +1,12 @@
 import dataclasses
+import json
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,6 +106,29 @@ def test_card_and_table_have_the_figures_of_paper_and_network(name):
         assert f"any from {network.least_size} |" in row
         assert f"any size from {network.least_size}x{network.least_size}," in card
         assert all(f" {value} |" in said for value in map("{:.2f}".format, _all(name)))
+
+
+@every_model
+def test_card_and_table_have_what_was_measured_in_small(name):
+    rows = json.loads((ROOT / "benchmarks" / "results" / "table2.json").read_text())["rows"]
+    card = (ROOT / "zoo" / name / "card.md").read_text()
+    measured = card.split("## Measured here")[1].split("## Said by the paper")[0]
+    trunk = name.removesuffix("_spp")
+    (row,) = re.findall(rf"^\| \[{name}\].*", (ROOT / "zoo" / "README.md").read_text(), re.M)
+    table = {}
+    for variant in ["single", "multi", "random"] if name.endswith("_spp") else ["none"]:
+        of = [one for one in rows if (one["net"], one["variant"]) == (trunk, variant)]
+        if of:
+            table[variant] = [
+                mean_and_error([one[key] for one in of]) for key in ("top-1", "top-5")
+            ]
+    cells = re.findall(r"^\| .* \| (\S+ ± \S+) \| (\S+ ± \S+) \|$", measured, re.M)
+    assert [list(one) for one in cells] == list(table.values())
+    assert row.endswith(f"| {table.get('multi', table.get('none'))[0]} |")
+
+
+def mean_and_error(values):
+    return f"{np.mean(values):.1f} ± {np.std(values, ddof=1) / len(values) ** 0.5:.1f}"
 
 
 def _all(name):
