@@ -126,8 +126,9 @@ def warped_side(recipe: recipes.Recipe, seen: tuple[int, int], least_side: int) 
 
     Returns:
         The side, and which square that is: the largest crop of a training by
-        crops, the short side of one by whole images. A training on images of
-        their own size has none, so there it is one of as many pixels as are seen.
+        crops, the largest square of one by warped images, the short side of one
+        by whole images. A training on images of their own size has none, so
+        there it is one of as many pixels as are seen.
 
     Example:
 
@@ -137,7 +138,8 @@ def warped_side(recipe: recipes.Recipe, seen: tuple[int, int], least_side: int) 
     (200, 'as many pixels')
     """
     if recipe.image_sizes:
-        return max(recipe.image_sizes), "the training's crop"
+        kind = "square" if recipe.sizes == "warped" else "crop"
+        return max(recipe.image_sizes), f"the training's {kind}"
     if recipe.sizes == "whole":
         return recipe.short_side, "the training's short side"
     return max(least_side, round(math.sqrt(seen[0] * seen[1]))), "as many pixels"

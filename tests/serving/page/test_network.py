@@ -71,6 +71,7 @@ def test_the_warped_one_has_the_scores_of_a_square_with_as_many_pixels(run, mode
     [
         ({"sizes": "fixed", "image_sizes": (180,)}, (180, "the training's crop")),
         ({"sizes": "range", "image_sizes": (96, 200)}, (200, "the training's crop")),
+        ({"sizes": "warped", "image_sizes": (112,)}, (112, "the training's square")),
         ({"sizes": "whole", "short_side": 120}, (120, "the training's short side")),
         ({"sizes": "native"}, (120, "as many pixels")),
     ],
