@@ -8,11 +8,15 @@ import pytest
 from conformance import jax_check
 
 
+# Most of the time is compiling what runs once.
+QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
+
 @pytest.fixture(scope="module")
 def results():
     done = subprocess.run(
         [sys.executable, str(Path(jax_check.__file__))],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICKLY},
         timeout=600,
         capture_output=True,
         text=True,

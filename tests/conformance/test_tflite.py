@@ -34,8 +34,15 @@ def argument_of(detail):
 
 # TensorFlow's converter hands a model with named inputs a list of them.
 @pytest.mark.filterwarnings("ignore:The structure of `inputs` doesn't match")
-@pytest.mark.parametrize("name", EXPORTED)
-@pytest.mark.parametrize("route", [from_saved_model, from_keras_model])
+@pytest.mark.parametrize(
+    ("route", "name"),
+    [
+        *((from_saved_model, name) for name in EXPORTED),
+        # The other way to the same graph.
+        (from_keras_model, "pyramid-max"),
+        (from_keras_model, "zf5_spp_with_sizes"),
+    ],
+)
 def test_a_device_gives_the_answers_of_keras_at_every_size(name, route, tmp_path):
     model, requests = to_export(name)
     converter = route(model, tmp_path / "model")
