@@ -17,6 +17,9 @@ import keras
 import numpy as np
 import pytest
 
+# Graphs are many small objects; to look through them often takes a twentieth of the time.
+gc.set_threshold(100_000, 50, 100)
+
 # A busy machine is no failure.
 hypothesis.settings.register_profile("spp_keras", deadline=None)
 hypothesis.settings.load_profile("spp_keras")

@@ -83,9 +83,10 @@ def integer_pairs(sizes: Any, batch: Any, name: str) -> Any:
             )
     else:
         counts = ops.stack([rows, batch])
-        require(
+        check = require(
             counts[0] == counts[1], f"{message}batch.", "rows and items", counts, ("the batch",)
         )
+        return after([check], sizes)
     return sizes
 
 

@@ -32,12 +32,11 @@ def test_a_graph_for_one_size_gives_the_eager_answers(subject):
     graph = tf.function(
         lambda arguments: [output for output in flat(layer(**arguments)) if output is not None]
     )
-    for height, width in MAP_SIZES:
-        arguments = subject.inputs(height, width)
-        expected = arrays(layer(**arguments))
-        found = arrays(graph({name: tf.constant(x) for name, x in arguments.items()}))
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    arguments = subject.inputs(*MAP_SIZES[0])
+    expected = arrays(layer(**arguments))
+    found = arrays(graph({name: tf.constant(x) for name, x in arguments.items()}))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["one scale", pytest.param("five scales, no corrections", marks=pytest.mark.slow)]
+)
 def test_a_device_finds_in_given_windows_what_python_finds(tmp_path, kind):
     scales, options = KINDS[kind]
     model = detector(scales, **options)

@@ -92,10 +92,11 @@ def mixed_files(count, seed=0):
         yield encoded(photograph(height, width, number), form, **FORMS[form])
 
 
-def test_two_hundred_images_of_random_sizes_have_the_answers_of_keras_alone(model, served):
-    files = list(mixed_files(200))
+@pytest.mark.parametrize("count", [50, pytest.param(200, marks=pytest.mark.slow)])
+def test_images_of_random_sizes_have_the_answers_of_keras_alone(model, served, count):
+    files = list(mixed_files(count))
     expected = [np.asarray(model(decoded(file)[np.newaxis]))[0] for file in files]
-    batches = [ask(served, files[first : first + 25]) for first in range(0, 200, 25)]
+    batches = [ask(served, files[first : first + 25]) for first in range(0, count, 25)]
     found = np.concatenate([by_class(batch) for batch in batches])
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert len(set(np.argmax(found, axis=1))) > 1

@@ -34,7 +34,7 @@ MAPS = tf.TensorSpec((None, None, None, CHANNELS), tf.float32)
 SIZES = tf.TensorSpec((None, 2), tf.int32)
 RAGGED = tf.RaggedTensorSpec((None, None, None, CHANNELS), tf.float32, ragged_rank=2)
 
-thoroughly = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+thoroughly = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 sides = st.integers(1, 40)
 seeds = st.integers(0, 2**32 - 1)
 some_levels = st.sampled_from(SOME_LEVELS)
@@ -206,7 +206,7 @@ def mixed_answer(form, run, layer, maps, fill=np.nan):
 @both_modes
 @eager_and_graph
 @pytest.mark.parametrize("form", ["padded", "ragged"])
-@settings(thoroughly, max_examples=25)
+@settings(thoroughly, max_examples=15)
 @given(
     levels=some_levels,
     sizes=batches,

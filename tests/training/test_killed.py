@@ -47,7 +47,7 @@ def leave_rubbish(run):
 
 
 @pytest.mark.parametrize(
-    ("kills", "epochs"), [(1, 12), pytest.param(10, 60, marks=pytest.mark.slow)]
+    ("kills", "epochs"), [(1, 4), pytest.param(10, 60, marks=pytest.mark.slow)]
 )
 def test_a_run_killed_at_random_moments_ends_like_one_undisturbed(
     kills, epochs, recipe, undisturbed, start, state, tmp_path

@@ -244,6 +244,7 @@ SIZES = [
         {"model": "zf5", "sizes": "fixed", "image_sizes": (61,), "short_side": 64, "epochs": 1},
         [(61, 61)],
         id="fixed",
+        marks=pytest.mark.slow,
     ),
     pytest.param(
         {"model": "zf5", "sizes": "warped", "image_sizes": (61,), "epochs": 1},

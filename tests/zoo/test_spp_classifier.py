@@ -257,8 +257,8 @@ def test_a_saved_classifier_loads_in_a_fresh_process_and_answers_the_same(tmp_pa
     images = images_of(SIZES)
     np.savez(tmp_path / "images.npz", *images)
     models = {
-        "mobile": classifier(with_statistics(mobile_net())),
-        "own": classifier(with_statistics(hand_written()), units=(7,), train_backbone=True),
+        "frozen": classifier(with_statistics(hand_written())),
+        "trained": classifier(with_statistics(hand_written()), units=(7,), train_backbone=True),
     }
     for name, model in models.items():
         model.save(tmp_path / f"{name}.keras")
