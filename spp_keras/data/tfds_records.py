@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import importlib
+import logging
 import os
 import re
 import sys
@@ -91,7 +92,7 @@ def _prepared_builder(name: str, data_dir: str | None) -> Any:
                 raise ValueError(_how_to_prepare(name, data_dir, builder))
             # The default asks Google's bucket for a copy first. Standard output is the caller's.
             config = tfds.download.DownloadConfig(try_download_gcs=False)
-            with contextlib.redirect_stdout(sys.stderr):
+            with contextlib.redirect_stdout(sys.stderr), _errors_alone():
                 builder.download_and_prepare(download_config=config)
     file_format = builder.info.file_format.value
     if file_format != "tfrecord":
@@ -101,6 +102,18 @@ def _prepared_builder(name: str, data_dir: str | None) -> Any:
             f"tfds.builder({name!r}, data_dir=..., file_format='tfrecord')."
         )
     return builder
+
+
+@contextlib.contextmanager
+def _errors_alone() -> Iterator[None]:
+    """Without the warning that the folder of what is being prepared is empty."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _builder(name: str, data_dir: str | None) -> Any:

@@ -40,7 +40,6 @@ def argument_of(detail):
         *((from_saved_model, name) for name in EXPORTED),
         # The other way to the same graph.
         (from_keras_model, "pyramid-max"),
-        (from_keras_model, "zf5_spp_with_sizes"),
     ],
 )
 def test_a_device_gives_the_answers_of_keras_at_every_size(name, route, tmp_path):

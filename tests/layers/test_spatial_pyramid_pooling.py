@@ -141,7 +141,7 @@ def test_means_over_large_maps_keep_the_digits_of_half_precision(dtype):
 
 @both_modes
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
-@pytest.mark.parametrize("size", [(1, 1), (13, 13), (10, 7), (3, 40)], ids=str)
+@pytest.mark.parametrize("size", [(1, 1), (10, 7)], ids=str)
 def test_sizes_known_beforehand_give_the_same_pyramid(mode, compiled, size):
     maps = drawn((2, *size, CHANNELS), 1)
     for levels in SOME_LEVELS:

@@ -95,7 +95,11 @@ def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("proposer", "errors"), [(True, "report"), (False, "raise")], ids=["proposer", "search"]
+    ("proposer", "errors"),
+    [
+        pytest.param(True, "report", id="proposer"),
+        pytest.param(False, "raise", id="search", marks=pytest.mark.slow),
+    ],
 )
 def test_a_saved_model_finds_what_its_run_finds(
     made, finds, searched, tmp_path, monkeypatch, proposer, errors

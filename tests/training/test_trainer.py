@@ -179,6 +179,7 @@ def test_an_ordinary_script_trains_the_same_network(photographs):
     assert np.isfinite(fitted.history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_frozen_layers_stay_as_they_were_in_bfloat16_and_the_others_learn(recipe, tmp_path):
     frozen = recipe(precision="mixed_bfloat16", freeze=("conv", "fc6"), epochs=1, batch_size=9)
     network, history, run = training.train(frozen, tmp_path / "run")

@@ -135,7 +135,7 @@ def gradients(model, inputs, labels):
     return [np.asarray(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
 
 
-@every_backbone
+@pytest.mark.parametrize("create", [hub_res_net, hand_written])
 def test_gradients_of_a_mixed_batch_are_the_sum_of_those_alone(create):
     model = classifier(with_statistics(create()), train_backbone=True)
     images, labels = images_of(SIZES), [0, 1, 2]
@@ -253,6 +253,7 @@ for path in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_a_saved_classifier_loads_in_a_fresh_process_and_answers_the_same(tmp_path):
     images = images_of(SIZES)
     np.savez(tmp_path / "images.npz", *images)
