@@ -87,12 +87,12 @@ def _prepared_builder(name: str, data_dir: str | None) -> Any:
         builder = tfds.builder_from_directory(name)
     else:
         builder = _builder(name, data_dir)
-        if not builder.is_prepared():
+        if not _is_prepared(builder):
             if builder.name != "shapes":
                 raise ValueError(_how_to_prepare(name, data_dir, builder))
             # The default asks Google's bucket for a copy first. Standard output is the caller's.
             config = tfds.download.DownloadConfig(try_download_gcs=False)
-            with contextlib.redirect_stdout(sys.stderr), _errors_alone():
+            with contextlib.redirect_stdout(sys.stderr):
                 builder.download_and_prepare(download_config=config)
     file_format = builder.info.file_format.value
     if file_format != "tfrecord":
@@ -104,14 +104,13 @@ def _prepared_builder(name: str, data_dir: str | None) -> Any:
     return builder
 
 
-@contextlib.contextmanager
-def _errors_alone() -> Iterator[None]:
-    """Without the warning that the folder of what is being prepared is empty."""
+def _is_prepared(builder: Any) -> bool:
+    # It warns of what it finds missing, which is what is asked.
     logger = logging.getLogger("absl")
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        return builder.is_prepared()
     finally:
         logger.setLevel(before)
 

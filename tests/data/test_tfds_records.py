@@ -288,7 +288,9 @@ def test_labels_that_are_not_published_are_an_error(data_dir):
         records.load("imagenet2012", "test", data_dir)
 
 
-def test_what_is_not_prepared_is_an_error_that_says_how_to_prepare_it(tmp_path, monkeypatch):
+def test_what_is_not_prepared_is_an_error_that_says_how_to_prepare_it(
+    tmp_path, monkeypatch, caplog
+):
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", None)
     with pytest.raises(ValueError, match="must be a data set that is prepared") as caught:
         records.load("imagenet2012", "train", tmp_path)
@@ -301,6 +303,7 @@ def test_what_is_not_prepared_is_an_error_that_says_how_to_prepare_it(tmp_path, 
         records.load("voc/2012", "train", tmp_path)
     assert "manual_dir" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+    assert caplog.messages == []
 
 
 def test_another_version_that_is_prepared_is_named(data_dir, tmp_path):
