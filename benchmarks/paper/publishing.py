@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,12 @@ def parser(text: str) -> argparse.ArgumentParser:
 Started = tuple[tuple[float, float], dict[str, Any]]
 
 
-def begin(name: str, options: argparse.Namespace) -> Started:
-    """The start, and the machine."""
-    import keras
-    import tensorflow as tf
-
+def begin(name: str, options: argparse.Namespace, *packages: str) -> Started:
+    """The start, and the machine with the versions of TensorFlow, Keras and other packages."""
     began = machines.begin()
     machine = machines.describe(f"python benchmarks/paper/{name}.py --runs {options.runs}")
-    machine["versions"] |= {"tensorflow": tf.__version__, "keras": keras.__version__}
+    named = ("tensorflow", "keras", *packages)
+    machine["versions"] |= {package: metadata.version(package) for package in named}
     return began, machine
 
 

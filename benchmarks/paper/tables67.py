@@ -12,7 +12,6 @@ on, as for Caltech101. Writes tables67.json, .md and .png.
 
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +68,7 @@ _PAPER = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes."""
     options = publishing.parser(__doc__).parse_args(arguments)
-    started = publishing.begin("tables67", options)
-    started[1]["versions"]["scikit-learn"] = metadata.version("scikit-learn")
+    started = publishing.begin("tables67", options, "scikit-learn")
     splits = [
         kept.Images(records.load("shapes", split, options.data_dir))
         for split in ("validation", "test")

@@ -14,6 +14,9 @@ from spp_keras import _checks, _files, runs, trained
 from spp_keras.data import records
 from spp_keras.evaluation import kept, members, protocols, rates, results
 
+# Makes of a network what scores an image, from its bytes and size.
+Way = Callable[[keras.Model], Callable[..., np.ndarray]]
+
 
 def evaluate(
     run: str | Path | Sequence[str | Path],
@@ -129,7 +132,7 @@ def scores_of(
 
 def asked(
     run: Path,
-    ways: Mapping[str, Callable[[keras.Model], Callable[..., np.ndarray]]],
+    ways: Mapping[str, Way],
     images: kept.Images,
     folder: Path,
 ) -> list[np.ndarray]:
@@ -147,7 +150,7 @@ def asked(
     """
     loaded: list[keras.Model] = []
 
-    def scorer(way: Callable[[keras.Model], Callable[..., np.ndarray]]) -> Any:
+    def scorer(way: Way) -> Callable[..., np.ndarray]:
         if not loaded:
             loaded.append(trained.load(run).network)
         return way(loaded[0])

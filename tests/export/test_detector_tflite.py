@@ -30,17 +30,19 @@ def asked(path):
     return ask
 
 
-KINDS = {
-    "one scale": (ONE_SCALE, {}),
-    "five scales, no corrections": (FIVE_SCALES, {"corrections": False}),
-}
-
-
 @pytest.mark.parametrize(
-    "kind", ["one scale", pytest.param("five scales, no corrections", marks=pytest.mark.slow)]
+    ("scales", "options"),
+    [
+        pytest.param(ONE_SCALE, {}, id="one scale"),
+        pytest.param(
+            FIVE_SCALES,
+            {"corrections": False},
+            id="five scales, no corrections",
+            marks=pytest.mark.slow,
+        ),
+    ],
 )
-def test_a_device_finds_in_given_windows_what_python_finds(tmp_path, kind):
-    scales, options = KINDS[kind]
+def test_a_device_finds_in_given_windows_what_python_finds(tmp_path, scales, options):
     model = detector(scales, **options)
     ask, detect = asked(export.save_detector_tflite(model, tmp_path / "x.tflite")), in_graph(model)
     for seed, size in enumerate(SIZES):

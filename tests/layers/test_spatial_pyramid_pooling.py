@@ -141,7 +141,15 @@ def test_means_over_large_maps_keep_the_digits_of_half_precision(dtype):
 
 @both_modes
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
-@pytest.mark.parametrize("size", [(1, 1), (10, 7)], ids=str)
+@pytest.mark.parametrize(
+    "size",
+    [
+        (1, 1),
+        (10, 7),
+        *(pytest.param(size, marks=pytest.mark.slow) for size in [(13, 13), (3, 40)]),
+    ],
+    ids=str,
+)
 def test_sizes_known_beforehand_give_the_same_pyramid(mode, compiled, size):
     maps = drawn((2, *size, CHANNELS), 1)
     for levels in SOME_LEVELS:

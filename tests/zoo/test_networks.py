@@ -84,7 +84,7 @@ def test_padding_without_sizes_gives_another_answer(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["zf5_spp", "overfeat7_spp"])
+@every_network
 def test_an_exported_network_answers_for_each_image_alone(name, tmp_path):
     model, images = cached(name), images_of(SIZES)
     expected = alone(model, images)

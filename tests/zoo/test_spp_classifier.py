@@ -135,7 +135,9 @@ def gradients(model, inputs, labels):
     return [np.asarray(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
 
 
-@pytest.mark.parametrize("create", [hub_res_net, hand_written])
+@pytest.mark.parametrize(
+    "create", [pytest.param(mobile_net, marks=pytest.mark.slow), hub_res_net, hand_written]
+)
 def test_gradients_of_a_mixed_batch_are_the_sum_of_those_alone(create):
     model = classifier(with_statistics(create()), train_backbone=True)
     images, labels = images_of(SIZES), [0, 1, 2]
@@ -258,8 +260,8 @@ def test_a_saved_classifier_loads_in_a_fresh_process_and_answers_the_same(tmp_pa
     images = images_of(SIZES)
     np.savez(tmp_path / "images.npz", *images)
     models = {
-        "frozen": classifier(with_statistics(hand_written())),
-        "trained": classifier(with_statistics(hand_written()), units=(7,), train_backbone=True),
+        "mobile": classifier(with_statistics(mobile_net())),
+        "own": classifier(with_statistics(hand_written()), units=(7,), train_backbone=True),
     }
     for name, model in models.items():
         model.save(tmp_path / f"{name}.keras")

@@ -202,9 +202,10 @@ def test_an_image_one_pixel_too_small_is_refused_with_the_least_size(name, side)
 
 
 @every_network
-def test_predict_refuses_an_image_one_pixel_too_small_with_the_least_size(name):
+@pytest.mark.parametrize("side", ["height", pytest.param("width", marks=pytest.mark.slow)])
+def test_predict_refuses_an_image_one_pixel_too_small_with_the_least_size(name, side):
     model = getattr(zoo, f"{name}_spp")(classes=3, width=0.02)
-    image = np.zeros((1, *one_pixel_too_small(name, "height"), 3), "float32")
+    image = np.zeros((1, *one_pixel_too_small(name, side), 3), "float32")
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=at_least(name)):
         model.predict(image, verbose=0)
 
@@ -229,11 +230,19 @@ def test_an_image_too_small_in_a_mixed_batch_is_named(name, side):
         model(mixed)
 
 
-def test_predict_refuses_a_mixed_batch_with_an_image_too_small():
-    model = zoo.zf5_spp(classes=3, width=0.02)
-    small = one_pixel_too_small("zf5", "width")
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        pytest.param(name, side, marks=[pytest.mark.slow] * ((name, side) != ("zf5", "width")))
+        for name in LEAST_SIZES
+        for side in ("height", "width")
+    ],
+)
+def test_predict_refuses_a_mixed_batch_with_an_image_too_small(name, side):
+    model = getattr(zoo, f"{name}_spp")(classes=3, width=0.02)
+    small = one_pixel_too_small(name, side)
     mixed = tf.ragged.stack([tf.zeros((64, 70, 3)), tf.zeros((*small, 3))])
-    with pytest.raises(tf.errors.InvalidArgumentError, match=at_least("zf5")):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=at_least(name)):
         model.predict(mixed, verbose=0)
 
 
