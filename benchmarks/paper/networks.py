@@ -8,6 +8,7 @@ pyramid gives its first dense layer; the zoo's own, such as `zf5`, would give it
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spp_keras import runs
 from spp_keras.zoo import recipes
@@ -19,35 +20,41 @@ NETS = {
     "overfeat7": "Overfeat-7",
 }
 SIDE, SECOND, SHORT_SIDE = 112, 90, 128
+# Whole images of `shapes` with this short side have as many pixels on average as SIDE squared.
+WHOLE_SHORT_SIDE = 93
 _VARIANTS = {
     "none": {"levels": (6,), "sizes": "fixed", "image_sizes": (SIDE,)},
     "single": {"sizes": "fixed", "image_sizes": (SIDE,)},
     "multi": {"sizes": "alternating", "image_sizes": (SIDE, SECOND)},
     "random": {"sizes": "range", "image_sizes": (SECOND, SIDE)},
+    "whole": {"sizes": "whole", "short_side": WHOLE_SHORT_SIDE},
+    "warped": {"sizes": "warped", "image_sizes": (SIDE,)},
 }
 VARIANTS = {
     "none": "no SPP",
     "single": "SPP, one size",
     "multi": "SPP, two sizes",
     "random": "SPP, random sizes",
+    "whole": "SPP, whole images",
+    "warped": "SPP, warped images",
 }
 
 
 def recipe(net: str, variant: str, seed: int) -> recipes.Recipe:
     """How a network is trained."""
+    settings: dict[str, Any] = {"short_side": SHORT_SIDE, **_VARIANTS[variant]}
     return recipes.Recipe(
         model=f"{net}_spp",
         width=0.125,
         dropout=0.2,
         data="shapes",
-        short_side=SHORT_SIDE,
         colour=0.0,
         batch_size=32,
         epochs=14,
         drops=1,
         patience=4,
         seed=seed,
-        **_VARIANTS[variant],
+        **settings,
     )
 
 
