@@ -1,0 +1,52 @@
+"""Whether a training had stopped learning when it ended, or was broken off before."""
+
+from collections.abc import Mapping, Sequence
+
+from spp_keras.zoo import recipes
+
+# Below this, in shares of the images, a gain is noise rather than learning.
+LEAST_GAIN = 0.005
+RULE = (
+    "A training has stopped learning when all drops of its learning rate are made and, at the "
+    f"lowest rate, `patience` epochs have gained no more than {100 * LEAST_GAIN:g} points of "
+    "validation accuracy"
+)
+
+
+def has_stopped_learning(history: Sequence[Mapping[str, float]], recipe: recipes.Recipe) -> bool:
+    """Whether more epochs by the same recipe would have been unlikely to change the network.
+
+    A training has stopped learning when all drops of its learning rate are made and, at the
+    lowest rate, the last `patience` epochs have raised the best validation accuracy (mean average
+    precision, if an image can have several classes) by no more than 0.5 points.
+
+    Args:
+        history: A row for each epoch, as `train` returns them and `history.csv` holds them.
+        recipe: What the training did.
+
+    Returns:
+        `False` for a training that was broken off before, also if it made all its epochs.
+
+    Example:
+
+    >>> recipe = recipes.Recipe(learning_rate=0.01, drops=1, patience=2)
+    >>> history = [
+    ...     {"learning_rate": 0.01, "val_accuracy": 0.5},
+    ...     {"learning_rate": 0.001, "val_accuracy": 0.6},
+    ...     {"learning_rate": 0.001, "val_accuracy": 0.6},
+    ...     {"learning_rate": 0.001, "val_accuracy": 0.603},
+    ... ]
+    >>> has_stopped_learning(history[:3], recipe), has_stopped_learning(history, recipe)
+    (False, True)
+    """
+    before, last = history[: -recipe.patience], history[-recipe.patience :]
+    if not before:
+        return False
+    # Keras keeps the rate in float32.
+    lowest = 1.001 * recipe.learning_rate * 0.1**recipe.drops
+    if any(row["learning_rate"] > lowest for row in last):
+        return False
+    # The first of them is what the best weights and the drops go by.
+    judged = next(name for name in history[0] if name.startswith("val_"))
+    gain = max(row[judged] for row in last) - max(row[judged] for row in before)
+    return gain <= LEAST_GAIN
