@@ -14,7 +14,7 @@ from detector_folder import make_detector
 from photographs import encoded, photograph
 from run_folder import make_run
 
-from spp_keras import _files, cli, training
+from spp_keras import _extras, _files, cli, training
 
 COMMAND = [sys.executable, "-m", "spp_keras.cli"]
 
@@ -104,7 +104,7 @@ def test_missing_software_is_named_with_what_installs_it(train):
 
     code, said = train(lambda: missing("sklearn.svm"))
     assert code == 2
-    assert said.endswith('Install it with: pip install "spp_keras[detection]"\n')
+    assert said.endswith(f"Install it with: {_extras.install_line('detection')}\n")
     # A broken installation: its traceback says where.
     with pytest.raises(ModuleNotFoundError):
         train(lambda: missing("spp_keras.layer"))

@@ -8,10 +8,11 @@ import pytest
 import spp_keras
 
 PACKAGE = Path(spp_keras.__file__).parent
-BASE = {"_checks", "_files", "average_precision", "geometry", "repository", "runs"}
+BASE = {"_checks", "_extras", "_files", "average_precision", "geometry", "repository", "runs"}
 MAY_IMPORT = {
     "": set(),
     "_checks": set(),
+    "_extras": set(),
     "_files": set(),
     "average_precision": set(),
     "runs": set(),

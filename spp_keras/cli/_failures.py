@@ -5,6 +5,8 @@ import errno
 import re
 import sys
 
+from spp_keras import _extras
+
 # What the extra `detection` installs.
 _OF_DETECTION = ("cv2", "pycocotools", "scipy", "sklearn")
 
@@ -63,5 +65,5 @@ def _missing(error: ImportError) -> str | None:
     if error.name is None:
         return str(error)
     if error.name.partition(".")[0] in _OF_DETECTION:
-        return f'{error}. Install it with: pip install "spp_keras[detection]"'
+        return f"{error}. Install it with: {_extras.install_line('detection')}"
     return None

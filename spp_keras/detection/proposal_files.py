@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spp_keras import _files
+from spp_keras import _extras, _files
 from spp_keras.data import records
 
 _LINE = '{"id": "2007/000005", "boxes": [[left, top, right, bottom], ...]}'
@@ -127,7 +127,7 @@ def _of_matlab(path: Path) -> Iterator[tuple[str, str, Any]]:
         from scipy import io
     except ImportError as error:
         raise ImportError(
-            'MATLAB\'s files need SciPy. Run `pip install "spp_keras[detection]"`.'
+            f"MATLAB's files need SciPy. Run `{_extras.install_line('detection')}`."
         ) from error
     try:
         content = io.loadmat(path, variable_names=("images", "boxes"))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spp_keras import _checks, average_precision
+from spp_keras import _checks, _extras, average_precision
 from spp_keras.data.sources import Objects
 from spp_keras.detection import boxes
 from spp_keras.detection.boxes import Detections
@@ -278,7 +278,7 @@ def _pycocotools() -> tuple[Any, Any]:
     except ImportError as error:
         raise ImportError(
             "`coco` needs pycocotools, which counts as COCO does. Install it with: "
-            'pip install "spp_keras[detection]"'
+            f"{_extras.install_line('detection')}"
         ) from error
     return cocoeval, coco.COCO
 

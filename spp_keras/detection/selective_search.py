@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from spp_keras import _checks
+from spp_keras import _checks, _extras
 
 # The release of SPP-net and R-CNN: as many boxes, and of images 500 pixels wide no box
 # under 20 pixels on a side.
@@ -77,7 +77,7 @@ def opencv() -> Any:
     except (ImportError, AttributeError) as error:
         raise ImportError(
             "Selective search needs OpenCV with its contributed modules. Run "
-            '`pip install "spp_keras[detection]"`, after `pip uninstall` of any other OpenCV '
+            f"`{_extras.install_line('detection')}`, after `pip uninstall` of any other OpenCV "
             f"(opencv-python, opencv-python-headless). The import said: {error}."
         ) from error
     return cv2

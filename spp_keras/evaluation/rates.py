@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from spp_keras import _checks, average_precision
+from spp_keras import _checks, _extras, average_precision
 
 
 def top(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
@@ -79,7 +79,7 @@ def needed() -> Callable[..., float]:
     except ImportError as error:
         raise ImportError(
             "Mean average precision needs scikit-learn. Install it with: "
-            'pip install "spp_keras[detection]"'
+            f"{_extras.install_line('detection')}"
         ) from error
     return average_precision_score
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from spp_keras import _extras
+
 # So that a machine is the same every time; of the rest nothing is drawn.
 _SEED = 0
 
@@ -130,7 +132,7 @@ def needed() -> Any:
     except ImportError as error:
         raise ImportError(
             "Support vector machines need scikit-learn. Install it with: "
-            'pip install "spp_keras[detection]"'
+            f"{_extras.install_line('detection')}"
         ) from error
     return LinearSVC
 

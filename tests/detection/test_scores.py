@@ -307,7 +307,7 @@ def test_coco_of_nothing_found_is_zero():
 
 def test_coco_without_pycocotools_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pycocotools", None)
-    with pytest.raises(ImportError, match=r'pip install "spp_keras\[detection\]"'):
+    with pytest.raises(ImportError, match=r"-m pip install .*pycocotools"):
         coco(FOUND, CATS)
 
 

@@ -1,0 +1,63 @@
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from spp_keras import _extras
+
+ROOT = Path(__file__).parents[1]
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def names(requirements):
+    return sorted(re.match(r"[\w-]+", one)[0] for one in requirements)
+
+
+def test_the_line_names_the_packages_of_the_extra_and_the_python_that_runs():
+    python, *pip, opencv, pycocotools, scikit_learn, scipy = shlex.split(
+        _extras.install_line("detection")
+    )
+    assert [python, *pip] == [sys.executable, "-m", "pip", "install"]
+    assert [opencv, pycocotools, scikit_learn, scipy] == sorted(EXTRAS["detection"])
+
+
+@pytest.mark.parametrize("extra", ["detection", "hub", "docs"])
+def test_the_line_of_every_extra_is_that_of_pyproject(extra):
+    assert names(shlex.split(_extras.install_line(extra))[4:]) == names(EXTRAS[extra])
+
+
+def test_a_clone_that_is_not_installed_is_named_itself(monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", missing)
+    monkeypatch.setattr(sys, "executable", "/a folder/bin/python")
+    found = _extras.install_line("detection")
+    assert found == f"'/a folder/bin/python' -m pip install '{ROOT}[detection]'"
+
+
+def test_pip_understands_the_line():
+    """All of it is here, so that pip asks no index."""
+    command = [*shlex.split(_extras.install_line("detection")), "--dry-run", "--no-index"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "Requirement already satisfied: scikit-learn" in done.stdout
+
+
+def test_nothing_tells_users_to_install_this_package_from_an_index():
+    """It is on none: whoever took the name there would be installed."""
+    suffixes = (".py", ".md", ".toml", ".html")
+    named = re.compile(r"pip install[^\n`]*?[ '\"]spp[_-]keras\b")
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for folder in ("spp_keras", "docs", "zoo", "saved_models", "benchmarks", "examples", ".")
+        for path in sorted((ROOT / folder).glob("*" if folder == "." else "**/*"))
+        if path.suffix in suffixes
+        for match in named.finditer(path.read_text())
+    ]
+    assert found == []
