@@ -16,6 +16,14 @@ WARM_UP = "tf_serving_warmup_requests"
 # Where the server's own container image looks for models.
 SERVED_FROM = "/models"
 
+# Endings by which other programs know their own files and folders of a model.
+_OTHER_FORMS = (
+    *(".onnx", ".keras", ".h5", ".hdf5", ".ckpt", ".npz", ".pb", ".pbtxt", ".meta"),
+    *(".savedmodel", ".saved_model", ".tf", ".json", ".yaml", ".yml", ".txt", ".html", ".pkl"),
+    *(".pickle", ".joblib", ".pt", ".pth", ".pt2", ".torchscript", ".safetensors", ".gguf"),
+    *(".mlmodel", ".mlpackage", ".engine", ".plan", ".trt", ".xml", ".bin", ".lite", ".task"),
+    *(".caffemodel", ".prototxt", ".params", ".mar", ".zip", ".gz", ".tgz", ".tar", ".whl"),
+)
 # What may lie beside models and is none.
 _DOCUMENTS = {MODELS, BATCHING, "README.md"}
 
@@ -24,6 +32,7 @@ def check(model: str | Path) -> None:
     """Raises unless a path is that of a model in a repository, or can become it."""
     model = Path(model)
     needed = "`to` must be REPOSITORY/MODEL, such as saved_models/zf5_spp"
+    _check_ending(model)
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", model.name) or model.name.startswith("."):
         raise ValueError(
             f"{needed}, and must end in a name of letters, digits, '_', '-' and '.', since "
@@ -100,6 +109,24 @@ max_batch_size { value: 16 }
 batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 64 }
 """
+
+
+def _check_ending(model: Path) -> None:
+    ending = model.suffix.lower()
+    if ending in _OTHER_FORMS:
+        raise ValueError(
+            "`to` must be a folder for TensorFlow Serving, such as saved_models/zf5_spp, or, for "
+            f"`spp-keras export` and `save_tflite`, a file that ends in .tflite: {ending} is not "
+            "written. A file of Keras is written by the network itself, "
+            "`spp_keras.trained.load(RUN).network.save('model.keras')`. "
+            f"Received: to={str(model)!r}."
+        )
+    if ending == ".tflite":
+        raise ValueError(
+            "`to` must be a folder for TensorFlow Serving, such as saved_models/zf5_spp; a TFLite "
+            "file is written by `save_tflite`, and by `spp-keras export` where the name ends in "
+            f".tflite, in small letters. Received: to={str(model)!r}."
+        )
 
 
 def _seen(folder: Path) -> list[Path]:

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 import small_detectors
@@ -121,6 +123,50 @@ REFUSED = {
         "`data` must be an existing folder",
     ),
 }
+
+
+OTHER_FORMS = (
+    *("model.onnx", "model.keras", "model.h5", "model.hdf5", "model.pb", "model.pt", "model.pth"),
+    *("model.mlmodel", "model.mlpackage", "model.pbtxt", "model.json", "model.zip"),
+    *("model.savedmodel", "model.ONNX", "zf5_spp-0.25.weights.h5", "m/x.Keras"),
+)
+
+
+@pytest.mark.parametrize("name", OTHER_FORMS)
+def test_a_file_that_is_not_written_is_refused_before_any_work(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("spp_keras.cli.export.load_tensorflow", lambda: pytest.fail("work"))
+    # Not even the run is looked for.
+    assert cli.main(["export", "runs/none", "--to", name]) == 2
+    said = capsys.readouterr().err
+    assert "saved_models/zf5_spp" in said
+    assert ".tflite" in said
+    assert f"Received: to={name!r}" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_refusal_does_not_load_tensorflow(tmp_path):
+    code = (
+        "import sys; from spp_keras import cli\n"
+        "print(cli.main(['export', 'run', '--to', 'model.onnx']), 'tensorflow' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "2 False\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["zf5_spp-0.25", "zf5.v2", "x.onnx_like"])
+def test_a_name_with_a_dot_is_a_folder(name, run, tmp_path, capsys):
+    to = tmp_path / "saved_models" / name
+    assert cli.main(["export", str(run), "--to", str(to)]) == 0
+    assert capsys.readouterr().out == f"{to / '1'}\n"
+
+
+def test_a_tflite_ending_in_capitals_is_told_from_a_folder(run, tmp_path, capsys):
+    assert cli.main(["export", str(run), "--to", str(tmp_path / "x.TFLITE")]) == 2
+    assert "in small letters" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("case", REFUSED)

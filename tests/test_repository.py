@@ -75,6 +75,17 @@ def test_a_version_is_not_for_the_user_to_choose(tmp_path):
         repository.check(tmp_path / "zf5_spp" / "3")
 
 
+@pytest.mark.parametrize("name", ["zf5.onnx", "zf5.Keras", "zf5-0.25.weights.h5", "zf5.tflite"])
+def test_the_name_of_a_file_is_refused_with_what_is_written(tmp_path, name):
+    with pytest.raises(ValueError, match=r"saved_models/zf5_spp.*\.tflite.*Received: to="):
+        repository.check(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["zf5_spp-0.25", "zf5.1", "zf5.onnx_like", "onnx"])
+def test_a_name_may_have_a_dot(tmp_path, name):
+    repository.check(tmp_path / name)
+
+
 def test_a_folder_of_something_else_is_refused_and_said_to_be(tmp_path):
     (tmp_path / "pets" / "cats").mkdir(parents=True)
     with pytest.raises(ValueError, match="no folder of versions: it holds 'cats'"):

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from spp_keras import runs
+from spp_keras import repository, runs
 from spp_keras.cli._command import command, load_tensorflow
 
 
@@ -25,7 +25,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "  spp-keras export runs/detector --to phone/detector.tflite --form float16",
     )
     parser.add_argument("folder", metavar="RUN", help="folder of a training")
-    parser.add_argument("--to", required=True, help="REPOSITORY/MODEL, or a file ending in .tflite")
+    parser.add_argument("--to", required=True, help="REPOSITORY/MODEL, a folder, or FILE.tflite")
     served = parser.add_argument_group("for TF Serving")
     served.add_argument("--top", type=int, help="classes that `bytes` answers with (default: 5)")
     served.add_argument(
@@ -54,6 +54,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     for_lite = options.to.endswith(".tflite")
+    if not for_lite:
+        # Before TensorFlow is loaded, which takes seconds.
+        repository.check(options.to)
     wrong = ("top", "errors") if for_lite else ("form", "size", "calibration")
     for name in wrong:
         if getattr(options, name) is not None:

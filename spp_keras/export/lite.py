@@ -52,7 +52,10 @@ def check_path(to: str | Path) -> Path:
     """The path, if it can be that of a file."""
     to = Path(to)
     if to.suffix != ".tflite" or to.is_dir():
-        raise ValueError(f"`to` must be a path of a file that ends in .tflite. Received: to={to}.")
+        raise ValueError(
+            "`to` must be a path of a file that ends in .tflite; for a folder that TensorFlow "
+            f"Serving loads, call `save` or `save_detector`. Received: to={str(to)!r}."
+        )
     return to
 
 

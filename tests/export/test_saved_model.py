@@ -250,6 +250,15 @@ def test_a_wrong_argument_is_named_and_nothing_is_left(model, tmp_path, case):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["x.onnx", "x.keras", "X.H5", "x.pb", "x.tflite"])
+def test_a_file_is_not_what_a_server_loads(name, tmp_path):
+    # Before the model is looked at, of either kind.
+    for save in (export.save, lambda *_, **__: export.save_detector(None, tmp_path / name)):
+        with pytest.raises(ValueError, match=rf"`to` must be a folder .* Received: to='.*{name}'"):
+            save(None, tmp_path / name, labels=LABELS)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_no_classifier_is_refused(model, tmp_path):
     for other in (zoo.with_sizes(model), zoo.with_boxes(model), "zf5_spp"):
         with pytest.raises(ValueError, match=r"`model` must be a `keras.Model` from images"):

@@ -252,7 +252,8 @@ INT8 = {"form": "int8", "calibration": [IMAGE]}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"to": "model.tf"}, "`to` must be a path of a file that ends in .tflite. Received: to="),
+        ({"to": "model.tf"}, "`to` must be a path of a file that ends in .tflite; for a folder"),
+        ({"to": "model.onnx"}, "call `save` or `save_detector`. Received: to='"),
         ({"labels": LABELS[1:]}, "`labels` must name the 5 classes of 'zf5_spp'"),
         ({"labels": ["a\nb", *LABELS[1:]]}, "`labels` must be strings of one line"),
         ({"labels": ["bar", *LABELS[1:]]}, "`labels` must differ. Received: 'bar' twice"),
