@@ -1,12 +1,15 @@
 """Everything once, in minutes: train, test, export, ask, report."""
 
+import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from spp_keras import _checks, _files, evaluation, export, report, serving, trained
 from spp_keras.data import Records, load, reading
+from spp_keras.report import trainings
 from spp_keras.training import train
 from spp_keras.zoo import recipes
 
@@ -19,7 +22,9 @@ def demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> Path:
     """Trains ZF-5 with a pyramid and without, tests, exports and asks them, and writes a report.
 
     The one with a pyramid sees images at their own size, the other sees them warped to a
-    square. What is there already is not made again: a killed demo goes on.
+    square. Table and report have both, and say whether they had stopped learning: the default
+    number of epochs is not enough for it. What is there already is not made again: a killed demo
+    goes on.
 
     Args:
         folder: Folder for everything, the drawn data included.
@@ -46,9 +51,9 @@ def demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> Path:
     train(_recipe(common | square), warping)
 
     print(f"4. Testing both on {len(unseen)} photographs that they have not seen")
-    table = _tested(pyramid, warping)
-    _files.write(folder / "tests.md", table + "\n")
-    print(table)
+    text = _tested(pyramid, warping)
+    _files.write(folder / "tests.md", text + "\n")
+    print(text)
 
     print("5. Exporting for TensorFlow Serving and for TFLite")
     found = trained.load(pyramid)
@@ -59,11 +64,17 @@ def demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> Path:
         export.save_tflite(found.network, lite, labels=found.labels, view=found.view)
 
     print("6. Asking the run and both exports about the longest, the widest and a square one")
-    print(_answers([pyramid, saved, lite], _photographs(unseen, folder / "photographs")))
-    written = report.write(pyramid)
+    photographs = _photographs(unseen, folder / "photographs")
+    print(
+        _answers({str(one.relative_to(folder)): one for one in (pyramid, saved, lite)}, photographs)
+    )
+    written = report.write(pyramid, compare=[warping])
     print(f"7. {written} shows it all; next:")
-    print(f"  spp-keras predict --model {saved} {folder / 'photographs'}/*.jpg")
-    print(f"  spp-keras serve {pyramid}")
+    model, run = shlex.quote(str(saved)), shlex.quote(str(pyramid))
+    print(
+        f"  {_command()} predict --model {model} {shlex.quote(str(folder / 'photographs'))}/*.jpg"
+    )
+    print(f"  {_command()} serve {run}")
     return written
 
 
@@ -73,14 +84,14 @@ def _recipe(changes: dict[str, object]) -> recipes.Recipe:
 
 
 def _tested(pyramid: Path, warping: Path) -> str:
-    """One table of both, in Markdown."""
+    """One table of both, in Markdown, and how long they were trained."""
     rows = [
         *evaluation.evaluate(warping, "warp", side=_SIDE)["rows"],
         *evaluation.evaluate(pyramid, ["crop", "full", "10-view-map", "96-view+full"], side=_SIDE)[
             "rows"
         ],
     ]
-    return evaluation.table(rows)
+    return f"{evaluation.table(rows)}\n\n{trainings.sentence([warping, pyramid])}"
 
 
 def _photographs(unseen: Records, folder: Path) -> list[tuple[Path, str]]:
@@ -97,15 +108,27 @@ def _photographs(unseen: Records, folder: Path) -> list[tuple[Path, str]]:
     return written
 
 
-def _answers(models: list[Path], photographs: list[tuple[Path, str]]) -> str:
+def _answers(models: dict[str, Path], photographs: list[tuple[Path, str]]) -> str:
     lines = []
-    for model in models:
+    for name, model in models.items():
         ask = serving.load(model, top=1)
         for path, label in photographs:
             answer = ask(path.read_bytes())
             said = answer.error or f"{answer.labels[0]} {answer.scores[0]:.3f}"
-            lines.append(f"  {model.name:<16} {path.name:<24} {said:<20} (is {label})")
+            lines.append(f"  {name:<20} {path.name:<24} {said:<20} (is {label})")
     return "\n".join(lines)
+
+
+def _command() -> str:
+    """What starts `spp-keras` in the shell that started this, whose environment may be inactive."""
+    script = Path(sys.executable).with_name("spp-keras")
+    if not script.exists():
+        return shlex.join([sys.executable, "-m", "spp_keras.cli"])
+    found = shutil.which("spp-keras")
+    if found and Path(found).samefile(script):
+        return "spp-keras"
+    here = Path.cwd()
+    return shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))
 
 
 def _check_room(folder: Path) -> None:

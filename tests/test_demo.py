@@ -1,17 +1,132 @@
-"""The demo as a stranger runs it: from the wheel, in another environment and another folder."""
+"""The demo as a stranger runs it: from the wheel, in another environment and another folder.
 
+Before that, in seconds, what it says of two trainings, without these.
+"""
+
+import csv
+import dataclasses
+import json
 import os
 import re
+import shlex
 import site
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
+import photographs
 import pytest
+import run_folder
+
+from spp_keras import demo, evaluation, runs, serving
+from spp_keras.data import load
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.slow
+CLASSES = ("ring", "square")
+WARPED, WHOLE = 0.607, 0.587
+STILL_LEARNING = (
+    "Both trainings were broken off after 12 epochs while they were still learning; the order of "
+    "warped and whole images can still change."
+)
+
+
+@pytest.fixture
+def data(tmp_path):
+    for split in ("train", "validation"):
+        for number, name in enumerate(CLASSES):
+            path = tmp_path / "two words" / split / name / "0.png"
+            path.parent.mkdir(parents=True)
+            picture = photographs.photograph(64, 90 + number, seed=number)
+            path.write_bytes(photographs.encoded(picture))
+    return tmp_path / "two words"
+
+
+def without_work(monkeypatch, data, rates):
+    """Data, trainings, tests, exports and answers of no cost; the rest of the demo is itself."""
+
+    def train(recipe, run):
+        small = {"width": 0.0625, "levels": (2, 1), "data": str(data), "data_dir": ""}
+        narrow = dataclasses.replace(recipe, **small)
+        run_folder.make_run(run, narrow, CLASSES, longest_side=160)
+        rows = [
+            {"epoch": number, "learning_rate": rate, "seconds": 30, "padding": 0.1}
+            | {"accuracy": 0.6, "val_accuracy": 0.6}
+            for number, rate in enumerate(rates, start=1)
+        ]
+        with (run / runs.HISTORY).open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def evaluate(run, protocol, **_):
+        names = [protocol] if isinstance(protocol, str) else protocol
+        rows = [
+            {"runs": [str(run)], "protocol": name, "views": 1.0, "sides": [112]}
+            | {"top1": WARPED if name == "warp" else WHOLE}
+            for name in names
+        ]
+        result = {"data": "shapes validation", "images": 600, "left_out": 0, "rows": rows}
+        result |= {"date": "2014-06-18", "versions": {"spp_keras": "0"}}
+        folder = run / runs.EVALUATION
+        folder.mkdir(exist_ok=True)
+        (folder / runs.EVALUATED).write_text(json.dumps(result))
+        return result
+
+    answer = serving.Answer(labels=("ring",), scores=(0.9,))
+    monkeypatch.setattr(demo, "load", lambda *_: load(data, "validation"))
+    monkeypatch.setattr(demo, "train", train)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    for name in ("save", "save_tflite"):
+        monkeypatch.setattr(demo.export, name, lambda *_, **__: None)
+    monkeypatch.setattr(serving, "load", lambda *_, **__: lambda file: answer)
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ([0.01] * 10 + [0.001] * 2, STILL_LEARNING),
+        ([0.01] * 5 + [0.001] * 7, "Both trainings had stopped learning after 12 epochs. "),
+    ],
+)
+def test_table_and_report_have_the_warped_row_and_say_how_long_both_were_trained(
+    rates, expected, data, tmp_path, monkeypatch, capsys
+):
+    without_work(monkeypatch, data, rates)
+
+    written = demo.demo(tmp_path / "of demo")
+
+    printed = capsys.readouterr().out
+    kept = (tmp_path / "of demo" / "tests.md").read_text()
+    page = re.sub(r"<[^>]*>", "|", written.read_text())
+    for text in (printed, kept, page):
+        assert re.search(r"of demo/runs/zf5\W+warp\W+1\W+60\.7%", text)
+        assert re.search(r"of demo/runs/zf5_spp\W+full\W+1\W+58\.7%", text)
+        assert expected in text
+    assert ("still learning" in kept) == (expected == STILL_LEARNING)
+
+
+def test_what_to_do_next_can_be_pasted(data, tmp_path, monkeypatch, capsys):
+    """Whether or not the environment is active, and from where the command was given."""
+    without_work(monkeypatch, data, [0.01])
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "spp-keras"
+    script.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+
+    demo.demo("of demo")
+
+    predict, serve = capsys.readouterr().out.splitlines()[-2:]
+    assert shlex.split(serve) == ["bin/spp-keras", "serve", "of demo/runs/zf5_spp"]
+    (Path("of demo") / "photographs").mkdir(exist_ok=True)
+    for line, last in ((serve, "of demo/runs/zf5_spp"), (predict, "square-91x64.jpg")):
+        done = subprocess.run(line, shell=True, check=True, capture_output=True, text=True)
+        assert done.stdout.splitlines()[-1].endswith(last)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    assert demo._command() == "spp-keras"
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +152,7 @@ def run(command, folder):
     )
 
 
+@pytest.mark.slow
 def test_the_demo_goes_through_and_makes_nothing_twice(command, tmp_path):
     first = run(command, tmp_path)
 
@@ -49,7 +165,9 @@ def test_the_demo_goes_through_and_makes_nothing_twice(command, tmp_path):
     for model, photograph, label in answers:
         of_model.setdefault(model, []).append((photograph, label))
     assert len(answers) == 9
-    assert of_model["zf5_spp.tflite"] == of_model["zf5_spp"][:3] == of_model["zf5_spp"][3:]
+    of_run, saved = of_model["runs/zf5_spp"], of_model["saved_models/zf5_spp"]
+    assert of_model["zf5_spp.tflite"] == of_run == saved
+    assert "broken off after 1 epoch while they were still learning" in first.stdout
     assert (folder / "saved_models" / "zf5_spp" / "1" / "saved_model.pb").is_file()
     assert "What the pyramid sees" in (folder / "runs" / "zf5_spp" / "report.html").read_text()
     for line in (first.stdout + first.stderr).splitlines():

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "evaluation": BASE | {"layers", "zoo", "data", "trained"},
     "export": BASE | {"layers", "zoo", "data", "detection"},
     "serving": BASE | {"data", "trained", "zoo", "detection"},
-    "report": BASE | {"data", "trained", "zoo", "detection", "evaluation", "serving"},
+    "report": BASE | {"data", "trained", "training", "zoo", "detection", "evaluation", "serving"},
     "demo": BASE
     | {"data", "trained", "zoo", "training", "evaluation", "export", "serving", "report"},
     "cli": BASE

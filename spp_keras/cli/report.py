@@ -17,6 +17,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "readable on a phone and asks no host for anything. Prints the path of the file.",
         examples="  spp-keras report runs/zf5_spp-shapes\n"
         "  spp-keras report runs/seed0 --with runs/seed1 --with runs/seed2\n"
+        "  spp-keras report runs/zf5_spp --compare runs/zf5\n"
         "  spp-keras report runs/zf5_spp --data photographs/ --split test --to pages/zf5_spp.html\n"
         "  spp-keras report runs/zf5_spp-shapes-detector --images 30",
     )
@@ -32,6 +33,14 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="RUN",
         help="the same training with another seed, whose tests are averaged with those of the "
         "first; may be given several times",
+    )
+    parser.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="another training, whose tests on the same images are shown in the same table; may "
+        "be given several times",
     )
     parser.add_argument(
         "--images",
@@ -55,6 +64,7 @@ def _run(options: argparse.Namespace) -> int:
         options.folder,
         options.to,
         repeats=options.repeats,
+        compare=options.compare,
         data=options.data,
         data_dir=options.data_dir,
         split=options.split,

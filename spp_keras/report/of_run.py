@@ -24,13 +24,20 @@ _MOST_SKIPPED = 20
 
 
 def sections(
-    run: Path, repeats: Sequence[Path], count: int, data: str, data_dir: str, split: str
+    run: Path,
+    repeats: Sequence[Path],
+    compare: Sequence[Path],
+    count: int,
+    data: str,
+    data_dir: str,
+    split: str,
 ) -> list[page.Markup | None]:
     """All parts, in the order of the page.
 
     Args:
         run: The run folder.
         repeats: Runs of other seeds.
+        compare: Runs that were trained otherwise.
         count: How many images to look at, 0 for none.
         data: Folder or data set. Defaults to what the run was tested on.
         data_dir: Where TensorFlow Datasets keeps its data.
@@ -38,8 +45,8 @@ def sections(
     """
     described = trained.describe(run)
     history = curves.read(run)
-    # Before the pass over the images, since it may refuse the repeats.
-    tests = tested.section(run, repeats)
+    # Before the pass over the images, since it may refuse the other runs.
+    tests = tested.section(run, repeats, compare)
     looked = looking.look(run, count, data, data_dir, split) if count else None
     return [
         _facts(described, history, looked),

@@ -7,27 +7,37 @@ from pathlib import Path
 from typing import Any
 
 from spp_keras import runs
-from spp_keras.report import intervals, page
+from spp_keras.report import intervals, page, trainings
 
 _HEADS = {"top1": "top-1", "top5": "top-5", "mean_average_precision": "mAP"}
 _TITLE = "Tests"
 
 
-def section(run: Path, repeats: Sequence[Path]) -> page.Markup:
-    """Every protocol that the run was tested by; of several runs their means, too."""
+def section(run: Path, repeats: Sequence[Path], compare: Sequence[Path]) -> page.Markup:
+    """Every protocol that the run was tested by; of several runs their means, too.
+
+    Args:
+        run: The run folder.
+        repeats: Runs of other seeds.
+        compare: Runs that were trained otherwise, whose tests go into the same table.
+    """
     first = read(run)
     if first is None:
         command = f"spp-keras evaluate {shlex.quote(str(run))} --protocol full"
         return page.missing(_TITLE, "None yet; this makes them: ", command)
-    results = [first, *(_repeat(one, first) for one in repeats)]
+    results = [first, *(_other("repeats", one, first) for one in repeats)]
+    others = [_other("compare", one, first) for one in compare]
     measured = [key for key in _HEADS if key in first["rows"][0]]
-    several = len({tuple(row["runs"]) for row in first["rows"]}) > 1
-    rows = [_row(row, measured, first["images"], several) for row in first["rows"]]
+    every = [row for result in (first, *others) for row in result["rows"]]
+    several = len({tuple(row["runs"]) for row in every}) > 1
+    rows = [_row(row, measured, first["images"], several) for row in every]
+    trained_for = trainings.sentence([run, *repeats, *compare])
     left = f" {first['left_out']} were too small and left out." if first["left_out"] else ""
     versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
     return page.section(
         _TITLE,
         page.table(_head(measured, several), rows, words=1 + several),
+        page.tag("p", trained_for) if trained_for else None,
         page.tag(
             "p",
             f"{first['images']:,} images of {first['data']}.{left} In brackets Wilson's 95% "
@@ -86,17 +96,17 @@ def _means(results: Sequence[dict[str, Any]], measured: Sequence[str]) -> page.M
     )
 
 
-def _repeat(run: Path, first: dict[str, Any]) -> dict[str, Any]:
-    """What is in the `evaluation.json` of a repeat, which must be of the same images."""
+def _other(name: str, run: Path, first: dict[str, Any]) -> dict[str, Any]:
+    """What is in the `evaluation.json` of another run, which must be of the same images."""
     result = read(run)
     if result is None:
         raise ValueError(
-            f"`repeats` must be runs that were tested; {runs.EVALUATED} is missing: make it "
+            f"`{name}` must be runs that were tested; {runs.EVALUATED} is missing: make it "
             f"with `spp-keras evaluate`. Received: {str(run)!r}."
         )
     if (result["data"], result["images"]) != (first["data"], first["images"]):
         raise ValueError(
-            "`repeats` must be runs that were tested on the same images as `run`, "
+            f"`{name}` must be runs that were tested on the same images as `run`, "
             f"{first['images']} of {first['data']}: evaluate them on these. Received: "
             f"{str(run)!r}, tested on {result['images']} of {result['data']}."
         )

@@ -12,6 +12,7 @@ def write(
     to: str | Path | None = None,
     *,
     repeats: Sequence[str | Path] = (),
+    compare: Sequence[str | Path] = (),
     data: str = "",
     data_dir: str = "",
     split: str = "",
@@ -33,6 +34,8 @@ def write(
         to: Path of the file, ending in `.html`. Defaults to `report.html` in the folder.
         repeats: Folders of the same training with other seeds, whose tests are averaged
             with those of this run. Defaults to none.
+        compare: Folders of other trainings, whose tests on the same images are shown in the
+            same table. Defaults to none.
         data: Folder or data set to take photographs from. Defaults to what the run
             was tested on in training.
         data_dir: Where TensorFlow Datasets keeps its data. Defaults to `""`.
@@ -64,14 +67,16 @@ def write(
         _checks.at_least(images, 0, "images")
     chosen = {"data": data, "data_dir": data_dir, "split": split}
     if (run / runs.DETECTOR).is_file() or (run / runs.SETTINGS).is_file():
-        if repeats:
-            raise ValueError(
-                "`repeats` is for runs that name photographs, and this is that of a detector: "
-                f"leave it out. Received: repeats={[str(one) for one in repeats]}."
-            )
+        for name, others in (("repeats", repeats), ("compare", compare)):
+            if others:
+                raise ValueError(
+                    f"`{name}` is for runs that name photographs, and this is that of a detector: "
+                    f"leave it out. Received: {name}={[str(one) for one in others]}."
+                )
         sections = of_detector.sections(run, 12 if images is None else images, **chosen)
     else:
         count = 600 if images is None else images
-        sections = of_run.sections(run, [Path(one) for one in repeats], count, **chosen)
+        seeds, others = ([Path(one) for one in given] for given in (repeats, compare))
+        sections = of_run.sections(run, seeds, others, count, **chosen)
     _files.write(to, page.document(run.resolve().name, sections))
     return to

@@ -7,9 +7,9 @@ from spp_keras.zoo import recipes
 # Below this, in shares of the images, a gain is noise rather than learning.
 LEAST_GAIN = 0.005
 RULE = (
-    "A training has stopped learning when all drops of its learning rate are made and, at the "
-    f"lowest rate, `patience` epochs have gained no more than {100 * LEAST_GAIN:g} points of "
-    "validation accuracy"
+    "A training has stopped learning when all drops of its learning rate are made and its last "
+    f"`patience` epochs, at the lowest rate, have gained no more than {100 * LEAST_GAIN:g} points "
+    "of validation accuracy"
 )
 
 

@@ -222,6 +222,26 @@ def test_of_images_with_several_classes_it_is_average_precision(make_run, monkey
     assert "Which classes are taken for which" not in found.headings
 
 
+def test_other_trainings_stand_in_the_same_table(run, tmp_path, evaluated, capsys):
+    copies = [tmp_path / name for name in ("whole", "warped")]
+    for copy, protocol, share in zip(copies, ("full", "warp"), (0.587, 0.607), strict=True):
+        shutil.copytree(run, copy)
+        evaluated(copy, {protocol: share})
+    arguments = ["report", str(copies[0]), "--images", "0", "--compare", str(copies[1])]
+
+    assert cli.main(arguments) == 0
+
+    text = Page(copies[0] / "report.html").text
+    for copy, cells in zip(copies, ("full158.7% (", "warp160.7% ("), strict=True):
+        assert f"{copy}{cells}" in text
+    assert "Both trainings were broken off after 2 epochs while they were still learning" in text
+    assert "mean ± standard error" not in text
+
+    evaluated(copies[1], {"warp": 0.6}, images=100)
+    assert cli.main(arguments) == 2
+    assert "`compare` must be runs that were tested on the same images" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory):
     home = tmp_path_factory.mktemp("detector")
@@ -298,6 +318,8 @@ def test_what_is_no_run_is_named(tmp_path, detector, capsys):
     assert "detector.keras is missing" in capsys.readouterr().err
     assert cli.main(["report", str(detector), "--with", str(detector)]) == 2
     assert "`repeats` is for runs that name photographs" in capsys.readouterr().err
+    assert cli.main(["report", str(detector), "--compare", str(detector)]) == 2
+    assert "`compare` is for runs that name photographs" in capsys.readouterr().err
 
 
 def test_help_shows_examples(capsys):

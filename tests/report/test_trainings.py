@@ -1,0 +1,66 @@
+"""What a page says of how long networks were trained."""
+
+import csv
+
+import pytest
+
+from spp_keras import runs, trained
+from spp_keras.report import trainings
+from spp_keras.zoo import recipes
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A run folder that has made so many epochs, the last ones at the lowest rate."""
+
+    def folder(name, epochs, lowest, sizes="native"):
+        made = tmp_path / name
+        made.mkdir()
+        squares = {"image_sizes": (112,)} if sizes in ("warped", "fixed") else {}
+        recipe = recipes.Recipe(sizes=sizes, learning_rate=0.1, drops=1, patience=2, **squares)
+        (made / runs.RECIPE).write_text(recipes.write(recipe))
+        (made / runs.LABELS).write_text("cat\ndog\n")
+        (made / runs.BEST).write_bytes(b"")
+        trained.write_facts(made, multi_label=False, longest_side=None)
+        if epochs:
+            with (made / runs.HISTORY).open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(["epoch", "learning_rate", "val_accuracy"])
+                for epoch in range(1, epochs + 1):
+                    writer.writerow([epoch, 0.01 if epoch > epochs - lowest else 0.1, 0.5])
+        return made
+
+    return folder
+
+
+def test_one_training(make):
+    assert trainings.sentence([make("a", 1, 1)]).startswith(
+        "The training of a was broken off after 1 epoch while it was still learning; more epochs "
+        "can still change its figures. A training has stopped learning when all drops"
+    )
+    assert trainings.sentence([make("B", 9, 2)]).startswith(
+        "The training of B had stopped learning after 9 epochs. A training has"
+    )
+
+
+def test_trainings_alike_are_said_together(make):
+    seeds = [make(name, 5, 1) for name in "abc"]
+    assert trainings.sentence(seeds).startswith(
+        "All 3 trainings were broken off after 5 epochs while they were still learning; their "
+        "figures can still change. "
+    )
+
+
+def test_trainings_that_differ_are_said_apart(make):
+    different = [make("whole", 9, 3), make("warped", 5, 1, "warped"), make("crops", 5, 0, "fixed")]
+    assert trainings.sentence(different).startswith(
+        "The training of whole had stopped learning after 9 epochs; the training of warped was "
+        "broken off after 5 epochs while it was still learning; the training of crops was broken "
+        "off after 5 epochs while it was still learning; the order of cropped, warped and whole "
+        "images can still change. "
+    )
+
+
+def test_a_run_without_a_history_is_left_out(make):
+    assert trainings.sentence([make("a", 0, 0)]) == ""
+    assert trainings.sentence([make("b", 0, 0), make("c", 9, 2)]).startswith("The training of c ")
