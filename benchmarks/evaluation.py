@@ -2,6 +2,7 @@
 
     spp-keras train zf5_spp/shapes --run runs/shapes-0
     python benchmarks/evaluation.py --run runs/shapes-0 --side 112
+    python benchmarks/evaluation.py --render    # the text again, from the JSON
 
 Times are those of one photograph of 375x500 in networks of full width and the paper's sizes,
 whose weights are random. What it costs in accuracy is measured with RUN on validation images of
@@ -17,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import evaluation_tables as tables
 import keras
 import machines
 import numpy as np
@@ -24,34 +26,36 @@ import tensorflow as tf
 from evaluation_peers import FromPixels
 from serving_inputs import photographs
 
+import spp_keras
 from spp_keras import trained, zoo
 from spp_keras.data import reading, records
 from spp_keras.evaluation import Scorer, protocols, rates
-
-_NETWORKS = ("zf5_spp", "overfeat7_spp")
-_SIZE = (375, 500)
-_OURS = "from the maps"
-_BATCHES = {"cut from the pixels, a batch a scale": 18, "cut from the pixels, one by one": 1}
-_TIMED = ("96-view+full", "10-view-map")
-_COMPARED = ("10-view-map", "96-view")
+from spp_keras.report import trainings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes both files."""
     # Each way of asking has graphs of its own, which looks like tracing one over and over.
     tf.get_logger().setLevel("ERROR")
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.render:
+        return machines.render(options.out / "evaluation", tables.markdown)
+    if not options.run:
+        parser.error("--run must be the folder of a training, unless --render is given.")
     began = machines.begin()
     machine = machines.describe(
         f"python benchmarks/evaluation.py --run {options.run} --images {options.images} "
         f"--rounds {options.rounds} --side {options.side}"
     )
-    machine["versions"] |= {"tensorflow": tf.__version__, "keras": keras.__version__}
+    packages = (spp_keras, tf, keras)
+    machine["training"] = trainings.sentence([options.run])
+    machine["versions"] |= {package.__name__: package.__version__ for package in packages}
     rows = _accuracies(options)
-    for name in _NETWORKS:
+    for name in tables.NETWORKS:
         rows += _times(name, options.rounds)
     machines.finish(machine, began)
-    text = _markdown(machine, rows, options)
+    text = tables.markdown({"machine": machine, "rows": rows})
     machines.publish(options.out / "evaluation", machine, rows, text)
     return 0
 
@@ -60,13 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--run", type=Path, required=True, help="run of an SPP network on `shapes`")
+    parser.add_argument("--run", type=Path, help="run of an SPP network on `shapes`")
     parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps `shapes`")
     parser.add_argument("--images", type=int, default=240, help="to test on (default: 240)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements (default: 5)")
     parser.add_argument(
         "--side", type=int, default=112, help="of the views of these images (default: 112)"
     )
+    machines.render_option(parser)
     machines.out_option(parser)
     return parser
 
@@ -79,7 +84,7 @@ def _accuracies(options: argparse.Namespace) -> list[dict[str, Any]]:
     reader = reading.Reader(found.files, found.spans)
     files = [reader.read(reader.row(number)).numpy() for number in range(len(found))]
     rows = []
-    for protocol in _COMPARED:
+    for protocol in tables.COMPARED:
         machines.say(f"{len(files)} images of shapes, {protocol}")
         of_maps = Scorer(network, protocol, side=options.side)
         of_pixels = FromPixels(network, of_maps.parts, 18)
@@ -103,8 +108,8 @@ def _comparison(
         "protocol": protocol,
         "images": len(labels),
         "views": statistics.mean(len(of_maps) for of_maps, _ in pairs),
-        "top1": {_OURS: rates.top(maps, labels, 1), "pixels": rates.top(pixels, labels, 1)},
-        "top5": {_OURS: rates.top(maps, labels, 5), "pixels": rates.top(pixels, labels, 5)},
+        "top1": {tables.OURS: rates.top(maps, labels, 1), "pixels": rates.top(pixels, labels, 1)},
+        "top5": {tables.OURS: rates.top(maps, labels, 5), "pixels": rates.top(pixels, labels, 5)},
         "one alone right": int((right[0] != right[1]).sum()),
         "same answer": float((maps.argmax(axis=1) == pixels.argmax(axis=1)).mean()),
         "distance": float(np.abs(maps - pixels).sum(axis=1).mean() / 2),
@@ -116,20 +121,22 @@ def _times(name: str, rounds: int) -> list[dict[str, Any]]:
     """Seconds of each round, in which all take turns."""
     keras.utils.set_random_seed(0)
     network = getattr(zoo, name)(classes=1000)
-    (photograph,) = photographs([_SIZE])
+    (photograph,) = photographs([tables.SIZE])
     rows, calls = [], []
-    for protocol in _TIMED:
+    for protocol in tables.TIMED:
         scorer = Scorer(network, protocol)
-        peers = {peer: FromPixels(network, scorer.parts, batch) for peer, batch in _BATCHES.items()}
-        for who, ask in {_OURS: scorer, **peers}.items():
+        peers = {
+            peer: FromPixels(network, scorer.parts, batch) for peer, batch in tables.BATCHES.items()
+        }
+        for who, ask in {tables.OURS: scorer, **peers}.items():
             rows.append(
                 {
                     "section": "times",
                     "network": name,
                     "protocol": protocol,
                     "name": who,
-                    "views": sum(len(part.views) for part in scorer.parts(_SIZE)),
-                    "pixels": _pixels(scorer.parts(_SIZE), on_maps=who == _OURS),
+                    "views": sum(len(part.views) for part in scorer.parts(tables.SIZE)),
+                    "pixels": _pixels(scorer.parts(tables.SIZE), on_maps=who == tables.OURS),
                     "seconds": [],
                 }
             )
@@ -137,7 +144,7 @@ def _times(name: str, rounds: int) -> list[dict[str, Any]]:
     for number in range(rounds + 1):
         for row, ask in zip(rows, calls, strict=True):
             machines.say(f"round {number}, {name}, {row['protocol']} {row['name']}")
-            seconds = _seconds(lambda ask=ask: ask(photograph, _SIZE))
+            seconds = _seconds(lambda ask=ask: ask(photograph, tables.SIZE))
             # The first one makes the graph and what sizes need.
             if number:
                 row["seconds"].append(seconds)
@@ -156,78 +163,6 @@ def _seconds(call: Callable[[], Any]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
-
-
-def _markdown(
-    machine: dict[str, Any], rows: Sequence[dict[str, Any]], options: argparse.Namespace
-) -> str:
-    timed, compared = (
-        [row for row in rows if row["section"] == section] for section in ("times", "accuracy")
-    )
-    lines = [
-        machines.sentence(machine),
-        "",
-        f"**The views of a JPEG of {_SIZE[0]}x{_SIZE[1]}, full width: seconds**",
-        "",
-        "Medians (quartiles), and how many times ours that is. All took turns in one run. Dense "
-        "layers see every view in all of them.",
-        "",
-        f"| | million pixels convolved | {' | '.join(f'`{name}`' for name in _NETWORKS)} |",
-        "|---|---|" + "---|" * len(_NETWORKS),
-        *_timed_lines(timed),
-        "",
-        f"**Answers for {compared[0]['images']} validation images of `shapes`, "
-        f"the network of `{options.run}`, views of {options.side}x{options.side}**",
-        "",
-        "Distance is total variation: half the sum of what the scores differ by.",
-        "",
-        "| | top-1, maps | top-1, pixels | one alone right | top-5, maps | top-5, pixels | "
-        "same answer | distance | of single views |",
-        "|---|---|---|---|---|---|---|---|---|",
-        *(_compared_line(row) for row in compared),
-        "",
-        "The paper has the ten views from the maps within 0.1 points of those from pixels, top-5 "
-        "on ImageNet, with views of 224x224 (Section 3.1.5).",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _timed_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    lines = []
-    found = {(row["protocol"], row["name"], row["network"]): row for row in rows}
-    for protocol in _TIMED:
-        for name in (_OURS, *_BATCHES):
-            pairs = [
-                (found[protocol, name, network], found[protocol, _OURS, network])
-                for network in _NETWORKS
-            ]
-            row, ours = pairs[0]
-            ratio = "" if row is ours else f", x{row['pixels'] / ours['pixels']:.2f}"
-            label = f"{row['views']} views {name}"
-            label = f"**{label}**" if row is ours else label
-            cells = [f"{row['pixels'] / 1e6:.2f}{ratio}", *(_cell(*pair) for pair in pairs)]
-            lines.append(f"| {label} | {' | '.join(cells)} |")
-    return lines
-
-
-def _cell(row: dict[str, Any], ours: dict[str, Any]) -> str:
-    low, middle, high = np.quantile(row["seconds"], (0.25, 0.5, 0.75))
-    text = f"{middle:.2f} ({low:.2f}-{high:.2f})"
-    return text if row is ours else f"{text}, x{middle / statistics.median(ours['seconds']):.2f}"
-
-
-def _compared_line(row: dict[str, Any]) -> str:
-    top1, top5 = ([100 * row[key][who] for who in (_OURS, "pixels")] for key in ("top1", "top5"))
-    cells = [
-        f"{row['views']:.0f} views",
-        *(f"{share:.1f}%" for share in top1),
-        str(row["one alone right"]),
-        *(f"{share:.1f}%" for share in top5),
-        f"{100 * row['same answer']:.1f}%",
-        f"{row['distance']:.3f}",
-        f"{row['distance of a view']:.3f}",
-    ]
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

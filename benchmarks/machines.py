@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,38 @@ def sentence(machine: dict[str, Any]) -> str:
         f"{machine['cores busy with other programs']} cores busy with other programs meanwhile; "
         f"{versions}."
     )
+
+
+def caution(machine: dict[str, Any]) -> list[str]:
+    """What a reader must know of code that was no release, as lines of Markdown."""
+    version = machine["versions"].get("spp_keras")
+    if version is None:
+        code = "The version of spp_keras was not noted"
+    elif "dev" in version:
+        code = f"spp_keras {version} was no release"
+    else:
+        return []
+    return ["", f"{code}: the code has changed since, and this is being measured again."]
+
+
+def trained_for(found: dict[str, Any]) -> str:
+    """Whether the network that was asked had stopped learning, if that was noted."""
+    missing = "Whether the network had stopped learning was not noted."
+    return found.get("training") or missing
+
+
+def render_option(parser: argparse.ArgumentParser) -> None:
+    """Whether to make the text anew from figures that are there."""
+    parser.add_argument(
+        "--render", action="store_true", help="measure nothing: make OUT's .md from its .json"
+    )
+
+
+def render(stem: Path, markdown: Callable[[dict[str, Any]], str]) -> int:
+    """Makes the text of a benchmark from its figures, and returns the exit code."""
+    results = json.loads(stem.with_suffix(".json").read_text())
+    _files.write(stem.with_suffix(".md"), markdown(results))
+    return 0
 
 
 def out_option(parser: argparse.ArgumentParser) -> None:

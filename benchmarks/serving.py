@@ -2,6 +2,7 @@
 
     spp-keras train zf5_spp/shapes
     python benchmarks/serving.py --run runs/zf5_spp-shapes
+    python benchmarks/serving.py --render    # the text again, from the JSON
 
 The run is that whose exports are compared with its network. The server is that of
 the tests, in Python, around TensorFlow's own session: it shows what the model
@@ -26,27 +27,28 @@ from typing import Any
 
 import machines
 import numpy as np
+import serving_tables as tables
 from serving_inputs import photographs
 from worker import ENVIRONMENT, Worker
 
-_SETTINGS = {
-    "request": ["width 1", "width 0.25"],
-    "device": ["224x224, fixed", "224x224, resized", "375x500, fixed", "375x500, resized"],
-}
-_CLIENTS = (1, 8, 32)
 _SERVER = Path(__file__).parents[1] / "tests" / "serving" / "server.py"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes both files."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.render:
+        return machines.render(options.out / "serving", tables.markdown)
+    if not options.run:
+        parser.error("--run must be the folder of a training, unless --render is given.")
     began = machines.begin()
     machine = machines.describe(" ".join(["python", *sys.argv]))
     rows: list[dict[str, Any]] = []
     with Worker(sys.executable, "serving_cases.py") as worker:
         machine["versions"] |= worker.ask("versions")
         cases = worker.ask("cases")
-        for section, settings in _SETTINGS.items():
+        for section, settings in tables.SETTINGS.items():
             for setting in settings:
                 machines.say(f"{section}, {setting}")
                 chosen = [(name, note) for s, name, note in cases if s == section]
@@ -58,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows.append(_memory(Path(folder) / "models", options))
     rows += _agreement(options.run)
     machines.finish(machine, began)
-    machines.publish(options.out / "serving", machine, rows, _markdown(machine, rows))
+    text = tables.markdown({"machine": machine, "rows": rows})
+    machines.publish(options.out / "serving", machine, rows, text)
     return 0
 
 
@@ -112,7 +115,7 @@ def _crowds(repository: Path, options: argparse.Namespace) -> list[dict[str, Any
             "milliseconds": [],
             "rates": [],
         }
-        for joined, name, clients in itertools.product((False, True), crowds, _CLIENTS)
+        for joined, name, clients in itertools.product((False, True), crowds, tables.CLIENTS)
     ]
     with _server(repository) as (ports, _):
         for number in range(options.rounds):
@@ -222,128 +225,12 @@ def _environment() -> dict[str, str]:
     return {**os.environ, **ENVIRONMENT}
 
 
-def _markdown(machine: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
-    found = {(row["section"], row["name"], row["setting"]): row for row in rows if "setting" in row}
-    (memory,) = (row["megabytes"] for row in rows if row["section"] == "memory")
-    (few, before), (many, after) = memory.items()
-    lines = [
-        machines.sentence(machine),
-        "",
-        "Medians (quartiles). Systems took turns in one run.",
-        "",
-        *_requests(found),
-        "",
-        *_crowd_table(found),
-        "",
-        f"Resident memory of the server after {few} requests of mixed sizes {before:,.0f} MB, "
-        f"after {many} {after:,.0f} MB: {after / before - 1:+.1%}.",
-        "",
-        *_devices(found),
-        "",
-        *_agreements([row for row in rows if row["section"] == "agreement"]),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _requests(found: dict[tuple[str, str, str], Any]) -> list[str]:
-    settings = _SETTINGS["request"]
-    lines = [
-        "**A request of eight photographs of about 375x500, `zf5_spp`: milliseconds**",
-        "",
-        f"| | {' | '.join(settings)} | |",
-        "|---" * (len(settings) + 2) + "|",
-    ]
-    names = dict.fromkeys(name for section, name, _ in found if section == "request")
-    for name in names:
-        cells = [_spread(found["request", name, setting]) for setting in settings]
-        lines.append(
-            f"| {name} | {' | '.join(cells)} | {found['request', name, settings[0]]['note']} |"
-        )
-    cells = []
-    for setting in settings:
-        ready, bare, mixed = (_median(found["request", name, setting]) for name in list(names)[:3])
-        cells.append(f"{mixed / (ready + bare) - 1:+.0%}")
-    lines.append(
-        f"| **`bytes` beyond the first two together** | {' | '.join(cells)} "
-        "| what mixed sizes, checks and labels cost |"
-    )
-    return lines
-
-
-def _crowd_table(found: dict[tuple[str, str, str], Any]) -> list[str]:
-    settings = [f"{clients} clients" for clients in _CLIENTS]
-    lines = [
-        "**The tests' server, `zf5_spp` of width 0.25, a photograph of 200 to 500 pixels a side to "
-        "a request: requests/s, p50 and p99 in milliseconds**",
-        "",
-        "Joined: up to 16 requests that come within 2 ms become one.",
-        "",
-        f"| | {' | '.join(settings)} |",
-        "|---" * (len(settings) + 1) + "|",
-    ]
-    for name in dict.fromkeys(name for section, name, _ in found if section == "crowd"):
-        cells = []
-        for setting in settings:
-            row = found["crowd", name, setting]
-            half, most = np.percentile(row["milliseconds"], (50, 99))
-            cells.append(f"{statistics.median(row['rates']):.1f}/s, {half:,.0f}, {most:,.0f}")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines
-
-
-def _devices(found: dict[tuple[str, str, str], Any]) -> list[str]:
-    settings = _SETTINGS["device"]
-    lines = [
-        "**TFLite files of `zf5_spp`, full width, 1000 classes: milliseconds an image, and how "
-        "many times as fast as float32**",
-        "",
-        f"| | size | {' | '.join(settings)} |",
-        "|---" * (len(settings) + 2) + "|",
-    ]
-    for name in dict.fromkeys(name for section, name, _ in found if section == "device"):
-        cells = []
-        for setting in settings:
-            row, base = found["device", name, setting], found["device", "float32", setting]
-            ratio = "" if row is base else f", x{_median(base) / _median(row):.2f}"
-            cells.append(_spread(row) + ratio)
-        size = found["device", name, settings[0]]["remark"]
-        lines.append(f"| {name} | {size} | {' | '.join(cells)} |")
-    return lines
-
-
-def _agreements(rows: Sequence[dict[str, Any]]) -> list[str]:
-    lines = [
-        f"**Exported from a training on `shapes` and asked about its {rows[0]['images']} "
-        "validation images, as files**",
-        "",
-        "| | same class as the network | largest difference of a score | right |",
-        "|---|---|---|---|",
-        f"| the network | | | {rows[0]['right, network']:.1%} |",
-    ]
-    return lines + [
-        f"| {row['name']} | {row['same class']:.1%} | {row['largest difference']:.1g} "
-        f"| {row['right']:.1%} |"
-        for row in rows
-    ]
-
-
-def _median(row: dict[str, Any]) -> float:
-    return statistics.median(row["milliseconds"])
-
-
-def _spread(row: dict[str, Any]) -> str:
-    low, middle, high = statistics.quantiles(row["milliseconds"], n=4, method="inclusive")
-    return f"{middle:.1f} ({low:.1f}-{high:.1f})"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Measures exported models and writes serving.json and serving.md.",
         epilog="Example: python benchmarks/serving.py --run runs/zf5_spp-shapes --rounds 3",
     )
-    parser.add_argument(
-        "--run", type=Path, required=True, help="folder of a training by `zf5_spp/shapes`"
-    )
+    parser.add_argument("--run", type=Path, help="folder of a training by `zf5_spp/shapes`")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each (default: 5)")
     parser.add_argument(
         "--seconds", type=float, default=1.0, help="length of a turn (default: 1), a call at least"
@@ -354,6 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--requests", type=int, default=5000, help="that memory is watched over (default: 5000)"
     )
+    machines.render_option(parser)
     machines.out_option(parser)
     return parser
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from spp_keras import data, export, runs, serving, trained
 from spp_keras.data import reading, splits
+from spp_keras.report import trainings
 from spp_keras.zoo import recipes
 
 
@@ -51,6 +52,7 @@ def main(run: str) -> int:
                 "largest difference": float(np.abs(scores - expected).max()),
                 "right": float((scores.argmax(1) == labels).mean()),
                 "right, network": float((expected.argmax(1) == labels).mean()),
+                "training": trainings.sentence([Path(run)]),
             }
             print(json.dumps(row), flush=True)
     return 0

@@ -1,6 +1,7 @@
 """Measures the input pipeline, training on mixed sizes, and training on two devices.
 
     python benchmarks/training.py
+    python benchmarks/training.py --render    # the text again, from the JSON
 
 On the images of `shapes/small`, which are made first if need be. What is
 compared takes turns, so that what else the machine does hits all alike. The
@@ -16,25 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import machines
+import training_tables as tables
 from worker import Worker
-
-_SETTINGS = {
-    "input": ["shapes"],
-    "step": ["width 0.25, 3000 images", "width 1, 50000 images"],
-    "devices": ["width 0.25"],
-}
-_TITLES = {
-    "input": "Input: images per second",
-    "step": "Training `zf5_spp`: million pixels of the images per second",
-    "devices": "Training `zf5_spp` by `fit` on two cores, images per second",
-}
-# What the others are measured against.
-_BASES = {"input": "bare JPEG decoding", "step": "one fixed size", "devices": "one device"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes both files."""
     options = _parser().parse_args(arguments)
+    if options.render:
+        return machines.render(options.out / "training", tables.markdown)
     began = machines.begin()
     machine = machines.describe(f"python benchmarks/training.py --rounds {options.rounds}")
     data = ["--data-dir", str(options.data_dir)] if options.data_dir else []
@@ -48,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         machine["versions"] |= one.ask("versions")
         cases = one.ask("cases")
-        for section, settings in _SETTINGS.items():
+        for section, settings in tables.SETTINGS.items():
             for setting in settings:
                 machines.say(f"{section}, {setting}")
                 chosen = [(one, name, name, note) for s, name, note in cases if s == section]
@@ -58,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 rows += _measure(section, setting, chosen, options)
                 one.ask("forget")
     machines.finish(machine, began)
-    machines.publish(options.out / "training", machine, rows, _markdown(machine, rows))
+    text = tables.markdown({"machine": machine, "rows": rows})
+    machines.publish(options.out / "training", machine, rows, text)
     return 0
 
 
@@ -84,45 +76,6 @@ def _measure(
     return rows
 
 
-def _markdown(machine: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
-    lines = [
-        machines.sentence(machine),
-        "",
-        "Medians (quartiles), and the share of the first row. Systems took turns in one run.",
-    ]
-    for section, title in _TITLES.items():
-        settings = _SETTINGS[section]
-        found = {(row["name"], row["setting"]): row for row in rows if row["section"] == section}
-        lines += [
-            "",
-            f"**{title}**",
-            "",
-            f"| | {' | '.join(settings)} | |",
-            "|---" * (len(settings) + 2) + "|",
-        ]
-        names = dict.fromkeys(name for name, _ in found)
-        for name in sorted(names, key=lambda name: name != _BASES[section]):
-            cells = [_cell(found[name, s], found[_BASES[section], s], section) for s in settings]
-            row = found[name, settings[-1]]
-            notes = "; ".join(note for note in (row["note"], row["remark"]) if note)
-            lines.append(f"| {name} | {' | '.join(cells)} | {notes} |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(row: dict[str, Any], base: dict[str, Any], section: str) -> str:
-    unit = 1e6 if section == "step" else 1
-    low, middle, high = statistics.quantiles(row["rates"], n=4, method="inclusive")
-    text = " ({}-{})".format(*(_digits(value / unit) for value in (low, high)))
-    text = _digits(middle / unit) + text
-    if row is base:
-        return text
-    return f"{text}, x{middle / statistics.median(base['rates']):.2f}"
-
-
-def _digits(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Measures input and training and writes training.json and training.md.",
@@ -136,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         help="length of a turn (default: 0.5), a call at least",
     )
     parser.add_argument("--data-dir", type=Path, help="where `shapes` lies or is made")
+    machines.render_option(parser)
     machines.out_option(parser)
     return parser
 
