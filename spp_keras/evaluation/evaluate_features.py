@@ -62,7 +62,9 @@ def evaluate_features(
         draws: How often images are drawn. Defaults to 10.
         per_class: Images of a class to learn from, and how many of the others to test on at
             most. Defaults to the paper's 30 and 50.
-        cost: C of the machines. Defaults to the paper's 1.
+        cost: C of the machines, scikit-learn's `LinearSVC` with the hinge loss. Unlike those of
+            LIBSVM, which the paper names, they keep their bias small, too. Defaults to the
+            paper's 1.
         to: Folder for `svm.json` and the features. Defaults to `evaluation` in the run
             folder.
 

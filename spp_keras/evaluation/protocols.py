@@ -42,7 +42,8 @@ class Scorer:
     - `"full"`: the whole image, once.
     - `"96-view"`: middle, corners and middles of the sides at six scales, mirrored too,
       from the maps: 96, or fewer where some coincide (92 of a square image).
-    - `"96-view+full"`: those, the whole image and its mirror image, 98 views of equal weight.
+    - `"96-view+full"`: those, the whole image and its mirror image, 98 views of equal weight;
+      the paper does not say at which scale, here it is that of `whole`, as in `"full"`.
 
     Each image is convolved once a scale and a flip where views are pooled from maps. A view
     from the map is not the same as its pixels sent through the network: at its borders it

@@ -133,7 +133,7 @@ def spp_classifier(
     Args:
         backbone: `keras.Model` built for any height and width, from images to
             one feature map: `keras.applications` with `include_top=False` and
-            `input_shape=(None, None, 3)`, keras-hub and keras-cv backbones with
+            `input_shape=(None, None, 3)`, keras-hub backbones with
             `(None, None, 3)` likewise. It gets the pixels as they come: put
             the preprocessing it needs into it.
         classes: Number of classes.
