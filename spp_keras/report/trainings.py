@@ -27,7 +27,7 @@ def sentence(runs: Sequence[Path]) -> str:
     for run in runs:
         history, recipe = curves.read(run), trained.describe(run).recipe
         if history:
-            named.append(run.name)
+            named.append(run.resolve().name)
             epochs.append(int(history[-1]["epoch"]))
             stopped.append(plateau.has_stopped_learning(history, recipe))
             kinds.append(_KINDS.get(recipe.sizes, "cropped"))
