@@ -31,7 +31,7 @@ _TESTED = {
 }
 
 
-def of_row(table: str, row: dict[str, Any]) -> tuple[str, str] | None:
+def of_row(table: str, row: dict[str, Any]) -> tuple[str | None, str | None] | None:
     """The form of training and that of the test of a row of results.
 
     Args:
@@ -39,10 +39,11 @@ def of_row(table: str, row: dict[str, Any]) -> tuple[str, str] | None:
         row: The row. What says both itself, under `"trained"` and `"tested"`, is believed.
 
     Returns:
-        Both, or `None` for a table that measures no network.
+        Both, each `None` where a row should say it and does not; `None` for both for a table
+        that measures no network.
     """
     if "trained" in row or table == "sizes":
-        return row.get("trained", "unknown"), row.get("tested", "unknown")
+        return row.get("trained"), row.get("tested")
     if table in ("table2", "table3", "table4"):
         return networks.FORMS[row.get("variant", "multi")], _TESTED[row.get("view", "10-view")]
     if table == "tables67":
@@ -56,10 +57,12 @@ def of_row(table: str, row: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def find_crossed(table: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of networks tested in another form than trained, but for those in `CROSSINGS`."""
+    """Rows of networks tested in another form than trained, or that do not say, but `CROSSINGS`."""
     crossed = []
     for row in rows:
         both = of_row(table, row)
-        if both and both[0] != both[1] and (table, both[1]) not in CROSSINGS:
+        if both is None or (table, both[1]) in CROSSINGS:
+            continue
+        if None in both or both[0] != both[1]:
             crossed.append(row)
     return crossed
