@@ -96,7 +96,7 @@ def _measure(
         "learned from": len(learning) // 2,
         "fine-tuning epochs": options.epochs,
         "windows": float(np.mean([len(unseen[number].windows) for number in range(len(unseen))])),
-        "kept": kept,
+        "kept": "perhaps of earlier code" if kept else "",
         **convergence.facts({"zf5_spp/shapes": options.run}),
     }
     return (began, machine), facts, rows

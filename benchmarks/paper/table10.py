@@ -36,7 +36,7 @@ def markdown(results: dict[str, Any]) -> str:
     )
     if facts["kept"]:
         head += (
-            " Answers had been kept by earlier runs of the command, of earlier code; the "
+            f" Answers had been kept by earlier runs of the command, {facts['kept']}; the "
             f"{results['machine']['minutes']} minutes of this one do not include making them."
         )
     lines = [head, "", "| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
