@@ -32,6 +32,11 @@ def filled(text: str) -> str:
     )
 
 
+def without_sections(text: str) -> str:
+    """The text without what stands between markers: what was typed by hand."""
+    return _SECTION.sub("", text)
+
+
 def main() -> int:
     """Fills or checks README.md and docs/*.md."""
     parser = argparse.ArgumentParser(description="Fills the marked sections of the documents.")

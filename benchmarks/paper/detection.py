@@ -2,6 +2,7 @@
 
     spp-keras train zf5_spp/shapes --set seed=0 --run runs/shapes-0    # likewise 1 and 2
     python benchmarks/paper/detection.py --run runs/shapes-0 --run runs/shapes-1 --run runs/shapes-2
+    python benchmarks/paper/detection.py --render    # the text again, from the JSON
 
 Each run is a network trained from another seed; its detectors are trained on the
 boxes of `shapes` and tested on its validation images. All sizes of the paper are
@@ -13,15 +14,18 @@ a killed run goes on.
 import argparse
 import itertools
 import json
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import convergence
 import detection_examples
 import machines
+import numpy as np
+import publishing
+import table10
 
 from spp_keras import _files, trained
 from spp_keras.detection import (
@@ -41,23 +45,28 @@ from spp_keras.zoo import boxes as cutting
 _HALF = 2
 _SIDE = 224 // _HALF
 _KINDS = {
-    "SPP, 1 scale": (Detector, tuple(scale // _HALF for scale in ONE_SCALE)),
-    "SPP, 5 scales": (Detector, tuple(scale // _HALF for scale in FIVE_SCALES)),
-    "R-CNN": (RegionDetector, tuple(scale // _HALF for scale in ONE_SCALE)),
+    table10.ONE: (Detector, tuple(scale // _HALF for scale in ONE_SCALE)),
+    table10.FIVE: (Detector, tuple(scale // _HALF for scale in FIVE_SCALES)),
+    table10.RCNN: (RegionDetector, tuple(scale // _HALF for scale in ONE_SCALE)),
 }
-_PAIRED = "SPP, 5 scales"
-_ROWS = {
-    "svm": "SVMs on ftfc7",
-    "svm bb": "SVMs on ftfc7, bb",
-    "softmax": "softmax",
-    "softmax bb": "softmax and smooth L1",
-}
-_PAPER = {"svm": ("54.5", "55.2", "55.1"), "svm bb": ("58.0", "59.2", "59.2", "60.9")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trains, measures and writes both files."""
     options = _parser().parse_args(arguments)
+    stem = options.out / "detection"
+    if not options.render:
+        publishing.keep(stem, *_measure(options))
+    publishing.render(stem, table10.markdown)
+    return 0
+
+
+def _measure(
+    options: argparse.Namespace,
+) -> tuple[publishing.Started, dict[str, Any], list[dict[str, Any]]]:
+    """The start, facts that hold for all rows, and the rows."""
+    if not options.run:
+        raise SystemExit("`--run` must be given, but with `--render`.")
     began = machines.begin()
     machine = machines.describe(
         "python benchmarks/paper/detection.py "
@@ -70,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         detection_examples.examples(split, count, options.data_dir, learning=split == "train")
         for split, count in splits
     )
+    kept = any(options.work.glob("*.json")) or any(options.work.glob("*/*.json"))
     rows, detectors = [], {}
     for seed, run in enumerate(options.run):
         for name, (kind, scales) in _KINDS.items():
@@ -79,25 +89,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             detectors[seed, name] = made
             rows += _scores(made, unseen, options, work, name, seed)
     for first, second in itertools.combinations(range(len(options.run)), 2):
-        name = f"{_PAIRED}, two models"
-        rows += _together(detectors, first, second, unseen, options, name)
-    machines.finish(machine, began)
-    table = _markdown(machine, rows, len(learning) // 2, len(unseen), len(options.run))
-    machines.publish(options.out / "detection", machine, rows, table)
-    return 0
+        rows += _together(detectors, first, second, unseen, options)
+    facts = {
+        "images": len(unseen),
+        # Each with its mirror image.
+        "learned from": len(learning) // 2,
+        "fine-tuning epochs": options.epochs,
+        "windows": float(np.mean([len(unseen[number].windows) for number in range(len(unseen))])),
+        "kept": "perhaps of earlier code" if kept else "",
+        **convergence.facts({"zf5_spp/shapes": options.run}),
+    }
+    return (began, machine), facts, rows
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--run", type=Path, action="append", required=True, help="run folder")
-    parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps `shapes`")
+    parser.add_argument("--run", type=Path, action="append", help="run folder, once or more")
     parser.add_argument("--images", type=int, default=600, help="to learn from (default: 600)")
     parser.add_argument("--validation", type=int, default=300, help="to test on (default: 300)")
     parser.add_argument("--epochs", type=int, default=8, help="of fine-tuning (default: 8)")
     parser.add_argument("--work", type=Path, default=Path("work"), help="what is kept meanwhile")
-    machines.out_option(parser)
+    publishing.shared_options(parser)
     return parser
 
 
@@ -160,17 +174,17 @@ def _together(
     second: int,
     unseen: Examples,
     options: argparse.Namespace,
-    name: str,
 ) -> list[dict[str, Any]]:
     rows = []
-    for row in _ROWS:
+    for row in table10.ROWS:
         path = options.work / f"together-{first}-{second}-{row.replace(' ', '-')}.json"
         if not path.exists():
-            pair = [detectors[seed, _PAIRED][row] for seed in (first, second)]
+            pair = [detectors[seed, table10.FIVE][row] for seed in (first, second)]
             of_them = [maps.Maps(one, unseen, options.work / "maps") for one in pair]
             _files.write(path, json.dumps(_measured(evaluation.find(pair, of_them), unseen)))
         seeds = [first, second]
-        rows.append({"column": name, "row": row, "seed": seeds, **json.loads(path.read_text())})
+        named = {"column": table10.PAIRS, "row": row, "seed": seeds}
+        rows.append({**named, **json.loads(path.read_text())})
     return rows
 
 
@@ -179,36 +193,6 @@ def _measured(found: list, unseen: Examples) -> dict[str, float]:
     voc = scores.voc(found, of.objects, of.sizes, of.classes, rule="11-point")
     area = scores.voc(found, of.objects, of.sizes, of.classes, rule="area")
     return {"11-point": voc.mean, "area": area.mean}
-
-
-def _markdown(
-    machine: dict[str, Any], rows: list[dict[str, Any]], learning: int, unseen: int, seeds: int
-) -> str:
-    columns = list(dict.fromkeys(row["column"] for row in rows))
-    lines = [
-        f"mAP in %, VOC 2007's 11-point rule, on {unseen} validation images of `shapes` with "
-        f"detectors that learned from {learning}; mean and standard deviation over {seeds} "
-        "networks of other seeds (of two models: over their pairs). In brackets the paper's, of "
-        "full-width ZF-5 on VOC 2007 (Tables 10 and 12).",
-        "",
-        "| | " + " | ".join(columns) + " |",
-        "|---|" + "---|" * len(columns),
-    ]
-    for row, title in _ROWS.items():
-        cells = []
-        for number, column in enumerate(columns):
-            values = [
-                100 * one["11-point"]
-                for one in rows
-                if (one["column"], one["row"]) == (column, row)
-            ]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            cell = f"{statistics.mean(values):.1f} ± {spread:.1f}"
-            if number < len(_PAPER.get(row, ())):
-                cell += f" ({_PAPER[row][number]})"
-            cells.append(cell)
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", machines.sentence(machine), ""])
 
 
 def _versions() -> dict[str, str]:

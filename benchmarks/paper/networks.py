@@ -3,16 +3,20 @@
 Everything of the paper's training is halved but the finest level of the pyramid: crops of
 112 from a short side of 128, 90 as the second size. From 112 pixels the maps are of 6x6
 (ZF-5, Convnet*-5) and 8x8 cells (Overfeat), so that 6x6 bins are what a network without
-pyramid gives its first dense layer; the zoo's own, such as `zf5`, would give it 2x2.
+pyramid gives its first dense layer; the zoo's own, such as `zf5`, would give it 2x2. From 90
+pixels they are of 4x4 and 7x7 cells: of ZF-5 and Convnet*-5 nothing can be said about training
+at two sizes, see `find_coarse_map`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from spp_keras import runs
-from spp_keras.zoo import recipes
+from spp_keras.zoo import recipes, tables
 
+# Where the trainings of these networks are written down, for results.
+RECIPES = "benchmarks/paper/networks.py"
 NETS = {
     "zf5": "ZF-5",
     "alexnet5": "Convnet*-5",
@@ -38,6 +42,19 @@ VARIANTS = {
     "whole": "SPP, whole images",
     "warped": "SPP, warped images",
 }
+# In what form a network saw the images of its training.
+FORMS = {
+    "none": "crop",
+    "single": "crop",
+    "multi": "crop",
+    "random": "crop",
+    "whole": "whole",
+    "warped": "warp",
+}
+# What the tables need: sizes at random and the forms of training are compared for one network.
+PAIRS = [(net, variant) for net in NETS for variant in ("none", "single", "multi")] + [
+    ("overfeat7", variant) for variant in ("random", "whole", "warped")
+]
 
 
 def recipe(net: str, variant: str, seed: int) -> recipes.Recipe:
@@ -56,6 +73,44 @@ def recipe(net: str, variant: str, seed: int) -> recipes.Recipe:
         seed=seed,
         **settings,
     )
+
+
+def find_coarse_map(net: str, variant: str) -> str:
+    """Why a network cannot tell what its sizes of training are good for; empty if it can.
+
+    It cannot where the map of one of them has fewer cells than the finest level has bins: those
+    bins share cells, and the pyramid says little that its coarser levels do not.
+
+    Example:
+
+    >>> find_coarse_map("zf5", "multi")
+    'the second map (4x4 cells, of 90 pixels) is coarser than the pyramid (6x6)'
+    >>> find_coarse_map("overfeat7", "multi")
+    ''
+    """
+    made = recipe(net, variant, seed=0)
+    sides = made.image_sizes or (made.short_side,)
+    side = min(sides)
+    cells, bins = tables.trunk_of(net).grid.cells(side), max(made.levels)
+    if cells >= bins:
+        return ""
+    which = "second" if made.sizes == "alternating" else "smallest"
+    return (
+        f"the {which} map ({cells}x{cells} cells, of {side} pixels) is coarser than the pyramid "
+        f"({bins}x{bins})"
+    )
+
+
+def coarse_maps(pairs: Iterable[tuple[str, str]]) -> str:
+    """A sentence about those of some networks and variants that `find_coarse_map` finds.
+
+    Example:
+
+    >>> coarse_maps([("overfeat5", "multi"), ("overfeat7", "multi")])
+    ''
+    """
+    found = [(NETS[net], variant, find_coarse_map(net, variant)) for net, variant in pairs]
+    return "".join(f" {name}, {VARIANTS[variant]}: {why}." for name, variant, why in found if why)
 
 
 def run(folder: Path, net: str, variant: str, seed: int) -> Path:

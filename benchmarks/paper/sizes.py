@@ -1,19 +1,23 @@
-"""Sizes never seen in training: accuracy against the size of the image, SPP, warped and cropped.
+"""Whole, warped and cropped images: each network tested in the form that it was trained in.
 
     python benchmarks/paper/train.py --runs runs/paper
     python benchmarks/paper/sizes.py --runs runs/paper
+    python benchmarks/paper/sizes.py --render    # text and drawing again, from the JSON
 
-The unseen images of `shapes` are scaled to short sides of 96 to 512. A network with a pyramid
-takes each whole, as it is; one without, which fits squares of its training's size alone, takes
-it warped to that square, or the square in the middle. Writes sizes.json, .md and .png.
+The same network with a pyramid, trained on whole images of one short side, on images warped to
+a square, and on square crops, with as many pixels each. The unseen images of `shapes` come as in
+training, and scaled to short sides that no training saw: they are then sent whole, warped to the
+square, or cropped to it. Writes sizes.json, .md and .png.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import convergence
 import measuring
 import networks
 import numpy as np
@@ -25,46 +29,70 @@ from spp_keras.data import images, sizes
 from spp_keras.evaluation import protocols, views
 
 _NET = "overfeat7"
-_SIZES = (96, 112, 128, 160, 224, 320, 512)
-_WAYS = {
-    "single": "SPP, one size: whole",
-    "random": "SPP, random sizes: whole",
-    "warp": "no SPP: warped",
-    "crop": "no SPP: cropped",
-}
+_TITLES = {"whole": "whole", "warped": "warped", "single": "cropped"}
+# Short sides as in training; whatever it is, a warped image is squeezed from it into the square.
+_OWN = {"whole": networks.WHOLE_SHORT_SIDE, "warped": None, "single": networks.SHORT_SIDE}
+_NEAR, _FAR = (96, 112, 128, 160), (224, 320, 512)
+_SHORT_SIDES = (networks.WHOLE_SHORT_SIDE, *_NEAR, *_FAR)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes."""
     options = publishing.parser(__doc__).parse_args(arguments)
-    started = publishing.begin("sizes", options)
-    unseen = measuring.Unseen(options.data_dir)
-    seeds = networks.seeds(options.runs, [_NET], ["none", "single", "random"])
-    rows = []
-    for seed in seeds:
-        for way in _WAYS:
-            variant = way if way in networks.VARIANTS else "none"
-            run = networks.run(options.runs, _NET, variant, seed)
-            asked = [short for short in _SIZES if way != "crop" or short >= networks.SIDE]
-            ways = {
-                f"{way}-{short}": lambda network, way=way, short=short: _ask(network, way, short)
-                for short in asked
-            }
-            for short, scores in zip(asked, unseen.asked(run, ways), strict=True):
-                accuracy = 100 - unseen.errors(scores)["top-1"]
-                rows.append({"way": way, "short side": short, "seed": seed, "top-1": accuracy})
-    text = _markdown(rows, len(unseen.labels), len(seeds))
-    publishing.publish(options.out / "sizes", started, rows, text)
-    _draw(rows, options.out / "sizes.png")
+    stem = options.out / "sizes"
+    if not options.render:
+        started = publishing.begin("sizes", options)
+        publishing.keep(stem, started, *_measure(options))
+    publishing.render(stem, markdown, _draw)
     return 0
 
 
-def _ask(network: Any, way: str, short: int) -> measuring.Ask:
-    """What looks at an image as if it had come with this short side."""
-    if way in networks.VARIANTS:
+def _measure(options: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Facts that hold for all rows, and the rows."""
+    unseen = measuring.Unseen(options.data_dir)
+    seeds = networks.seeds(options.runs, [_NET], list(_TITLES))
+    rows, used = [], {}
+    for variant in _TITLES:
+        for seed in seeds:
+            run = networks.run(options.runs, _NET, variant, seed)
+            used.setdefault(variant, []).append(run)
+            shorts = _short_sides(variant)
+            ways = {
+                f"{variant}-{short or 'own'}": lambda network, short=short, variant=variant: _ask(
+                    network, variant, short
+                )
+                for short in shorts
+            }
+            for short, scores in zip(shorts, unseen.asked(run, ways), strict=True):
+                rows.append(
+                    {
+                        "variant": variant,
+                        "trained": networks.FORMS[variant],
+                        "tested": networks.FORMS[variant],
+                        "short side": short,
+                        "seed": seed,
+                        "top-1": 100 - unseen.errors(scores)["top-1"],
+                    }
+                )
+    return {"images": len(unseen.labels), **convergence.facts(used)}, rows
+
+
+def _short_sides(variant: str) -> list[int | None]:
+    """Those that a network is asked at; `None` for images as they are."""
+    least = networks.SIDE if networks.FORMS[variant] == "crop" else 0
+    shorts = [short for short in _SHORT_SIDES if short >= least]
+    return shorts if _OWN[variant] in shorts else [_OWN[variant], *shorts]
+
+
+def _ask(network: Any, variant: str, short: int | None) -> measuring.Ask:
+    """What looks at an image in the form of the training, as if it had come with a short side."""
+    form = networks.FORMS[variant]
+    if form == "whole":
         return protocols.Scorer(network, "full", whole=sizes.Whole(short_side=short))
-    if way == "crop":
+    if form == "crop":
         return protocols.Scorer(network, "crop", side=networks.SIDE, short_side=short)
+    if short is None:
+        return protocols.Scorer(network, "warp", side=networks.SIDE)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def warped(image: tf.Tensor, size: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
@@ -80,54 +108,74 @@ def _ask(network: Any, way: str, short: int) -> measuring.Ask:
     return ask
 
 
-def _of(rows: list[dict[str, Any]], way: str, short: int) -> list[float]:
-    return verdicts.values(rows, "top-1", way=way, **{"short side": short})
+def _of(rows: list[dict[str, Any]], variant: str, short: int | None) -> list[float]:
+    return verdicts.values(rows, "top-1", variant=variant, **{"short side": short})
 
 
-def _over(rows: list[dict[str, Any]], way: str, shorts: Sequence[int]) -> list[float]:
+def _over(rows: list[dict[str, Any]], variant: str, shorts: Sequence[int]) -> list[float]:
     """Mean over sizes, of each seed."""
-    return verdicts.together([_of(rows, way, short) for short in shorts])
+    return verdicts.together([_of(rows, variant, short) for short in shorts])
 
 
-def _markdown(rows: list[dict[str, Any]], count: int, seeds: int) -> str:
+def markdown(results: dict[str, Any]) -> str:
+    """The table and which form of images is better."""
+    rows, count = results["rows"], results["facts"]["images"]
     lines = [
-        f"Top-1 accuracy in % of {networks.NETS[_NET]} on the {count} test images of `shapes` "
-        f"against their short side; mean and standard error over {seeds} seeds. Training saw "
-        f"squares of {networks.SIDE} pixels from a short side of {networks.SHORT_SIDE}, at random "
-        f"sizes down to {networks.SECOND}.",
+        f"Top-1 accuracy in % of {networks.NETS[_NET]} with its pyramid on the {count} test "
+        f"images of `shapes`; mean and standard error over {verdicts.count_seeds(rows)} seeds. "
+        "Each network is tested in the form that it was trained in: whole at a short side "
+        f"of {networks.WHOLE_SHORT_SIDE}, warped to {networks.SIDE}x{networks.SIDE}, or cropped to "
+        f"{networks.SIDE}x{networks.SIDE} from a short side of {networks.SHORT_SIDE}, which are as "
+        "many pixels on average. Below, images are first scaled to a short side; with it the "
+        "pixels of whole images grow, those of squares do not.",
         "",
-        "| short side | " + " | ".join(_WAYS.values()) + " |",
-        "|---|" + "---|" * len(_WAYS),
+        "| short side | " + " | ".join(_TITLES.values()) + " |",
+        "|---|" + "---|" * len(_TITLES),
+        "| **as in training** | "
+        + " | ".join(verdicts.cell(_of(rows, *own)) for own in _OWN.items())
+        + " |",
     ]
-    for short in _SIZES:
-        cells = [verdicts.cell(of) if (of := _of(rows, way, short)) else "" for way in _WAYS]
+    for short in _SHORT_SIDES:
+        cells = [verdicts.cell(of) if (of := _of(rows, each, short)) else "" for each in _TITLES]
         lines.append(f"| {short} | " + " | ".join(cells) + " |")
-    lines.append("")
-    near, far = (96, 112, 128, 160), (224, 320, 512)
-    for shorts, where in ((near, "96 to 160"), (far, "224 to 512")):
-        for worse, better, claim in (
-            ("warp", "single", "a whole image at its own size is better than a warped one"),
-            ("crop", "single", "a whole image at its own size is better than the square in it"),
-            ("single", "random", "training at random sizes is better than at one"),
-        ):
-            of = [short for short in shorts if worse != "crop" or short >= networks.SIDE]
-            gains = verdicts.gains(_over(rows, better, of), _over(rows, worse, of))
-            lines.append(verdicts.verdict(f"{claim}, short sides of {where}", gains))
+    lines += ["", *(verdicts.line(claim) for claim in claims(rows))]
     return "\n".join(lines) + "\n"
+
+
+def claims(rows: list[dict[str, Any]]) -> list[verdicts.Claim]:
+    """Whole images against warped and cropped ones, as in training and at other sizes."""
+    made = []
+    for other in ("warped", "single"):
+        gains = verdicts.gains(*(_of(rows, each, _OWN[each]) for each in ("whole", other)))
+        text = f"whole images are better than {_TITLES[other]} ones, each as in training"
+        made.append(verdicts.Claim(text, verdicts.judge(gains)))
+    for shorts in (_NEAR, _FAR):
+        for other in ("warped", "single"):
+            both = [short for short in shorts if _of(rows, other, short)]
+            gains = verdicts.gains(_over(rows, "whole", both), _over(rows, other, both))
+            text = (
+                f"whole images are better than {_TITLES[other]} ones, short sides of {both[0]} to "
+                f"{both[-1]}"
+            )
+            made.append(verdicts.Claim(text, verdicts.judge(gains)))
+    return made
 
 
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     with publishing.figure(path) as axes:
-        for way, title in _WAYS.items():
-            shorts = [short for short in _SIZES if _of(rows, way, short)]
+        for variant, title in _TITLES.items():
+            shorts = [short for short in _SHORT_SIDES if _of(rows, variant, short)]
             means, errors = zip(
-                *(verdicts.mean(_of(rows, way, short)) for short in shorts), strict=True
+                *(verdicts.mean(_of(rows, variant, short)) for short in shorts), strict=True
             )
-            axes.errorbar(shorts, means, yerr=errors, capsize=3, label=title)
+            (line, _, _) = axes.errorbar(shorts, means, yerr=errors, capsize=3, label=title)
+            if own := _OWN[variant]:
+                mean, _ = verdicts.mean(_of(rows, variant, own))
+                axes.plot(own, mean, "o", color=line.get_color())
         axes.set_xscale("log", base=2)
-        axes.set_xticks(_SIZES, _SIZES)
-        axes.axvspan(networks.SECOND, networks.SHORT_SIDE, alpha=0.1)
-        axes.set_xlabel("short side of the image, pixels (shaded: sizes of the training)")
+        axes.set_xticks(_SHORT_SIDES, _SHORT_SIDES, rotation=45)
+        axes.minorticks_off()
+        axes.set_xlabel("short side that images are scaled to first, pixels (dots: as in training)")
         axes.set_ylabel("top-1 accuracy, %")
         axes.legend()
 
