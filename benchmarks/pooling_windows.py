@@ -48,18 +48,6 @@ def _windows_slices_given(setting: str) -> Prepared:
     return prepared(_sliced(slices_given), _SLICED, *_map_and_windows(setting))
 
 
-@case("windows gradient", f"TensorFlow slices, {inputs.FIRST}", "`tf.map_fn`, a slice a bin")
-def _windows_gradient_slices_first(setting: str) -> Prepared:
-    x, windows = _map_and_windows(setting)
-    return prepared_gradient(_sliced(slices_first), len(windows), _SLICED, x, windows)
-
-
-@case("windows gradient", f"TensorFlow slices, {inputs.GIVEN}", "`tf.map_fn`, a slice a bin")
-def _windows_gradient_slices_given(setting: str) -> Prepared:
-    x, windows = _map_and_windows(setting)
-    return prepared_gradient(_sliced(slices_given), len(windows), _SLICED, x, windows)
-
-
 @case("windows", "`tf.image.crop_and_resize`", "12x12 samples, max pooled: an approximation")
 def _windows_resized(setting: str) -> Prepared:
     top, left, bottom, right = inputs.windows(setting).T.astype("float32")
