@@ -8,14 +8,21 @@ import numpy as np
 
 LEVELS = (6, 3, 2, 1)
 BINS = sum(bins**2 for bins in LEVELS)
+# Bins of a level, and of the level that it is the maxima of: our algebra. 6x6 comes from the map.
+DERIVATIONS = ((3, 6), (2, 6), (1, 2))
+# How a peer gets its coarser levels: from the map too, or by `DERIVATIONS`.
+FIRST = "as written first"
+GIVEN = "given our algebra"
 CHANNELS = 256
 MAP = (43, 57)
 # What is measured in each section.
 SETTINGS = {
     "whole": ("32 x 13x13", "16 x 37x50", "1 x 43x57"),
+    "gradient": ("32 x 13x13", "16 x 37x50", "1 x 43x57"),
     "mixed": ("16 mixed sizes",),
-    "gradient": ("32 x 13x13", "16 x 37x50", "1 x 43x57", "16 mixed sizes"),
+    "mixed gradient": ("16 mixed sizes",),
     "windows": ("random", "proposals"),
+    "windows gradient": ("random", "proposals"),
     "network": ("forward", "training"),
 }
 
@@ -27,9 +34,9 @@ def maps(setting: str) -> np.ndarray:
     return _normal((int(batch), height, width, CHANNELS), seed=0)
 
 
-def upstream(setting: str) -> np.ndarray:
-    """What arrives at the pyramid from behind, `(batch, bins * channels)`."""
-    return _normal((int(setting.split()[0]), BINS * CHANNELS), seed=1)
+def upstream(items: int) -> np.ndarray:
+    """What arrives at the pyramids of so many items from behind, `(items, bins * channels)`."""
+    return _normal((items, BINS * CHANNELS), seed=1)
 
 
 def mixed_maps() -> list[np.ndarray]:
@@ -100,14 +107,22 @@ def expected(section: str, setting: str) -> np.ndarray | None:
         return np.stack([x.max(axis=(1, 2)) for x in _cut(maps(setting))], axis=1)
     if section == "mixed":
         return np.stack([[cell.max(axis=(0, 1)) for cell in _cut(x)] for x in mixed_maps()])
-    if section == "windows":
+    if section in ("windows", "apart"):
         x = feature_map()
         cut = (x[top:bottom, left:right] for top, left, bottom, right in windows(setting))
         return np.stack([[cell.max(axis=(0, 1)) for cell in _cut(window)] for window in cut])
-    if section == "gradient":
-        batch = mixed_maps() if "mixed" in setting else list(maps(setting))
-        gradients = map(_expected_gradient, batch, upstream(setting))
+    if section in ("gradient", "mixed gradient"):
+        batch = mixed_maps() if section == "mixed gradient" else list(maps(setting))
+        gradients = map(_expected_gradient, batch, upstream(len(batch)))
         return np.concatenate([gradient.reshape(-1, CHANNELS) for gradient in gradients])
+    if section == "windows gradient":
+        x, edges = feature_map(), windows(setting)
+        # Thousands of windows meet in a cell: in float32 their sum would depend on the order.
+        gradient = np.zeros(x.shape, "float64")
+        for (top, left, bottom, right), arriving in zip(edges, upstream(len(edges)), strict=True):
+            inside = np.s_[top:bottom, left:right]
+            gradient[inside] += _expected_gradient(x[inside], arriving)
+        return gradient.reshape(-1, CHANNELS)
     return None
 
 

@@ -70,7 +70,7 @@ def serve(packages: Sequence[str]) -> None:
     os.dup2(2, 1)
     actions: dict[str, Callable[..., Any]] = {
         "cases": lambda: [[*key, note] for key, (note, _) in _CASES.items()],
-        "versions": lambda: {p: importlib.metadata.version(p) for p in packages},
+        "versions": lambda: {package: _version(package) for package in packages},
         "start": _start,
         "measure": _measure,
         "memory": _memory,
@@ -143,6 +143,12 @@ class Worker:
         self._said.seek(0)
         last = (self._said.read().strip().splitlines() or [""])[-1]
         return f"{self.command[1]} ended, code {code}: {last}"
+
+
+def _version(package: str) -> str:
+    # Of ours the code that runs counts: what is installed may be another checkout.
+    ours = sys.modules.get(package) if package == "spp_keras" else None
+    return ours.__version__ if ours else importlib.metadata.version(package)
 
 
 @functools.cache

@@ -1,39 +1,95 @@
+"""Agreement with PyTorch, whose answers `tests/torch_answers.py` has kept in a file."""
+
+import json
+
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+import torch_answers
+from torch_answers import LEVELS, PYRAMID, SIZES, WINDOWS
 
 from spp_keras import layers
 
-torch = pytest.importorskip("torch")
-
-LEVELS = [1, 3, 5, 6, (2, 7), (13, 4)]
-SIZES = [(1, 1), (13, 10), (7, 31), (40, 23), (3, 4)]
+NAMES = [f"{rows}x{columns}" for rows, columns in SIZES]
+both_modes = pytest.mark.parametrize("mode", ["max", "average"])
 
 
-@pytest.mark.parametrize("mode", ["max", "average"])
-@pytest.mark.parametrize("level", LEVELS, ids=str)
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_a_level_is_the_adaptive_pooling_of_torch(mode, level, size):
-    x = np.random.default_rng(0).normal(size=(2, *size, 5)).astype("float32")
-    functional = torch.nn.functional
-    pool = functional.adaptive_max_pool2d if mode == "max" else functional.adaptive_avg_pool2d
-    grid = pool(torch.from_numpy(x).permute(0, 3, 1, 2), level).permute(0, 2, 3, 1)
-    answer = layers.SpatialPyramidPooling((level,), mode)(x)
-    expected = grid.reshape(2, -1).numpy()
+@pytest.fixture(scope="module")
+def answers():
+    return torch_answers.load()
+
+
+@both_modes
+@pytest.mark.parametrize("number", range(len(LEVELS)), ids=lambda number: str(LEVELS[number]))
+def test_a_level_is_the_adaptive_pooling_of_torch(answers, mode, number):
+    pool = layers.SpatialPyramidPooling(LEVELS[number : number + 1], mode)
+
+    for name in NAMES:
+        agree(pool(answers[f"x/{name}"]), answers[f"{mode}/level {number}/{name}"], mode)
+
+
+@both_modes
+def test_maps_of_a_mixed_batch_are_those_of_torch(answers, mode):
+    pool = layers.SpatialPyramidPooling(LEVELS, mode)
+    expected = [
+        np.concatenate(
+            [answers[f"{mode}/level {number}/{name}"] for number in range(len(LEVELS))], axis=1
+        )
+        for name in NAMES
+    ]
+
+    together = pool(tf.ragged.stack([answers[f"x/{name}"][0] for name in NAMES]))
+
+    agree(together, np.concatenate(expected), mode)
+
+
+@both_modes
+@pytest.mark.parametrize("name", NAMES)
+def test_the_gradient_is_that_of_torch(answers, mode, name):
+    pool = layers.SpatialPyramidPooling(PYRAMID, mode)
+
+    found = gradient(pool, answers[f"x/{name}"], answers[f"upstream/{name}"])
+
+    agree(found, answers[f"gradient/{mode}/{name}"], mode)
+
+
+@both_modes
+def test_windows_are_the_adaptive_pooling_of_their_crops(answers, mode):
+    agree(windows(mode)(answers["x/windows"])[0], answers[f"{mode}/windows"], mode)
+    found = gradient(windows(mode), answers["x/windows"], answers["upstream/windows"])
+    agree(found, answers[f"gradient/{mode}/windows"], mode)
+
+
+def test_windows_are_the_roi_pooling_of_torchvision(answers):
+    agree(windows("max")(answers["x/windows"])[0], answers["max/roi_pool"], "max")
+    found = gradient(windows("max"), answers["x/windows"], answers["upstream/windows"])
+    agree(found, answers["gradient/max/roi_pool"], "max")
+
+
+def test_the_answers_say_what_made_them(answers):
+    assert set(json.loads(str(answers["versions"]))) == {"torch", "torchvision", "numpy"}
+    assert torch_answers.FILE.stat().st_size < 100_000
+
+
+def windows(mode):
+    # Cell i is centred on pixel i: half a pixel on either side of the centres.
+    boxes = np.array([WINDOWS], "float32")[..., [1, 0, 3, 2]] - 0.5
+    pool = layers.RoiSpatialPyramidPooling(1, levels=PYRAMID, mode=mode)
+    return lambda x: pool(x, boxes)
+
+
+def agree(answer, expected, mode):
+    answer = keras.ops.convert_to_numpy(answer)
     if mode == "max":
         np.testing.assert_array_equal(answer, expected)
     else:
-        np.testing.assert_allclose(answer, expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(answer, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("mode", ["max", "average"])
-def test_a_window_is_the_adaptive_pooling_of_its_crop(mode):
-    x = np.random.default_rng(1).normal(size=(1, 23, 31, 5)).astype("float32")
-    windows = [(0, 0, 23, 31), (3, 4, 9, 30), (22, 30, 23, 31), (5, 5, 7, 20)]
-    boxes = np.array([windows])[..., [1, 0, 3, 2]] - 0.5
-    answer = layers.RoiSpatialPyramidPooling(1, levels=(6, 2), mode=mode)(x, boxes)
-    functional = torch.nn.functional
-    pool = functional.adaptive_max_pool2d if mode == "max" else functional.adaptive_avg_pool2d
-    for vector, (top, left, bottom, right) in zip(answer[0], windows, strict=True):
-        crop = torch.from_numpy(x[:, top:bottom, left:right]).permute(0, 3, 1, 2)
-        expected = [pool(crop, n).permute(0, 2, 3, 1).reshape(-1).numpy() for n in (6, 2)]
-        np.testing.assert_allclose(vector, np.concatenate(expected), rtol=1e-5, atol=1e-5)
+def gradient(function, x, upstream):
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = function(x)
+    return tape.gradient(y, x, tf.reshape(upstream, y.shape))
