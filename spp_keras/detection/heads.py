@@ -95,7 +95,7 @@ def linear(
     svms: tuple[np.ndarray, np.ndarray],
     regression: tuple[np.ndarray, np.ndarray] | None,
 ) -> keras.Model:
-    """The paper's head: a machine a class on the last hidden layer, corrections of the vectors.
+    """The paper's kind of head: machines on the last hidden layer, corrections of the vectors.
 
     Args:
         trained: Head that `softmax` made and that was trained.
