@@ -1,12 +1,14 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 from detector_folder import LABELS, make_detector
 from photographs import decoded, encoded, photograph
 
-from spp_keras import cli, serving
-from spp_keras.detection import drawing
+from spp_keras import cli, detection, export, runs, serving, zoo
+from spp_keras.detection import drawing, heads, variants
+from spp_keras.zoo import boxes as cutting
 
 FILES = {
     "0.jpg": encoded(photograph(100, 151), "JPEG", quality=90),
@@ -69,9 +71,39 @@ def test_the_command_prints_what_the_detector_of_a_run_finds(run, photos, capsys
     np.testing.assert_allclose(edges, found.boxes, atol=0.51)
 
 
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory):
+    """A run folder and an export of a detector whose scores are margins, and its answers."""
+    folder = tmp_path_factory.mktemp("machines")
+    keras.utils.set_random_seed(1)
+    halves = cutting.halves_of(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1)))
+    proposer = detection.Proposer(4, sides=(32, 64), most=20)
+    made, head = variants.untrained(
+        halves, LABELS, scales=(120,), side=64, proposer=proposer, least_score=-1.5
+    )
+    kernel = np.random.default_rng(0).normal(size=(head.get_layer("fc7").units, len(LABELS)))
+    made = variants.changed(made, head=heads.linear(head, (kernel / 60, np.zeros(3)), None))
+    (folder / "run").mkdir()
+    made.save(folder / "run" / runs.DETECTOR)
+    export.save_detector(made, folder / "models" / "pets")
+    answer = made.detect(decoded(FILES["1.png"]))
+    margins = answer["scores"].numpy()[: int(answer["count"])]
+    return {"run": folder / "run", "SavedModel": folder / "models" / "pets"}, margins
+
+
+@pytest.mark.parametrize("kind", ["run", "SavedModel"])
+def test_what_support_vector_machines_take_for_found_is_printed(machines, photos, capsys, kind):
+    folders, margins = machines
+    # Some are below the threshold of probabilities, others below that of margins.
+    assert 0 < (margins > 0.5).sum() < (margins > 0).sum() < len(margins)
+    assert cli.main(["detect", "--model", str(folders[kind]), photos[1]]) == 0
+    printed = [line.split("\t")[2] for line in capsys.readouterr().out.splitlines()]
+    np.testing.assert_allclose(np.array(printed, float), margins[margins > 0], atol=2e-3)
+
+
 def test_the_model_is_loaded_once_and_each_object_has_a_line(loads, photos, capsys):
     assert cli.main(["detect", "--model", "run", *photos[:3]]) == 0
-    assert loads == [("run", 0.5)]
+    assert loads == [("run", None)]
     assert capsys.readouterr().out.splitlines() == [
         f"{photo}\tred car\t0.877\t10\t31\t81\t70" for photo in photos[:3]
     ]

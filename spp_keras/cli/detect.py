@@ -44,16 +44,16 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--least-score",
         type=float,
-        default=0.5,
         metavar="SCORE",
-        help="score that an object must exceed (default: 0.5)",
+        help="score that an object must exceed (default: the detector's own, 0.5 for "
+        "probabilities and 0 for the margins of --head svm)",
     )
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each photo")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    if math.isnan(options.least_score):
+    if options.least_score is not None and math.isnan(options.least_score):
         raise ValueError("--least-score must be a number. Received: nan.")
     copies = _copies(options.photographs, options.save)
     load_tensorflow()

@@ -1,4 +1,4 @@
-"""Detection: an image is convolved once, some 2,000 windows of it are pooled from the map."""
+"""Detection: an image is convolved once, all windows of it are pooled from the map."""
 
 from spp_keras.detection.detector import FIVE_SCALES as FIVE_SCALES
 from spp_keras.detection.detector import ONE_SCALE as ONE_SCALE

@@ -21,6 +21,9 @@ SIDE = 224
 # the memory that one image takes.
 _MOST_ASPECT = 4
 
+# Arguments that are models or layers, each with a configuration of its own.
+_PARTS = ("trunk", "head", "proposer")
+
 
 @keras.saving.register_keras_serializable(package="spp_keras")
 class Detector(keras.Model):
@@ -48,8 +51,6 @@ class Detector(keras.Model):
             single one, `(688,)`.
         side: Side of the square whose area a scaled window should have.
             Defaults to 224.
-        gate: Model from pooled vectors to what `head` gets instead and a number
-            that is above 0 for windows worth its while. Defaults to `None`.
         proposer: Layer that makes windows where none are given, from the map of
             the scale in the middle. Defaults to `None`.
         overlap: Intersection over union above which the lesser of two boxes of
@@ -98,7 +99,6 @@ class Detector(keras.Model):
         mode: Literal["max", "average"] = "max",
         scales: Sequence[int] = ONE_SCALE,
         side: int = SIDE,
-        gate: keras.Model | None = None,
         proposer: Proposer | None = None,
         overlap: float = 0.3,
         least_score: float = 0.05,
@@ -106,7 +106,7 @@ class Detector(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.trunk, self.head, self.gate, self.proposer = trunk, head, gate, proposer
+        self.trunk, self.head, self.proposer = trunk, head, proposer
         self.labels = tuple(labels)
         self.grid = geometry.CellGrid(*grid)
         self.roi_spp = RoiSpatialPyramidPooling(
@@ -272,20 +272,9 @@ class Detector(keras.Model):
 
     def answers(self, vectors: Any) -> tuple[Any, Any]:
         """Scores and corrections (or `None`) of pooled vectors, in float32."""
-        if self.gate is None:
-            return self._answers(vectors)
-        inner, worth = self.gate(vectors, training=False)
-        worth = worth[:, 0] > 0
-        # The first, so that there is one.
-        kept = tf.where(tf.logical_or(worth, tf.equal(tf.range(tf.shape(worth)[0]), 0)))
-        scores, deltas = self._answers(tf.gather(inner, kept[:, 0]))
-        count = tf.shape(vectors)[0]
-        nothing = tf.fill((count, len(self.labels)), scores.dtype.min)
-        scores = tf.tensor_scatter_nd_update(nothing, kept, scores)
-        if deltas is not None:
-            nothing = tf.zeros((count, 4 * len(self.labels)))
-            deltas = tf.tensor_scatter_nd_update(nothing, kept, deltas)
-        return scores, deltas
+        outputs = keras.tree.flatten(self.head(vectors, training=False))
+        scores, *deltas = [tf.cast(output, tf.float32) for output in outputs]
+        return scores, deltas[0] if deltas else None
 
     def proposals(self, encoded: Sequence[Any], size: Any) -> Any:
         """Windows of the proposer, in pixels of the image."""
@@ -304,7 +293,7 @@ class Detector(keras.Model):
         return tf.maximum((2 * size * scale + shorter) // (2 * shorter), self.grid.least_pixels())
 
     def get_config(self) -> dict[str, Any]:
-        parts = {name: getattr(self, name) for name in ("trunk", "head", "gate", "proposer")}
+        parts = {name: getattr(self, name) for name in _PARTS}
         return {
             **super().get_config(),
             **{name: keras.saving.serialize_keras_object(part) for name, part in parts.items()},
@@ -323,17 +312,18 @@ class Detector(keras.Model):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Any:
-        parts = ("trunk", "head", "gate", "proposer")
+        arguments = {name: value for name, value in config.items() if name != "gate"}
+        if config.get("gate") is not None:
+            raise ValueError(
+                "`config` must be of a detector without a gate: 0.1.0 could put one in front of "
+                "the head, later versions cannot. Use spp_keras 0.1.0 to load this detector, or "
+                "make it again without `quick.gated`. Received: one whose `gate` is a model."
+            )
         made = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects)
-            for name in parts
+            for name in _PARTS
         }
-        return cls(**{**config, **made})
-
-    def _answers(self, vectors: Any) -> tuple[Any, Any]:
-        outputs = keras.tree.flatten(self.head(vectors, training=False))
-        scores, *deltas = [tf.cast(output, tf.float32) for output in outputs]
-        return scores, deltas[0] if deltas else None
+        return cls(**{**arguments, **made})
 
     def _scales_of(self, boxes: Any, factors: Any) -> Any:
         """For each box the scale at which its area is nearest to `side` squared."""

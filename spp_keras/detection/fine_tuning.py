@@ -39,6 +39,10 @@ def fine_tune(
     A batch is some windows of some images. A killed run goes on behind the last
     whole epoch, and its result is the same.
 
+    The paper fine-tunes by softmax alone, 250,000 batches at a rate of 1e-4 and
+    50,000 at 1e-5. The defaults are not these: they are for `epochs` of a small
+    data set.
+
     Args:
         head: The head.
         maps: Maps of the examples.
@@ -47,11 +51,13 @@ def fine_tune(
         images: Images in a batch. Defaults to 4.
         windows: Windows in a batch. Defaults to the release's 128.
         visits: How often an epoch visits an image. Defaults to 2.
-        learning_rate: Of the first epochs.
+        learning_rate: Of the first epochs. Defaults to 1e-2.
         drops: Shares of the epochs behind which it is divided by ten. Defaults
             to `(0.8,)`; the paper's one drop comes behind five sixths.
         momentum: Defaults to 0.9.
-        weight_decay: Defaults to 5e-4.
+        weight_decay: Per step, times the rate alone, as Keras has it. Caffe's goes
+            through the momentum, too, which makes it ten times as strong in the
+            long run. Defaults to 5e-4.
         seed: Of the windows drawn and of dropout.
 
     Returns:
@@ -64,6 +70,7 @@ def fine_tune(
     optimizer = keras.optimizers.SGD(
         keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates),
         momentum=momentum,
+        # Caffe's, and that of `training.trainer`, is this over 1 - momentum: ten times as much.
         weight_decay=weight_decay,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias"])

@@ -1,6 +1,6 @@
 """What scores pooled windows: dense layers of a network, made to answer for windows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import keras
@@ -95,7 +95,7 @@ def linear(
     svms: tuple[np.ndarray, np.ndarray],
     regression: tuple[np.ndarray, np.ndarray] | None,
 ) -> keras.Model:
-    """The paper's head: a machine a class on the last hidden layer, corrections of the vectors.
+    """The paper's kind of head: machines on the last hidden layer, corrections of the vectors.
 
     Args:
         trained: Head that `softmax` made and that was trained.
@@ -106,6 +106,24 @@ def linear(
     if regression is not None:
         outputs.append(Dense("regression", *regression, "linear"))
     return assemble([*_hidden(dense_of(trained)), *outputs])
+
+
+def score_threshold(weights: Iterable[str]) -> float:
+    """The score above which a head of this package takes something for found.
+
+    0.5 for probabilities; 0, where a support vector machine decides, for its margins.
+
+    Args:
+        weights: Names of the head's weights, or of all of a detector's.
+
+    Example:
+
+    >>> score_threshold(["fc7/kernel", "probabilities/kernel"])
+    0.5
+    >>> score_threshold(["fc7/kernel", "svms/kernel"])
+    0.0
+    """
+    return 0.0 if any("svms" in name.split("/") for name in weights) else 0.5
 
 
 def hidden(trained: keras.Model) -> keras.Model:

@@ -22,7 +22,8 @@ class RegionDetector(Detector):
     For comparison: the same network, head and proposals. A window is cut out
     with 16 pixels of context of 224, what lies outside the image is grey, and
     warped to `side` x `side`; the pyramid then pools the whole map. `scales` are
-    not used.
+    not used. R-CNN as published also fine-tunes the convolutions, on warped
+    windows; here they stay those of the network, as they do for `Detector`.
 
     Example:
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from spp_keras import _checks, _extras
 
-# The release of SPP-net and R-CNN: as many boxes, and of images 500 pixels wide no box
-# under 20 pixels on a side.
+# At most as many boxes as R-CNN takes, and in images 500 pixels wide none under 20 pixels on a
+# side, as in the release of SPP-net. What the search finds is fewer, see below.
 MOST, LEAST_SIDE, LONGEST_SIDE = 2000, 20, 500
 
 
@@ -20,6 +20,10 @@ def selective_search(
 ) -> np.ndarray:
     """Boxes that may hold an object, by OpenCV's "fast" selective search.
 
+    Regions are merged from segmentations as coarse as OpenCV has them by default
+    (k = 150), which makes some 500 to 950 boxes of a photograph of 500 pixels. The
+    release of SPP-net begins at k = 50, which makes the paper's some 2,000.
+
     Time grows with the square of the pixels, hence the limit to the longest side:
     up to a second for a photograph of 500 pixels, six at 1000.
 
@@ -30,7 +34,7 @@ def selective_search(
 
     Args:
         image: uint8 `(height, width, 3)`, RGB.
-        most: Boxes that are returned. Defaults to 2000.
+        most: Boxes that are returned at most. Defaults to 2000.
         least_side: Pixels that each side of a box must have, where the image has
             been made smaller in that image. Defaults to 20.
         longest_side: Pixels of the image's longer side, to which a larger image is
@@ -97,6 +101,7 @@ def _segment(image: np.ndarray, cv2: Any) -> np.ndarray:
     # A new one each time, since they keep histograms of the last image.
     search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
     search.setBaseImage(image)
+    # By its default k, 150 and its multiples.
     search.switchToSelectiveSearchFast()
     found = np.asarray(search.process(), np.int64).reshape(-1, 4)
     return np.unique(np.hstack([found[:, :2], found[:, :2] + found[:, 2:]]), axis=0)

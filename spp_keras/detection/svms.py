@@ -8,8 +8,10 @@ import numpy as np
 from spp_keras.detection import boxes, passes
 from spp_keras.detection.maps import Maps
 
-# Of the released code, as the paper is silent but for the overlap: features have this
-# length on average; a negative is hard, or no longer worth keeping, by its score.
+# The paper gives the overlap below which a window is a negative, 0.3, and leaves out negatives
+# that overlap another one by more than 0.7: that is not done yet. The numbers below are those of
+# the released code: features have this length on average; a negative is hard, or no longer worth
+# keeping, by its score. The release keeps windows on the same cells once, here each counts.
 _NORM = 20.0
 _COST, _BIAS, _POSITIVE_WEIGHT = 1e-3, 10.0, 2.0
 _HARD, _EASY = -1.0001, -1.2
@@ -40,7 +42,9 @@ def train(hidden: keras.Model, maps: Maps, *, seed: int = 0, progress: bool = Tr
 
     Positives are the objects themselves; negatives are windows that overlap no
     object of the class by 0.3 or more, of which one pass over the images adds
-    those that the machine, as it is by then, takes for its class.
+    those that the machine, as it is by then, takes for its class. The paper also
+    leaves out negatives that overlap another negative by more than 0.7; here all
+    of them count.
 
     Args:
         hidden: Model from pooled vectors to features.

@@ -29,7 +29,7 @@ from spp_keras.detection.maps import Maps
 from spp_keras.detection.proposer import Proposer
 from spp_keras.zoo import boxes as cutting
 
-# Margins above which something was found: of probabilities, and of the paper's machines.
+# What a detection must exceed to be kept: of probabilities, and of the release's margins.
 LEAST_SCORE = {"softmax": 0.05, "svm": -1.5}
 # Sides of the proposer's windows, as shares of the side that a detector wants them to have.
 _SIDES = (0.25, 0.5, 1.0, 2.0)
@@ -47,9 +47,9 @@ class Settings:
         validation_split: Split to be tested on. Defaults likewise.
         data_dir: Where TensorFlow Datasets keeps its data sets.
         head: `"softmax"`, probabilities and corrections learned together; or
-            `"svm"`, the paper's: a support vector machine a class on the hidden
-            layer so fine-tuned, and ridge regression of boxes. Defaults to
-            `"softmax"`.
+            `"svm"`, the paper's kind: a support vector machine a class on the hidden
+            layer so fine-tuned, and ridge regression of boxes. What differs from
+            the paper is listed in docs/detection.md. Defaults to `"softmax"`.
         scales: Short sides that images are scaled to. Defaults to the paper's
             one, `(688,)`; its five are `FIVE_SCALES`.
         side: Side of the square whose area a scaled window should have.
@@ -59,7 +59,8 @@ class Settings:
         proposer: Whether the detector learns to propose windows itself.
             Defaults to `True`.
         epochs: Of the fine-tuning. Defaults to 12.
-        learning_rate: Of its first epochs. Defaults to 0.01.
+        learning_rate: Of its first epochs, a tenth behind four fifths of them.
+            Defaults to 0.01.
         seed: Of all that is drawn. Defaults to 0.
 
     Example:

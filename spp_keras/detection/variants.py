@@ -40,7 +40,7 @@ def changed(detector: Detector, **changes: Any) -> Detector:
         detector: The detector.
         **changes: New values of arguments of `Detector`.
     """
-    names: tuple[str, ...] = ("trunk", "head", "labels", "grid", "scales", "side", "gate")
+    names: tuple[str, ...] = ("trunk", "head", "labels", "grid", "scales", "side")
     names += ("proposer", "overlap", "least_score", "most")
     arguments = {name: getattr(detector, name) for name in names}
     arguments |= {"levels": detector.roi_spp.levels, "mode": detector.roi_spp.mode}

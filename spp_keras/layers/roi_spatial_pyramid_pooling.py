@@ -26,9 +26,9 @@ _BOX_FORMATS = (
 class RoiSpatialPyramidPooling(keras.layers.Layer):
     """Pools windows of feature maps into vectors of fixed length.
 
-    The convolutions run once an image; each of some 2,000 windows is then
-    pooled from the map as `SpatialPyramidPooling` pools a whole one. What a
-    window costs does not depend on its area.
+    The convolutions run once an image; each window, of which the paper has some
+    2,000 an image, is then pooled from the map as `SpatialPyramidPooling` pools a
+    whole one. What a window costs does not depend on its area.
 
     A window covers the cells whose centres lie strictly inside it: cell `i` is
     centred on pixel `first_centre + step * i`. A window between centres gets

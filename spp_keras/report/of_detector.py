@@ -133,8 +133,9 @@ def _found(run: Path, count: int, data: str, data_dir: str | None, split: str) -
         title,
         page.tag(
             "p",
-            f"{len(numbers)} of {len(found):,} images of {found.name}; objects with a score "
-            "above 0.5. Dashed: what is there by the labels.",
+            f"{len(numbers)} of {len(found):,} images of {found.name}; objects with a probability "
+            "above 0.5 or, of support vector machines, a margin above 0. Dashed: what is there by "
+            "the labels.",
             class_="note",
         ),
         page.tag("div", *figures, class_="found"),

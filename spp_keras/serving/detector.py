@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from spp_keras import detection, runs
 from spp_keras.data import encoded, sizes
-from spp_keras.detection import selective_search
+from spp_keras.detection import heads, selective_search
 from spp_keras.serving import saved_models
 
 
@@ -32,7 +32,7 @@ class Found(NamedTuple):
     error: str | None = None
 
 
-def load_detector(model: str | Path, least_score: float = 0.5) -> Callable[[bytes], Found]:
+def load_detector(model: str | Path, least_score: float | None = None) -> Callable[[bytes], Found]:
     """A function from the bytes of an image to what is `Found` on it.
 
     Where the detector has no proposer, selective search makes its windows.
@@ -41,7 +41,8 @@ def load_detector(model: str | Path, least_score: float = 0.5) -> Callable[[byte
         model: Run folder of a detector; or a SavedModel of one, or a folder of its
             versions, of which the highest is taken.
         least_score: Score that an object must exceed, besides the detector's own
-            `least_score`. Defaults to 0.5.
+            `least_score`. Defaults to `None`: 0.5 where scores are probabilities, 0
+            where they are margins of support vector machines (`--head svm`).
 
     Returns:
         The function. It never raises for what the image is.
@@ -77,13 +78,15 @@ def load_detector(model: str | Path, least_score: float = 0.5) -> Callable[[byte
     )
 
 
-def _of_run(run: Path, least_score: float) -> Callable[[bytes], Found]:
+def _of_run(run: Path, least_score: float | None) -> Callable[[bytes], Found]:
     detector = detection.load(run)
     if not isinstance(detector, detection.Detector):
         raise ValueError(
             f"{runs.DETECTOR} must hold a `spp_keras.detection.Detector`. "
             f"Received: one of {type(detector).__name__} in model={str(run)!r}."
         )
+    if least_score is None:
+        least_score = heads.score_threshold(weight.path for weight in detector.head.weights)
     pixels = tf.TensorSpec((None, None, 3), tf.uint8)
     if detector.proposer is None:
         search = _search()
@@ -115,7 +118,7 @@ def _of_run(run: Path, least_score: float) -> Callable[[bytes], Found]:
     return find
 
 
-def _of_saved_model(version: Path, least_score: float) -> Callable[[bytes], Found]:
+def _of_saved_model(version: Path, least_score: float | None) -> Callable[[bytes], Found]:
     loaded = tf.saved_model.load(str(version))
     if "bytes" in loaded.signatures and "boxes" in loaded.signatures["bytes"].structured_outputs:
         windows = None
@@ -128,6 +131,11 @@ def _of_saved_model(version: Path, least_score: float) -> Callable[[bytes], Foun
             f"`spp-keras predict`. This one has {', '.join(loaded.signatures)}. "
             f"Received: model={str(version)!r}."
         )
+
+    if least_score is None:
+        # An export keeps the names of the weights.
+        variables = getattr(loaded, "variables_of_the_model", ())
+        least_score = heads.score_threshold(one.name.partition(":")[0] for one in variables)
 
     def find(image: bytes) -> Found:
         if windows is None:

@@ -1,3 +1,6 @@
+import json
+import zipfile
+
 import keras
 import numpy as np
 import oracles
@@ -6,7 +9,7 @@ import scenes
 import tensorflow as tf
 
 from spp_keras import zoo
-from spp_keras.detection import Detector, Proposer, boxes, heads, variants
+from spp_keras.detection import Detector, Proposer, RegionDetector, boxes, heads, variants
 from spp_keras.zoo import boxes as cutting
 
 
@@ -167,23 +170,6 @@ def test_windows_on_the_same_cells_are_pooled_once(halves):
     assert rows[0] == rows[1] != rows[2]
 
 
-@pytest.mark.parametrize("passing", [1.0, -1.0])
-def test_a_gate_lets_windows_through_or_not(halves, passing):
-    detector = made(halves, scales=(120,))
-    vectors = keras.Input(detector.head.input_shape[1:])
-    worth = keras.layers.Dense(
-        1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(passing)
-    )
-    gated = variants.changed(detector, gate=keras.Model(vectors, [vectors, worth(vectors)]))
-    inputs = scenes.random_image(80, 100)[None], scenes.random_boxes(20, 80, 100)[None]
-    found = answer(gated(inputs))
-    if passing > 0:
-        for a, b in zip(found, answer(detector(inputs)), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-6)
-    else:
-        assert not len(found[1])
-
-
 def test_a_saved_detector_answers_the_same(halves, tmp_path):
     detector = made(halves, scales=(90, 120), proposer=Proposer(8, sides=(30, 60), most=30))
     detector.save(tmp_path / "detector.keras")
@@ -194,6 +180,38 @@ def test_a_saved_detector_answers_the_same(halves, tmp_path):
     for inputs in (image, (image, scenes.random_boxes(9, 80, 100)[None])):
         for name, expected in detector(inputs).items():
             np.testing.assert_array_equal(loaded(inputs)[name], expected)
+
+
+def saved_with_gate(detector, path, gate):
+    """As 0.1.0 saved every detector: with a gate in its configuration, mostly of `None`."""
+    detector.save(path.with_name("new.keras"))
+    with zipfile.ZipFile(path.with_name("new.keras")) as new, zipfile.ZipFile(path, "w") as old:
+        for name in new.namelist():
+            content = new.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                config["config"]["gate"] = gate
+                content = json.dumps(config)
+            old.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("kind", [Detector, RegionDetector])
+def test_a_detector_that_was_saved_without_a_gate_is_loaded(halves, tmp_path, kind):
+    detector, _ = variants.untrained(halves, scenes.CLASSES, kind, side=64, scales=(120,))
+    loaded = keras.models.load_model(saved_with_gate(detector, tmp_path / "old.keras", None))
+    assert "gate" not in loaded.get_config()
+    inputs = scenes.random_image(80, 100)[None], scenes.random_boxes(9, 80, 100)[None]
+    for name, expected in detector(inputs).items():
+        np.testing.assert_array_equal(loaded(inputs)[name], expected)
+
+
+def test_a_detector_that_was_saved_with_a_gate_is_refused(halves, tmp_path):
+    detector = made(halves, scales=(120,))
+    gate = keras.saving.serialize_keras_object(detector.head)
+    path = saved_with_gate(detector, tmp_path / "old.keras", gate)
+    with pytest.raises(ValueError, match=r"of a detector without a gate.*Use spp_keras 0\.1\.0"):
+        keras.models.load_model(path)
 
 
 def test_predict_takes_pairs_and_dictionaries(halves):

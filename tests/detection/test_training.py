@@ -2,6 +2,7 @@ import json
 
 import keras
 import numpy as np
+import oracles
 import pytest
 import scenes
 from sklearn import svm
@@ -160,12 +161,13 @@ def test_the_answer_of_the_class_is_the_detectors_own(tuned, unseen):
         np.testing.assert_allclose(answer["scores"][0, :3], found[number].scores[:3], rtol=2e-2)
 
 
-def test_machines_are_those_of_scikit_learn(tuned):
+def test_machines_are_those_of_scikit_learn_on_all_negatives(tuned):
+    # The paper leaves out negatives that overlap another one by more than 0.7: not done yet.
     _, _, head, known, _ = tuned
     hidden = heads.hidden(head)
     found = svms.train(hidden, known, progress=False)
     assert found.untrained == ()
-    # All negatives at once: there are so few that none had to be left out.
+    # At once: there are so few that no easy one was dropped in between.
     features, examples = passes.over_windows(known, hidden), known.examples
     rows = {number: features(number) for number in passes.unmirrored(known)}
     scale = 20 / np.concatenate([np.linalg.norm(r, axis=1) for r in rows.values()]).mean()
@@ -254,16 +256,46 @@ def test_the_papers_head_finds_the_objects(tuned, unseen):
     assert average_precision(paper, unseen) > 0.6
 
 
-def test_windows_of_two_models_are_suppressed_together(tuned, unseen):
-    _, detector, _, _, _ = tuned
-    once = evaluation.find(detector, unseen, progress=False)
-    twice = evaluation.find([detector, detector], [unseen, unseen], progress=False)
-    for a, b in zip(once, twice, strict=True):
-        np.testing.assert_array_equal(a.scores, b.scores)
-    nothing = variants.changed(detector, least_score=2.0)
-    with_nothing = evaluation.find([nothing, detector], [unseen, unseen], progress=False)
-    for a, b in zip(once, with_nothing, strict=True):
-        np.testing.assert_array_equal(a.boxes, b.boxes)
+@pytest.fixture(scope="module")
+def another(validation, tmp_path_factory):
+    """A detector of another network at another scale, not trained, and its maps."""
+    keras.utils.set_random_seed(7)
+    halves = cutting.halves_of(zoo.zf5_spp(classes=3, width=0.02, levels=(2, 1)))
+    detector, head = variants.untrained(halves, scenes.CLASSES, scales=(90,), side=48)
+    rng = np.random.default_rng(7)
+    layers = [
+        one._replace(kernel=rng.normal(0, 3 / len(one.kernel) ** 0.5, one.kernel.shape))
+        if one.name == "probabilities"
+        else one
+        for one in heads.dense_of(heads.finished(head))
+    ]
+    detector = variants.changed(detector, head=heads.assemble(layers))
+    return detector, maps.Maps(detector, validation, tmp_path_factory.mktemp("another"))
+
+
+def test_windows_of_two_models_are_suppressed_together(tuned, unseen, another):
+    pair, both = [tuned[1], another[0]], [unseen, another[1]]
+    alone = [evaluation.find(*one, progress=False) for one in zip(pair, both, strict=True)]
+    # At an overlap of 1 nothing is suppressed: all candidates of each, by itself.
+    every = [
+        evaluation.find(variants.changed(one, overlap=1.0, most=1000), its, progress=False)
+        for one, its in zip(pair, both, strict=True)
+    ]
+    found = evaluation.find(pair, both, progress=False)
+    of_each = [0, 0]
+    for number, answer in enumerate(found):
+        first, second = every[0][number], every[1][number]
+        union = box_functions.Detections(
+            *(np.concatenate(parts) for parts in zip(first, second, strict=True))
+        )
+        kept = oracles.suppression(union, 0.3)[:100]
+        for part, expected in zip(answer, union, strict=True):
+            np.testing.assert_array_equal(part, expected[kept])
+        for one in (0, 1):
+            assert len(answer.scores) != len(alone[one][number].scores)
+        of_each[0] += sum(place < len(first.scores) for place in kept)
+        of_each[1] += sum(place >= len(first.scores) for place in kept)
+    assert min(of_each) > 5
 
 
 def test_proposals_learned_find_the_objects(tuned, unseen):
@@ -312,20 +344,8 @@ def test_a_head_of_machines_is_not_trained_on(tuned):
         heads.to_train(machines)
 
 
-def test_a_gate_lets_the_share_through_that_it_was_told(tuned, unseen):
-    _, detector, _, known, _ = tuned
-    gated = quick.gated(quick.truncated(detector, (32,)), known, 0.5, progress=False)
-    passing = []
-    for number in range(len(unseen)):
-        example = unseen.examples[number]
-        vectors, rows = gated.pool(unseen[number], example.windows, np.array(example.size, "int32"))
-        passing.append(np.asarray(gated.gate(vectors)[1])[np.asarray(rows), 0] > 0)
-    assert 0.3 < np.concatenate(passing).mean() < 0.7
-    assert average_precision(gated, unseen) > 0.8 * average_precision(detector, unseen)
-
-
 def test_bfloat16_answers_nearly_the_same(tuned, unseen):
-    _, detector, _, known, _ = tuned
+    _, detector, _, _, _ = tuned
     short = quick.in_bfloat16(detector)
     assert short.trunk.output.dtype == short.roi_spp.compute_dtype == "bfloat16"
     example = unseen.examples[0]
@@ -339,8 +359,7 @@ def test_bfloat16_answers_nearly_the_same(tuned, unseen):
         answers.append((np.asarray(scores_)[rows], np.asarray(deltas)[rows]))
     np.testing.assert_allclose(*(scores_ for scores_, _ in answers), atol=0.1)
     np.testing.assert_allclose(*(deltas for _, deltas in answers), atol=0.05)
-    with_all = quick.gated(quick.truncated(detector, (64,)), known, 0.5, progress=False)
-    found = quick.in_bfloat16(with_all)(
+    found = quick.in_bfloat16(quick.truncated(detector, (64,)))(
         (unseen.examples.pixels(0)[np.newaxis], example.windows[np.newaxis])
     )
     assert found["scores"].dtype == "float32"
