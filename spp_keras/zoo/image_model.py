@@ -7,9 +7,10 @@ import numpy as np
 
 from spp_keras.layers import MixedSizeImages
 from spp_keras.zoo import chains
+from spp_keras.zoo.value_range import RangeCheck
 
 if keras.backend.backend() == "tensorflow":
-    from spp_keras.zoo.replicated import ReplicatedModel as Base
+    from spp_keras.zoo.checked import CheckedModel as Base
 else:
     Base = keras.Model
 
@@ -41,8 +42,16 @@ class ImageModel(Base):
     ((2, 10), (2, 10))
     """
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        # By this layer the networks of the zoo bring pixels to the range of their trunk.
+        scales = any(layer.name == "preprocessing" for layer in self.layers)
+        self.range_check = RangeCheck(self.name if scales else None)
+
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().__call__(self._in_one_form(inputs), *args, **kwargs)
+        inputs = self._in_one_form(inputs)
+        self.range_check.look(_parts(inputs)[0])
+        return super().__call__(inputs, *args, **kwargs)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
         # Once more, as `stateless_call` comes here at once.
