@@ -10,7 +10,8 @@ import spp_keras
 PACKAGE = Path(spp_keras.__file__).parent
 BASE = {"_checks", "_files", "average_precision", "geometry", "repository", "runs"}
 MAY_IMPORT = {
-    "": set(),
+    "": {"_registration"},
+    "_registration": set(),
     "_checks": set(),
     "_files": set(),
     "average_precision": set(),

@@ -79,6 +79,8 @@ class MixedSizeImages(keras.layers.Layer):
         return _assertions.require(holds, message, "height and width", sides, ("the whole batch",))
 
     def compute_output_spec(self, images: Any, sizes: Any = None) -> Any:
+        if sizes is None:
+            _refuse_sizes(images)
         return (
             keras.KerasTensor(images.shape, self.compute_dtype),
             keras.KerasTensor((images.shape[0], 2), "int32"),
@@ -86,3 +88,19 @@ class MixedSizeImages(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "least_size": self.least_size}
+
+
+# What Keras says is missing where a plain functional model is sent `{"images", "sizes"}`.
+_REFUSED = "images_without_sizes"
+
+
+def _refuse_sizes(images: Any) -> None:
+    """Makes a plain functional model that has no input for sizes refuse a dictionary with them.
+
+    Keras picks from a dictionary what the model's inputs are named after and drops the rest:
+    padding would count as picture. By a name that is in no such dictionary it raises. The
+    tensor keeps its name, after which exported signatures name their argument.
+    """
+    layer = getattr(getattr(images, "_keras_history", None), "operation", None)
+    if isinstance(layer, keras.layers.InputLayer) and layer.name in ("images", _REFUSED):
+        layer.name, images.name = _REFUSED, "images"

@@ -66,7 +66,7 @@ def train(
         strategy.scope() if strategy else contextlib.nullcontext(),
     ):
         network = _network(recipe, training.records)
-        fitted = _fitted(network, training.mixed, strategy)
+        fitted = _fitted(network)
         judged = _compile(fitted, recipe, training.records)
         fitted.optimizer.build(fitted.trainable_variables)
     if writes:
@@ -197,15 +197,9 @@ def _network(recipe: recipes.Recipe, found: records.Records) -> keras.Model:
     return network
 
 
-def _fitted(
-    network: keras.Model, mixed: bool, strategy: tf.distribute.Strategy | None
-) -> keras.Model:
-    """The form of the network that takes the pipeline's batches."""
-    model = zoo.with_sizes(network) if mixed else network
-    if strategy is None:
-        # Not the network itself, which stays free of this training's compilation.
-        return keras.Model(model.input, model.output, name=network.name)
-    return distribution.ReplicatedModel(model.input, model.output, name=network.name)
+def _fitted(network: keras.Model) -> keras.Model:
+    """The network again, which stays free of this training's compilation."""
+    return zoo.ImageModel(network.input, network.output, name=network.name)
 
 
 def _compile(model: keras.Model, recipe: recipes.Recipe, found: records.Records) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spp_keras.zoo.boxes import with_boxes as with_boxes
     from spp_keras.zoo.caffe import from_caffe as from_caffe
+    from spp_keras.zoo.image_model import ImageModel as ImageModel
     from spp_keras.zoo.networks import alexnet5 as alexnet5
     from spp_keras.zoo.networks import alexnet5_spp as alexnet5_spp
     from spp_keras.zoo.networks import overfeat5 as overfeat5
@@ -36,6 +37,7 @@ _HOMES = {
         ),
         "spp_keras.zoo.networks",
     ),
+    "ImageModel": "spp_keras.zoo.image_model",
     "from_caffe": "spp_keras.zoo.caffe",
     "with_boxes": "spp_keras.zoo.boxes",
     "with_sizes": "spp_keras.zoo.sizes",

@@ -12,6 +12,7 @@ from spp_keras.layers import (
     ValidCells,
 )
 from spp_keras.zoo import chains
+from spp_keras.zoo.image_model import ImageModel
 
 
 class Halves(NamedTuple):
@@ -64,7 +65,7 @@ def with_boxes(model: keras.Model, bounding_box_format: str = "xyxy") -> keras.M
     boxes = keras.Input((None, 4), name="boxes", dtype="float32")
     pooled = roi_pooling(halves, bounding_box_format)(halves.trunk.output, boxes)
     scores = halves.answer(pooled)
-    return keras.Model({"images": images, "boxes": boxes}, scores, name=f"{model.name}_with_boxes")
+    return ImageModel({"images": images, "boxes": boxes}, scores, name=f"{model.name}_with_boxes")
 
 
 def halves_of(model: keras.Model) -> Halves:

@@ -15,6 +15,7 @@ from spp_keras.layers import (
     ValidCells,
 )
 from spp_keras.zoo import _caffe_files, _caffe_rows
+from spp_keras.zoo.image_model import ImageModel
 
 
 def from_caffe(
@@ -115,7 +116,7 @@ def _build(
             x = layer(x)
     if not any(isinstance(row, _caffe_rows.Pyramid) for row in rows):
         x, _ = ValidCells(*along[-1][2], name="valid_cells")(x, sizes=sizes)
-    return keras.Model(images, x, name=name)
+    return ImageModel(images, x, name=name)
 
 
 def _pads(row: _caffe_rows.Row) -> bool:

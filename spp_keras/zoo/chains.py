@@ -1,10 +1,12 @@
 """The layers of a network of any size, in the order in which images go through them."""
 
+import inspect
 import itertools
+from typing import Any
 
 import keras
 
-from spp_keras.layers import MixedSizeImages
+from spp_keras.layers import MixedSizeImages, OneSizeAtATime, SpatialPyramidPooling, ValidCells
 
 
 def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
@@ -35,6 +37,38 @@ def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
             f"SPP models of this zoo do. Received: model={model.name!r}."
         )
     return chain
+
+
+def answer(model: keras.Model, images: Any, sizes: Any = None, training: Any = None) -> Any:
+    """What a model answers, with or without sizes, whichever it was built for.
+
+    Args:
+        model: As for `layers_of`.
+        images: Images of every form that `MixedSizeImages` takes, or a symbolic tensor.
+        sizes: Height and width of each image of a padded batch. Defaults to `None`.
+        training: As for any Keras layer. Defaults to `None`.
+
+    Example:
+
+    >>> model = zf5_spp(classes=10, width=0.125)
+    >>> tuple(answer(model, np.zeros((2, 64, 96, 3)), np.array([[64, 50], [40, 96]])).shape)
+    (2, 10)
+    """
+    mixed, *layers = layers_of(model)
+    x, pixels = mixed(images, sizes=sizes)
+    cells = None
+    for layer in layers:
+        if isinstance(layer, ValidCells):
+            x, cells = layer(x, sizes=pixels)
+        elif isinstance(layer, SpatialPyramidPooling):
+            x = layer(x, sizes=cells)
+        elif isinstance(layer, OneSizeAtATime):
+            x = layer(x, sizes=pixels)
+        elif "training" in inspect.signature(layer.call).parameters:
+            x = layer(x, training=training)
+        else:
+            x = layer(x)
+    return x
 
 
 def least_side(model: keras.Model) -> int:

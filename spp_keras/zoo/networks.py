@@ -15,6 +15,7 @@ from spp_keras.layers import (
 )
 from spp_keras.zoo import tables
 from spp_keras.zoo import weights as weight_files
+from spp_keras.zoo.image_model import ImageModel
 
 Levels = Sequence[int | tuple[int, int]]
 
@@ -257,7 +258,7 @@ def _top(
 
 
 def _finish(images: Any, outputs: Any, name: str, weights: str | None) -> keras.Model:
-    model = keras.Model(images, outputs, name=name)
+    model = ImageModel(images, outputs, name=name)
     if weights is not None:
         weight_files.load(model, weights)
     return model

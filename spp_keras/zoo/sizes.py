@@ -2,8 +2,8 @@
 
 import keras
 
-from spp_keras.layers import OneSizeAtATime, SpatialPyramidPooling, ValidCells
 from spp_keras.zoo import chains
+from spp_keras.zoo.image_model import ImageModel
 
 
 def with_sizes(model: keras.Model) -> keras.Model:
@@ -29,18 +29,10 @@ def with_sizes(model: keras.Model) -> keras.Model:
     >>> tuple(model(padded).shape)
     (2, 10)
     """
-    layers = chains.layers_of(model)
     images = keras.Input(model.inputs[0].shape[1:], name="images", dtype=model.inputs[0].dtype)
     sizes = keras.Input((2,), name="sizes", dtype="int32")
-    x, pixels = layers[0](images, sizes=sizes)
-    cells = None
-    for layer in layers[1:]:
-        if isinstance(layer, ValidCells):
-            x, cells = layer(x, sizes=pixels)
-        elif isinstance(layer, SpatialPyramidPooling):
-            x = layer(x, sizes=cells)
-        elif isinstance(layer, OneSizeAtATime):
-            x = layer(x, sizes=pixels)
-        else:
-            x = layer(x)
-    return keras.Model({"images": images, "sizes": sizes}, x, name=f"{model.name}_with_sizes")
+    return ImageModel(
+        {"images": images, "sizes": sizes},
+        chains.answer(model, images, sizes),
+        name=f"{model.name}_with_sizes",
+    )

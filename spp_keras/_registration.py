@@ -1,0 +1,98 @@
+"""Our classes for Keras to find in files, without importing either before it is wanted.
+
+Keras loads a class of another package only if it has been registered. So as soon
+as Keras is imported, before or after this package, its registry gets an entry for
+each of our classes that imports the class when a file asks for it.
+"""
+
+import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+# A test compares them with the classes that are decorated.
+CLASSES = {
+    "Detector": "spp_keras.detection.detector",
+    "ImageModel": "spp_keras.zoo.image_model",
+    "LocalResponseNormalization": "spp_keras.layers.local_response_normalization",
+    "MixedSizeImages": "spp_keras.layers.mixed_size_images",
+    "OneSizeAtATime": "spp_keras.layers.one_size_at_a_time",
+    "OverImages": "spp_keras.training.metrics",
+    "Proposer": "spp_keras.detection.proposer",
+    "RegionDetector": "spp_keras.detection.rcnn",
+    "RoiSpatialPyramidPooling": "spp_keras.layers.roi_spatial_pyramid_pooling",
+    "SpatialPyramidPooling": "spp_keras.layers.spatial_pyramid_pooling",
+    "ValidCells": "spp_keras.layers.valid_cells",
+}
+
+
+def register() -> None:
+    """Registers our classes with Keras: now if it is imported, else when it will be."""
+    if "keras" in sys.modules:
+        _register()
+    elif not any(isinstance(finder, _KerasFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _KerasFinder())
+
+
+def _register() -> None:
+    from keras import saving
+
+    for name, module in CLASSES.items():
+        # What is imported already has registered itself.
+        saving.get_custom_objects().setdefault(f"spp_keras>{name}", _Unimported(module, name))
+
+
+class _Unimported:
+    """A class as Keras deals with it when it loads one, imported then."""
+
+    def __init__(self, module: str, name: str):
+        self.module, self.name = module, name
+
+    def from_config(self, config: dict[str, Any]) -> Any:
+        """An instance; the import has put the class itself into Keras' registry."""
+        return getattr(importlib.import_module(self.module), self.name).from_config(config)
+
+    def __repr__(self) -> str:
+        return f"<{self.module}.{self.name}, not imported yet>"
+
+
+class _KerasFinder:
+    """Finds Keras as the others do, and is told when its import has ended."""
+
+    def find_spec(
+        self, name: str, path: Any = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "keras":
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _KerasLoader(spec.loader, self)
+                return spec
+        return None
+
+
+class _KerasLoader:
+    """The loader of Keras, and our classes registered behind it."""
+
+    def __init__(self, loader: Any, finder: _KerasFinder):
+        self._loader, self._finder = loader, finder
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        # From here on Keras has its own loader, which knows its files and its source.
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+        _register()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)

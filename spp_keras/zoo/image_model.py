@@ -1,0 +1,135 @@
+"""The model class of the zoo: one network that takes images in every form."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from spp_keras.layers import MixedSizeImages
+from spp_keras.zoo import chains
+
+if keras.backend.backend() == "tensorflow":
+    from spp_keras.zoo.replicated import ReplicatedModel as Base
+else:
+    Base = keras.Model
+
+
+@keras.saving.register_keras_serializable(package="spp_keras")
+class ImageModel(Base):
+    """A functional model that takes images in every form in which Keras can send them.
+
+    `fit`, `evaluate`, `predict` and calls take:
+
+    - images of one size, `(batch, height, width, channels)`;
+    - a `tf.RaggedTensor` of images that each have their own size, on the
+      TensorFlow backend;
+    - `{"images": ..., "sizes": (batch, 2)}` or `[images, sizes]`, images padded to
+      one size and the height and width of each. `{"images": ...}` alone is either
+      of the first two.
+
+    What it cannot take it refuses: above all it never drops `sizes`, as a plain
+    functional model does. It is made as any functional model is, from a graph with
+    the input `images` or with `images` and `sizes`, see `with_sizes`; both take
+    every form. It trains under every strategy of `tf.distribute`.
+
+    Example:
+
+    >>> model = zf5_spp(classes=10, width=0.125)
+    >>> again = ImageModel(model.input, model.output)
+    >>> padded, sizes = np.zeros((2, 64, 96, 3)), np.array([[64, 50], [40, 96]])
+    >>> tuple(again({"images": padded, "sizes": sizes}).shape), tuple(again(padded).shape)
+    ((2, 10), (2, 10))
+    """
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(self._in_one_form(inputs), *args, **kwargs)
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
+        # Once more, as `stateless_call` comes here at once.
+        inputs = self._in_one_form(inputs)
+        if self._has_graph_for(inputs):
+            return super().call(inputs, training=training, mask=mask, **kwargs)
+        images, sizes = _parts(inputs)
+        images = keras.ops.convert_to_tensor(images, dtype=self._images.dtype)
+        return chains.answer(self, images, sizes, training)
+
+    def compute_output_spec(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        inputs = self._in_one_form(inputs)
+        if not self._has_graph_for(inputs):
+            images, _ = _parts(inputs)
+            inputs = images
+            if isinstance(self.input, dict):
+                sizes = keras.KerasTensor((images.shape[0], 2), "int32")
+                inputs = {"images": images, "sizes": sizes}
+        return super().compute_output_spec(inputs, training=training, mask=mask)
+
+    @property
+    def input_spec(self) -> Any:
+        """What Keras checks before a call; the layers check `sizes`."""
+        if not self._takes_sizes:
+            return super().input_spec
+        shape = (None, *self._images.shape[1:])
+        return [keras.layers.InputSpec(shape=shape, allow_last_axis_squeeze=True, name="images")]
+
+    @property
+    def _images(self) -> Any:
+        return self.input["images"] if isinstance(self.input, dict) else self.inputs[0]
+
+    @property
+    def _takes_sizes(self) -> bool:
+        names = set(self.input) if isinstance(self.input, dict) else {"images"}
+        mixed = any(isinstance(layer, MixedSizeImages) for layer in self.layers)
+        return mixed and names <= {"images", "sizes"}
+
+    def _has_graph_for(self, inputs: Any) -> bool:
+        """Whether these are the inputs of the graph that the model was made from."""
+        return not self._takes_sizes or isinstance(inputs, dict) == isinstance(self.input, dict)
+
+    def _in_one_form(self, inputs: Any) -> Any:
+        """Images alone, or a dictionary of them and what else the model takes."""
+        if self._takes_sizes and isinstance(inputs, list | tuple):
+            inputs = self._named(inputs)
+        if not isinstance(inputs, dict):
+            return inputs
+        needed = set(self.input) - {"sizes"} if isinstance(self.input, dict) else {"images"}
+        names = needed | {"sizes"} if self._takes_sizes else needed
+        given = {name: value for name, value in inputs.items() if value is not None}
+        if not needed <= set(given) <= names:
+            raise ValueError(
+                f"`inputs` of {self.name!r} that are a dictionary must have the keys "
+                f"{sorted(needed)}{' and may have sizes' * self._takes_sizes}. {self._remedy(given)}"
+                f"Received: a dictionary with the keys {sorted(inputs)}."
+            )
+        if len(given) == 1:
+            return given["images"]
+        # Keras has no arrays beside tensors.
+        return {name: self._as_tensor(name, value) for name, value in given.items()}
+
+    def _as_tensor(self, name: str, value: Any) -> Any:
+        if isinstance(value, keras.KerasTensor):
+            return value
+        own = self.input if isinstance(self.input, dict) else {"images": self._images}
+        return keras.ops.convert_to_tensor(value, own[name].dtype if name in own else "int32")
+
+    def _remedy(self, given: dict[str, Any]) -> str:
+        if self._takes_sizes or "sizes" not in given:
+            return ""
+        return "It does not mix sizes: cut the padding off and send one size at a time. "
+
+    def _named(self, inputs: Any) -> Any:
+        """A list by names."""
+        if len(inputs) == 1:
+            return inputs[0]
+        shape = tuple(getattr(inputs[-1], "shape", np.shape(inputs[-1])))
+        if len(inputs) != 2 or len(shape) != 2:
+            raise ValueError(
+                f"`inputs` of {self.name!r} that are a list must be [images, sizes], `sizes` of "
+                "shape (batch, 2). Images of different sizes make a batch by `tf.ragged.stack`. "
+                f"Received: a list of {len(inputs)}, the last of shape {shape}."
+            )
+        return dict(zip(("images", "sizes"), inputs, strict=True))
+
+
+def _parts(inputs: Any) -> tuple[Any, Any]:
+    """Images and sizes of inputs in one form."""
+    return (inputs["images"], inputs["sizes"]) if isinstance(inputs, dict) else (inputs, None)
