@@ -24,9 +24,13 @@ _LENGTH_BITS = 20
 class Pipeline:
     """Batches of images of every size, for `fit`, `evaluate` and `predict`.
 
+    Models of `spp_keras.zoo` take it as it is: `model.fit(train, epochs=3)`. Other
+    Keras models take its `dataset()`.
+
     Every image is sent once an epoch. Which images make a batch, in which order,
     and what is drawn for each follows from the seed and the epoch alone, so that
-    training can start anywhere and be shared among any number of devices.
+    training can start anywhere and be shared among any number of devices. Each
+    `fit` begins with its `initial_epoch`, by default the first.
 
     Args:
         records: The images, see `load`.
@@ -77,6 +81,13 @@ class Pipeline:
             seed=seed,
         )
 
+    def __repr__(self) -> str:
+        # In Keras' words about what it does not take.
+        return (
+            f"<Pipeline of {len(self.records)} images in {self.steps_per_epoch} batches, whose "
+            "`dataset()` is a tf.data.Dataset>"
+        )
+
     @property
     def mixed(self) -> bool:
         """Whether the images of a batch may differ in size."""
@@ -101,6 +112,19 @@ class Pipeline:
     def longest_side(self) -> int | None:
         """The longest side of an image as it is sent, or `None` for crops."""
         return None if self._shapes is None else int(self._shapes.max())
+
+    def order(self, epoch: int = 0) -> np.ndarray:
+        """Numbers of the images in the order in which an epoch sends them.
+
+        `predict` answers in this order, that of epoch 0: `records.ids[pipeline.order()]`
+        are the names that belong to its rows.
+
+        Args:
+            epoch: Number of the epoch. Defaults to 0.
+        """
+        order, starts, stops = (part.numpy() for part in self._batches.epoch(epoch))
+        parts = [order[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        return np.concatenate(parts)
 
     def padding(self, epoch: int = 0, of: int = 1) -> float:
         """Share of the pixels sent in an epoch that are padding.
