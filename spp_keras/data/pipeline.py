@@ -1,7 +1,9 @@
 """Records to batches: one line a stage."""
 
+import functools
+import itertools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +13,10 @@ from spp_keras.data import batches, images, reading, records, sizes
 
 # What is drawn for an image, each from a stream of its own.
 _PLACE, _FLIP, _COLOUR = range(3)
+# What shares of a batch are like: filled up to one length, with weights by which images count the
+# same in an epoch; as they come, with weights by which they count the same in a batch; as they
+# come, and empty where there are more replicas than images.
+_EQUAL, _TRAIN, _TEST = range(3)
 # A batch's number and its length travel as one int64, of which the length has these low bits.
 _LENGTH_BITS = 20
 
@@ -18,9 +24,13 @@ _LENGTH_BITS = 20
 class Pipeline:
     """Batches of images of every size, for `fit`, `evaluate` and `predict`.
 
+    Models of `spp_keras.zoo` take it as it is: `model.fit(train, epochs=3)`. Other
+    Keras models take its `dataset()`.
+
     Every image is sent once an epoch. Which images make a batch, in which order,
     and what is drawn for each follows from the seed and the epoch alone, so that
-    training can start anywhere and be shared among any number of devices.
+    training can start anywhere and be shared among any number of devices. Each
+    `fit` begins with its `initial_epoch`, by default the first.
 
     Args:
         records: The images, see `load`.
@@ -71,6 +81,13 @@ class Pipeline:
             seed=seed,
         )
 
+    def __repr__(self) -> str:
+        # In Keras' words about what it does not take.
+        return (
+            f"<Pipeline of {len(self.records)} images in {self.steps_per_epoch} batches, whose "
+            "`dataset()` is a tf.data.Dataset>"
+        )
+
     @property
     def mixed(self) -> bool:
         """Whether the images of a batch may differ in size."""
@@ -96,6 +113,19 @@ class Pipeline:
         """The longest side of an image as it is sent, or `None` for crops."""
         return None if self._shapes is None else int(self._shapes.max())
 
+    def order(self, epoch: int = 0) -> np.ndarray:
+        """Numbers of the images in the order in which an epoch sends them.
+
+        `predict` answers in this order, that of epoch 0: `records.ids[pipeline.order()]`
+        are the names that belong to its rows.
+
+        Args:
+            epoch: Number of the epoch. Defaults to 0.
+        """
+        order, starts, stops = (part.numpy() for part in self._batches.epoch(epoch))
+        parts = [order[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        return np.concatenate(parts)
+
     def padding(self, epoch: int = 0, of: int = 1) -> float:
         """Share of the pixels sent in an epoch that are padding.
 
@@ -119,18 +149,23 @@ class Pipeline:
         start: int = 0,
         *,
         form: Literal["padded", "ragged"] = "padded",
+        repeat: bool = False,
         replicas: Sequence[int] = (0,),
         of: int = 1,
         weights: bool = False,
     ) -> tf.data.Dataset:
-        """An endless dataset, epoch after epoch: give `fit` its `steps_per_epoch`.
+        """A dataset of one epoch: the first time it is iterated the first, then the next.
+
+        So `for epoch in range(3): for images, labels in dataset:` sees three epochs.
 
         Args:
             start: Number of the first batch, counted from the first epoch on.
                 Defaults to 0.
-            form: Of batches of mixed sizes: `"padded"`, `{"images", "sizes"}` for
-                `with_sizes(model)`, or `"ragged"`, a ragged tensor for the model
-                itself. Batches of one size are dense tensors. Defaults to `"padded"`.
+            form: Of batches of mixed sizes: `"padded"`, `{"images", "sizes"}`, or
+                `"ragged"`, a ragged tensor. Batches of one size are dense tensors.
+                Defaults to `"padded"`.
+            repeat: Whether to go on without end, epoch after epoch, rather than to
+                end with each epoch. Defaults to `False`.
             replicas: Numbers of the replicas whose shares of each batch are
                 wanted, one after the other. Defaults to `(0,)`.
             of: Number of replicas that each batch is dealt to. Defaults to 1.
@@ -145,6 +180,12 @@ class Pipeline:
         """
         _checks.at_least(start, 0, "start")
         _checks.one_of(form, ("padded", "ragged"), "form")
+        if not repeat and start % self.steps_per_epoch:
+            raise ValueError(
+                "`start` must be the first batch of an epoch, a multiple of `steps_per_epoch`, "
+                "where the dataset ends with each epoch: give `repeat=True` for one that goes on. "
+                f"Received: start={start} with steps_per_epoch={self.steps_per_epoch}."
+            )
         if of > 1 and not weights:
             raise ValueError(
                 "`weights` must be True where batches are dealt to several replicas, so that what "
@@ -156,7 +197,47 @@ class Pipeline:
                 "`replicas` must be numbers of replicas, from 0 to `of` - 1. "
                 f"Received: replicas={replicas} with of={of}."
             )
-        rows = self._rows(start, replicas, of)
+        dataset = self._dataset(start, form, repeat, replicas, of, _EQUAL if weights else _TEST)
+        if not (repeat or weights):
+            # What `batches_for` says to a model that asks, a dataset of ours says, too.
+            dataset.batches_for = functools.partial(self.batches_for, form=form)
+            dataset.steps_per_epoch = self.steps_per_epoch
+        return dataset
+
+    def batches_for(
+        self,
+        strategy: tf.distribute.Strategy | None,
+        epoch: int = 0,
+        *,
+        form: Literal["padded", "ragged"] = "padded",
+        training: bool = False,
+    ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+        """Batches without end for all replicas of a model, as its `fit` and `evaluate` take them.
+
+        Each replica gets its share of every batch. Where there are several, weights
+        for training make the gradient that of the whole batch, however it divides.
+
+        Args:
+            strategy: Of the model; `None` for one device.
+            epoch: Number of the first epoch. Defaults to 0.
+            form: See `dataset`. Defaults to `"padded"`.
+            training: Whether they are to be learned from. Defaults to `False`.
+        """
+        start = epoch * self.steps_per_epoch
+        if strategy is None:
+            return self._dataset(start, form, True, (0,), 1, _TEST)
+
+        def share(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            of = context.num_replicas_in_sync
+            shares = _TRAIN if training and of > 1 else _TEST
+            return self._dataset(start, form, True, replicas_of(context), of, shares)
+
+        return strategy.distribute_datasets_from_function(share)
+
+    def _dataset(
+        self, start: int, form: str, repeat: bool, replicas: tuple[int, ...], of: int, shares: int
+    ) -> Any:
+        rows = self._rows(start, repeat, replicas, of, shares)
         rows = rows.map(self._load, tf.data.AUTOTUNE)
         ragged = self.mixed and form == "ragged"
         dataset = rows.group_by_window(
@@ -164,14 +245,17 @@ class Pipeline:
             lambda batch, window: _gathered(window, batch % 2**_LENGTH_BITS, ragged),
             window_size_func=lambda batch: batch % 2**_LENGTH_BITS,
         )
-        dataset = dataset.map(lambda batch: _finished(batch, self.mixed, ragged, weights))
-        # So that whoever asks is told that it has no end.
-        dataset = dataset.apply(
-            tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-        )
+        empty = shares == _TEST and of > 1
+        weights = shares != _TEST
+        dataset = dataset.map(lambda batch: _finished(batch, self.mixed, ragged, weights, empty))
+        # So that whoever asks is told how many there are: `fit` takes a step too many otherwise.
+        count = tf.data.INFINITE_CARDINALITY if repeat else self.steps_per_epoch * len(replicas)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
         return dataset.prefetch(tf.data.AUTOTUNE)
 
-    def _rows(self, start: int, replicas: tuple[int, ...], of: int) -> tf.data.Dataset:
+    def _rows(
+        self, start: int, repeat: bool, replicas: tuple[int, ...], of: int, shares: int
+    ) -> tf.data.Dataset:
         """Everything about every image to load, in order: all that can be said for many at once."""
         steps = self.steps_per_epoch
         about = self._about()
@@ -186,14 +270,20 @@ class Pipeline:
         ) -> tf.data.Dataset:
             begin, end = plan.starts[step], plan.stops[step]
             share = -(-(end - begin) // of)
-            places = begin + tf.constant(replicas)[:, None] * share + tf.range(share)
-            places = tf.reshape(places, (-1,))
-            weight = tf.cast(of * share, tf.float32) / self.images_per_step
+            first = begin + tf.constant(replicas) * share
+            if shares == _EQUAL:
+                length, whole = tf.fill((len(replicas),), share), self.images_per_step
+            else:
+                # An empty share has an image of no weight, which goes where it need not train.
+                length = tf.clip_by_value(end - first, 1, share)
+                whole = tf.cast(end - begin, tf.float32)
+            places = tf.ragged.range(first, first + length).flat_values
+            weight = tf.repeat(tf.cast(of * length, tf.float32) / whole, length)
             batch = (epoch * steps + step) * of + tf.constant(replicas, tf.int64)
-            batch = batch * 2**_LENGTH_BITS + tf.cast(share, tf.int64)
+            batch = batch * 2**_LENGTH_BITS + tf.cast(length, tf.int64)
             numbers = tf.gather(plan.order, tf.minimum(places, end - 1))
             rows = {
-                "batch": tf.repeat(batch, share),
+                "batch": tf.repeat(batch, length),
                 "weight": tf.where(places < end, weight, 0.0),
                 **{name: tf.gather(values, numbers) for name, values in (about | drawn).items()},
             }
@@ -203,7 +293,10 @@ class Pipeline:
                 rows["window"] = self.sizes.windows(rows["size"], rows.pop("place"))
             return tf.data.Dataset.from_tensor_slices(rows)
 
-        epochs = tf.data.Dataset.range(start // steps, np.iinfo("int32").max)
+        if repeat:
+            epochs = tf.data.Dataset.range(start // steps, np.iinfo("int32").max)
+        else:
+            epochs = _one_more_each_time(start // steps)
         epochs = epochs.map(
             lambda epoch: (epoch, self._batches.epoch(epoch), self._drawn(tf.cast(epoch, tf.int32)))
         )
@@ -258,7 +351,7 @@ def _gathered(window: tf.data.Dataset, length: tf.Tensor, ragged: bool) -> tf.da
     return window.ragged_batch(length) if ragged else window.padded_batch(length)
 
 
-def _finished(batch: dict, mixed: bool, ragged: bool, weights: bool) -> tuple:
+def _finished(batch: dict, mixed: bool, ragged: bool, weights: bool, empty: bool) -> tuple:
     label, weight = (
         x.to_tensor() if isinstance(x, tf.RaggedTensor) else x
         for x in (batch["label"], batch["weight"])
@@ -266,4 +359,25 @@ def _finished(batch: dict, mixed: bool, ragged: bool, weights: bool) -> tuple:
     x = batch["image"]
     if mixed and not ragged:
         x = {"images": x, "sizes": batch["size"]}
+    if empty:
+        count = tf.math.count_nonzero(weight, dtype=tf.int32)
+        x, label = tf.nest.map_structure(lambda value: value[:count], (x, label))
     return (x, label, weight) if weights else (x, label)
+
+
+def _one_more_each_time(first: int) -> tf.data.Dataset:
+    """A dataset of one number, which is one more whenever its first element is asked for."""
+    # Not when an iterator is made: Keras makes more of them than it uses.
+    numbers = itertools.count(first)
+    return tf.data.Dataset.from_tensors(0).map(
+        lambda _: tf.ensure_shape(
+            tf.numpy_function(lambda: np.int64(next(numbers)), [], tf.int64), ()
+        )
+    )
+
+
+def replicas_of(context: tf.distribute.InputContext) -> tuple[int, ...]:
+    """Numbers of the replicas that a process loads images for."""
+    count = context.num_replicas_in_sync // context.num_input_pipelines
+    first = context.input_pipeline_id * count
+    return tuple(range(first, first + count))

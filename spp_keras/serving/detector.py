@@ -10,7 +10,7 @@ import tensorflow as tf
 from spp_keras import detection, runs
 from spp_keras.data import encoded, sizes
 from spp_keras.detection import heads, selective_search
-from spp_keras.serving import saved_models
+from spp_keras.serving import inputs, saved_models
 
 
 class Found(NamedTuple):
@@ -32,8 +32,10 @@ class Found(NamedTuple):
     error: str | None = None
 
 
-def load_detector(model: str | Path, least_score: float | None = None) -> Callable[[bytes], Found]:
-    """A function from the bytes of an image to what is `Found` on it.
+def load_detector(
+    model: str | Path, least_score: float | None = None
+) -> Callable[[inputs.ImageLike], Found]:
+    """A function from an image to what is `Found` on it.
 
     Where the detector has no proposer, selective search makes its windows.
 
@@ -45,7 +47,9 @@ def load_detector(model: str | Path, least_score: float | None = None) -> Callab
             where they are margins of support vector machines (`--head svm`).
 
     Returns:
-        The function. It never raises for what the image is.
+        The function. It takes the path of a file, the bytes of one, a PIL image, or an
+        array of RGB pixels, uint8 `(height, width, 3)`. It never raises for what is in
+        a file; where there is none it raises `FileNotFoundError`.
 
     Example:
 
@@ -64,11 +68,13 @@ def load_detector(model: str | Path, least_score: float | None = None) -> Callab
     'is no JPEG, PNG, GIF or BMP image'
     """
     path = Path(model)
-    if (path / runs.DETECTOR).is_file():
-        return _of_run(path, least_score)
     version = saved_models.version(path)
+    if (path / runs.DETECTOR).is_file():
+        find = _of_run(path, least_score)
+        return lambda image: find(inputs.encode_image(image))
     if version is not None:
-        return _of_saved_model(version, least_score)
+        find = _of_saved_model(version, least_score)
+        return lambda image: find(inputs.encode_image(image))
     why = f"It holds no {runs.DETECTOR}" if path.exists() else "There is nothing"
     if (path / runs.RECIPE).is_file():
         why += ": a run that names photographs is for `spp-keras predict`"

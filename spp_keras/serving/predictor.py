@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from spp_keras import runs, trained
 from spp_keras.data import encoded, sizes
-from spp_keras.serving import saved_models
+from spp_keras.serving import inputs, saved_models
 from spp_keras.zoo import chains
 
 
@@ -28,8 +28,8 @@ class Answer(NamedTuple):
     error: str | None = None
 
 
-def load(model: str | Path, top: int = 5) -> Callable[[bytes], Answer]:
-    """A function from the bytes of an image to an `Answer`.
+def load(model: str | Path, top: int = 5) -> Callable[[inputs.ImageLike], Answer]:
+    """A function from an image to an `Answer`.
 
     Args:
         model: A run folder; a SavedModel or a folder of its versions, of which the
@@ -38,7 +38,9 @@ def load(model: str | Path, top: int = 5) -> Callable[[bytes], Answer]:
             was exported for at most. Defaults to 5.
 
     Returns:
-        The function. It never raises for what the image is.
+        The function. It takes the path of a file, the bytes of one, a PIL image, or an
+        array of RGB pixels, uint8 `(height, width, 3)`. It never raises for what is in
+        a file; where there is none it raises `FileNotFoundError`.
 
     Example:
 
@@ -50,22 +52,25 @@ def load(model: str | Path, top: int = 5) -> Callable[[bytes], Answer]:
     >>> photograph = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8"))
     >>> sorted(ask(photograph.numpy()).labels)
     ['cat', 'dog']
+    >>> ask(np.zeros((90, 120, 3), "uint8")) == ask(photograph.numpy())
+    True
     >>> ask(b"Not found").error
     'is no JPEG, PNG, GIF or BMP image'
     """
     path = Path(model)
     if path.suffix == ".tflite" and path.is_file():
-        return _of_tflite(path, top)
-    if (path / runs.RECIPE).is_file():
-        return _of_run(path, top)
-    version = saved_models.version(path)
-    if version is not None:
-        return _of_saved_model(version, top)
-    raise ValueError(
-        "`model` must be a run folder, a SavedModel (or the folder of its versions), or a TFLite "
-        f"file. {'It holds none of them' if path.exists() else 'There is nothing'}. "
-        f"Received: model={str(path)!r}."
-    )
+        ask = _of_tflite(path, top)
+    elif (path / runs.RECIPE).is_file():
+        ask = _of_run(path, top)
+    elif (version := saved_models.version(path)) is not None:
+        ask = _of_saved_model(version, top)
+    else:
+        raise ValueError(
+            "`model` must be a run folder, a SavedModel (or the folder of its versions), or a "
+            f"TFLite file. {'It holds none of them' if path.exists() else 'There is nothing'}. "
+            f"Received: model={str(path)!r}."
+        )
+    return lambda image: ask(inputs.encode_image(image))
 
 
 def _of_run(run: Path, top: int) -> Callable[[bytes], Answer]:

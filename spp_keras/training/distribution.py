@@ -77,14 +77,13 @@ def batches(
         start: Number of the first batch. Defaults to 0.
     """
     if strategy is None:
-        return pipeline.dataset(start, weights=True)
+        return pipeline.dataset(start, repeat=True, weights=True)
 
     def share(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        count = context.num_replicas_in_sync // context.num_input_pipelines
-        first = context.input_pipeline_id * count
         return pipeline.dataset(
             start,
-            replicas=range(first, first + count),
+            repeat=True,
+            replicas=pipelines.replicas_of(context),
             of=context.num_replicas_in_sync,
             weights=True,
         )

@@ -1,12 +1,13 @@
 """The model class of the zoo: one network that takes images in every form."""
 
+import functools
 from typing import Any
 
 import keras
 import numpy as np
 
 from spp_keras.layers import MixedSizeImages
-from spp_keras.zoo import chains
+from spp_keras.zoo import chains, feeding
 from spp_keras.zoo.value_range import RangeCheck
 
 if keras.backend.backend() == "tensorflow":
@@ -27,6 +28,9 @@ class ImageModel(Base):
     - `{"images": ..., "sizes": (batch, 2)}` or `[images, sizes]`, images padded to
       one size and the height and width of each. `{"images": ...}` alone is either
       of the first two.
+
+    `fit`, `evaluate` and `predict` also take a `spp_keras.data.Pipeline`, with no word
+    about steps or order, on one device and on several.
 
     What it cannot take it refuses: above all it never drops `sizes`, as a plain
     functional model does. It is made as any functional model is, from a graph with
@@ -71,6 +75,18 @@ class ImageModel(Base):
                 sizes = keras.KerasTensor((images.shape[0], 2), "int32")
                 inputs = {"images": images, "sizes": sizes}
         return super().compute_output_spec(inputs, training=training, mask=mask)
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        return super().fit(**feeding.fit_arguments(self, *args, **kwargs))
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        return super().evaluate(**feeding.evaluate_arguments(self, *args, **kwargs))
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        return super().predict(**feeding.predict_arguments(self, *args, **kwargs))
 
     @property
     def input_spec(self) -> Any:

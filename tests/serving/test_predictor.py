@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from image_files import UNUSABLE
 from photographs import decoded, encoded, photograph
+from PIL import Image
 from run_folder import LABELS, make_run
 
 from spp_keras import cli, data, export, serving
@@ -64,6 +65,32 @@ def test_each_says_the_same_of_what_is_no_usable_image_and_goes_on(left, kind):
         assert answer == same(content)
         assert answer.error
     assert len(ask(FILES[0]).labels) == 1
+
+
+GIVEN = {
+    "path": lambda path: str(path),
+    "Path": lambda path: path,
+    "PIL image": Image.open,
+    "array": lambda path: np.asarray(Image.open(path)),
+}
+
+
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("kind", ["run", "version", "TFLite"])
+def test_an_image_may_be_given_as_a_path_a_picture_or_pixels(left, kind, given, tmp_path):
+    # Larger than the view, so that it is scaled down.
+    file = encoded(photograph(120, 70))
+    (tmp_path / "photo.png").write_bytes(file)
+    ask = serving.load(left[kind])
+    assert ask(GIVEN[given](tmp_path / "photo.png")) == ask(file)
+
+
+def test_a_path_that_leads_nowhere_is_said_and_is_not_taken_for_an_image(left, tmp_path):
+    ask = serving.load(left["run"])
+    with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
+        ask(str(tmp_path / "gone.jpg"))
+    (tmp_path / "text.jpg").write_text("Not found")
+    assert ask(tmp_path / "text.jpg") == ask(b"Not found")
 
 
 def test_a_large_photograph_is_scaled_down_alike(left):
