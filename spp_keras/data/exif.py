@@ -1,0 +1,193 @@
+"""The orientation that a camera wrote into an image file (EXIF), read inside the graph."""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from spp_keras.data import byte_strings
+
+# Steps of the walk through a file's parts: a PNG of 32 MB in parts of 8 KB. A file that has
+# more before its EXIF block, as hostile ones may, counts as one without.
+_MOST_STEPS = 4096
+_MOST_TAGS = 512
+_ORIENTATION, _SHORT = 0x0112, 3
+_EXIF = b"Exif\0\0"
+# What is read of each part of a file: its kind, its length and the first bytes inside.
+_PART = 10
+
+
+class _Format(NamedTuple):
+    """How a kind of file is divided into parts.
+
+    Args:
+        magic: Its first bytes; `?` is any.
+        first: Where the first part begins.
+        block: Beginning of the part with the EXIF block.
+        last: Beginning of the part behind which there is nothing to look for.
+        length: Factors on the beginning of a part that sum up to its length.
+        before: Bytes of a part before its content.
+        around: Bytes of a part that its length leaves out.
+        even: Whether parts of an odd length are filled up by a byte.
+    """
+
+    magic: bytes
+    first: int
+    block: bytes
+    last: bytes
+    length: tuple[int, ...]
+    before: int
+    around: int
+    even: bool
+
+
+_FORMATS = (
+    _Format(
+        magic=b"\xff\xd8\xff",
+        first=2,
+        block=b"\xff\xe1??Exif\0\0",
+        last=b"\xff\xda",
+        length=(0, 0, 256, 1),
+        before=4,
+        around=2,
+        even=False,
+    ),
+    _Format(
+        magic=b"\x89PNG\r\n\x1a\n",
+        first=8,
+        block=b"????eXIf",
+        last=b"????IEND",
+        length=(2**24, 2**16, 256, 1),
+        before=8,
+        around=12,
+        even=False,
+    ),
+    # The other two forms of WebP have a single part.
+    _Format(
+        magic=b"RIFF????WEBPVP8X",
+        first=12,
+        block=b"EXIF",
+        last=b"",
+        length=(0, 0, 0, 0, 1, 256, 2**16, 2**24),
+        before=8,
+        around=8,
+        even=True,
+    ),
+)
+_JPEG = 0
+
+
+def read_orientation(encoded: Any) -> tf.Tensor:
+    """The EXIF orientation of an encoded image, in TensorFlow's string operations alone.
+
+    Read from the first APP1 segment of a JPEG that holds EXIF, from the `eXIf` chunk of a
+    PNG and from the `EXIF` chunk of a WebP, wherever in the file these are. An EXIF
+    block that is cut short or damaged, or whose orientation is no SHORT from 1 to 8,
+    counts as none. XMP is not read. Never raises.
+
+    Args:
+        encoded: Scalar string tensor, the file's bytes.
+
+    Returns:
+        int32 scalar, 1 to 8: how the pixels have to be turned, see
+        `orientations.turn_pixels`; 1, which turns nothing, where there is none.
+
+    Example:
+
+    >>> png = tf.io.encode_png(tf.zeros((2, 3, 1), "uint8"))
+    >>> int(read_orientation(png))
+    1
+    """
+    encoded = tf.convert_to_tensor(encoded)
+    header = byte_strings.read_bytes(encoded, 0, max(len(one.magic) for one in _FORMATS))
+    kinds = tf.stack([byte_strings.begins_with(header, one.magic) for one in _FORMATS])
+
+    def walk() -> Any:
+        start, length = _find_block(encoded, tf.argmax(tf.cast(kinds, tf.int32)))
+        return tf.cond(length > 0, lambda: _of_block(encoded, start, length), _none)
+
+    return tf.cond(tf.reduce_any(kinds), walk, _none)
+
+
+def _find_block(encoded: Any, kind: Any) -> tuple[Any, Any]:
+    """Where an EXIF block begins, and its length; 0 where there is none."""
+    rows = [
+        (
+            *(_pattern(one.block) + _pattern(one.last)),
+            one.length + (0,) * (_PART - len(one.length)),
+        )
+        for one in _FORMATS
+    ]
+    table = tf.constant(rows, tf.int64)[kind]
+    numbers = [(one.first, one.before, one.around, one.even) for one in _FORMATS]
+    first, before, around, even = tf.unstack(tf.constant(numbers, tf.int64)[kind])
+    of_jpeg = tf.equal(kind, _JPEG)
+    total = tf.cast(tf.strings.length(encoded), tf.int64)
+    zero, one = tf.constant(0, tf.int64), tf.constant(1, tf.int64)
+
+    def step(number: Any, place: Any, start: Any, length: Any) -> Any:
+        part = tf.cast(byte_strings.read_bytes(encoded, place, _PART), tf.int64)
+        is_block = tf.reduce_all(tf.bitwise.bitwise_and(part, table[0]) == table[1])
+        is_last = tf.reduce_all(tf.bitwise.bitwise_and(part, table[2]) == table[3])
+        own = tf.reduce_sum(part * table[4])
+        # A segment of JPEG counts the two bytes of its length, and more bytes of 255 may
+        # stand before it.
+        filled = of_jpeg & tf.reduce_all(part[:2] == 255)
+        broken = of_jpeg & ((part[0] != 255) | ((own < 2) & ~filled))
+        after = place + tf.where(filled, one, around + own + even * (own % 2))
+        start = tf.where(is_block, place + before, start)
+        length = tf.where(is_block, tf.minimum(place + around + own, total) - start, length)
+        after = tf.where(is_block | is_last | broken, total, after)
+        return number + 1, after, start, length
+
+    _, _, start, length = tf.while_loop(
+        lambda number, place, *_: (place + _PART <= total) & (number < _MOST_STEPS),
+        step,
+        (tf.constant(0), first, zero, zero),
+        parallel_iterations=1,
+    )
+    return start, length
+
+
+def _of_block(encoded: Any, start: Any, length: Any) -> Any:
+    """The orientation in an EXIF block: a TIFF file, of which the first directory counts."""
+    # Of JPEG it belongs to the block; elsewhere some programs write it.
+    named = tf.cast(
+        byte_strings.begins_with(byte_strings.read_bytes(encoded, start, len(_EXIF)), _EXIF),
+        tf.int64,
+    )
+    start, length = start + len(_EXIF) * named, length - len(_EXIF) * named
+    header = byte_strings.read_bytes(encoded, start, 8)
+    little, big = (
+        byte_strings.begins_with(header, b"II*\0"),
+        byte_strings.begins_with(header, b"MM\0*"),
+    )
+
+    def number(content: Any) -> Any:
+        """Numbers along the last axis."""
+        content = tf.cast(tf.where(little, content, tf.reverse(content, [-1])), tf.int64)
+        powers = [256**i for i in range(content.shape[-1])]
+        return tf.reduce_sum(content * tf.constant(powers, tf.int64), axis=-1)
+
+    place = number(header[4:])
+    tags = number(byte_strings.read_bytes(encoded, start + place, 2))
+    # Those that are all inside the block.
+    tags = tf.minimum(tags, (length - place - 2) // 12)
+    valid = (little | big) & (place >= 8) & (tags > 0)
+    tags = tf.clip_by_value(tags, 1, _MOST_TAGS)
+    content = byte_strings.read_bytes(encoded, start + place + 2, 12 * tags)
+    content = tf.reshape(content, (-1, 12))
+    wanted = number(content[:, :2]) == _ORIENTATION
+    entry = content[tf.argmax(tf.cast(wanted, tf.int32))]
+    value = number(entry[8:10])
+    valid &= tf.reduce_any(wanted) & (number(entry[2:4]) == _SHORT) & (number(entry[4:8]) == 1)
+    valid &= (value >= 1) & (value <= 8)
+    return tf.cast(tf.where(valid, value, tf.ones_like(value)), tf.int32)
+
+
+def _none() -> Any:
+    return tf.constant(1)
+
+
+def _pattern(beginning: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    # Nothing is like an empty beginning.
+    return byte_strings.pattern(beginning, _PART) if beginning else ((0,) * _PART, (1,) * _PART)
