@@ -25,9 +25,10 @@ class _Format(NamedTuple):
         block: Beginning of the part with the EXIF block.
         last: Beginning of the part behind which there is nothing to look for.
         length: Factors on the beginning of a part that sum up to its length.
+        counted: Bytes of that length that are no content.
         before: Bytes of a part before its content.
-        around: Bytes of a part that its length leaves out.
-        even: Whether parts of an odd length are filled up by a byte.
+        after: Bytes of a part behind its content.
+        even: Whether content of an odd length is filled up by a byte.
     """
 
     magic: bytes
@@ -35,8 +36,9 @@ class _Format(NamedTuple):
     block: bytes
     last: bytes
     length: tuple[int, ...]
+    counted: int
     before: int
-    around: int
+    after: int
     even: bool
 
 
@@ -47,8 +49,9 @@ _FORMATS = (
         block=b"\xff\xe1??Exif\0\0",
         last=b"\xff\xda",
         length=(0, 0, 256, 1),
+        counted=2,
         before=4,
-        around=2,
+        after=0,
         even=False,
     ),
     _Format(
@@ -57,8 +60,9 @@ _FORMATS = (
         block=b"????eXIf",
         last=b"????IEND",
         length=(2**24, 2**16, 256, 1),
+        counted=0,
         before=8,
-        around=12,
+        after=4,
         even=False,
     ),
     # The other two forms of WebP have a single part.
@@ -68,8 +72,9 @@ _FORMATS = (
         block=b"EXIF",
         last=b"",
         length=(0, 0, 0, 0, 1, 256, 2**16, 2**24),
+        counted=0,
         before=8,
-        around=8,
+        after=0,
         even=True,
     ),
 )
@@ -118,8 +123,8 @@ def _find_block(encoded: Any, kind: Any) -> tuple[Any, Any]:
         for one in _FORMATS
     ]
     table = tf.constant(rows, tf.int64)[kind]
-    numbers = [(one.first, one.before, one.around, one.even) for one in _FORMATS]
-    first, before, around, even = tf.unstack(tf.constant(numbers, tf.int64)[kind])
+    numbers = [(one.first, one.counted, one.before, one.after, one.even) for one in _FORMATS]
+    first, counted, before, after, even = tf.unstack(tf.constant(numbers, tf.int64)[kind])
     of_jpeg = tf.equal(kind, _JPEG)
     total = tf.cast(tf.strings.length(encoded), tf.int64)
     zero, one = tf.constant(0, tf.int64), tf.constant(1, tf.int64)
@@ -128,16 +133,16 @@ def _find_block(encoded: Any, kind: Any) -> tuple[Any, Any]:
         part = tf.cast(byte_strings.read_bytes(encoded, place, _PART), tf.int64)
         is_block = tf.reduce_all(tf.bitwise.bitwise_and(part, table[0]) == table[1])
         is_last = tf.reduce_all(tf.bitwise.bitwise_and(part, table[2]) == table[3])
-        own = tf.reduce_sum(part * table[4])
+        content = tf.reduce_sum(part * table[4]) - counted
         # A segment of JPEG counts the two bytes of its length, and more bytes of 255 may
         # stand before it.
         filled = of_jpeg & tf.reduce_all(part[:2] == 255)
-        broken = of_jpeg & ((part[0] != 255) | ((own < 2) & ~filled))
-        after = place + tf.where(filled, one, around + own + even * (own % 2))
+        broken = of_jpeg & ((part[0] != 255) | ((content < 0) & ~filled))
         start = tf.where(is_block, place + before, start)
-        length = tf.where(is_block, tf.minimum(place + around + own, total) - start, length)
-        after = tf.where(is_block | is_last | broken, total, after)
-        return number + 1, after, start, length
+        length = tf.where(is_block, tf.minimum(content, total - start), length)
+        whole = before + content + after + even * (content % 2)
+        place += tf.where(filled, one, whole)
+        return number + 1, tf.where(is_block | is_last | broken, total, place), start, length
 
     _, _, start, length = tf.while_loop(
         lambda number, place, *_: (place + _PART <= total) & (number < _MOST_STEPS),
