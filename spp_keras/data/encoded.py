@@ -48,7 +48,7 @@ def decode(
     view: sizes.Policy,
     least_side: int = 1,
     limits: inspection.Limits = inspection.Limits(),  # noqa: B008  immutable
-    orientation: orientations.Orientation = "exif",
+    orientation: str = "exif",
 ) -> Decoded:
     """Decodes an image as training does, or says why it cannot be.
 

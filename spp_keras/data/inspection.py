@@ -24,7 +24,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from spp_keras.data import byte_strings, exif, formats, orientations, reading, webp
+from spp_keras.data import byte_strings, exif, formats, reading, webp
 from spp_keras.data.sources import Candidate
 
 # The classes and not `PIL.Image.open`, which warns of large images before it can be asked how
@@ -88,7 +88,7 @@ class Finding(NamedTuple):
 def inspect(
     image: bytes,
     limits: Limits = Limits(),  # noqa: B008  immutable
-    orientation: orientations.Orientation = "exif",
+    orientation: str = "exif",
 ) -> Finding:
     """Tells whether an encoded image can be used, and what it is.
 
@@ -157,7 +157,7 @@ def inspect_all(
     candidates: Iterable[Candidate],
     files: Sequence[str],
     limits: Limits = Limits(),  # noqa: B008  immutable
-    orientation: orientations.Orientation = "exif",
+    orientation: str = "exif",
 ) -> Generator[tuple[Candidate, Finding], None, None]:
     """Inspects images in threads, in order, a few ahead of what is asked for.
 
@@ -203,7 +203,7 @@ def _inspect_candidate(
     candidate: Candidate,
     files: Sequence[str],
     limits: Limits,
-    orientation: orientations.Orientation,
+    orientation: str,
 ) -> Finding:
     if candidate.reason:
         return Finding(reason=candidate.reason)

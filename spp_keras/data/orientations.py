@@ -4,13 +4,12 @@ Orientations 5 to 8 are transposed; then 3, 4, 7 and 8 are mirrored from top to 
 2, 3, 6 and 7 from left to right. Of orientation 1 the file has the pixels upright.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 # How image files are read: as EXIF says, or as their pixels lie in the file.
-Orientation = Literal["exif", "file"]
 CHOICES = ("exif", "file")
 
 # By the number of the orientation, of which there is no 0: which axis of the file is the first

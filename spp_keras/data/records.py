@@ -105,7 +105,7 @@ def load(
     most_skipped: float = 0.05,
     progress: bool = True,
     limits: Limits = Limits(),  # noqa: B008  immutable
-    orientation: orientations.Orientation = "exif",
+    orientation: str = "exif",
 ) -> Records:
     """Finds the images of a data set and checks, once, that each can be used.
 
@@ -205,7 +205,7 @@ def _source(data: Any, split: Any, data_dir: Any) -> Source:
 def _inspect(
     source: Source,
     limits: Limits,
-    orientation: orientations.Orientation,
+    orientation: str,
     on_error: str,
     progress: bool,
 ) -> dict[str, np.ndarray]:

@@ -105,21 +105,20 @@ def test_a_whole_image_is_brought_to_a_short_side_and_a_crop_lies_at_the_centre(
 
 @pytest.mark.parametrize("form", exif_files.FORMS)
 def test_one_picture_is_decoded_alike_from_every_orientation(form):
-    picture, view = photograph(150, 97), data.Whole(short_side=40)
+    picture, view = photograph(160, 96), data.Whole(short_side=40)
     decode, as_filed = in_graph(view), in_graph(view, orientation="file")
     files = [exif_files.file(picture, form, number) for number in exif_files.ORIENTATIONS]
     answers = [decode(file) for file in files]
     for number, file, (pixels, code, _, size) in zip(
         exif_files.ORIENTATIONS, files, answers, strict=True
     ):
-        assert (int(code), tuple(size.numpy())) == (encoded.OK, (150, 97))
+        assert (int(code), tuple(size.numpy())) == (encoded.OK, (160, 96))
         difference = np.abs(pixels.numpy().astype(int) - answers[0].pixels.numpy())
-        # A JPEG that is decoded smaller begins at a corner of its file.
-        assert difference.mean() <= (3 if form == "JPEG" else 0)
+        assert difference.max() <= (8 if form == "JPEG" else 0)
         lying = as_filed(file)
         assert tuple(lying.size.numpy()) == exif_files.lying(picture, number).size[::-1]
     small = in_graph(view, most_aspect=1.5)(files[5])
-    assert small.reason.numpy() == b"has 150x97 pixels, one side over 1.5 times the other"
+    assert small.reason.numpy() == b"has 160x96 pixels, one side over 1.5 times the other"
 
 
 def test_rows_of_a_bmp_may_come_from_the_top_down(at_own_size):
