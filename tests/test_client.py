@@ -50,7 +50,10 @@ def jpeg_header(height, width):
 
 REFUSED = {
     "empty": (b"", "is empty"),
-    "text": (b"<html>Not found</html>", "is no JPEG, PNG, GIF or BMP image"),
+    "text": (
+        b"<html>Not found</html>",
+        "is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG",
+    ),
     "truncated": (PHOTOGRAPHS["größe d.jpg"][:900], "is cut short or damaged"),
     "small": (encoded(photograph(12, 90)), "has 12x90 pixels, fewer than 16 on a side"),
     "gigapixel PNG": (png_header(40_000, 40_000), "has 40000x40000 pixels, more than 64000000"),

@@ -25,7 +25,7 @@ def save_detector(
 
     What is saved needs neither Keras nor this package. It can be asked for what is on
     pixels, float32 `images` `(batch, height, width, 3)` in RGB 0..255, or on files,
-    `image_bytes` `(batch,)`, JPEG, PNG, GIF or BMP, **each of its own size**:
+    `image_bytes` `(batch,)`, JPEG, PNG, GIF, BMP or WebP, **each of its own size**:
 
     - `detect` and `bytes_with_boxes`: in windows that come with each image, float32
       `boxes` `(batch, n, 4)`, left, top, right and bottom in pixels; zeros fill up where
