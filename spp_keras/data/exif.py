@@ -102,7 +102,18 @@ def read_orientation(encoded: Any) -> tf.Tensor:
     >>> int(read_orientation(png))
     1
     """
-    encoded = tf.convert_to_tensor(encoded)
+    # Tiny operations by the dozen, for which an accelerator would have to be asked each time.
+    with tf.device("CPU:0"):
+        return _read_orientation(tf.convert_to_tensor(encoded))
+
+
+# For those who are in no graph, where operations take a hundred times as long.
+orientation_of = tf.function(
+    read_orientation, input_signature=[tf.TensorSpec((), tf.string)], autograph=False
+)
+
+
+def _read_orientation(encoded: Any) -> Any:
     header = byte_strings.read_bytes(encoded, 0, max(len(one.magic) for one in _FORMATS))
     kinds = tf.stack([byte_strings.begins_with(header, one.magic) for one in _FORMATS])
 
@@ -116,13 +127,10 @@ def read_orientation(encoded: Any) -> tf.Tensor:
 def _find_block(encoded: Any, kind: Any) -> tuple[Any, Any]:
     """Where an EXIF block begins, and its length; 0 where there is none."""
     rows = [
-        (
-            *(_pattern(one.block) + _pattern(one.last)),
-            one.length + (0,) * (_PART - len(one.length)),
-        )
+        (*_pattern(one.block), *_pattern(one.last), one.length + (0,) * (_PART - len(one.length)))
         for one in _FORMATS
     ]
-    table = tf.constant(rows, tf.int64)[kind]
+    block_mask, block, last_mask, last, factors = tf.unstack(tf.constant(rows, tf.int64)[kind])
     numbers = [(one.first, one.counted, one.before, one.after, one.even) for one in _FORMATS]
     first, counted, before, after, even = tf.unstack(tf.constant(numbers, tf.int64)[kind])
     of_jpeg = tf.equal(kind, _JPEG)
@@ -131,9 +139,9 @@ def _find_block(encoded: Any, kind: Any) -> tuple[Any, Any]:
 
     def step(number: Any, place: Any, start: Any, length: Any) -> Any:
         part = tf.cast(byte_strings.read_bytes(encoded, place, _PART), tf.int64)
-        is_block = tf.reduce_all(tf.bitwise.bitwise_and(part, table[0]) == table[1])
-        is_last = tf.reduce_all(tf.bitwise.bitwise_and(part, table[2]) == table[3])
-        content = tf.reduce_sum(part * table[4]) - counted
+        is_block = tf.reduce_all(tf.bitwise.bitwise_and(part, block_mask) == block)
+        is_last = tf.reduce_all(tf.bitwise.bitwise_and(part, last_mask) == last)
+        content = tf.reduce_sum(part * factors) - counted
         # A segment of JPEG counts the two bytes of its length, and more bytes of 255 may
         # stand before it.
         filled = of_jpeg & tf.reduce_all(part[:2] == 255)
@@ -156,16 +164,12 @@ def _find_block(encoded: Any, kind: Any) -> tuple[Any, Any]:
 def _of_block(encoded: Any, start: Any, length: Any) -> Any:
     """The orientation in an EXIF block: a TIFF file, of which the first directory counts."""
     # Of JPEG it belongs to the block; elsewhere some programs write it.
-    named = tf.cast(
-        byte_strings.begins_with(byte_strings.read_bytes(encoded, start, len(_EXIF)), _EXIF),
-        tf.int64,
-    )
-    start, length = start + len(_EXIF) * named, length - len(_EXIF) * named
+    named = byte_strings.begins_with(byte_strings.read_bytes(encoded, start, len(_EXIF)), _EXIF)
+    skipped = len(_EXIF) * tf.cast(named, tf.int64)
+    start, length = start + skipped, length - skipped
     header = byte_strings.read_bytes(encoded, start, 8)
-    little, big = (
-        byte_strings.begins_with(header, b"II*\0"),
-        byte_strings.begins_with(header, b"MM\0*"),
-    )
+    little = byte_strings.begins_with(header, b"II*\0")
+    big = byte_strings.begins_with(header, b"MM\0*")
 
     def number(content: Any) -> Any:
         """Numbers along the last axis."""

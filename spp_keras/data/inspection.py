@@ -130,8 +130,8 @@ def inspect(
     # Damaged bytes raise whatever they happen to hit, struct.error and IndexError too.
     except Exception as error:
         return Finding(reason=f"has a header that is cut short or damaged: {error}")
-    with tf.device("CPU:0"):
-        turn = 1 if orientation == "file" else int(_read_orientation(image))
+    # By the same operations as inside exported graphs, so that sizes and pixels always agree.
+    turn = 1 if orientation == "file" else int(exif.orientation_of(image))
     upright = size if turn < 5 else size[::-1]
     reason = _out_of_limits(upright, limits)
     if reason:
@@ -216,12 +216,6 @@ def _inspect_candidate(
     except OSError as error:
         return Finding(reason=f"cannot be read: {error.strerror}")
     return inspect(image, limits, orientation)
-
-
-# Read by the same operations as inside exported graphs, so that sizes and pixels always agree.
-_read_orientation = tf.function(
-    exif.read_orientation, input_signature=[tf.TensorSpec((), tf.string)], autograph=False
-)
 
 
 def _unusable_webp(image: bytes, limits: Limits) -> str | None:

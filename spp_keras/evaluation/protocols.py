@@ -114,7 +114,7 @@ class Scorer:
     ) -> np.ndarray:
         """Scores of each view, float32 `(views, classes)`, in the order of `parts`."""
         if orientation is None:
-            orientation = exif.read_orientation(image)
+            orientation = exif.orientation_of(image)
         if size is None:
             size = tuple(images.decode(image, orientation).shape[:2])
         size = (int(size[0]), int(size[1]))

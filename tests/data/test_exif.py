@@ -3,7 +3,6 @@ import struct
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from exif_files import (
     FORMS,
     ORIENTATIONS,
@@ -20,13 +19,10 @@ from PIL import Image
 from spp_keras.data import exif
 
 PICTURE = photograph(20, 30)
-in_graph = tf.function(
-    exif.read_orientation, input_signature=[tf.TensorSpec((), tf.string)], autograph=False
-)
 
 
 def read(data):
-    return int(in_graph(data))
+    return int(exif.orientation_of(data))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -126,7 +122,7 @@ def test_any_damage_is_read_as_a_plain_reader_reads_it(form):
 
 
 def test_nothing_but_operations_of_tensorflow_is_in_the_graph():
-    graph = in_graph.get_concrete_function().graph.as_graph_def()
+    graph = exif.orientation_of.get_concrete_function().graph.as_graph_def()
     functions = [node for one in graph.library.function for node in one.node_def]
     kinds = {node.op for node in (*graph.node, *functions)}
     assert not {kind for kind in kinds if "PyFunc" in kind}

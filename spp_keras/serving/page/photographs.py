@@ -11,6 +11,7 @@ MOST_PIXELS = 25_000_000
 # Twice what a training takes. A network with short sides of 256 sees two million pixels then.
 _MOST_ASPECT = 32
 _REMEDIES = {
+    encoded.NO_IMAGE: "send a JPEG, PNG, GIF, BMP or WebP image",
     encoded.DAMAGED: "take the original, or save it again",
     encoded.TOO_LARGE: "scale it down, or serve with a larger --most-megapixels",
     encoded.TOO_SMALL: "take a larger one",
@@ -94,5 +95,5 @@ def _in_graph(
 
 
 def _words(code: int, reason: str) -> str:
-    remedy = f"; {_REMEDIES[code]}" if code in _REMEDIES else ""
+    remedy = "" if "convert it" in reason else f"; {_REMEDIES[code]}"
     return f"The file {reason}{remedy}."

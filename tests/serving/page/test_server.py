@@ -102,7 +102,7 @@ REFUSED = {
         422,
         "is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG.",
     ),
-    "nothing": ("POST", "/photograph", b"", 422, "The file is empty; send one"),
+    "nothing": ("POST", "/photograph", b"", 422, "The file is empty; send a JPEG"),
     "half an image": ("POST", "/photograph", PHOTOGRAPH[:900], 422, "cut short or damaged; take"),
     "too many pixels": (
         "POST",
