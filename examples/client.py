@@ -30,7 +30,7 @@ def main() -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="+", metavar="file", help="JPEG, PNG, GIF or BMP")
+    parser.add_argument("files", nargs="+", metavar="file", help="JPEG, PNG, GIF, BMP or WebP")
     parser.add_argument("--model", default="zf5_spp", help="its name on the server (%(default)s)")
     parser.add_argument("--server", help="HOST:PORT (localhost:8500, with --rest localhost:8501)")
     parser.add_argument("--rest", action="store_true", help="ask over REST instead of gRPC")

@@ -30,13 +30,16 @@ parser.add_argument("--index", default="index.npz", help="file of the vectors (%
 parser.add_argument("--score", action="store_true", help="share of the same class")
 options = parser.parse_args()
 
-network, _, view = trained.load(options.run)
+network, _, view, orientation = trained.load(options.run)
 if options.square:
     view = Warped(square=options.square)
+least_side = chains.least_side(network)
 pooled = keras.Model(network.input, network.get_layer(options.layer).output)
 # One graph for all sizes.
 ask = tf.function(pooled.call, input_signature=[tf.TensorSpec((1, None, None, 3))])
-decode = tf.function(lambda picture: encoded.decode(picture, view, chains.least_side(network)))
+decode = tf.function(
+    lambda picture: encoded.decode(picture, view, least_side, orientation=orientation)
+)
 
 
 def vector(picture: bytes) -> np.ndarray:

@@ -12,6 +12,7 @@ from spp_keras import _files
 MODELS = "models.config"
 BATCHING = "batching.config"
 LABELS = "labels.txt"
+ORIENTATION = "orientation.txt"
 WARM_UP = "tf_serving_warmup_requests"
 # Where the server's own container image looks for models.
 SERVED_FROM = "/models"
@@ -26,6 +27,17 @@ _OTHER_FORMS = (
 )
 # What may lie beside models and is none.
 _DOCUMENTS = {MODELS, BATCHING, "README.md"}
+
+
+def read_orientation(version: Path) -> str:
+    """Which way up a version of a model takes image files, `"exif"` or `"file"`.
+
+    Args:
+        version: Folder of the version.
+    """
+    path = version / "assets" / ORIENTATION
+    # Models of 0.1.0 say nothing of EXIF and know nothing of it.
+    return path.read_text().strip() if path.is_file() else "file"
 
 
 def check(model: str | Path) -> None:

@@ -21,11 +21,13 @@ class Trained(NamedTuple):
         network: The network with its best weights.
         labels: Name of each class.
         view: What it should see of an image.
+        orientation: `"exif"` or `"file"`, which way up image files were taken in training.
     """
 
     network: keras.Model
     labels: tuple[str, ...]
     view: sizes.Policy
+    orientation: str = "exif"
 
 
 class Described(NamedTuple):
@@ -58,7 +60,7 @@ def load(run: str | Path) -> Trained:
     recipe, labels, multi_label, longest_side = describe(run)
     recipe = dataclasses.replace(recipe, weights=str(Path(run) / runs.BEST))
     network = build(recipe, len(labels), multi_label)
-    return Trained(network, labels, view(recipe, longest_side))
+    return Trained(network, labels, view(recipe, longest_side), recipe.orientation)
 
 
 def describe(run: str | Path) -> Described:
@@ -112,13 +114,15 @@ def sample(
     data_dir = recipe.data_dir or None
     split = None if source else recipe.train_split
     source = source or recipe.data
-    found = records.load(source, split or splits.defaults(source, data_dir)[0], data_dir)
+    split = split or splits.defaults(source, data_dir)[0]
+    found = records.load(source, split, data_dir, orientation=recipe.orientation)
     chosen = np.random.default_rng(0).choice(len(found), min(count, len(found)), replace=False)
     reader, drawn = reading.Reader(found.files, found.spans), []
     for number in sorted(chosen):
         encoded = reader.read(reader.row(number))
         window, target = view.frame(tf.constant(found.sizes[number]))
-        drawn.append(images.view(encoded, found.sizes[number], window, target).numpy())
+        turn = int(found.orientations[number])
+        drawn.append(images.view(encoded, found.sizes[number], window, target, turn).numpy())
     return drawn
 
 

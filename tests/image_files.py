@@ -56,7 +56,19 @@ def gif_whose_frame_is_smaller_than_its_canvas():
     return bytes(data)
 
 
+def animated_webp():
+    return encoded(IMAGE, "WEBP", save_all=True, append_images=[IMAGE.rotate(180)])
+
+
+def webp_claiming(height, width):
+    """An extended WebP whose header says so; its pixels are those of another."""
+    data = bytearray(encoded(WITH_ALPHA, "WEBP"))
+    data[24:30] = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+    return bytes(data)
+
+
 LOSSY = 6
+REFUSAL = "is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG"
 USABLE = {
     "JPEG": (encoded(IMAGE, "JPEG", quality=95), None, RGB, LOSSY),
     "progressive JPEG": (encoded(IMAGE, "JPEG", quality=95, progressive=True), None, RGB, LOSSY),
@@ -92,14 +104,27 @@ USABLE = {
     ),
     "BMP": (encoded(IMAGE, "BMP"), None, RGB, 0),
     "grey BMP": (encoded(Image.fromarray(GREY), "BMP"), "grey", None, 0),
+    "WebP": (encoded(IMAGE, "WEBP", quality=95), None, None, 0),
+    "lossless WebP": (encoded(IMAGE, "WEBP", lossless=True), None, RGB, 0),
+    "grey WebP": (encoded(IMAGE.convert("L"), "WEBP", lossless=True), None, None, 0),
+    "WebP with alpha": (encoded(WITH_ALPHA, "WEBP"), "alpha", None, 0),
+    "lossless WebP with alpha": (
+        encoded(WITH_ALPHA, "WEBP", lossless=True, exact=True),
+        "alpha",
+        RGB,
+        0,
+    ),
 }
 JPEG = USABLE["JPEG"][0]
 PNG = USABLE["PNG"][0]
 UNUSABLE = {
     "nothing in it": (b"", "^is empty$"),
-    "text": (b"<html>Not found</html>", "^is no JPEG, PNG, GIF or BMP image$"),
-    "WebP": (encoded(IMAGE, "WEBP"), "^is a WebP image; convert it to JPEG$"),
-    "TIFF": (encoded(IMAGE, "TIFF"), "^is a TIFF image; convert it to JPEG$"),
+    "text": (b"<html>Not found</html>", f"^{REFUSAL}$"),
+    "TIFF": (encoded(IMAGE, "TIFF"), f"^{REFUSAL}$"),
+    "AVIF": (encoded(IMAGE, "AVIF"), f"^{REFUSAL}$"),
+    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64, f"^{REFUSAL}$"),
+    "animated WebP": (animated_webp(), "^is an animated WebP image: convert it to JPEG$"),
+    "half a WebP": (USABLE["lossless WebP"][0][:100], "is cut short or damaged: "),
     "a JPEG cut within its pixels": (JPEG[:-200], "^is cut short or damaged: .*JPEG"),
     "a JPEG but for its last byte": (JPEG[:-1], "^is cut short or damaged: .*JPEG"),
     "half a PNG": (PNG[: len(PNG) // 2], "^is cut short or damaged: Invalid PNG data"),
@@ -116,10 +141,11 @@ UNUSABLE = {
     "a palette in BMP": (bmp_with_palette(), "^is a BMP image of a kind TensorFlow gets wrong"),
     "a frame in a larger GIF": (
         gif_whose_frame_is_smaller_than_its_canvas(),
-        "^has 90x100 pixels, of which TensorFlow decodes 48x64; convert it to JPEG$",
+        "^has 90x100 pixels, of which TensorFlow decodes 48x64: convert it to JPEG$",
     ),
 }
 GIGAPIXEL = {
     "PNG": png(40_000, 40_000, 8, 2, b"\0"),
     "JPEG": jpeg_claiming(40_000, 40_000),
+    "WebP": webp_claiming(40_000, 40_000),
 }

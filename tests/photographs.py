@@ -3,7 +3,7 @@
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 
 def photograph(height, width, seed=0, coarse=16):
@@ -22,7 +22,7 @@ def encoded(picture, form="PNG", **options):
 
 
 def decoded(data):
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    return np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
 
 
 def bilinear(picture, target):

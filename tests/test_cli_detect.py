@@ -41,7 +41,7 @@ def loads(monkeypatch):
     def load_detector(*arguments):
         calls.append(arguments)
         found = serving.Found(((10.4, 30.6, 81.0, 70.0),), (0.8766,), ("red car",), (2,))
-        bad = serving.Found(error="is no JPEG, PNG, GIF or BMP image")
+        bad = serving.Found(error="is no JPEG, PNG, GIF, BMP or WebP image")
         return lambda image: bad if image == b"Not found" else found
 
     monkeypatch.setattr(serving, "load_detector", load_detector)
@@ -114,7 +114,7 @@ def test_the_others_are_answered_and_the_command_ends_with_2(loads, photos, caps
     assert cli.main(["detect", "--model", "run", *given]) == 2
     printed = capsys.readouterr()
     assert [line.split("\t")[0] for line in printed.out.splitlines()] == [photos[0]]
-    assert "bad.jpg is no JPEG, PNG, GIF or BMP image" in printed.err
+    assert "bad.jpg is no JPEG, PNG, GIF, BMP or WebP image" in printed.err
     assert "0.jpg.gone cannot be read: No such file or directory" in printed.err
 
 
@@ -130,7 +130,7 @@ def test_json_has_a_line_for_each_photograph(loads, photos, capsys):
         "error": None,
     }
     assert (bad["photo"], bad["boxes"]) == (photos[3], [])
-    assert bad["error"] == "is no JPEG, PNG, GIF or BMP image"
+    assert bad["error"] == "is no JPEG, PNG, GIF, BMP or WebP image"
 
 
 @pytest.mark.parametrize(("name", "off"), [("found.png", 0), ("found.JPG", 30)])

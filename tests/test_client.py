@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from image_files import REFUSAL
 from photographs import decoded, encoded, photograph
 from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_pb2_grpc
 
@@ -50,7 +51,10 @@ def jpeg_header(height, width):
 
 REFUSED = {
     "empty": (b"", "is empty"),
-    "text": (b"<html>Not found</html>", "is no JPEG, PNG, GIF or BMP image"),
+    "text": (
+        b"<html>Not found</html>",
+        REFUSAL,
+    ),
     "truncated": (PHOTOGRAPHS["größe d.jpg"][:900], "is cut short or damaged"),
     "small": (encoded(photograph(12, 90)), "has 12x90 pixels, fewer than 16 on a side"),
     "gigapixel PNG": (png_header(40_000, 40_000), "has 40000x40000 pixels, more than 64000000"),

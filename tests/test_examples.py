@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import run_folder
+from image_files import REFUSAL
 from photographs import encoded, photograph
 
 from spp_keras.data import Warped, images
@@ -153,7 +154,7 @@ def test_the_next_query_takes_vectors_from_the_file_if_they_are_of_its_kind(
     run("retrieval.py", *arguments, tmp_path / "query.png", *options, "--layer", "fc6")
     output = capsys.readouterr()
     assert output.out.splitlines() == [f"1.0000  {max(pictures)}"]
-    assert output.err.count("is no JPEG, PNG, GIF or BMP image: left out") == len(SIZES) - 1
+    assert output.err.count(f"{REFUSAL}: left out") == len(SIZES) - 1
 
 
 def test_the_score_is_the_share_of_the_same_class(trained_run, pictures, tmp_path, capsys):

@@ -23,14 +23,16 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="say what is where on photographs",
         description="Says what is where on photographs: a line for each object, the best first, "
         "of photograph, label, score, left, top, right and bottom, with tabs between. Boxes are in "
-        "pixels of the photograph as its file has it, whatever way up a camera says it was. "
+        "pixels of the photograph, turned by its EXIF orientation. "
         "Photographs that cannot be used are named, the others answered; the exit code is then 2.",
         examples="  spp-keras detect --model runs/detector photo.jpg\n"
         "  spp-keras detect --model runs/detector photo.jpg --save found.jpg\n"
         "  spp-keras detect --model runs/detector photographs/*.jpg --save found/\n"
         "  spp-keras detect --model runs/detector --least-score 0.8 --json photo.png",
     )
-    parser.add_argument("photographs", nargs="+", metavar="photo", help="JPEG, PNG, GIF or BMP")
+    parser.add_argument(
+        "photographs", nargs="+", metavar="photo", help="JPEG, PNG, GIF, BMP or WebP"
+    )
     parser.add_argument(
         "--model",
         required=True,
@@ -68,7 +70,7 @@ def _run(options: argparse.Namespace) -> int:
             found = serving.Found(error=f"cannot be read: {error.strerror}")
         failed = failed or found.error is not None
         if copy is not None and found.error is None:
-            _draw(content, found, copy)
+            _draw(content, found, copy, serving.read_orientation(options.model))
         if options.json:
             print(json.dumps({"photo": name, **found._asdict()}), flush=True)
         elif found.error is not None:
@@ -118,7 +120,7 @@ def _drawn_name(photograph: Path) -> str:
     return photograph.name if photograph.suffix.lower() in _DRAWN else f"{photograph.stem}.jpg"
 
 
-def _draw(content: bytes, found: Any, to: Path) -> None:
+def _draw(content: bytes, found: Any, to: Path, orientation: str) -> None:
     import numpy as np
 
     from spp_keras.data import images
@@ -130,4 +132,5 @@ def _draw(content: bytes, found: Any, to: Path) -> None:
         np.array(found.classes, "int32"),
     )
     names = dict(zip(found.classes, found.labels, strict=True))
-    drawing.save(to, images.decode(content).numpy(), detections, names)
+    pixels = images.decode(content, 1 if orientation == "file" else None).numpy()
+    drawing.save(to, pixels, detections, names)

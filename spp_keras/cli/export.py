@@ -81,6 +81,7 @@ def _run(options: argparse.Namespace) -> int:
     elif options.calibration is not None:
         raise ValueError(f"--calibration is for --form int8. Received: {options.calibration}.")
     save = export.save_tflite if for_lite else export.save
+    given["orientation"] = found.orientation
     path = save(found.network, options.to, labels=found.labels, view=view, **given)
     return _told(options, path, found.labels)
 
@@ -99,6 +100,8 @@ def _export_detector(options: argparse.Namespace, for_lite: bool) -> int:
     given = {name: value for name, value in given.items() if value is not None}
     if options.size is not None:
         given["size"] = (options.size, options.size)
+    if not for_lite:
+        given["orientation"] = detection.read_orientation(options.folder)
     save = export.save_detector_tflite if for_lite else export.save_detector
     return _told(options, save(detector, options.to, **given), detector.labels)
 

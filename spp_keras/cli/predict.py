@@ -16,13 +16,15 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="say what is on photographs",
         description="Says what is on photographs: a line for each, the likeliest classes with "
         "their scores. A run, what was exported from it as SavedModel and what was exported for "
-        "TFLite all see the same of a photograph. Photographs that cannot be used are named, the "
-        "others answered; the exit code is then 2.",
+        "TFLite all see the same of a photograph, turned by its EXIF orientation. Photographs that "
+        "cannot be used are named, the others answered; the exit code is then 2.",
         examples="  spp-keras predict --model runs/zf5_spp-shapes photo.jpg\n"
         "  spp-keras predict --model saved_models/zf5_spp --top 1 photographs/*.jpg\n"
         "  spp-keras predict --model phone/zf5_spp.tflite --json photo.png",
     )
-    parser.add_argument("photographs", nargs="+", metavar="photo", help="JPEG, PNG, GIF or BMP")
+    parser.add_argument(
+        "photographs", nargs="+", metavar="photo", help="JPEG, PNG, GIF, BMP or WebP"
+    )
     parser.add_argument(
         "--model",
         required=True,

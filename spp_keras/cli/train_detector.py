@@ -69,6 +69,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: 0)")
     parser.add_argument(
+        "--orientation",
+        choices=("exif", "file"),
+        default="exif",
+        help="which way up images are taken: turned as their EXIF orientation says, or as their "
+        "pixels lie in the file (default: exif)",
+    )
+    parser.add_argument(
         "--run",
         dest="folder",
         metavar="FOLDER",
@@ -87,7 +94,16 @@ def _run(options: argparse.Namespace) -> int:
 
     given = vars(options)
     names: tuple[str, ...] = ("data", "data_dir", "train_split", "validation_split", "head")
-    names += ("scales", "side", "proposals", "proposer", "epochs", "learning_rate", "seed")
+    names += (
+        "scales",
+        "side",
+        "proposals",
+        "proposer",
+        "epochs",
+        "learning_rate",
+        "seed",
+        "orientation",
+    )
     settings = detection.Settings(run=options.network, **{name: given[name] for name in names})
     folder = Path(options.folder or f"{options.network.rstrip('/')}-detector")
     result = detection.train(settings, folder, maps=options.maps)

@@ -126,7 +126,9 @@ def _read(root: Path, ids: list[str]) -> Contents:
     else:
         found = (voc_devkit.annotation(path) for path in _annotations(root))
         usable = (each for each in found if not isinstance(each, str))
-        classes = {name: name for name in sorted({name for each in usable for name, _, _ in each})}
+        classes = {
+            name: name for name in sorted({name for each in usable for name, _, _ in each.objects})
+        }
     numbers = {name: number for number, name in enumerate(classes)}
     return Contents(tuple(classes.values()), True, len(ids), _candidates(root, ids, numbers))
 
@@ -148,9 +150,9 @@ def _candidates(root: Path, ids: list[str], numbers: dict[str, int]) -> Iterator
     for i, name in enumerate(ids):
         path = _annotation(root, name)
         negative = name.startswith("train/") and not path.exists()
-        found = [] if negative else voc_devkit.annotation(path)
+        found = voc_devkit.Annotation() if negative else voc_devkit.annotation(path)
         if not isinstance(found, str):
-            unknown = sorted({kind for kind, _, _ in found} - numbers.keys())
+            unknown = sorted({kind for kind, _, _ in found.objects} - numbers.keys())
             if unknown:
                 found = f"has objects of {unknown}, which {_NAMES} does not name"
         yield voc_devkit.candidate(root, _image(name), i, found, numbers)

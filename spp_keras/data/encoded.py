@@ -5,12 +5,22 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from spp_keras.data import images, inspection, sizes
+from spp_keras import _checks
+from spp_keras.data import (
+    byte_strings,
+    exif,
+    formats,
+    images,
+    inspection,
+    orientations,
+    sizes,
+    webp,
+)
 
 # What an image is when it has been answered for, or what is wrong with it.
 OK, NO_IMAGE, DAMAGED, TOO_LARGE, TOO_SMALL, TOO_LONG, WRONG_KIND = range(7)
 
-_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
+_HEADER_BYTES = 32
 _BMP_HEADER = 54
 _GREYS = [value for grey in range(256) for value in (grey, grey, grey, 0)]
 
@@ -23,8 +33,8 @@ class Decoded(NamedTuple):
             pixel where `code` is not `OK`.
         code: int32, `OK` or what is wrong.
         reason: string, the same for people to read; empty if nothing is.
-        size: int32 `(2,)`, height and width that the file has; zeros where `code`
-            is not `OK`.
+        size: int32 `(2,)`, height and width of the image, upright and before it is scaled;
+            zeros where `code` is not `OK`.
     """
 
     pixels: Any
@@ -38,6 +48,7 @@ def decode(
     view: sizes.Policy,
     least_side: int = 1,
     limits: inspection.Limits = inspection.Limits(),  # noqa: B008  immutable
+    orientation: str = "exif",
 ) -> Decoded:
     """Decodes an image as training does, or says why it cannot be.
 
@@ -45,11 +56,13 @@ def decode(
     alone. The header bounds what is decoded.
 
     Args:
-        image: Scalar string tensor, bytes of a JPEG, PNG, GIF or BMP image.
+        image: Scalar string tensor, bytes of a JPEG, PNG, GIF, BMP or WebP image.
         view: What part of the image is wanted, at what size.
         least_side: Pixels that the shorter side must have in that view.
             Defaults to 1.
         limits: What the image must be. Defaults to `Limits()`.
+        orientation: `"exif"` turns the image as its EXIF orientation says; `"file"` takes
+            its pixels as they lie in the file. Defaults to `"exif"`.
 
     Returns:
         A `Decoded`.
@@ -60,17 +73,22 @@ def decode(
     >>> tuple(decode(png, sizes.Whole(short_side=20)).pixels.shape)
     (20, 30, 3)
     >>> decode(tf.constant("Not found"), sizes.Whole()).reason.numpy()
-    b'is no JPEG, PNG, GIF or BMP image'
+    b'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
-    # Padded with zeros where there is less.
-    header = tf.io.decode_raw(image, tf.uint8, fixed_length=32)
-    kinds = [_begins_with(header, magic) for magic in _MAGIC.values()]
+    _checks.one_of(orientation, orientations.CHOICES, "orientation")
+    header = byte_strings.read_bytes(image, 0, _HEADER_BYTES)
+    kinds = [
+        byte_strings.begins_with(header, beginning) for beginning in formats.BEGINNINGS.values()
+    ]
 
     def known() -> Decoded:
-        return _attempt(image, lambda x: _decode_known(x, header, kinds, view, least_side, limits))
+        return _attempt(
+            image,
+            lambda x: _decode_known(x, header, kinds, view, least_side, limits, orientation),
+        )
 
     nothing = tf.equal(tf.strings.length(image), 0)
-    reason = tf.where(nothing, "is empty", "is no JPEG, PNG, GIF or BMP image")
+    reason = tf.where(nothing, "is empty", formats.REFUSAL)
     return tf.cond(tf.reduce_any(kinds), known, lambda: _refused(NO_IMAGE, reason))
 
 
@@ -97,26 +115,31 @@ def _decode_known(
     view: sizes.Policy,
     least_side: int,
     limits: inspection.Limits,
+    orientation: str,
 ) -> Decoded:
-    is_jpeg, is_png, is_gif, is_bmp = kinds
+    is_jpeg, is_png, is_gif, is_bmp, is_webp = kinds
     size = tf.case(
         [
             (is_jpeg, lambda: tf.image.extract_jpeg_shape(image)[:2]),
-            (is_png, lambda: _integers(header, (20, 16), width=-4)),
-            (is_gif, lambda: _integers(header, (8, 6), width=2)),
+            (is_png, lambda: _sides(header, (20, 16), 4, big=True)),
+            (is_gif, lambda: _sides(header, (8, 6), 2)),
+            (is_webp, lambda: webp.read_size(header)),
         ],
         # A negative height says that rows come from the top down.
-        default=lambda: tf.abs(_integers(header, (22, 18), width=4)),
+        default=lambda: tf.abs(_sides(header, (22, 18), 4)),
     )
+    turn = tf.constant(1) if orientation == "file" else exif.read_orientation(image)
+    size = orientations.turn_size(size, turn)
     window, target = view.frame(size)
     code, reason = _verdict(size, target, least_side, limits)
-    wrong = tf.logical_and(is_bmp, tf.logical_not(_is_right_bmp(image, header)))
-    code = tf.where(wrong, WRONG_KIND, code)
-    kind = "is a BMP image of a kind TensorFlow gets wrong; convert it to JPEG"
-    reason = tf.where(wrong, kind, reason)
+    for wrong, words in (
+        (is_bmp & ~_is_right_bmp(image, header), inspection.WRONG_BMP),
+        (is_webp & webp.is_animated(header), inspection.ANIMATED_WEBP),
+    ):
+        code, reason = tf.where(wrong, WRONG_KIND, code), tf.where(wrong, words, reason)
     return tf.cond(
         tf.equal(code, OK),
-        lambda: Decoded(images.view(image, size, window, target), code, reason, size),
+        lambda: Decoded(images.view(image, size, window, target, turn), code, reason, size),
         lambda: Decoded(_one_pixel(), code, reason, tf.zeros_like(size)),
     )
 
@@ -176,17 +199,8 @@ def _one_pixel() -> Any:
     return tf.zeros((1, 1, 3), tf.uint8)
 
 
-def _begins_with(header: Any, magic: bytes) -> Any:
-    return tf.reduce_all(header[: len(magic)] == tf.constant(list(magic), tf.uint8))
-
-
-def _integers(header: Any, places: tuple[int, int], width: int) -> Any:
-    """Numbers of so many bytes, of which the lowest comes first or, if negative, last."""
-    powers = [256**i for i in range(abs(width))]
-    powers = tf.constant(powers[::-1] if width < 0 else powers, tf.int64)
-    numbers = [
-        tf.reduce_sum(tf.cast(header[place : place + abs(width)], tf.int64) * powers)
-        for place in places
-    ]
+def _sides(header: Any, places: tuple[int, int], count: int, big: bool = False) -> Any:
+    """Height and width, of so many bytes each."""
     # Above 2**31 a BMP's height is negative, and any other side a lie.
-    return tf.bitcast(tf.cast(tf.stack(numbers) % 2**32, tf.uint32), tf.int32)
+    sides = byte_strings.read_integers(header, places, count, big)
+    return tf.bitcast(tf.cast(sides, tf.uint32), tf.int32)

@@ -8,11 +8,9 @@ from typing import Any
 
 from spp_keras.data.sources import Candidate, Contents, Source
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp"))
+SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp"))
 # Images as well, so that they are skipped with a word and not passed over in silence.
-_UNUSABLE_SUFFIXES = frozenset(
-    (".webp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2", ".psd")
-)
+_UNUSABLE_SUFFIXES = frozenset((".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2", ".psd"))
 HELD_BACK = 0.1
 _SPLITS = ("train", "validation", "val", "test")
 
@@ -28,10 +26,9 @@ def find(root: Path, split: str) -> Source:
 
     Folders within the folder of a class belong to it. Classes are sorted by
     name; they are those of `root/train` for every split if there is one, else
-    those of all splits. Images end in .jpg, .jpeg, .jpe, .jfif, .png, .gif
-    or .bmp, in capitals or not; .webp, .tif, .avif and other images that
-    TensorFlow does not decode will be skipped. Other and hidden files
-    are ignored.
+    those of all splits. Images end in .jpg, .jpeg, .jpe, .jfif, .png, .gif,
+    .bmp or .webp, in capitals or not; .tif, .avif, .heic and other images that
+    are not taken will be skipped. Other and hidden files are ignored.
 
     Args:
         root: Folder of the data set.

@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from spp_keras.data import byte_strings, exif, orientations, webp
+
 # Eigenvectors (a row each) and deviations of ImageNet's pixels, RGB in 0..1, as
 # used since Krizhevsky et al. (2012).
 _DIRECTIONS = ((-0.5675, -0.5808, -0.5836), (0.7192, -0.0045, -0.6948), (0.4009, -0.8140, 0.4203))
@@ -13,14 +15,17 @@ _DEVIATIONS = (0.2175, 0.0188, 0.0045)
 _DCT = "INTEGER_ACCURATE"
 
 
-def decode(encoded: Any) -> tf.Tensor:
-    """RGB pixels of a JPEG, PNG, GIF or BMP file.
+def decode(encoded: Any, orientation: Any = None) -> tf.Tensor:
+    """RGB pixels of a JPEG, PNG, GIF, BMP or WebP file, the right way up.
 
     Grey, palette and CMYK images become RGB; of an animation the first frame is
-    taken, transparency and the camera's orientation mark are ignored.
+    taken, transparency is ignored.
 
     Args:
         encoded: Scalar string tensor, the file's bytes.
+        orientation: int32 scalar, the EXIF orientation by which the pixels are turned, 1
+            to 8; 1 leaves them as the file has them. Defaults to `None`, that of the
+            file's EXIF block, see `exif.read_orientation`.
 
     Returns:
         uint8 `(height, width, 3)`.
@@ -31,14 +36,17 @@ def decode(encoded: Any) -> tf.Tensor:
     >>> tuple(decode(png).shape)
     (2, 3, 3)
     """
-    return tf.cond(
+    if orientation is None:
+        orientation = exif.read_orientation(encoded)
+    pixels = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method=_DCT),
         lambda: _decode_other(encoded),
     )
+    return tf.ensure_shape(orientations.turn_pixels(pixels, orientation), (None, None, 3))
 
 
-def view(encoded: Any, size: Any, window: Any, target: Any) -> tf.Tensor:
+def view(encoded: Any, size: Any, window: Any, target: Any, orientation: Any = None) -> tf.Tensor:
     """A window of an image, brought to a size; decodes no more than it needs.
 
     Where the size is the window's own, the pixels are the image's. A JPEG that
@@ -47,9 +55,11 @@ def view(encoded: Any, size: Any, window: Any, target: Any) -> tf.Tensor:
 
     Args:
         encoded: Scalar string tensor, the file's bytes.
-        size: int32 `(2,)`, height and width of the image.
+        size: int32 `(2,)`, height and width of the image, upright.
         window: int32 `(4,)`, top, left, height and width in its pixels.
         target: int32 `(2,)`, height and width of what is returned.
+        orientation: int32 scalar, 1 to 8, as for `decode`. Defaults to `None`, that of
+            the file's EXIF block.
 
     Returns:
         uint8 `(*target, 3)`.
@@ -61,23 +71,28 @@ def view(encoded: Any, size: Any, window: Any, target: Any) -> tf.Tensor:
     (3, 3, 3)
     """
     size, window, target = (tf.convert_to_tensor(x, tf.int32) for x in (size, window, target))
+    if orientation is None:
+        orientation = exif.read_orientation(encoded)
+    # Turned before it is resized, so that nothing depends on the side it lay on.
     pixels = tf.cond(
         tf.io.is_jpeg(encoded),
-        lambda: _jpeg_window(encoded, size, window, target),
-        lambda: _other_window(encoded, window, target),
+        lambda: _jpeg_window(encoded, size, window, target, orientation),
+        lambda: _other_window(encoded, size, window, target, orientation),
     )
     same = tf.reduce_all(tf.shape(pixels)[:2] == target)
     pixels = tf.cond(same, lambda: pixels, lambda: _resized(pixels, target))
     return tf.ensure_shape(pixels, (None, None, 3))
 
 
-def whole(encoded: Any, size: Any, target: Any) -> tf.Tensor:
+def whole(encoded: Any, size: Any, target: Any, orientation: Any = None) -> tf.Tensor:
     """All of an image, brought to a size as by `view`.
 
     Args:
         encoded: Scalar string tensor, the file's bytes.
-        size: int32 `(2,)`, height and width of the image.
+        size: int32 `(2,)`, height and width of the image, upright.
         target: int32 `(2,)`, height and width of what is returned.
+        orientation: int32 scalar, 1 to 8, as for `decode`. Defaults to `None`, that of
+            the file's EXIF block.
 
     Returns:
         uint8 `(*target, 3)`.
@@ -88,7 +103,7 @@ def whole(encoded: Any, size: Any, target: Any) -> tf.Tensor:
     >>> tuple(whole(png, [6, 8], [3, 4]).shape)
     (3, 4, 3)
     """
-    return view(encoded, size, tf.concat([[0, 0], size], axis=0), target)
+    return view(encoded, size, tf.concat([[0, 0], size], axis=0), target, orientation)
 
 
 def flip(image: Any, mirrored: Any) -> tf.Tensor:
@@ -126,10 +141,12 @@ def shift_colour(image: Any, shift: Any) -> tf.Tensor:
     return tf.reshape(rows, (height, width, 3))
 
 
-def _jpeg_window(encoded: Any, size: Any, window: Any, target: Any) -> tf.Tensor:
+def _jpeg_window(encoded: Any, size: Any, window: Any, target: Any, orientation: Any) -> tf.Tensor:
     """Decodes the window alone, at 1, 1/2, 1/4 or 1/8 of its size."""
     shrink = tf.reduce_min(window[2:] // tf.maximum(target, 1))
     steps = sum(tf.cast(shrink >= ratio, tf.int32) for ratio in (2, 4, 8))
+    window = orientations.window_in_file(window, size, orientation)
+    size = orientations.turn_size(size, orientation)
 
     def at(ratio: int) -> tf.Tensor:
         scaled = (size + ratio - 1) // ratio
@@ -143,16 +160,23 @@ def _jpeg_window(encoded: Any, size: Any, window: Any, target: Any) -> tf.Tensor
         pixels = tf.io.decode_and_crop_jpeg(encoded, crop, channels=3, ratio=ratio, dct_method=_DCT)
         return pixels[:, first[1] - left : last[1] - left]
 
-    return tf.switch_case(steps, [lambda ratio=ratio: at(ratio) for ratio in (1, 2, 4, 8)])
+    pixels = tf.switch_case(steps, [lambda ratio=ratio: at(ratio) for ratio in (1, 2, 4, 8)])
+    return orientations.turn_pixels(pixels, orientation)
 
 
 def _decode_other(encoded: Any) -> tf.Tensor:
-    return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.cond(
+        webp.is_webp(byte_strings.read_bytes(encoded, 0, webp.HEADER_BYTES)),
+        lambda: webp.decode(encoded),
+        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+    )
 
 
-def _other_window(encoded: Any, window: Any, target: Any) -> tf.Tensor:
+def _other_window(encoded: Any, size: Any, window: Any, target: Any, orientation: Any) -> tf.Tensor:
+    window = orientations.window_in_file(window, size, orientation)
     top, left, height, width = tf.unstack(window)
     pixels = tf.slice(_decode_other(encoded), [top, left, 0], [height, width, 3])
+    pixels = orientations.turn_pixels(pixels, orientation)
     half = tf.reduce_all(tf.shape(pixels)[:2] >= 2 * target)
     return tf.cond(half, lambda: _averaged(pixels, target), lambda: pixels)
 

@@ -16,28 +16,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+)
 
-from spp_keras.data import reading
+from spp_keras.data import byte_strings, exif, formats, reading, webp
 from spp_keras.data.sources import Candidate
 
-# By first bytes, as `tf.io.decode_image` goes, and not by the name of the file. The classes and
-# not `PIL.Image.open`, which warns of large images before it can be asked how large they are.
+# The classes and not `PIL.Image.open`, which warns of large images before it can be asked how
+# large they are.
 _READERS = {
-    b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
-    b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
-    b"GIF8": GifImagePlugin.GifImageFile,
-    b"BM": BmpImagePlugin.BmpImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
 }
-_OTHER_FORMATS = {
-    r"RIFF....WEBP": "WebP",
-    r"II\*\0|MM\0\*": "TIFF",
-    r"....ftyp(avif|avis)": "AVIF",
-    r"....ftyp(hei|hev|mif1|msf1)": "HEIF",
-    r"\xff\x0a|\0\0\0\x0cJXL ": "JPEG XL",
-    r"\0\0\0\x0cjP  ": "JPEG 2000",
-    r"8BPS": "Photoshop",
-}
+WRONG_BMP = "is a BMP image of a kind TensorFlow gets wrong: convert it to JPEG"
+ANIMATED_WEBP = "is an animated WebP image: convert it to JPEG"
 _MODES = {
     "1": "grey",
     "L": "grey",
@@ -70,30 +70,39 @@ class Finding(NamedTuple):
     """What an image is, or why it cannot be used.
 
     Args:
-        size: Height and width as decoded.
+        size: Height and width as decoded, upright.
         converted: What it was before it was turned to RGB: `"grey"`,
             `"palette"`, `"CMYK"`, `"16-bit"`, `"alpha"` or `"animated"`;
             `None` if it was RGB.
         reason: Why it cannot be used; `None` if it can.
+        orientation: EXIF orientation by which its pixels have to be turned, 1 to 8; 1 if it
+            is taken as it lies in the file.
     """
 
     size: tuple[int, int] = (0, 0)
     converted: str | None = None
     reason: str | None = None
+    orientation: int = 1
 
 
-def inspect(image: bytes, limits: Limits = Limits()) -> Finding:  # noqa: B008  immutable
+def inspect(
+    image: bytes,
+    limits: Limits = Limits(),  # noqa: B008  immutable
+    orientation: str = "exif",
+) -> Finding:
     """Tells whether an encoded image can be used, and what it is.
 
-    JPEG, PNG, GIF and BMP can, where TensorFlow turns them into the right RGB:
+    JPEG, PNG, GIF, BMP and WebP can, where TensorFlow turns them into the right RGB:
     grey, palette, CMYK, 16 bits (the upper eight), alpha (dropped), the first
-    frame of an animation. It gets palettes in BMP wrong and cuts GIF frames
-    smaller than their canvas out of it, so these are refused. The orientation
-    that a camera noted (EXIF) is ignored, here as in training.
+    frame of an animation. It gets palettes in BMP wrong, cuts GIF frames
+    smaller than their canvas out of it and cannot be trusted with animations in WebP, so
+    these are refused.
 
     Args:
         image: Bytes of the encoded image.
         limits: What it must be. Defaults to `Limits()`.
+        orientation: `"exif"` turns the image as its EXIF orientation says; `"file"` takes
+            its pixels as they lie in the file. Defaults to `"exif"`.
 
     Returns:
         A `Finding`.
@@ -102,44 +111,53 @@ def inspect(image: bytes, limits: Limits = Limits()) -> Finding:  # noqa: B008  
 
     >>> grey = tf.io.encode_png(tf.zeros((20, 30, 1), "uint8")).numpy()
     >>> inspect(grey)
-    Finding(size=(20, 30), converted='grey', reason=None)
+    Finding(size=(20, 30), converted='grey', reason=None, orientation=1)
     >>> inspect(b"Not found").reason
-    'is no JPEG, PNG, GIF or BMP image'
+    'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
     if not image:
         return Finding(reason="is empty")
-    reader = next((_READERS[magic] for magic in _READERS if image.startswith(magic)), None)
-    if reader is None:
-        return Finding(reason=_what_else(image))
+    kind = formats.name_format(image)
+    if kind is None:
+        return Finding(reason=formats.REFUSAL)
+    reason = _unusable_webp(image, limits) if kind == "WebP" else None
+    if reason:
+        return Finding(reason=reason)
     try:
-        header = reader(io.BytesIO(image))
+        header = _READERS[kind](io.BytesIO(image))
         size = (header.height, header.width)
         converted = _conversion(header, image)
     # Damaged bytes raise whatever they happen to hit, struct.error and IndexError too.
     except Exception as error:
         return Finding(reason=f"has a header that is cut short or damaged: {error}")
-    reason = _out_of_limits(size, limits)
+    # By the same operations as inside exported graphs, so that sizes and pixels always agree.
+    turn = 1 if orientation == "file" else int(exif.orientation_of(image))
+    upright = size if turn < 5 else size[::-1]
+    reason = _out_of_limits(upright, limits)
     if reason:
         return Finding(reason=reason)
     try:
         with tf.device("CPU:0"):
-            decoded = tf.io.decode_image(image, channels=3, expand_animations=False)
+            # An image with alpha in WebP must be asked for all of its channels.
+            channels = 0 if kind == "WebP" else 3
+            decoded = tf.io.decode_image(image, channels, expand_animations=False)[..., :3]
     except tf.errors.OpError as error:
         return Finding(reason=f"is cut short or damaged: {_message(error)}")
     if tuple(decoded.shape) != (*size, 3):
         return Finding(
             reason=f"has {size[0]}x{size[1]} pixels, of which TensorFlow decodes "
-            f"{'x'.join(str(side) for side in decoded.shape[:2])}; convert it to JPEG"
+            f"{'x'.join(str(side) for side in decoded.shape[:2])}: convert it to JPEG"
         )
     if header.format == "BMP" and not _is_same(header, decoded):
-        return Finding(reason="is a BMP image of a kind TensorFlow gets wrong; convert it to JPEG")
-    return Finding(size, converted)
+        return Finding(reason=WRONG_BMP)
+    return Finding(upright, converted, None, turn)
 
 
 def inspect_all(
     candidates: Iterable[Candidate],
     files: Sequence[str],
     limits: Limits = Limits(),  # noqa: B008  immutable
+    orientation: str = "exif",
 ) -> Generator[tuple[Candidate, Finding], None, None]:
     """Inspects images in threads, in order, a few ahead of what is asked for.
 
@@ -147,6 +165,7 @@ def inspect_all(
         candidates: The images. What the source gave up on is passed on.
         files: Paths of the files that their spans number.
         limits: What each must be. Defaults to `Limits()`.
+        orientation: As for `inspect`. Defaults to `"exif"`.
 
     Returns:
         An iterator over pairs of candidate and `Finding`.
@@ -158,7 +177,7 @@ def inspect_all(
     >>> _ = path.write_text("Not found")
     >>> [(_, finding)] = inspect_all([Candidate("text", (0, 0, 9))], [str(path)])
     >>> finding.reason
-    'is no JPEG, PNG, GIF or BMP image'
+    'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
     threads = os.cpu_count() or 1
     ahead: collections.deque = collections.deque()
@@ -167,7 +186,8 @@ def inspect_all(
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
             for candidate in candidates:
-                ahead.append((candidate, pool.submit(_inspect_candidate, candidate, files, limits)))
+                work = pool.submit(_inspect_candidate, candidate, files, limits, orientation)
+                ahead.append((candidate, work))
                 if len(ahead) > 4 * threads:
                     first, finding = ahead.popleft()
                     yield first, finding.result()
@@ -179,7 +199,12 @@ def inspect_all(
                 finding.cancel()
 
 
-def _inspect_candidate(candidate: Candidate, files: Sequence[str], limits: Limits) -> Finding:
+def _inspect_candidate(
+    candidate: Candidate,
+    files: Sequence[str],
+    limits: Limits,
+    orientation: str,
+) -> Finding:
     if candidate.reason:
         return Finding(reason=candidate.reason)
     length = candidate.span[2]
@@ -190,15 +215,22 @@ def _inspect_candidate(candidate: Candidate, files: Sequence[str], limits: Limit
         image = reading.read_span(files, candidate.span)
     except OSError as error:
         return Finding(reason=f"cannot be read: {error.strerror}")
-    return inspect(image, limits)
+    return inspect(image, limits, orientation)
 
 
-def _what_else(image: bytes) -> str:
-    start = image[:16].decode("latin-1")
-    for pattern, name in _OTHER_FORMATS.items():
-        if re.match(pattern, start, re.DOTALL):
-            return f"is a {name} image; convert it to JPEG"
-    return "is no JPEG, PNG, GIF or BMP image"
+def _unusable_webp(image: bytes, limits: Limits) -> str | None:
+    """Why not even the header of a WebP image can be left to decoders."""
+    with tf.device("CPU:0"):
+        header = byte_strings.read_bytes(
+            tf.constant(image[: webp.HEADER_BYTES]), 0, webp.HEADER_BYTES
+        )
+        if webp.is_animated(header):
+            return ANIMATED_WEBP
+        # Pillow takes memory for the pixels before it can be asked for the size.
+        height, width = webp.read_size(header).numpy().tolist()
+    if height * width > limits.most_pixels:
+        return _out_of_limits((height, width), limits)
+    return None
 
 
 def _conversion(header: Any, image: bytes) -> str | None:

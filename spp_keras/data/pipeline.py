@@ -307,6 +307,7 @@ class Pipeline:
         found = self.records
         label = found.labels.astype("float32" if found.multi_label else "int32")
         about = {"label": label, "size": found.sizes}
+        about["orientation"] = found.orientations.astype("int32")
         if self._shapes is not None and not np.array_equal(self._shapes, found.sizes):
             about["window"] = np.concatenate([np.zeros_like(found.sizes), found.sizes], axis=1)
             about["target"] = self._shapes
@@ -336,9 +337,9 @@ class Pipeline:
         encoded, size = self._reader.read(row), row["size"]
         if "target" in row:
             size = row["target"]
-            image = images.view(encoded, row["size"], row["window"], size)
+            image = images.view(encoded, row["size"], row["window"], size, row["orientation"])
         else:
-            image = images.decode(encoded)
+            image = images.decode(encoded, row["orientation"])
         if self.flip:
             image = images.flip(image, row["mirrored"])
         if self.colour:

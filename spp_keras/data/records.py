@@ -14,12 +14,20 @@ import tensorflow as tf
 import tqdm
 
 from spp_keras import _checks
-from spp_keras.data import cache, det_devkit, folders, inspection, sources, voc_devkit
+from spp_keras.data import (
+    cache,
+    det_devkit,
+    folders,
+    inspection,
+    orientations,
+    sources,
+    voc_devkit,
+)
 from spp_keras.data.inspection import Limits
 from spp_keras.data.sources import Candidate, Objects, Skipped, Source
 
 # Part of the name of cache files: another number when they mean something else.
-_FORMAT = "1"
+_FORMAT = "2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +42,8 @@ class Records:
             number where that is not unique.
         labels: `(N,)` int32, or `(N, classes)` uint8 of zeros and ones where an
             image has any number of classes.
-        sizes: `(N, 2)` int32, height and width as decoded.
-        objects: An `Objects` for each image, or `None`.
+        sizes: `(N, 2)` int32, height and width as decoded, upright.
+        objects: An `Objects` for each image, or `None`; boxes are in the upright image.
         files: Image files, or TFRecord shards.
         spans: `(N, 3)` int64, number of the file, offset and length of the
             encoded image.
@@ -43,6 +51,9 @@ class Records:
         converted: How many of the usable images that were found are turned to RGB,
             by what they are: `"grey"`, `"palette"`, `"CMYK"`, `"16-bit"`,
             `"alpha"`, `"animated"`.
+        orientations: `(N,)` uint8, EXIF orientation by which the pixels of each have to be
+            turned, 1 to 8; 1 takes them as they lie in the file. Defaults to `None`, 1 for
+            each.
     """
 
     name: str
@@ -55,6 +66,11 @@ class Records:
     spans: np.ndarray
     skipped: tuple[Skipped, ...]
     converted: dict[str, int]
+    orientations: Any = None
+
+    def __post_init__(self) -> None:
+        if self.orientations is None:
+            object.__setattr__(self, "orientations", np.ones(len(self.ids), np.uint8))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,6 +91,7 @@ class Records:
             labels=self.labels[numbers],
             sizes=self.sizes[numbers],
             spans=self.spans[numbers],
+            orientations=self.orientations[numbers],
             objects=objects,
         )
 
@@ -88,6 +105,7 @@ def load(
     most_skipped: float = 0.05,
     progress: bool = True,
     limits: Limits = Limits(),  # noqa: B008  immutable
+    orientation: str = "exif",
 ) -> Records:
     """Finds the images of a data set and checks, once, that each can be used.
 
@@ -109,6 +127,11 @@ def load(
         most_skipped: Share of images that may be skipped. Defaults to `0.05`.
         progress: Whether to show a bar on standard error. Defaults to `True`.
         limits: What an image must be. Defaults to `Limits()`.
+        orientation: `"exif"` turns images as their EXIF orientation says. Boxes are turned,
+            too, where the height and width that their annotation names are those of the
+            image as it lies in the file; where it names none, or these are equal, they are
+            taken for boxes in the upright image. `"file"` takes pixels as they lie in the
+            file, and boxes as they are. Defaults to `"exif"`.
 
     Returns:
         The `Records`.
@@ -127,12 +150,13 @@ def load(
     """
     _checks.one_of(on_error, ("skip", "fail"), "on_error")
     _checks.fraction(most_skipped, "most_skipped")
+    _checks.one_of(orientation, orientations.CHOICES, "orientation")
     source = _source(data, split, data_dir)
-    parts = (_FORMAT, tf.__version__, repr(tuple(limits)), *source.marks)
+    parts = (_FORMAT, tf.__version__, repr(tuple(limits)), orientation, *source.marks)
     path = cache.place(parts, (*source.files, *source.watched))
     arrays = cache.read(path)
     if arrays is None:
-        arrays = _inspect(source, limits, on_error, progress)
+        arrays = _inspect(source, limits, orientation, on_error, progress)
         cache.write(path, arrays)
     records = _from_arrays(source, arrays)
     _check_skipped(records, on_error, most_skipped)
@@ -179,11 +203,15 @@ def _source(data: Any, split: Any, data_dir: Any) -> Source:
 
 
 def _inspect(
-    source: Source, limits: Limits, on_error: str, progress: bool
+    source: Source,
+    limits: Limits,
+    orientation: str,
+    on_error: str,
+    progress: bool,
 ) -> dict[str, np.ndarray]:
     contents = source.read()
     columns = _Columns(contents.multi_label)
-    inspected = inspection.inspect_all(contents.candidates, source.files, limits)
+    inspected = inspection.inspect_all(contents.candidates, source.files, limits, orientation)
     bar = tqdm.tqdm(
         inspected,
         desc=f"Checking {source.name}",
@@ -208,6 +236,7 @@ class _Columns:
         self.multi_label = multi_label
         self.ids: list[str] = []
         self.places, self.labels, self.spans, self.sizes = (array.array("q") for _ in range(4))
+        self.orientations = array.array("B")
         self.usable = 0
         self.reasons: dict[int, str] = {}
         self.objects: list[Objects] = []
@@ -221,10 +250,11 @@ class _Columns:
             return
         self.spans.extend(candidate.span)
         self.sizes.extend(finding.size)
+        self.orientations.append(finding.orientation)
         for label in candidate.labels:
             self.labels.extend((self.usable, label))
         if candidate.objects is not None:
-            self.objects.append(candidate.objects)
+            self.objects.append(_upright(candidate.objects, candidate.frame, finding))
         if finding.converted is not None:
             self.converted[finding.converted] = self.converted.get(finding.converted, 0) + 1
         self.usable += 1
@@ -239,6 +269,7 @@ class _Columns:
             "labels": self._labels(source, len(classes)),
             "sizes": np.array(self.sizes, np.int32).reshape(-1, 2),
             "spans": np.array(self.spans, np.int64).reshape(-1, 3),
+            "orientations": np.array(self.orientations, np.uint8),
             "skipped": ids[skipped],
             "reasons": np.array(list(self.reasons.values()), np.str_),
             "converted": np.array(list(self.converted), np.str_),
@@ -289,8 +320,25 @@ def _from_arrays(source: Source, arrays: dict[str, np.ndarray]) -> Records:
         objects=objects,
         skipped=tuple(Skipped(*each) for each in skipped),
         converted=dict(converted),
-        **{field: arrays[field] for field in ("ids", "labels", "sizes", "spans")},
+        **{field: arrays[field] for field in ("ids", "labels", "sizes", "spans", "orientations")},
     )
+
+
+def _upright(
+    objects: Objects, frame: tuple[float, float] | None, finding: inspection.Finding
+) -> Objects:
+    """Objects in the upright image, from an annotation that may go by the file.
+
+    It can tell only where turning the image exchanges height and width, and then by which of
+    the two is the longer one, since annotations may go by a smaller copy.
+    """
+    if frame is None or finding.orientation < 5:
+        return objects
+    (height, width), (upright_height, upright_width) = frame, finding.size
+    if (height - width) * (upright_height - upright_width) >= 0:
+        return objects
+    boxes = orientations.turn_boxes(objects.boxes, finding.orientation)
+    return objects._replace(boxes=boxes.astype(np.float32))
 
 
 def _check_skipped(records: Records, on_error: str, most_skipped: float) -> None:

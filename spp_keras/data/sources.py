@@ -46,6 +46,8 @@ class Candidate(NamedTuple):
         place: Number of the image within its file, for an id where names
             are not unique.
         reason: Why it cannot be used, if that is known already.
+        frame: Height and width of the image by the annotation that has its objects, or
+            `None` if it names none.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Candidate(NamedTuple):
     objects: Objects | None = None
     place: int = 0
     reason: str | None = None
+    frame: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 import os
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +33,18 @@ CLASSES = (
     "train",
     "tvmonitor",
 )
+
+
+class Annotation(NamedTuple):
+    """What the annotation of an image says.
+
+    Args:
+        objects: Name, box and difficulty of every object.
+        frame: Height and width of the image, or `None` if there is no annotation.
+    """
+
+    objects: Sequence[tuple[str, tuple[float, ...], bool]] = ()
+    frame: tuple[float, float] | None = None
 
 
 def home(root: Path) -> Path | None:
@@ -106,8 +119,8 @@ def lines(path: Path) -> list[str]:
     return [line for line in path.read_text().splitlines() if line.strip()]
 
 
-def annotation(path: Path) -> list[tuple[str, tuple[float, ...], bool]] | str:
-    """Name, box and difficulty of every object, or why the file cannot be used.
+def annotation(path: Path) -> Annotation | str:
+    """What the annotation in a file says, or why the file cannot be used.
 
     Example:
 
@@ -115,7 +128,7 @@ def annotation(path: Path) -> list[tuple[str, tuple[float, ...], bool]] | str:
     'has no annotation'
     """
     try:
-        return _objects(ElementTree.parse(path).getroot())
+        return _annotation(ElementTree.parse(path).getroot())
     except FileNotFoundError:
         return "has no annotation"
     except (ElementTree.ParseError, ValueError) as error:
@@ -123,7 +136,7 @@ def annotation(path: Path) -> list[tuple[str, tuple[float, ...], bool]] | str:
 
 
 def candidate(
-    root: Path, image: str, place: int, found: list | str, classes: dict[str, int]
+    root: Path, image: str, place: int, found: Annotation | str, classes: dict[str, int]
 ) -> Candidate:
     """An image and what `annotation` found for it.
 
@@ -131,24 +144,24 @@ def candidate(
         root: Folder of the data set.
         image: Path of the image below it.
         place: Number of the image among the files of the source.
-        found: The objects, or why the image cannot be used.
+        found: The annotation, or why the image cannot be used.
         classes: Numbers of the classes by the names of the objects.
 
     Example:
 
-    >>> found = [("dog", (0.0, 0.0, 0.5, 0.5), False)]
+    >>> found = Annotation([("dog", (0.0, 0.0, 0.5, 0.5), False)], (375, 500))
     >>> candidate(Path("/nowhere"), "1.jpg", 0, found, {"cat": 0, "dog": 1}).labels
     (1,)
     """
     unusable = found if isinstance(found, str) else None
-    listed = [] if isinstance(found, str) else found
+    listed, frame = Annotation() if isinstance(found, str) else found
     objects = Objects(
         np.array([box for _, box, _ in listed], np.float32).reshape(-1, 4),
         np.array([classes[name] for name, _, _ in listed], np.int32),
         np.array([difficult for _, _, difficult in listed], bool),
     )
     whole = folders.candidate(root, image, place, objects.classes(), objects)
-    return whole._replace(reason=whole.reason or unusable)
+    return whole._replace(reason=whole.reason or unusable, frame=frame)
 
 
 def _image(name: str) -> str:
@@ -159,7 +172,7 @@ def _read(root: Path, ids: list[str]) -> Contents:
     paths = sorted((root / "Annotations").glob("*.xml"))
     annotations = {path.stem: annotation(path) for path in paths}
     usable = (found for found in annotations.values() if not isinstance(found, str))
-    classes = {name for found in usable for name, _, _ in found}
+    classes = {name for found in usable for name, _, _ in found.objects}
     names = CLASSES if classes <= set(CLASSES) else tuple(sorted(classes))
     return Contents(names, True, len(ids), _candidates(root, ids, annotations, names))
 
@@ -173,7 +186,7 @@ def _candidates(
         yield candidate(root, _image(name), i, found, numbers)
 
 
-def _objects(tree: ElementTree.Element) -> list[tuple[str, tuple[float, ...], bool]]:
+def _annotation(tree: ElementTree.Element) -> Annotation:
     height, width = (_number(tree, f"size/{side}") for side in ("height", "width"))
     if height <= 0 or width <= 0:
         raise ValueError(f"it says that the image has {height:g}x{width:g} pixels")
@@ -190,7 +203,7 @@ def _objects(tree: ElementTree.Element) -> list[tuple[str, tuple[float, ...], bo
         if box[0] >= box[2] or box[1] >= box[3]:
             raise ValueError(f"the box {edges} of {name!r} has no pixel of the image in it")
         found.append((name, box, (item.findtext("difficult") or "0").strip() == "1"))
-    return found
+    return Annotation(found, (height, width))
 
 
 def _number(element: ElementTree.Element, path: str) -> float:

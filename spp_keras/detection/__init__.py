@@ -7,4 +7,5 @@ from spp_keras.detection.proposer import Proposer as Proposer
 from spp_keras.detection.rcnn import RegionDetector as RegionDetector
 from spp_keras.detection.training import Settings as Settings
 from spp_keras.detection.training import load as load
+from spp_keras.detection.training import read_orientation as read_orientation
 from spp_keras.detection.training import train as train

@@ -75,13 +75,17 @@ class Examples:
     def pixels(self, number: int) -> np.ndarray:
         """Pixels of an example, uint8 `(height, width, 3)`."""
         example = self._all[number]
-        pixels = images.decode(self._encoded(example)).numpy()
+        orientation = int(self.found.orientations[example.number])
+        pixels = images.decode(self._encoded(example), orientation).numpy()
         return pixels[:, ::-1] if example.mirrored else pixels
 
     def content(self, number: int) -> str:
         """Names what is in the image file, whatever the file's name is."""
         example = self._all[number]
         name = hashlib.sha256(self._encoded(example).numpy()).hexdigest()
+        orientation = int(self.found.orientations[example.number])
+        # Those of upright images keep the names that they always had.
+        name += f"-orientation{orientation}" if orientation != 1 else ""
         return f"{name}-mirrored" if example.mirrored else name
 
     def _encoded(self, example: Example) -> tf.Tensor:

@@ -87,10 +87,11 @@ def _with_bar(
 def _propose_one(found: records.Records, settings: bytes, i: int) -> np.ndarray:
     try:
         encoded = reading.read_span(found.files, found.spans[i])
-        path = _place(settings, encoded)
+        orientation = int(found.orientations[i])
+        path = _place(settings, encoded, orientation)
         boxes = _kept(path)
         if boxes is None:
-            boxes = selective_search.selective_search(_pixels(encoded, found.sizes[i]))
+            boxes = selective_search.selective_search(_pixels(encoded, found.sizes[i], orientation))
             _keep(path, boxes)
         return boxes
     # OpenCV and TensorFlow raise errors of their own, also for want of memory.
@@ -102,18 +103,20 @@ def _propose_one(found: records.Records, settings: bytes, i: int) -> np.ndarray:
         ) from error
 
 
-def _pixels(encoded: bytes, size: np.ndarray) -> np.ndarray:
+def _pixels(encoded: bytes, size: np.ndarray, orientation: int) -> np.ndarray:
     # As the network will see them.
     with tf.device("CPU:0"):
-        pixels = images.decode(encoded).numpy()
+        pixels = images.decode(encoded, orientation).numpy()
     if pixels.shape[:2] != tuple(size):
         raise ValueError(f"it should have {size[0]}x{size[1]} pixels and has {pixels.shape[:2]}.")
     return pixels
 
 
-def _place(settings: bytes, encoded: bytes) -> Path:
+def _place(settings: bytes, encoded: bytes, orientation: int) -> Path:
     digest = hashlib.sha256(settings)
     digest.update(encoded)
+    # Those of upright images keep the names that they always had.
+    digest.update(b"orientation %d" % orientation if orientation != 1 else b"")
     name = digest.hexdigest()[:32]
     # A file an image loses nothing when a run is killed; folders of a few, since each
     # write looks through its own.

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import keras
 
 from spp_keras import _checks, _files, runs, trained
-from spp_keras.data import records, splits
+from spp_keras.data import orientations, records, splits
 from spp_keras.detection import (
     evaluation,
     fine_tuning,
@@ -62,6 +62,9 @@ class Settings:
         learning_rate: Of its first epochs, a tenth behind four fifths of them.
             Defaults to 0.01.
         seed: Of all that is drawn. Defaults to 0.
+        orientation: Which way up images are taken: `"exif"`, turned as their EXIF
+            orientation says, or `"file"`, as their pixels lie in the file. Defaults to
+            `"exif"`.
 
     Example:
 
@@ -82,8 +85,10 @@ class Settings:
     epochs: int = 12
     learning_rate: float = 0.01
     seed: int = 0
+    orientation: str = "exif"
 
     def __post_init__(self) -> None:
+        _checks.one_of(self.orientation, orientations.CHOICES, "orientation")
         _checks.one_of(self.head, ("softmax", "svm"), "head")
         _checks.at_least(self.epochs, 1, "epochs")
         _checks.positive(self.learning_rate, "learning_rate")
@@ -181,11 +186,25 @@ def load(run: str | Path) -> Detector:
     return keras.models.load_model(path, compile=False)
 
 
+def read_orientation(run: str | Path) -> str:
+    """Which way up the detector of a folder takes images, `"exif"` where nothing says it.
+
+    Args:
+        run: The folder.
+    """
+    path = Path(run) / runs.SETTINGS
+    if not path.is_file():
+        return "exif"
+    return json.loads(path.read_text(encoding="utf-8")).get("orientation", "exif")
+
+
 def _examples(settings: Settings, split: int, progress: bool) -> Examples:
     data_dir = settings.data_dir or None
     names = (settings.train_split, settings.validation_split)
     name = names[split] or splits.defaults(settings.data, data_dir)[split]
-    found = records.load(settings.data, name, data_dir, progress=progress)
+    found = records.load(
+        settings.data, name, data_dir, progress=progress, orientation=settings.orientation
+    )
     if settings.proposals:
         windows = proposal_files.read(settings.proposals, found)
     else:
@@ -211,8 +230,9 @@ def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
 def _check_folder(to: Path, settings: Settings) -> None:
     path = to / runs.SETTINGS
     wanted = json.loads(json.dumps(dataclasses.asdict(settings)))
-    if path.exists() and json.loads(path.read_text()) != wanted:
-        kept = json.loads(path.read_text())
+    # Settings of 0.1.0 say nothing of it.
+    kept = {"orientation": "exif"} | json.loads(path.read_text()) if path.exists() else wanted
+    if kept != wanted:
         different = [name for name in wanted if kept.get(name) != wanted[name]]
         raise ValueError(
             f"`to` must be another folder: the training in {str(to)!r} was begun with other "

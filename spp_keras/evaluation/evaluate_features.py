@@ -205,6 +205,7 @@ def _records(
             data_dir or None,
             on_error=recipe.on_error,
             most_skipped=recipe.most_skipped,
+            orientation=recipe.orientation,
         )
         for name in (train_split or usual[0], split or usual[1])
     ]

@@ -26,7 +26,8 @@ def extractor(
         **settings: `side`, `short_side` and `whole` of the `Scorer`.
 
     Returns:
-        A function from bytes and size of an image to a float32 vector for each layer.
+        A function from bytes, size and orientation of an image, as for a `Scorer`, to a
+        float32 vector for each layer.
 
     Example:
 
@@ -45,8 +46,8 @@ def extractor(
     shapes = keras.Model(network.input, vectors).compute_output_spec(image)
     ends = np.cumsum([shape.shape[1] for shape in keras.tree.flatten(shapes)])[:-1]
 
-    def features(encoded: Any, size: Any = None) -> list[np.ndarray]:
-        return np.split(scorer(encoded, size), ends)
+    def features(encoded: Any, size: Any = None, orientation: Any = None) -> list[np.ndarray]:
+        return np.split(scorer(encoded, size, orientation), ends)
 
     return features
 

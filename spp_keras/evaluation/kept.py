@@ -40,6 +40,9 @@ class Images:
         digests = hashlib.sha256()
         for number in chunk:
             digests.update(hashlib.sha256(self.encoded(number)).digest())
+            orientation = int(self.found.orientations[number])
+            # Those of upright images keep the names that they always had.
+            digests.update(b"orientation %d" % orientation if orientation != 1 else b"")
             bar.update()
         return digests.hexdigest()
 
@@ -54,8 +57,8 @@ def scores(
 
     Args:
         images: The images.
-        scorer: Makes what makes the vector from an image's bytes and size. Not called if
-            all are there.
+        scorer: Makes what makes the vector from an image's bytes, size and orientation. Not
+            called if all are there.
         folder: Folder for the files.
         what: What the bar says.
 
@@ -65,7 +68,7 @@ def scores(
 
     def maker() -> Callable[..., list[np.ndarray]]:
         score = scorer()
-        return lambda encoded, size: [score(encoded, size)]
+        return lambda *image: [score(*image)]
 
     fill(images, maker, [folder], what)
     return load(images, folder)
@@ -81,8 +84,8 @@ def fill(
 
     Args:
         images: The images.
-        maker: Makes what makes a vector for each folder from an image's bytes and size.
-            Not called if all are there.
+        maker: Makes what makes a vector for each folder from an image's bytes, size and
+            orientation. Not called if all are there.
         folders: Folder for the files of each, of nothing that would give other vectors.
         what: What the bar says.
     """
@@ -116,7 +119,9 @@ def _all_there(paths: Sequence[Path]) -> bool:
 def _finite(
     make: Callable[..., Sequence[np.ndarray]], images: Images, number: int
 ) -> Sequence[np.ndarray]:
-    found = make(images.encoded(number), images.found.sizes[number])
+    found = make(
+        images.encoded(number), images.found.sizes[number], images.found.orientations[number]
+    )
     if not all(np.isfinite(vector).all() for vector in found):
         raise ValueError(
             f"The answers for the image {str(images.found.ids[number])!r} are not finite: the "

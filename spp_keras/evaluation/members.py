@@ -135,6 +135,13 @@ def images(
         split: Split of the data. Defaults to that for validation.
     """
     first = ensemble[0]
+    for member in ensemble:
+        if member.recipe.orientation != first.recipe.orientation:
+            raise ValueError(
+                "`run` must be runs of one orientation, which decides how images are read. "
+                f"{first.run} has {first.recipe.orientation!r}, "
+                f"{member.run} {member.recipe.orientation!r}: measure them one by one."
+            )
     if not data:
         data, data_dir = first.recipe.data, data_dir or first.recipe.data_dir
         split = split or first.recipe.validation_split
@@ -144,6 +151,7 @@ def images(
         data_dir or None,
         on_error=first.recipe.on_error,
         most_skipped=first.recipe.most_skipped,
+        orientation=first.recipe.orientation,
     )
     if found.multi_label:
         # Before the work, not behind it.

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _checks
-from spp_keras.data import images, sizes
+from spp_keras.data import exif, images, sizes
 from spp_keras.evaluation import views
 from spp_keras.zoo import boxes, chains
 
@@ -96,22 +96,32 @@ class Scorer:
         of_maps: tuple[Any, Any] = _of_maps(network) if protocol in ON_MAPS else (None, None)
         self._pooled, self._top = of_maps
 
-    def __call__(self, image: Any, size: views.Size | None = None) -> np.ndarray:
+    def __call__(
+        self, image: Any, size: views.Size | None = None, orientation: Any = None
+    ) -> np.ndarray:
         """Scores of an image, float32 `(classes,)`, the mean of those of its views.
 
         Args:
-            image: Bytes of a JPEG, PNG, GIF or BMP image.
-            size: Its height and width, if they are known. Defaults to `None`.
+            image: Bytes of a JPEG, PNG, GIF, BMP or WebP image.
+            size: Its height and width, upright, if they are known. Defaults to `None`.
+            orientation: Its EXIF orientation, 1 to 8, by which it is turned. Defaults to
+                `None`, what the file says.
         """
-        return self.each(image, size).mean(axis=0, dtype="float64").astype("float32")
+        scores = self.each(image, size, orientation)
+        return scores.mean(axis=0, dtype="float64").astype("float32")
 
-    def each(self, image: Any, size: views.Size | None = None) -> np.ndarray:
+    def each(
+        self, image: Any, size: views.Size | None = None, orientation: Any = None
+    ) -> np.ndarray:
         """Scores of each view, float32 `(views, classes)`, in the order of `parts`."""
-        size = tuple(images.decode(image).shape[:2]) if size is None else size
+        if orientation is None:
+            orientation = exif.orientation_of(image)
+        if size is None:
+            size = tuple(images.decode(image, orientation).shape[:2])
         size = (int(size[0]), int(size[1]))
         vectors, found = [], []
         for part in self.parts(size):
-            pixels = _scaled(image, size, part.size)
+            pixels = _scaled(image, size, part.size, int(orientation))
             windows = [view.window for view in part.views]
             mirrored = [view.mirrored for view in part.views]
             if part.on_map:
@@ -231,11 +241,12 @@ def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[.
         tf.TensorSpec((), tf.string),
         tf.TensorSpec((2,), tf.int32),
         tf.TensorSpec((2,), tf.int32),
+        tf.TensorSpec((), tf.int32),
     ],
     autograph=False,
 )
-def _scaled(image: Any, size: Any, target: Any) -> tf.Tensor:
-    return tf.cast(images.whole(image, size, target), tf.float32)
+def _scaled(image: Any, size: Any, target: Any, orientation: Any) -> tf.Tensor:
+    return tf.cast(images.whole(image, size, target, orientation), tf.float32)
 
 
 def _cut(pixels: Any, windows: Any, mirrored: Any) -> tf.Tensor:

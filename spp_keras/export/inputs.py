@@ -20,12 +20,14 @@ class Files(NamedTuple):
         errors: `"raise"` or `"report"`, what a file that is no usable image does.
         least_side: Pixels that the shorter side must have in that view.
         limits: What an image must be.
+        orientation: `"exif"` or `"file"`, which way up it is taken.
     """
 
     view: sizes.Policy
     errors: str
     least_side: int
     limits: inspection.Limits
+    orientation: str
 
 
 def bounded(images: Any, most_pixels: int, of_files: str) -> Any:
@@ -98,7 +100,7 @@ def of_each_file(
     """
 
     def decoded_first(number: Any, file: Any, *parts: Any) -> dict[str, Any]:
-        image = encoded.decode(file, files.view, files.least_side, files.limits)
+        image = encoded.decode(file, files.view, files.least_side, files.limits, files.orientation)
         good = tf.equal(image.code, encoded.OK)
         if files.errors == "raise":
             message = tf.strings.format("`image_bytes` {} ", number)

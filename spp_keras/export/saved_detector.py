@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from spp_keras import _checks, repository
-from spp_keras.data import inspection, sizes
+from spp_keras.data import inspection, orientations, sizes
 from spp_keras.detection import Detector
 from spp_keras.export import checks, detecting, inputs, versions
 
@@ -19,12 +19,13 @@ def save_detector(
     errors: Literal["raise", "report"] = "raise",
     limits: inspection.Limits = inspection.Limits(),  # noqa: B008  immutable
     longest_side: int = sizes.LONGEST_SIDE,
+    orientation: str = "exif",
 ) -> Path:
     """Exports a detector as the next version of a model that TensorFlow Serving loads.
 
     What is saved needs neither Keras nor this package. It can be asked for what is on
     pixels, float32 `images` `(batch, height, width, 3)` in RGB 0..255, or on files,
-    `image_bytes` `(batch,)`, JPEG, PNG, GIF or BMP, **each of its own size**:
+    `image_bytes` `(batch,)`, JPEG, PNG, GIF, BMP or WebP, **each of its own size**:
 
     - `detect` and `bytes_with_boxes`: in windows that come with each image, float32
       `boxes` `(batch, n, 4)`, left, top, right and bottom in pixels; zeros fill up where
@@ -51,6 +52,9 @@ def save_detector(
         longest_side: Pixels of the longer side that files are scaled down to, before the
             detector scales them to its own. As many squared is what an image may have
             that comes as pixels. Defaults to 1024.
+        orientation: `"exif"` turns files as their EXIF orientation says, and boxes are in
+            the upright image; `"file"` takes pixels as they lie in the file. Defaults to
+            `"exif"`.
 
     Returns:
         Path of the version's folder.
@@ -74,6 +78,9 @@ def save_detector(
     repository.check(to)
     checks.detector(detector)
     _checks.one_of(errors, ("raise", "report"), "errors")
+    _checks.one_of(orientation, orientations.CHOICES, "orientation")
     view = sizes.Whole(longest_side=_checks.at_least(longest_side, 1, "longest_side"))
-    asked = detecting.of_detector(detector, inputs.Files(view, errors, 1, limits))
-    return versions.write(detector, to, detector.labels, asked, min(_SIDE, longest_side))
+    files = inputs.Files(view, errors, 1, limits, orientation)
+    asked = detecting.of_detector(detector, files)
+    side = min(_SIDE, longest_side)
+    return versions.write(detector, to, detector.labels, asked, side, orientation)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import keras
 
 from spp_keras import _checks, repository
-from spp_keras.data import inspection, sizes
-from spp_keras.export import checks, signatures, versions
+from spp_keras.data import inspection, orientations, sizes
+from spp_keras.export import checks, inputs, signatures, versions
 from spp_keras.zoo import chains
 
 
@@ -22,6 +22,7 @@ def save(
     top: int = 5,
     errors: Literal["raise", "report"] = "raise",
     limits: inspection.Limits = inspection.Limits(),  # noqa: B008  immutable
+    orientation: str = "exif",
 ) -> Path:
     """Exports a network as the next version of a model that TensorFlow Serving loads.
 
@@ -30,8 +31,8 @@ def save(
 
     - `serving_default`: `images`, float32 `(batch, height, width, 3)` of any size,
       RGB values 0..255, to `scores` `(batch, classes)`; `uint8` the same from bytes;
-    - `bytes`: `image_bytes`, a vector of JPEG, PNG, GIF or BMP files, **each of its own
-      size**, to the best `scores`, their `indices` and `labels`, each `(batch, top)`,
+    - `bytes`: `image_bytes`, a vector of JPEG, PNG, GIF, BMP or WebP files, **each of its
+      own size**, to the best `scores`, their `indices` and `labels`, each `(batch, top)`,
       every image's as if it had come alone;
     - `features` and `bytes_features`: images as pixels or as files to the vector
       behind the pyramid and to the last hidden one, named as their layers are
@@ -57,6 +58,8 @@ def save(
             0 and empty for a good one: what a server that joins requests needs.
             Defaults to `"raise"`.
         limits: What an image must be. Defaults to `Limits()`.
+        orientation: `"exif"` turns files as their EXIF orientation says; `"file"` takes
+            their pixels as they lie in the file. Defaults to `"exif"`.
 
     Returns:
         Path of the version's folder.
@@ -79,17 +82,11 @@ def save(
     labels = checks.labels(labels, model.output_shape[-1], model.name)
     view = checks.view(view, *model.input_shape[1:3])
     _checks.one_of(errors, ("raise", "report"), "errors")
+    _checks.one_of(orientation, orientations.CHOICES, "orientation")
     top = min(_checks.at_least(top, 1, "top"), len(labels))
-    asked = signatures.of_classifier(
-        model,
-        labels,
-        view,
-        top=top,
-        errors=errors,
-        least_side=chains.least_side(model),
-        limits=limits,
-    )
+    files = inputs.Files(view, errors, chains.least_side(model), limits, orientation)
+    asked = signatures.of_classifier(model, labels, files, top=top)
     # There are that many: see `checks.view`.
     most_pixels: Any = view.most_pixels(1)
     side = model.input_shape[1] or min(224, math.isqrt(most_pixels))
-    return versions.write(model, to, labels, asked, side)
+    return versions.write(model, to, labels, asked, side, orientation)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from spp_keras.data import encoded, inspection, sizes
+from spp_keras.data import encoded
 from spp_keras.export import inputs
 from spp_keras.layers import OneSizeAtATime, SpatialPyramidPooling
 
@@ -46,18 +46,14 @@ class Parts(NamedTuple):
 def of_classifier(
     model: keras.Model,
     labels: Sequence[str],
-    view: sizes.Policy,
+    files: inputs.Files,
     *,
     top: int,
-    errors: str,
-    least_side: int,
-    limits: inspection.Limits,
 ) -> dict[str, Signature]:
     """The signatures of a network that scores classes, see `spp_keras.export.save`."""
     parts = cut(model)
     # There are that many: see `checks.view`.
-    most_pixels: Any = view.most_pixels(limits.most_aspect)
-    files = inputs.Files(view, errors, least_side, limits)
+    most_pixels: Any = files.view.most_pixels(files.limits.most_aspect)
     names = tf.constant(list(labels))
 
     def scores(images: Any) -> dict[str, Any]:

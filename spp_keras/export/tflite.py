@@ -16,7 +16,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from spp_keras import _checks, _files
-from spp_keras.data import sizes
+from spp_keras.data import orientations, sizes
 from spp_keras.export import checks, lite
 from spp_keras.layers import (
     LocalResponseNormalization,
@@ -39,6 +39,7 @@ def save_tflite(
     size: tuple[int, int] | None = None,
     view: sizes.Policy | None = None,
     calibration: Iterable[Any] | None = None,
+    orientation: str = "exif",
 ) -> Path:
     r"""Writes a model as a TFLite file, and its labels beside it.
 
@@ -73,6 +74,9 @@ def save_tflite(
             will see, arrays `(height, width, channels)` of uint8: of `size`,
             or of typical sizes where that is `None`. A hundred suffice. For a
             model with boxes, pairs of an image and its boxes `(boxes, 4)`.
+        orientation: `"exif"` if photographs are turned as their EXIF orientation says
+            before the model sees them; `"file"` if their pixels are taken as they lie in
+            the file. For `spp_keras.serving`, beside the view. Defaults to `"exif"`.
 
     Returns:
         The path of the file.
@@ -92,6 +96,7 @@ def save_tflite(
     inputs = _inputs(model)
     labels = checks.labels(labels, model.output_shape[-1], model.name)
     _checks.one_of(form, FORMS, "form")
+    _checks.one_of(orientation, orientations.CHOICES, "orientation")
     least = chains.least_side(model)
     shape = lite.image_shape(inputs["images"].shape[1:], size, least)
     examples = _examples(calibration, form, shape, least, tuple(inputs))
@@ -109,7 +114,7 @@ def save_tflite(
         else:
             content = converter.convert()
     if view is not None:
-        seen = {"view": sizes.as_dict(view), "least_side": least}
+        seen = {"view": sizes.as_dict(view), "least_side": least, "orientation": orientation}
         _files.write(to.with_suffix(".view.json"), json.dumps(seen) + "\n")
     return lite.write(content, to, labels)
 

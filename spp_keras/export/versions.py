@@ -20,6 +20,7 @@ def write(
     labels: Sequence[str],
     asked: dict[str, signatures.Signature],
     side: int,
+    orientation: str,
 ) -> Path:
     """Writes it aside and renames it, so that a server finds all of it or nothing.
 
@@ -29,6 +30,7 @@ def write(
         labels: Name of each class.
         asked: The signatures by name.
         side: Of the square image that each is asked about before it serves.
+        orientation: Which way up the signatures take image files, `"exif"` or `"file"`.
 
     Returns:
         Path of the version's folder.
@@ -39,6 +41,7 @@ def write(
         graphs.write(model, asked, beside)
         (beside / "assets").mkdir(exist_ok=True)
         (beside / "assets" / repository.LABELS).write_text("".join(f"{one}\n" for one in labels))
+        (beside / "assets" / repository.ORIENTATION).write_text(f"{orientation}\n")
         requests = {name: warm_up.request(one.inputs, side) for name, one in asked.items()}
         warm_up.write(beside, to.name, requests)
     repository.write_settings(to.parent)

@@ -54,14 +54,19 @@ class Looked(NamedTuple):
         return ", ".join(self.member.labels[i] for i in numbers) or "nothing"
 
     def pixels(self, number: int) -> np.ndarray:
-        """An image as its file has it."""
-        return image_operations.decode(self.images.encoded(number)).numpy()
+        """An image as it is, the right way up."""
+        encoded, orientation = self._file(number)
+        return image_operations.decode(encoded, orientation).numpy()
 
     def sent(self, number: int) -> np.ndarray:
         """An image as the network sees it."""
         window, target = self.member.settings["whole"].frame(self.found.sizes[number])
-        encoded = self.images.encoded(number)
-        return image_operations.view(encoded, self.found.sizes[number], window, target).numpy()
+        encoded, orientation = self._file(number)
+        size = self.found.sizes[number]
+        return image_operations.view(encoded, size, window, target, orientation).numpy()
+
+    def _file(self, number: int) -> tuple[bytes, int]:
+        return self.images.encoded(number), int(self.found.orientations[number])
 
 
 def look(run: Path, count: int, data: str = "", data_dir: str = "", split: str = "") -> Looked:

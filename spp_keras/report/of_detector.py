@@ -118,13 +118,18 @@ def _found(run: Path, count: int, data: str, data_dir: str | None, split: str) -
     if not data:
         why = f"{runs.SETTINGS} is not there and says no images; this does: "
         return page.missing(title, why, f"{command} --data DATA")
-    found = records.load(data, split or splits.defaults(data, data_dir)[1], data_dir)
+    found = records.load(
+        data,
+        split or splits.defaults(data, data_dir)[1],
+        data_dir,
+        orientation=detection.read_orientation(run),
+    )
     numbers = np.arange(min(count, len(found))) * len(found) // min(count, len(found))
     find, reader = serving.load_detector(run), reading.Reader(found.files, found.spans)
     figures = []
     for number in tqdm.tqdm(numbers, "Detecting", unit=" images", delay=1.0, file=sys.stderr):
         encoded = reader.read(reader.row(number)).numpy()
-        pixels = images.decode(encoded).numpy()
+        pixels = images.decode(encoded, int(found.orientations[number])).numpy()
         objects: Iterable[Any] = (
             boxes.of_objects(found.objects[number], found.sizes[number]) if found.objects else []
         )

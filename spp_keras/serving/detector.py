@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import detection, runs
+from spp_keras import detection, repository, runs
 from spp_keras.data import encoded, sizes
 from spp_keras.detection import heads, selective_search
 from spp_keras.serving import inputs, saved_models
@@ -17,8 +17,8 @@ class Found(NamedTuple):
     """What a detector says of an image, the best first.
 
     Args:
-        boxes: Left, top, right and bottom of each object, in pixels of the image as it
-            is in its file, ends exclusive.
+        boxes: Left, top, right and bottom of each object, in pixels of the image before it
+            was scaled, the right way up, ends exclusive.
         scores: Their scores.
         labels: Names of their classes.
         classes: Numbers of their classes.
@@ -65,7 +65,7 @@ def load_detector(
     >>> set(find(photograph).labels) <= {"cat", "dog"}
     True
     >>> find(b"Not found").error
-    'is no JPEG, PNG, GIF or BMP image'
+    'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
     path = Path(model)
     version = saved_models.version(path)
@@ -82,6 +82,22 @@ def load_detector(
         "`model` must be the run folder of a detector, or a SavedModel of one (or the folder of "
         f"its versions). {why}. Received: model={str(path)!r}."
     )
+
+
+def read_orientation(model: str | Path) -> str:
+    """Which way up a detector takes image files, and so has its boxes.
+
+    Args:
+        model: As for `load_detector`.
+
+    Returns:
+        `"exif"`, turned as their EXIF orientation says, or `"file"`, as their pixels lie in
+        the file.
+    """
+    version = saved_models.version(Path(model))
+    if version is None or (Path(model) / runs.DETECTOR).is_file():
+        return detection.read_orientation(model)
+    return repository.read_orientation(version)
 
 
 def _of_run(run: Path, least_score: float | None) -> Callable[[bytes], Found]:
@@ -109,7 +125,7 @@ def _of_run(run: Path, least_score: float | None) -> Callable[[bytes], Found]:
         detect = tf.function(
             lambda image: detector.detect(image), input_signature=[pixels], autograph=False
         )
-    decode = _decoder()
+    decode = _decoder(detection.read_orientation(run))
 
     def find(image: bytes) -> Found:
         decoded = decode(image)
@@ -126,10 +142,11 @@ def _of_run(run: Path, least_score: float | None) -> Callable[[bytes], Found]:
 
 def _of_saved_model(version: Path, least_score: float | None) -> Callable[[bytes], Found]:
     loaded = tf.saved_model.load(str(version))
+    orientation = repository.read_orientation(version)
     if "bytes" in loaded.signatures and "boxes" in loaded.signatures["bytes"].structured_outputs:
         windows = None
     elif "bytes_with_boxes" in loaded.signatures:
-        windows, search, decode = "sent", _search(), _decoder()
+        windows, search, decode = "sent", _search(), _decoder(orientation)
     else:
         raise ValueError(
             "`model` must have a signature `bytes` or `bytes_with_boxes` that answers with "
@@ -167,17 +184,17 @@ def _search() -> Callable[[np.ndarray], np.ndarray]:
     return lambda image: selective_search.selective_search(image)
 
 
-def _decoder() -> Callable[[bytes], encoded.Decoded]:
+def _decoder(orientation: str) -> Callable[[bytes], encoded.Decoded]:
     view = sizes.Whole(longest_side=sizes.LONGEST_SIDE)
     return tf.function(
-        lambda image: encoded.decode(image, view),
+        lambda image: encoded.decode(image, view, orientation=orientation),
         input_signature=[tf.TensorSpec((), tf.string)],
         autograph=False,
     )
 
 
 def _factors(decoded: encoded.Decoded) -> np.ndarray:
-    """From pixels that were seen to those of the file, of which there may be more."""
+    """From pixels that were seen to those of the image, of which there may be more."""
     return (decoded.size.numpy() / decoded.pixels.shape[:2])[[1, 0, 1, 0]]
 
 

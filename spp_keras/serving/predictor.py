@@ -55,7 +55,7 @@ def load(model: str | Path, top: int = 5) -> Callable[[inputs.ImageLike], Answer
     >>> ask(np.zeros((90, 120, 3), "uint8")) == ask(photograph.numpy())
     True
     >>> ask(b"Not found").error
-    'is no JPEG, PNG, GIF or BMP image'
+    'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
     path = Path(model)
     if path.suffix == ".tflite" and path.is_file():
@@ -74,12 +74,12 @@ def load(model: str | Path, top: int = 5) -> Callable[[inputs.ImageLike], Answer
 
 
 def _of_run(run: Path, top: int) -> Callable[[bytes], Answer]:
-    network, labels, view = trained.load(run)
+    network, labels, view, orientation = trained.load(run)
     scores = tf.function(
         lambda pixels: network(pixels[tf.newaxis])[0],
         input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
     )
-    decode = _decoder(view, chains.least_side(network))
+    decode = _decoder(view, chains.least_side(network), orientation)
     return lambda image: _answer(decode(image), lambda pixels: scores(pixels).numpy(), labels, top)
 
 
@@ -123,13 +123,15 @@ def _of_tflite(path: Path, top: int) -> Callable[[bytes], Answer]:
         interpreter.invoke()
         return interpreter.get_tensor(scores["index"])[0]
 
-    decode = _decoder(sizes.from_dict(seen["view"]), seen["least_side"])
+    # Files of 0.1.0 say nothing of it.
+    orientation = seen.get("orientation", "exif")
+    decode = _decoder(sizes.from_dict(seen["view"]), seen["least_side"], orientation)
     return lambda image: _answer(decode(image), ask, labels, top)
 
 
-def _decoder(view: sizes.Policy, least_side: int) -> Callable[[bytes], Any]:
+def _decoder(view: sizes.Policy, least_side: int, orientation: str) -> Callable[[bytes], Any]:
     return tf.function(
-        lambda image: encoded.decode(image, view, least_side),
+        lambda image: encoded.decode(image, view, least_side, orientation=orientation),
         input_signature=[tf.TensorSpec((), tf.string)],
     )
 

@@ -113,6 +113,7 @@ def pipelines_of(recipe: recipes.Recipe) -> tuple[pipelines.Pipeline, pipelines.
             data_dir,
             on_error=recipe.on_error,
             most_skipped=recipe.most_skipped,
+            orientation=recipe.orientation,
         )
         found.append(_large_enough(images, recipe))
     training, validation = found

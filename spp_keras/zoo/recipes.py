@@ -14,6 +14,7 @@ from spp_keras.zoo import tables
 
 SIZES = ("fixed", "alternating", "range", "warped", "whole", "native")
 CROPS = ("corners", "random", "centre")
+ORIENTATIONS = ("exif", "file")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MODELS = tuple(f"{trunk.name}{ending}" for trunk in tables.TRUNKS for ending in ("", "_spp"))
 
@@ -74,6 +75,9 @@ class Recipe:
         on_error: What a broken image does: `"skip"` or `"fail"`. Defaults to
             `"skip"`.
         most_skipped: Share of images that may be skipped. Defaults to 0.05.
+        orientation: Which way up images are taken: `"exif"`, turned as their EXIF
+            orientation says, or `"file"`, as their pixels lie in the file. What is made of
+            the run takes them likewise. Defaults to `"exif"`.
         checkpoint_minutes: Time between checkpoints, in the middle of an epoch
             too. Defaults to 10.
 
@@ -113,6 +117,7 @@ class Recipe:
     seed: int = 0
     on_error: str = "skip"
     most_skipped: float = 0.05
+    orientation: str = "exif"
     checkpoint_minutes: float = 10.0
 
     def __post_init__(self) -> None:
@@ -269,6 +274,7 @@ def _check_values(recipe: Recipe) -> None:
     _checks.one_of(recipe.crops, CROPS, "crops")
     _checks.one_of(recipe.precision, PRECISIONS, "precision")
     _checks.one_of(recipe.on_error, ("skip", "fail"), "on_error")
+    _checks.one_of(recipe.orientation, ORIENTATIONS, "orientation")
     for name in ("batch_size", "epochs", "patience", "short_side"):
         _checks.at_least(getattr(recipe, name), 1, name)
     for name in ("drops", "seed", "longest_side", "batch_pixels"):

@@ -1,7 +1,8 @@
+import exif_files
 import numpy as np
 import pytest
 import tensorflow as tf
-from image_files import GIGAPIXEL, IMAGE, PNG, UNUSABLE, USABLE
+from image_files import GIGAPIXEL, IMAGE, PNG, REFUSAL, UNUSABLE, USABLE
 from image_files import encoded as file_of
 from photographs import decoded, photograph
 from PIL import Image
@@ -10,11 +11,11 @@ from spp_keras import data
 from spp_keras.data import encoded, images, inspection
 
 
-def in_graph(view=None, least_side=1, **limits):
+def in_graph(view=None, least_side=1, orientation="exif", **limits):
     """`decode` as it is served: traced once, for every image."""
-    view = view or data.Whole()
+    view, limits = view or data.Whole(), inspection.Limits(**limits)
     return tf.function(
-        lambda image: encoded.decode(image, view, least_side, inspection.Limits(**limits)),
+        lambda image: encoded.decode(image, view, least_side, limits, orientation),
         input_signature=[tf.TensorSpec((), tf.string)],
     )
 
@@ -35,15 +36,17 @@ def test_a_usable_image_is_decoded_as_training_decodes_it(kind, at_own_size):
 
 SAID = {
     "nothing in it": (encoded.NO_IMAGE, "is empty"),
-    "text": (encoded.NO_IMAGE, "is no JPEG, PNG, GIF or BMP image"),
-    "WebP": (encoded.NO_IMAGE, "is no JPEG, PNG, GIF or BMP image"),
-    "TIFF": (encoded.NO_IMAGE, "is no JPEG, PNG, GIF or BMP image"),
+    "text": (encoded.NO_IMAGE, REFUSAL),
+    "TIFF": (encoded.NO_IMAGE, REFUSAL),
+    "AVIF": (encoded.NO_IMAGE, REFUSAL),
+    "HEIC": (encoded.NO_IMAGE, REFUSAL),
+    "animated WebP": (encoded.WRONG_KIND, "is an animated WebP image: convert it to JPEG"),
     "1x1": (encoded.TOO_SMALL, "has 1x1 pixels, fewer than 16 on a side"),
     "15x64": (encoded.TOO_SMALL, "has 15x64 pixels, fewer than 16 on a side"),
     "20x30000": (encoded.TOO_LONG, "has 20x30000 pixels, one side over 16 times the other"),
     "a palette in BMP": (
         encoded.WRONG_KIND,
-        "is a BMP image of a kind TensorFlow gets wrong; convert it to JPEG",
+        "is a BMP image of a kind TensorFlow gets wrong: convert it to JPEG",
     ),
 }
 
@@ -100,6 +103,24 @@ def test_a_whole_image_is_brought_to_a_short_side_and_a_crop_lies_at_the_centre(
     np.testing.assert_array_equal(crop, expected)
 
 
+@pytest.mark.parametrize("form", exif_files.FORMS)
+def test_one_picture_is_decoded_alike_from_every_orientation(form):
+    picture, view = photograph(160, 96), data.Whole(short_side=40)
+    decode, as_filed = in_graph(view), in_graph(view, orientation="file")
+    files = [exif_files.file(picture, form, number) for number in exif_files.ORIENTATIONS]
+    answers = [decode(file) for file in files]
+    for number, file, (pixels, code, _, size) in zip(
+        exif_files.ORIENTATIONS, files, answers, strict=True
+    ):
+        assert (int(code), tuple(size.numpy())) == (encoded.OK, (160, 96))
+        difference = np.abs(pixels.numpy().astype(int) - answers[0].pixels.numpy())
+        assert difference.max() <= (8 if form == "JPEG" else 0)
+        lying = as_filed(file)
+        assert tuple(lying.size.numpy()) == exif_files.lying(picture, number).size[::-1]
+    small = in_graph(view, most_aspect=1.5)(files[5])
+    assert small.reason.numpy() == b"has 160x96 pixels, one side over 1.5 times the other"
+
+
 def test_rows_of_a_bmp_may_come_from_the_top_down(at_own_size):
     content = bytearray(file_of(IMAGE, "BMP"))
     content[22:26] = (-48).to_bytes(4, "little", signed=True)
@@ -107,7 +128,9 @@ def test_rows_of_a_bmp_may_come_from_the_top_down(at_own_size):
     np.testing.assert_array_equal(pixels, np.asarray(IMAGE)[::-1])
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "palette PNG", "animated GIF", "grey BMP"])
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "palette PNG", "animated GIF", "grey BMP", "WebP with alpha"]
+)
 def test_damage_anywhere_never_raises_and_answers_are_of_what_training_sees(kind):
     content, random = USABLE[kind][0], np.random.default_rng(7)
     decode = in_graph(most_pixels=10**6)

@@ -1,8 +1,11 @@
+import io
+
+import exif_files
 import numpy as np
 import pytest
 import tensorflow as tf
 from photographs import bilinear, decoded, encoded, photograph
-from PIL import Image
+from PIL import Image, ImageOps
 
 from spp_keras.data import images
 
@@ -13,6 +16,7 @@ FORMS = {
     "JPEG full colours": {"quality": 92, "subsampling": "4:4:4"},
     "PNG": {},
     "BMP": {},
+    "WebP": {"quality": 90},
 }
 # As printed with the weights of the first networks that used them, an eigenvector a column.
 EIGENVALUES = np.array([0.2175, 0.0188, 0.0045])
@@ -82,6 +86,8 @@ def test_images_of_other_kinds_become_rgb():
             images.view(data, [20, 30], [3, 4, 9, 11], [9, 11]), found[3:12, 4:15]
         )
     np.testing.assert_array_equal(both(images.decode, encoded(alpha)), picture)
+    webp = encoded(alpha, "WebP", lossless=True, exact=True)
+    np.testing.assert_array_equal(both(images.decode, webp), picture)
     deep = picture[..., 0].astype("uint16") * 257
     found = both(images.decode, encoded(Image.fromarray(deep)))
     np.testing.assert_array_equal(found, np.repeat(picture[..., :1], 3, axis=-1))
@@ -158,6 +164,43 @@ def test_nothing_moves_when_the_size_changes(form, size):
         expected = (at[0] - top) * size[0] / height, (at[1] - left) * size[1] / width
         # A JPEG that is decoded smaller begins and ends at one of the pixels it then has.
         assert np.abs(np.subtract(centre, expected)).max() <= (0.5 if "JPEG" in form else 0.1)
+
+
+@pytest.mark.parametrize("orientation", exif_files.ORIENTATIONS)
+@pytest.mark.parametrize("form", exif_files.FORMS)
+def test_images_are_turned_upright_as_pillow_turns_them(form, orientation):
+    data = exif_files.file(photograph(HEIGHT, WIDTH), form, orientation)
+    found = both(images.decode, data)
+    with Image.open(io.BytesIO(data)) as opened:
+        expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    difference = np.abs(found.astype(int) - expected)
+    assert difference.max() <= (2 if form == "JPEG" else 0)
+    for top, left in [(0, 0), (HEIGHT - 37, 0), (13, WIDTH - 41), (30, 50)]:
+        window = images.view(data, [HEIGHT, WIDTH], [top, left, 37, 41], [37, 41])
+        np.testing.assert_array_equal(window, found[top : top + 37, left : left + 41])
+
+
+@pytest.mark.parametrize("target", [(90, 50), (30, 17), (10, 6)])
+@pytest.mark.parametrize("form", exif_files.FORMS)
+def test_the_eight_orientations_of_a_picture_give_one_view(form, target):
+    # In numbers that JPEG has in common with itself from all sides.
+    picture, window = photograph(144, 96, coarse=48), [24, 8, 96, 56]
+    views = [
+        images.view(exif_files.file(picture, form, number), [144, 96], window, target).numpy()
+        for number in exif_files.ORIENTATIONS
+    ]
+    for found in views[1:]:
+        difference = np.abs(found.astype(int) - views[0])
+        assert difference.max() <= (8 if form == "JPEG" else 0)
+
+
+def test_an_orientation_that_is_given_goes_before_that_of_the_file():
+    picture = photograph(20, 30)
+    data = exif_files.file(picture, "PNG", 6)
+    lying = np.asarray(exif_files.lying(picture, 6))
+    np.testing.assert_array_equal(images.decode(data, 1), lying)
+    np.testing.assert_array_equal(images.decode(data, 8), np.rot90(lying))
+    np.testing.assert_array_equal(images.whole(data, [30, 20], [30, 20], 1), lying)
 
 
 def test_an_image_is_mirrored_or_as_it_was():

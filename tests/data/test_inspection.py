@@ -2,13 +2,14 @@ import io
 import re
 import tracemalloc
 
+import exif_files
 import numpy as np
 import pytest
 import tensorflow as tf
-from image_files import GIGAPIXEL, IMAGE, JPEG, PNG, UNUSABLE, USABLE, encoded
+from image_files import GIGAPIXEL, IMAGE, JPEG, PNG, RGB, UNUSABLE, USABLE, encoded
 from PIL import Image
 
-from spp_keras.data import inspection
+from spp_keras.data import images, inspection
 from spp_keras.data.sources import Candidate
 
 
@@ -35,7 +36,7 @@ def test_tensorflow_turns_what_is_usable_into_the_right_colours(kind):
     data, _, expected, tolerance = USABLE[kind]
     if expected is None:
         expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    decoded = tf.io.decode_image(data, channels=3, expand_animations=False).numpy()
+    decoded = images.decode(data).numpy()
     np.testing.assert_allclose(decoded.astype(int), expected.astype(int), atol=tolerance)
 
 
@@ -125,13 +126,20 @@ def test_a_camera_note_that_makes_pillow_warn_does_not_make_an_image_unusable(tm
     assert inspected(data, tmp_path).reason is None
 
 
-def test_the_orientation_that_a_camera_noted_does_not_turn_the_size(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    assert inspected(encoded(IMAGE, "JPEG", exif=exif), tmp_path).size == (48, 64)
+def test_the_size_is_that_of_the_upright_image(tmp_path):
+    for form in exif_files.FORMS:
+        for number in exif_files.ORIENTATIONS:
+            data = exif_files.file(RGB, form, number)
+            finding = inspected(data, tmp_path)
+            assert (finding.size, finding.orientation) == ((48, 64), number)
+            as_filed = inspection.inspect(data, orientation="file")
+            lying = exif_files.lying(RGB, number).size[::-1]
+            assert (as_filed.size, as_filed.orientation) == (lying, 1)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "palette PNG", "animated GIF", "grey BMP"])
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "palette PNG", "animated GIF", "grey BMP", "WebP with alpha"]
+)
 def test_damage_anywhere_never_raises(kind):
     data, random = USABLE[kind][0], np.random.default_rng(7)
     for _ in range(60):

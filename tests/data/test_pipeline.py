@@ -2,6 +2,7 @@ import dataclasses
 import itertools
 from pathlib import Path
 
+import exif_files
 import keras
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from photographs import bilinear, decoded, encoded, photograph
 
 from spp_keras import zoo
 from spp_keras.data.pipeline import Pipeline
-from spp_keras.data.records import Records
+from spp_keras.data.records import Records, load
 from spp_keras.data.sizes import Crops, Whole
 
 COUNT = 20
@@ -37,6 +38,32 @@ def written(folder, sizes):
         skipped=(),
         converted={},
     )
+
+
+@pytest.mark.parametrize("form", exif_files.FORMS)
+def test_photographs_are_sent_upright_whatever_their_orientation(form, tmp_path):
+    picture, tolerance = photograph(48, 64), 2 if form == "JPEG" else 0
+    for number in exif_files.ORIENTATIONS:
+        folder = tmp_path / "train" / ("cat" if number < 5 else "dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        data = exif_files.file(picture, form, number)
+        (folder / f"{number}.{form.lower()}").write_bytes(data)
+    found = load(tmp_path, "train")
+    assert found.sizes.tolist() == [[48, 64]] * 8
+    assert found.orientations.tolist() == [*exif_files.ORIENTATIONS]
+    [(whole, _)] = batches(Pipeline(found, shuffle=False), 1)
+    crops = Crops(sides=(32,), short_side=48, positions="centre")
+    [(cut, _)] = batches(Pipeline(found, crops, shuffle=False), 1)
+    for sent, expected in ((whole["images"], picture), (cut, picture[8:40, 16:48])):
+        assert np.abs(sent.astype(int) - expected).max() <= tolerance
+
+    # Not from the cache of what was loaded before.
+    as_filed = load(tmp_path, "train", orientation="file")
+    sent = batches(Pipeline(as_filed, batch_size=1, shuffle=False), 8)
+    for number, (images, _) in zip(exif_files.ORIENTATIONS, sent, strict=True):
+        expected = np.asarray(exif_files.lying(picture, number))
+        assert tuple(images["sizes"][0]) == expected.shape[:2]
+        assert np.abs(images["images"][0].astype(int) - expected).max() <= tolerance
 
 
 def pixels(records, number):

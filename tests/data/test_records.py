@@ -4,9 +4,11 @@ import shutil
 import time
 from pathlib import Path
 
+import exif_files
 import numpy as np
 import pytest
 import tensorflow as tf
+from photographs import photograph
 from PIL import Image
 
 from spp_keras.data import inspection, records
@@ -139,7 +141,7 @@ def test_bad_images_are_skipped_with_their_reasons_up_to_a_share(flowers, monkey
     found = records.load(flowers, "train", most_skipped=0.2)
     assert found.skipped == (
         ("train/rose/0.png", "is empty"),
-        ("train/tulip/3.png", "is no JPEG, PNG, GIF or BMP image"),
+        ("train/tulip/3.png", "is no JPEG, PNG, GIF, BMP or WebP image"),
     )
     good = [f"train/{k}/{n}.png" for k in ("rose", "tulip") for n in range(5)]
     assert found.ids.tolist() == [each for each in good if each not in dict(found.skipped)]
@@ -355,6 +357,30 @@ def test_a_devkit_has_its_splits_and_may_be_named_by_any_of_its_folders(devkit):
 def test_a_box_is_cut_off_at_the_edge_of_its_image(devkit):
     [objects] = records.load(devkit, "test").objects
     np.testing.assert_allclose(objects.boxes, [[5 / 20, 4 / 40, 1, 1]])
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 7])
+@pytest.mark.parametrize(("height", "width"), [(20, 40), (40, 20), (32, 32)])
+def test_boxes_are_in_the_frame_that_the_annotation_names(orientation, height, width, devkit):
+    picture = photograph(height, width)
+    lying = exif_files.lying(picture, orientation)
+    files = {"JPEGImages/000001.jpg": exif_files.file(picture, "JPEG", orientation)}
+    upright_box, place = (2, 3, 12, 9), devkit / "VOC2007"
+    # The same object as somebody marks it who sees the pixels of the file.
+    marks = np.zeros((height, width, 3), "uint8")
+    marks[3:9, 2:12] = 255
+    rows, columns = np.nonzero(np.asarray(exif_files.lying(marks, orientation))[..., 0])
+    box_in_file = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    for box, size in ((upright_box, (height, width)), (box_in_file, lying.size[::-1])):
+        if size == (height, width):
+            # What turning does not show in the size, or is not done: upright.
+            box = upright_box
+        text = annotation([("dog", 0, box)], *size)
+        write(place, files | {"Annotations/000001.xml": text})
+        found = records.load(devkit, "train")
+        assert found.sizes[0].tolist() == [height, width]
+        expected = np.array([[3, 2, 9, 12]]) / [height, width, height, width]
+        np.testing.assert_allclose(found.objects[0].boxes, expected, atol=1e-6)
 
 
 def test_other_classes_than_those_of_voc_are_the_sorted_ones_of_every_split(devkit):

@@ -1,4 +1,5 @@
 import builtins
+import dataclasses
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 
+import exif_files
 import image_files
 import numpy as np
 import photographs
@@ -214,12 +216,17 @@ def test_images_of_every_kind_have_proposals(form, tmp_path):
     assert [0, 0, 64, 48] in proposed.tolist()
 
 
-def test_the_mark_of_a_camera_held_upright_is_ignored_as_in_training(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    turned = photographs.encoded(drawn(), "JPEG", quality=95, exif=exif)
-    [proposed] = proposals.propose(recorded(tmp_path / "a", {"1.jpg": turned}))
+def test_proposals_are_for_the_upright_image_and_kept_for_each_way_up(tmp_path, kept):
+    file = exif_files.file(drawn(), "PNG", 6)
+    found = recorded(tmp_path / "a", {"1.png": file})
+    as_filed = proposals.propose(found)[0]
+    upright = dataclasses.replace(
+        found, sizes=found.sizes[:, ::-1], orientations=np.array([6], np.uint8)
+    )
+    [proposed] = proposals.propose(upright)
     assert (boxes.iou(np.array(list(THINGS.values())), proposed).max(axis=1) > 0.9).all()
+    assert len(list(kept.rglob("*.npy"))) == 2
+    np.testing.assert_array_equal(proposals.propose(found)[0], as_filed)
 
 
 def test_images_within_a_larger_file_are_found(tmp_path):

@@ -1,8 +1,10 @@
+import exif_files
 import numpy as np
 import pytest
 import small_detectors
 import tensorflow as tf
-from photographs import encoded, photograph
+from image_files import REFUSAL
+from photographs import photograph
 from served_alone import by_the_c_api
 from small_detectors import check_equal, in_graph, picture, windows
 from tensorflow.core.protobuf import saved_model_pb2
@@ -16,7 +18,11 @@ TEXT = b"<html>Not found</html>"
 # Of files: the last one is scaled down.
 LONGEST_SIDE = 200
 SIZES = [(64, 90), (97, 61), (150, 260)]
-FILES = [encoded(photograph(*size, seed)) for seed, size in enumerate(SIZES)]
+# The second lies on its side.
+FILES = [
+    exif_files.file(photograph(*size, seed), "PNG", 8 if seed == 1 else 1)
+    for seed, size in enumerate(SIZES)
+]
 WINDOWS = np.stack([windows(*size, 9, seed) for seed, size in enumerate(SIZES)])
 OUTPUTS = ["boxes", "classes", "count", "labels", "scores"]
 SIGNATURES = {
@@ -225,13 +231,13 @@ def test_an_answer_does_not_depend_on_what_else_is_asked(served):
 
 def test_a_broken_file_refuses_its_request_and_is_named(served):
     (answer,) = served["proposing"]["broken"]
-    assert "`image_bytes` 1 is no JPEG, PNG, GIF or BMP image" in answer
+    assert "`image_bytes` 1 is no JPEG, PNG, GIF, BMP or WebP image" in answer
 
 
 def test_a_broken_file_is_reported_beside_the_answers_for_the_others(served):
     (answer,) = served["given"]["broken"]
     assert answer["error_codes"].tolist() == [0, decoding.NO_IMAGE, 0]
-    assert answer["errors"][1].decode() == "is no JPEG, PNG, GIF or BMP image"
+    assert answer["errors"][1].decode() == REFUSAL
     found, good = rows(answer), rows(served["given"]["requests"][2])
     for i in (0, 2):
         check_equal(found[i], good[i])

@@ -13,7 +13,7 @@ from photographs import decoded, encoded, photograph
 
 from spp_keras import data, export, zoo
 from spp_keras.data import inspection
-from spp_keras.export import checks, saved_model, signatures, versions
+from spp_keras.export import checks, inputs, saved_model, signatures, versions
 from spp_keras.zoo import chains
 
 LABELS = [f"class {number}" for number in range(7)]
@@ -65,16 +65,19 @@ def ask(served, files, signature="bytes"):
 
 def asked_directly(model, files, view=None, signature="bytes"):
     """The answer of the function that would be saved."""
-    call, inputs = signatures.of_classifier(
+    call, specifications = signatures.of_classifier(
         model,
         LABELS,
-        checks.view(view, *model.input_shape[1:3]),
+        inputs.Files(
+            checks.view(view, *model.input_shape[1:3]),
+            "raise",
+            chains.least_side(model),
+            inspection.Limits(),
+            "exif",
+        ),
         top=len(LABELS),
-        errors="raise",
-        least_side=chains.least_side(model),
-        limits=inspection.Limits(),
     )[signature]
-    found = tf.function(call, input_signature=inputs)(tf.constant(files))
+    found = tf.function(call, input_signature=specifications)(tf.constant(files))
     return {name: value.numpy() for name, value in found.items()}
 
 

@@ -1,11 +1,14 @@
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import exif_files
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from image_files import REFUSAL
 from photographs import decoded, encoded, photograph
+from PIL import Image
 from served_alone import by_the_c_api, run
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
@@ -71,7 +74,14 @@ def files(name):
     """Of several sizes and kinds, none of which is resized on the way."""
     sizes = [(256, 256), (256, 301), (300, 256)] if name == "one_size" else [(60, 90), (97, 61)]
     forms = ["PNG", "BMP", "GIF"][: len(sizes)]
-    return [encoded(photograph(*size), form) for size, form in zip(sizes, forms, strict=True)]
+    found = [encoded(photograph(*size), form) for size, form in zip(sizes, forms, strict=True)]
+    if name == "any_size":
+        found += [
+            exif_files.file(photograph(70, 100, seed), form, orientation)
+            for seed, (form, orientation) in enumerate([("PNG", 6), ("WebP", 7), ("WebP", 1)])
+        ]
+        found.append(encoded(Image.fromarray(photograph(60, 90, 5)).convert("RGBA"), "WebP"))
+    return found
 
 
 def requests(name):
@@ -144,12 +154,12 @@ def check_answers(name, model, answers):
     for (signature, arguments), answer in zip(requests(name), answers, strict=True):
         broken = TEXT in arguments.get("image_bytes", ())
         if broken and name != "reporting":
-            assert "`image_bytes` 1 is no JPEG, PNG, GIF or BMP image" in answer
+            assert "`image_bytes` 1 is no JPEG, PNG, GIF, BMP or WebP image" in answer
             continue
         assert isinstance(answer, dict), answer
         if broken:
             assert answer["error_codes"].tolist() == [0, 1, 0]
-            assert answer["errors"][1].decode() == "is no JPEG, PNG, GIF or BMP image"
+            assert answer["errors"][1].decode() == REFUSAL
             arguments = {"image_bytes": [x for x in arguments["image_bytes"] if x != TEXT]}
             answer = {key: value[[0, 2]] for key, value in answer.items()}
         check_answer(name, model, signature, arguments, answer)
@@ -235,6 +245,9 @@ def test_what_is_exported_is_operations_of_tensorflow_and_no_python(saved, c_api
     assert len(operations) > 20
     assert operations <= c_api[name]["registered"]
     assert not operations & {"PyFunc", "PyFuncStateless", "EagerPyFunc", "NumpyFunction"}
+    # Servers that are older than these would not load the model.
+    assert "DecodeImage" in operations
+    assert not operations & {"DecodeWebP", "DecodeJxl"}
 
 
 @every_model

@@ -1,11 +1,12 @@
 import re
 
+import exif_files
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from detector_folder import LABELS, make_detector
-from image_files import UNUSABLE
+from image_files import REFUSAL, UNUSABLE
 from photographs import decoded, encoded, photograph
 
 from spp_keras import detection, export, runs, serving
@@ -114,6 +115,41 @@ def test_a_saved_model_finds_what_its_run_finds(
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
 
 
+@pytest.mark.parametrize("form", exif_files.FORMS)
+@pytest.mark.parametrize("proposer", [True, False], ids=["proposer", "search"])
+def test_the_eight_orientations_of_a_photograph_have_one_answer(finds, searched, proposer, form):
+    picture = photograph(130, 73)
+    expected = finds[proposer](encoded(picture))
+    assert expected.boxes
+    for number in exif_files.ORIENTATIONS:
+        found = finds[proposer](exif_files.file(picture, form, number))
+        if form == "JPEG":
+            # What is lost may bring a score to the other side of the least.
+            assert abs(len(found.boxes) - len(expected.boxes)) <= 3
+        else:
+            assert found.labels == expected.labels
+            np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.01)
+    assert {image.shape for image in searched} <= {picture.shape}
+
+
+@pytest.mark.parametrize("orientation", ["exif", "file"])
+def test_windows_for_a_saved_model_are_searched_for_the_way_up_that_it_takes(
+    made, searched, tmp_path, orientation
+):
+    saved = export.save_detector(made[False][1], tmp_path / "pets", orientation=orientation)
+    assert serving.read_orientation(saved.parent) == orientation
+    find, picture = serving.load_detector(saved, LEAST), photograph(100, 151)
+    lying = picture if orientation == "exif" else np.asarray(exif_files.lying(picture, 6))
+    found, expected = find(exif_files.file(picture, "PNG", 6)), find(encoded(lying))
+    assert {image.shape for image in searched} == {lying.shape}
+    assert found.boxes
+    assert found.labels == expected.labels
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.1)
+    # Models of 0.1.0 know nothing of EXIF.
+    (saved / "assets" / "orientation.txt").unlink()
+    assert serving.read_orientation(saved) == "file"
+
+
 @pytest.mark.parametrize("kind", UNUSABLE)
 def test_what_is_no_usable_image_is_said_to_be_none(finds, kind):
     found = finds[True](UNUSABLE[kind][0])
@@ -124,7 +160,7 @@ def test_what_is_no_usable_image_is_said_to_be_none(finds, kind):
 def test_the_reason_is_the_one_that_predict_gives_and_the_next_is_answered(finds):
     small = encoded(photograph(10, 60))
     assert finds[True](small).error == "has 10x60 pixels, fewer than 16 on a side"
-    assert finds[True](b"Not found").error == "is no JPEG, PNG, GIF or BMP image"
+    assert finds[True](b"Not found").error == REFUSAL
     assert finds[True](FILES[0]).boxes
 
 

@@ -1,12 +1,14 @@
+import dataclasses
 import json
 import re
 
+import exif_files
 import numpy as np
 import pytest
-from image_files import UNUSABLE
+from image_files import REFUSAL, UNUSABLE
 from photographs import decoded, encoded, photograph
 from PIL import Image
-from run_folder import LABELS, make_run
+from run_folder import LABELS, RECIPE, make_run
 
 from spp_keras import cli, data, export, serving
 
@@ -101,6 +103,42 @@ def test_a_large_photograph_is_scaled_down_alike(left):
         np.testing.assert_allclose(other.scores, first.scores, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("form", exif_files.FORMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_eight_orientations_of_a_photograph_have_one_answer(left, kind, form):
+    ask, picture = serving.load(left[kind]), photograph(80, 48)
+    first, *others = (
+        ask(exif_files.file(picture, form, number)) for number in exif_files.ORIENTATIONS
+    )
+    upright = ask(encoded(picture))
+    assert first.labels == upright.labels
+    np.testing.assert_allclose(first.scores, upright.scores, atol=0.02 if form == "JPEG" else 1e-6)
+    for other in others:
+        assert other.labels == first.labels
+        np.testing.assert_allclose(
+            other.scores, first.scores, atol=0.02 if form == "JPEG" else 1e-6
+        )
+
+
+def test_a_run_and_what_is_made_of_it_take_files_as_they_were_taken_in_training(tmp_path):
+    recipe = dataclasses.replace(RECIPE, orientation="file")
+    network = make_run(tmp_path / "run", recipe)
+    options = {"labels": LABELS, "view": VIEW, "orientation": "file"}
+    left = [
+        tmp_path / "run",
+        export.save(network, tmp_path / "served" / "pets", **options),
+        export.save_tflite(network, tmp_path / "pets.tflite", **options),
+    ]
+    picture = photograph(40, 61)
+    lying = np.asarray(exif_files.lying(picture, 6))
+    for each in left:
+        ask = serving.load(each)
+        found, expected = ask(exif_files.file(picture, "PNG", 6)), ask(encoded(lying))
+        assert found.labels == expected.labels
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+        assert not np.allclose(found.scores, ask(encoded(picture)).scores, atol=1e-3)
+
+
 def test_what_is_no_model_is_said_to_be_none(tmp_path):
     with pytest.raises(ValueError, match=r"`model` must be a run folder, .* It holds none of them"):
         serving.load(tmp_path)
@@ -139,7 +177,7 @@ def test_the_command_answers_for_the_others_and_ends_with_2(left, photos, capsys
     assert cli.main(["predict", "--model", str(left["model of versions"]), *given]) == 2
     printed = capsys.readouterr()
     assert [line.split("\t")[0] for line in printed.out.splitlines()] == [photos[0]]
-    assert "3.jpg is no JPEG, PNG, GIF or BMP image" in printed.err
+    assert "3.jpg is no JPEG, PNG, GIF, BMP or WebP image" in printed.err
     assert "0.jpg.gone cannot be read: No such file or directory" in printed.err
 
 
@@ -148,7 +186,7 @@ def test_the_command_prints_json_for_programs(left, photos, capsys):
     assert cli.main(["predict", "--model", str(left["TFLite"]), "--json", *given]) == 2
     good, bad = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (good["photo"], good["error"], len(good["labels"])) == (photos[0], None, 3)
-    assert (bad["photo"], bad["error"]) == (photos[3], "is no JPEG, PNG, GIF or BMP image")
+    assert (bad["photo"], bad["error"]) == (photos[3], REFUSAL)
 
 
 def test_a_model_that_is_none_ends_the_command_before_photographs_are_read(capsys):

@@ -52,6 +52,7 @@ class Answers:
             "classes": len(self._model.labels),
             "finds": isinstance(self._model, Detector),
             "least_score": self._model.least_score,
+            "orientation": self._model.orientation,
         }
 
     def photograph(self, image: bytes) -> dict[str, Any]:
@@ -73,7 +74,8 @@ class Answers:
 
         Args:
             number: The photograph's `id`. `Unknown` is raised where it is not kept.
-            window: A dictionary of left, top, right and bottom, in pixels of the file.
+            window: A dictionary of left, top, right and bottom, in pixels of the
+                photograph.
         """
         with self._lock:
             if number not in self._looks:

@@ -26,6 +26,7 @@ class Detector:
     Attributes:
         name: Name of the network whose convolutions it has.
         labels: Name of each class.
+        orientation: `"exif"` or `"file"`, which way up it takes photographs.
         least_score: Score that all that is found exceeds.
     """
 
@@ -42,7 +43,10 @@ class Detector:
         self.name, self.labels = detector.trunk.name.removesuffix("_trunk"), detector.labels
         self.least_score = detector.least_score
         view = sizes.Whole(longest_side=sizes.LONGEST_SIDE)
-        self._decode = photographs.decoder(view, most_pixels=most_pixels)
+        self.orientation = detection.read_orientation(run)
+        self._decode = photographs.decoder(
+            view, most_pixels=most_pixels, orientation=self.orientation
+        )
         output = detector.trunk.outputs[0]
         one_map = tf.TensorSpec((1, None, None, output.shape[-1]), tf.as_dtype(output.dtype))
         maps = (one_map,) * len(detector.scales)
@@ -89,7 +93,7 @@ class Detector:
 
         Args:
             look: What `look` gave.
-            window: Left, top, right and bottom in pixels of the file.
+            window: Left, top, right and bottom in pixels of the photograph.
         """
         start = time.perf_counter()
         box = windows.scaled(window, look.size, look.seen)

@@ -13,7 +13,7 @@ class Look(NamedTuple):
 
     Args:
         maps: Its feature maps, one a scale, from which windows are answered.
-        size: Height and width of its file.
+        size: Its height and width, upright and before it is scaled.
         seen: Height and width of what the model saw of it.
         answer: What the model says, as JSON can hold it.
     """

@@ -28,6 +28,7 @@ class Network:
     Attributes:
         name: Name of the network.
         labels: Name of each class.
+        orientation: `"exif"` or `"file"`, which way up it takes photographs.
         least_score: `None`, since every class has a score.
     """
 
@@ -41,10 +42,10 @@ class Network:
                 f"train {self._recipe.model}_spp. Received: {self._recipe.model} in "
                 f"run={str(run)!r}."
             )
-        network, self.labels, view = trained.load(run)
+        network, self.labels, view, self.orientation = trained.load(run)
         self.name = network.name
         self._least_side = chains.least_side(network)
-        self._decode = photographs.decoder(view, self._least_side, most_pixels)
+        self._decode = photographs.decoder(view, self._least_side, most_pixels, self.orientation)
         self._halves = boxes.halves_of(network)
         self._pool = boxes.roi_pooling(self._halves)
         maps = tf.TensorSpec((1, None, None, self._halves.trunk.output_shape[-1]))
@@ -53,8 +54,11 @@ class Network:
         self._whole = tf.function(self._score_whole, input_signature=[maps], autograph=False)
         self._part = tf.function(self._score_part, input_signature=[maps, box], autograph=False)
         file = tf.TensorSpec((), tf.string)
+        turn = 1 if self.orientation == "file" else None
         self._squeeze = tf.function(
-            images.whole, input_signature=[file, _PAIR, _PAIR], autograph=False
+            lambda image, size, target: images.whole(image, size, target, turn),
+            input_signature=[file, _PAIR, _PAIR],
+            autograph=False,
         )
 
     def look(self, image: bytes) -> Look:
@@ -90,7 +94,7 @@ class Network:
 
         Args:
             look: What `look` gave.
-            window: Left, top, right and bottom in pixels of the file.
+            window: Left, top, right and bottom in pixels of the photograph.
         """
         start = time.perf_counter()
         box = windows.scaled(window, look.size, look.seen)

@@ -11,7 +11,7 @@ MOST_PIXELS = 25_000_000
 # Twice what a training takes. A network with short sides of 256 sees two million pixels then.
 _MOST_ASPECT = 32
 _REMEDIES = {
-    encoded.NO_IMAGE: "send one of these",
+    encoded.NO_IMAGE: "send a JPEG, PNG, GIF, BMP or WebP image",
     encoded.DAMAGED: "take the original, or save it again",
     encoded.TOO_LARGE: "scale it down, or serve with a larger --most-megapixels",
     encoded.TOO_SMALL: "take a larger one",
@@ -28,7 +28,7 @@ class Photograph(NamedTuple):
 
     Args:
         pixels: uint8 `(height, width, 3)`, what the model sees of it.
-        size: Height and width in its file.
+        size: Its height and width, upright and before it is scaled.
         seen: Height and width of `pixels`.
     """
 
@@ -38,7 +38,10 @@ class Photograph(NamedTuple):
 
 
 def decoder(
-    view: sizes.Policy, least_side: int = 1, most_pixels: int = MOST_PIXELS
+    view: sizes.Policy,
+    least_side: int = 1,
+    most_pixels: int = MOST_PIXELS,
+    orientation: str = "exif",
 ) -> Callable[[bytes], Photograph]:
     """A function from the bytes of a file to a `Photograph`, or to `Unusable`.
 
@@ -49,6 +52,7 @@ def decoder(
             Defaults to 1.
         most_pixels: How many a photograph may have; its header tells, before
             anything is decoded. Defaults to `MOST_PIXELS`.
+        orientation: `"exif"` or `"file"`, which way up it is taken. Defaults to `"exif"`.
 
     Returns:
         The function.
@@ -61,7 +65,8 @@ def decoder(
     """
     limits = inspection.Limits(most_pixels=most_pixels, most_aspect=_MOST_ASPECT)
     as_trained, enlarged = (
-        _in_graph(one, least_side, limits) for one in (view, sizes.Whole(short_side=least_side))
+        _in_graph(one, least_side, limits, orientation)
+        for one in (view, sizes.Whole(short_side=least_side))
     )
 
     def decode(image: bytes) -> Photograph:
@@ -69,24 +74,26 @@ def decoder(
         if decoded.code == encoded.TOO_SMALL:
             decoded = enlarged(image)
         if decoded.code != encoded.OK:
-            raise Unusable(_words(image, int(decoded.code), decoded.reason.numpy().decode()))
+            raise Unusable(_words(int(decoded.code), decoded.reason.numpy().decode()))
         size = tuple(decoded.size.numpy().tolist())
         return Photograph(decoded.pixels, size, tuple(decoded.pixels.shape[:2]))
 
     return decode
 
 
-def _in_graph(view: sizes.Policy, least_side: int, limits: inspection.Limits) -> Callable[..., Any]:
+def _in_graph(
+    view: sizes.Policy,
+    least_side: int,
+    limits: inspection.Limits,
+    orientation: str,
+) -> Callable[..., Any]:
     return tf.function(
-        lambda image: encoded.decode(image, view, least_side, limits),
+        lambda image: encoded.decode(image, view, least_side, limits, orientation),
         input_signature=[tf.TensorSpec((), tf.string)],
         autograph=False,
     )
 
 
-def _words(image: bytes, code: int, reason: str) -> str:
-    if code == encoded.NO_IMAGE:
-        # Which knows the names of other formats.
-        reason = inspection.inspect(image).reason or reason
-    remedy = "" if ";" in reason else f"; {_REMEDIES[code]}"
+def _words(code: int, reason: str) -> str:
+    remedy = "" if "convert it" in reason else f"; {_REMEDIES[code]}"
     return f"The file {reason}{remedy}."

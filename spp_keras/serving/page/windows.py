@@ -46,8 +46,8 @@ def scaled(window: Window, size: tuple[int, int], seen: tuple[int, int]) -> np.n
     """A window in pixels of what a model sees of a photograph, float32 `(4,)`.
 
     Args:
-        window: In pixels of the file.
-        size: Height and width of the file.
+        window: In pixels of the photograph.
+        size: Height and width of the photograph.
         seen: Height and width of what is seen.
 
     Example:

@@ -3,9 +3,10 @@
 import contextlib
 import shutil
 
+import exif_files
 import numpy as np
 import pytest
-from image_files import IMAGE
+from image_files import IMAGE, RGB
 from oracles import window_of_box, window_pyramid
 from photographs import decoded, encoded, photograph
 from run_folder import LABELS
@@ -95,7 +96,7 @@ def test_photographs_are_answered_a_window_is_dragged_and_a_bad_file_is_named(op
     failure = opened.locator("#failures li")
     assert failure.count() == 1
     assert failure.inner_text().startswith(
-        "notes.txt: The file is no JPEG, PNG, GIF or BMP image; send one of these."
+        "notes.txt: The file is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG."
     )
     pixels = decoded(CMYK)[np.newaxis].astype("float32")
     np.testing.assert_allclose(
@@ -169,11 +170,9 @@ def test_a_photograph_that_is_not_kept_any_more_is_sent_again(opened, served):
 
 
 @needs_chromium
-def test_a_turned_photograph_is_drawn_as_the_network_sees_it(opened):
-    exif = IMAGE.getexif()
-    exif[0x0112] = 6
-    upload(opened, ("turned.jpg", encoded(IMAGE, "JPEG", exif=exif)))
-    opened.get_by_text("is to be turned").wait_for()
+def test_a_turned_photograph_is_drawn_upright_as_the_network_sees_it(opened):
+    upload(opened, ("turned.jpg", exif_files.file(RGB, "JPEG", 6)))
+    opened.get_by_text(f"64 {TIMES} 48 pixels").wait_for()
     frame = opened.locator("#picture").bounding_box()
     assert frame["width"] / frame["height"] == pytest.approx(64 / 48, rel=0.01)
     shot = decoded(opened.locator("#picture").screenshot()).astype(int)

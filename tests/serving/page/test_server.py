@@ -95,8 +95,14 @@ def test_the_page_asks_for_nothing_from_elsewhere_and_may_run_what_is_in_it(serv
 
 UNKNOWN = "/photograph/" + 32 * "0" + "/window"
 REFUSED = {
-    "no image": ("POST", "/photograph", b"Not found", 422, "is no JPEG, PNG, GIF or BMP image; s"),
-    "nothing": ("POST", "/photograph", b"", 422, "The file is empty; send one"),
+    "no image": (
+        "POST",
+        "/photograph",
+        b"Not found",
+        422,
+        "is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG.",
+    ),
+    "nothing": ("POST", "/photograph", b"", 422, "The file is empty; send a JPEG"),
     "half an image": ("POST", "/photograph", PHOTOGRAPH[:900], 422, "cut short or damaged; take"),
     "too many pixels": (
         "POST",
