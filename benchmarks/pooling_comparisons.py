@@ -79,7 +79,7 @@ def _portable(rows: Sequence[Row]) -> str:
         for row in _of(rows, lambda name: name == f"{OURS}, portable")
         if row["setting"] in used
     ]
-    return f"The portable path takes {_listed(cells)} of that time." if cells else ""
+    return f"Our portable path takes {_listed(cells)} of our time." if cells else ""
 
 
 def _networks(rows: Sequence[Row]) -> str:

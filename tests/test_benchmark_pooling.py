@@ -97,7 +97,7 @@ def test_ours_stands_beside_the_quickest_right_peer_of_each_kind(sentences):
 def test_our_portable_path_stands_beside_what_is_used(sentences):
     rows = [row("spp_keras", 2.0), row("spp_keras, portable", 3.0)]
 
-    assert sentences("whole", rows) == "The portable path takes x1.50 (32 x 13x13) of that time."
+    assert sentences("whole", rows) == "Our portable path takes x1.50 (32 x 13x13) of our time."
 
 
 @pytest.mark.parametrize(
