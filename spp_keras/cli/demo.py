@@ -14,7 +14,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         description="Draws photographs of mixed sizes, trains a small ZF-5 with a pyramid on them "
         "at their own sizes and one without on squares, tests both, exports the first for "
         "TensorFlow Serving and for TFLite, asks all about the same photographs and writes a "
-        "report, which says whether the two had stopped learning. Nothing is downloaded. If it was killed, the same command goes on where it was.",
+        "report, which says whether the two had stopped learning. Nothing is downloaded. If it was "
+        "killed, the same command goes on where it was.",
         examples="  spp-keras demo\n  spp-keras demo --epochs 4 quick-look",
     )
     parser.add_argument(
