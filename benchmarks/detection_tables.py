@@ -11,8 +11,10 @@ from spp_keras import _files
 
 RIVAL = "R-CNN"
 # By how much the paper's SPP is quicker than R-CNN with ZF-5, on a GPU: its Table 10.
-_PAPER = {"all": {"SPP, 1 scale": 102, "SPP, 5 scales": 38}}
-_PAPER["convolutions"] = {"SPP, 1 scale": 270, "SPP, 5 scales": 49}
+_PAPER = {
+    "all": {"SPP, 1 scale": "102", "SPP, 5 scales": "38"},
+    "convolutions": {"SPP, 1 scale": "270", "SPP, 5 scales": "49"},
+}
 _PARTS = ("convolutions", "pooling", "dense")
 # Parts add up when they make so much of the whole; less is scales, boxes and suppression.
 _ADDING_UP = (0.9, 1.05)
@@ -90,7 +92,8 @@ def _heading(settings: dict[str, Any], rows: dict[System, Any]) -> str:
         f"{settings['size'][1]} by ZF-5 {width}, {settings['classes']} classes, its weights "
         f"random: {searched:,} of the windows are selective search's, the other "
         f"{windows - searched:,} random boxes. Milliseconds, medians and quartiles of "
-        f"{settings['rounds']} rounds in which all take turns. SPP scores windows on the same "
+        f"{settings['rounds']} rounds in which all take turns; processor: the time of all cores "
+        "together. SPP scores windows on the same "
         f"cells once, which leaves {distinct}. R-CNN convolves every window; its convolutions "
         "are with warping and pooling. SVD: fc6 and fc7 as products of thin layers of rank "
         f"{settings['ranks'][0]} and {settings['ranks'][1]}. Times R-CNN: R-CNN of the same "
@@ -102,7 +105,7 @@ def _table(rows: dict[System, Any], proposals: dict[str, Any]) -> list[str]:
     searched = proposals["seconds"]
     lines = [
         "| | convolutions | pooling | dense | all | processor | times R-CNN | "
-        "with proposals | times R-CNN |",
+        "with proposals | times R-CNN with them |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for system, row in rows.items():
@@ -122,41 +125,33 @@ def _table(rows: dict[System, Any], proposals: dict[str, Any]) -> list[str]:
 
 def _sentences(rows: dict[System, Any], proposals: dict[str, Any]) -> list[str]:
     """What the figures say, computed from them."""
-    lines = []
-    for kind in dict.fromkeys(system[1:] for system in rows):
-        gain = _gain(rows, kind, "all")
-        if gain:
-            line = f"- Whole detections without proposals, {_both_sides(kind)}: {gain}"
-            lines.append(f"{line}{_of_paper(rows, kind, 'all')}.")
-    for kind in dict.fromkeys(system[1:] for system in rows):
-        gain = _gain(rows, kind, "convolutions")
-        if gain:
-            line = f"- Convolutions alone, {kind[0]} on both sides: {gain}"
-            lines.append(f"{line}{_of_paper(rows, kind, 'convolutions')}.")
-    for kind in dict.fromkeys(system[1:] for system in rows):
-        gain = _gain(rows, kind, "all", proposals["seconds"])
-        if gain and proposals["seconds"]:
-            lines.append(f"- With proposals, {_both_sides(kind)}: {gain}.")
-    return [*lines, _sum_of_parts(rows)]
+    kinds = list(dict.fromkeys(system[1:] for system in rows))
+    lines = [_gain(rows, kind, "all", "Without proposals") for kind in kinds]
+    lines += [_gain(rows, kind, "convolutions", "Convolutions alone") for kind in kinds]
+    if proposals["seconds"]:
+        searched = proposals["seconds"]
+        lines += [_gain(rows, kind, "all", "With proposals", searched) for kind in kinds]
+    return [*filter(None, lines), _sum_of_parts(rows)]
 
 
 def _gain(
-    rows: dict[System, Any], kind: tuple[str, ...], part: str, more: Sequence[float] = ()
+    rows: dict[System, Any], kind: tuple[str, ...], part: str, what: str, more: Sequence[float] = ()
 ) -> str:
     """How many times as quick as R-CNN the systems of a kind are, those that were measured."""
-    said = [
-        f"{_times(rows, system, part, more):.0f} times R-CNN at {_scales(system)}"
-        for system in _of_kind(rows, kind, part)
-    ]
-    return " and ".join(said)
-
-
-def _of_paper(rows: dict[System, Any], kind: tuple[str, ...], part: str) -> str:
-    """The paper's figures for what it has measured, which is float32 without SVD."""
-    if kind != ("float32", "full"):
+    systems = _of_kind(rows, kind, part)
+    if not systems:
         return ""
-    said = " and ".join(f"{_PAPER[part][one.name]}" for one in _of_kind(rows, kind, part))
-    return f" (the paper on a GPU: {said})"
+    times = [_number(_times(rows, one, part, more)) for one in systems]
+    said = [f"{number} {_scales(one)}" for number, one in zip(times, systems, strict=True)]
+    line = f"- {what}, {_both_sides(kind)}: {' and '.join(said)}"
+    # The paper has measured this kind alone, and named no proposals.
+    if kind == ("float32", "full") and not more:
+        line += f" (the paper on a GPU: {' and '.join(_PAPER[part][one.name] for one in systems)})"
+    return f"{line}."
+
+
+def _number(times: float) -> str:
+    return f"{times:.0f}" if times >= 10 else f"{times:.1f}"
 
 
 def _of_kind(rows: dict[System, Any], kind: tuple[str, ...], part: str) -> list[System]:
@@ -206,7 +201,7 @@ def _both_sides(kind: tuple[str, ...]) -> str:
 
 
 def _scales(system: System) -> str:
-    return {"SPP, 1 scale": "one scale", "SPP, 5 scales": "five"}[system.name]
+    return {"SPP, 1 scale": "times R-CNN at one scale", "SPP, 5 scales": "at five"}[system.name]
 
 
 def _median(seconds: Sequence[float]) -> float:

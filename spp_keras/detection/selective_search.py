@@ -21,7 +21,7 @@ def selective_search(
     """Boxes that may hold an object, by OpenCV's "fast" selective search.
 
     Regions are merged from segmentations as coarse as OpenCV has them by default
-    (k = 150), which makes some 500 to 950 boxes of a photograph of 500 pixels. The
+    (k = 150), which makes some 500 to 1,000 boxes of a photograph of 500 pixels. The
     release of SPP-net begins at k = 50, which makes the paper's some 2,000.
 
     Time grows with the square of the pixels, hence the limit to the longest side:
@@ -101,7 +101,6 @@ def _segment(image: np.ndarray, cv2: Any) -> np.ndarray:
     # A new one each time, since they keep histograms of the last image.
     search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
     search.setBaseImage(image)
-    # By its default k, 150 and its multiples.
     search.switchToSelectiveSearchFast()
     found = np.asarray(search.process(), np.int64).reshape(-1, 4)
     return np.unique(np.hstack([found[:, :2], found[:, :2] + found[:, 2:]]), axis=0)

@@ -15,6 +15,7 @@ import photographs
 import pytest
 import scipy.io
 from PIL import Image
+from sklearn.datasets import load_sample_image
 
 from spp_keras.data.records import Records
 from spp_keras.detection import boxes, proposal_files, proposals, selective_search
@@ -143,6 +144,12 @@ def test_an_image_too_small_for_a_box_has_none(shape, filled):
 def test_an_image_of_one_colour_is_one_box(shape):
     found = selective_search.selective_search(np.full((*shape, 3), 77, np.uint8), least_side=3)
     assert found.tolist() == [[0, 0, shape[1], shape[0]]]
+
+
+@pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
+def test_a_photograph_has_fewer_boxes_than_the_papers_2000(name):
+    # By OpenCV's default k, as the documents say; from k = 50 on there would be 1,500 to 2,200.
+    assert 400 < len(selective_search.selective_search(load_sample_image(name))) < 1050
 
 
 def test_the_same_image_has_the_same_boxes_in_threads_and_in_any_order():

@@ -275,10 +275,9 @@ def another(validation, tmp_path_factory):
 
 def test_windows_of_two_models_are_suppressed_together(tuned, unseen, another):
     pair, both = [tuned[1], another[0]], [unseen, another[1]]
-    alone = [evaluation.find(*one, progress=False) for one in zip(pair, both, strict=True)]
-    # At an overlap of 1 nothing is suppressed: all candidates of each, by itself.
+    # At this overlap nothing is suppressed but what is the same: all candidates of each, alone.
     every = [
-        evaluation.find(variants.changed(one, overlap=1.0, most=1000), its, progress=False)
+        evaluation.find(variants.changed(one, overlap=0.9999, most=1000), its, progress=False)
         for one, its in zip(pair, both, strict=True)
     ]
     found = evaluation.find(pair, both, progress=False)
@@ -291,8 +290,6 @@ def test_windows_of_two_models_are_suppressed_together(tuned, unseen, another):
         kept = oracles.suppression(union, 0.3)[:100]
         for part, expected in zip(answer, union, strict=True):
             np.testing.assert_array_equal(part, expected[kept])
-        for one in (0, 1):
-            assert len(answer.scores) != len(alone[one][number].scores)
         of_each[0] += sum(place < len(first.scores) for place in kept)
         of_each[1] += sum(place >= len(first.scores) for place in kept)
     assert min(of_each) > 5
