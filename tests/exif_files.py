@@ -90,6 +90,8 @@ def _block(data):
 
 
 def _of_jpeg(data):
+    if data.find(b"Exif\0\0", 0, 2**16) < 0:
+        return None
     place = 2
     while place + 10 <= len(data):
         if data[place] != 0xFF:

@@ -124,7 +124,7 @@ UNUSABLE = {
     "AVIF": (encoded(IMAGE, "AVIF"), f"^{REFUSAL}$"),
     "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64, f"^{REFUSAL}$"),
     "animated WebP": (animated_webp(), "^is an animated WebP image: convert it to JPEG$"),
-    "half a WebP": (USABLE["lossless WebP"][0][:100], "is cut short or damaged: "),
+    "half a WebP": (USABLE["WebP"][0][:150], "is cut short or damaged: "),
     "a JPEG cut within its pixels": (JPEG[:-200], "^is cut short or damaged: .*JPEG"),
     "a JPEG but for its last byte": (JPEG[:-1], "^is cut short or damaged: .*JPEG"),
     "half a PNG": (PNG[: len(PNG) // 2], "^is cut short or damaged: Invalid PNG data"),

@@ -1,10 +1,12 @@
 import json
 
+import exif_files
 import keras
 import numpy as np
 import pytest
 from detector_folder import LABELS, make_detector
 from photographs import decoded, encoded, photograph
+from PIL import Image
 
 from spp_keras import cli, detection, export, runs, serving, zoo
 from spp_keras.detection import drawing, heads, variants
@@ -142,6 +144,18 @@ def test_one_photograph_is_drawn_into_a_file(loads, photos, tmp_path, name, off)
     assert drawn.shape == original.shape
     assert np.abs(drawn[31:70, 10] - np.array(drawing.colour(2), float)).max() <= off
     np.testing.assert_allclose(drawn[80:].astype(float), original[80:], atol=off)
+
+
+def test_a_photograph_is_drawn_upright_or_as_its_detector_takes_it(loads, tmp_path):
+    picture = photograph(100, 151)
+    (tmp_path / "lying.png").write_bytes(exif_files.file(picture, "PNG", 6))
+    (tmp_path / "run").mkdir()
+    command = ["detect", "--model", str(tmp_path / "run"), str(tmp_path / "lying.png"), "--save"]
+    for orientation, size in (("exif", (151, 100)), ("file", (100, 151))):
+        (tmp_path / "run" / runs.SETTINGS).write_text(json.dumps({"orientation": orientation}))
+        assert cli.main([*command, str(tmp_path / "drawn.png")]) == 0
+        with Image.open(tmp_path / "drawn.png") as drawn:
+            assert drawn.size == size
 
 
 @pytest.mark.parametrize("ending", ["", "/"])

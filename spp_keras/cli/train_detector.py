@@ -94,16 +94,8 @@ def _run(options: argparse.Namespace) -> int:
 
     given = vars(options)
     names: tuple[str, ...] = ("data", "data_dir", "train_split", "validation_split", "head")
-    names += (
-        "scales",
-        "side",
-        "proposals",
-        "proposer",
-        "epochs",
-        "learning_rate",
-        "seed",
-        "orientation",
-    )
+    names += ("scales", "side", "proposals", "proposer", "epochs", "learning_rate", "seed")
+    names += ("orientation",)
     settings = detection.Settings(run=options.network, **{name: given[name] for name in names})
     folder = Path(options.folder or f"{options.network.rstrip('/')}-detector")
     result = detection.train(settings, folder, maps=options.maps)

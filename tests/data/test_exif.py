@@ -81,10 +81,11 @@ BLOCKS = {
         6,
     ),
     "behind XMP": (jpeg(b"http://ns.adobe.com/xap/1.0/\0<x/>", EXIF + orientation_tag(6)), 6),
+    "behind 60 KB": (jpeg(EXIF + orientation_tag(6), before=segment(0xE2, b"\0" * 60000)), 6),
     "behind filling": (jpeg(EXIF + orientation_tag(6), before=b"\xff\xff\xff"), 6),
     "behind 64 KB": (
         jpeg(EXIF + orientation_tag(6), before=segment(0xE2, b"\0" * 65000) * 2),
-        6,
+        1,
     ),
     "behind the pixels": (JPEG + segment(0xE1, EXIF + orientation_tag(6)), 1),
     "behind a length of 1": (jpeg(EXIF + orientation_tag(6), before=b"\xff\xe2\0\1"), 1),

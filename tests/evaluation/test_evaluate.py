@@ -188,6 +188,9 @@ def test_runs_that_cannot_be_asked_are_named(run, make_run, data, tmp_path):
     (other / runs.LABELS).write_text("cat\ndog\nmouse\n")
     with pytest.raises(ValueError, match="`data` must have the classes that the networks learned"):
         evaluation.evaluate(other, "crop")
+    as_filed = make_run(orientation="file")
+    with pytest.raises(ValueError, match=r"`run` must be runs of one orientation.*'exif'.*'file'"):
+        evaluation.evaluate([run, as_filed], "crop", to=tmp_path)
 
 
 def test_broken_weights_are_named(make_run, tmp_path):

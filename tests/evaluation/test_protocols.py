@@ -3,6 +3,7 @@
 import functools
 
 import caffe_nets
+import exif_files
 import keras
 import numpy as np
 import oracles
@@ -150,6 +151,18 @@ def test_a_protocol_is_its_literal_version(name, size, network, scorers):
     assert len(each) == len(expected) == counts.get(name, 10)
     np.testing.assert_allclose(np.sort(each, axis=0), np.sort(expected, axis=0), **CLOSE)
     np.testing.assert_allclose(scorers[name](image), np.mean(expected, axis=0), **CLOSE)
+
+
+def test_a_photograph_is_looked_at_upright(scorers):
+    pixels = photographs.photograph(*SIZES[0])
+    expected = scorers["10-view"](photographs.encoded(pixels))
+    turned = exif_files.file(pixels, "PNG", 6)
+    for known in ((), (SIZES[0],), (SIZES[0], 6)):
+        np.testing.assert_allclose(scorers["10-view"](turned, *known), expected, **CLOSE)
+    lying = exif_files.lying(pixels, 6)
+    as_filed = scorers["10-view"](turned, lying.size[::-1], 1)
+    np.testing.assert_allclose(as_filed, scorers["10-view"](photographs.encoded(lying)), **CLOSE)
+    assert not np.allclose(as_filed, expected, **CLOSE)
 
 
 def test_a_graph_is_traced_once_for_any_size(scorers):

@@ -124,11 +124,7 @@ def test_a_run_and_what_is_made_of_it_take_files_as_they_were_taken_in_training(
     recipe = dataclasses.replace(RECIPE, orientation="file")
     network = make_run(tmp_path / "run", recipe)
     options = {"labels": LABELS, "view": VIEW, "orientation": "file"}
-    left = [
-        tmp_path / "run",
-        export.save(network, tmp_path / "served" / "pets", **options),
-        export.save_tflite(network, tmp_path / "pets.tflite", **options),
-    ]
+    left = [tmp_path / "run", export.save_tflite(network, tmp_path / "pets.tflite", **options)]
     picture = photograph(40, 61)
     lying = np.asarray(exif_files.lying(picture, 6))
     for each in left:

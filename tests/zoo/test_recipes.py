@@ -139,7 +139,7 @@ def _all(name):
 def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
     keys = tomllib.loads((ROOT / "zoo" / name / "recipe.toml").read_text()).keys()
     without_effect_here = {"weights", "freeze", "longest_side", "batch_pixels", "width", "data_dir"}
-    of_the_machine = {"on_error", "most_skipped", "checkpoint_minutes"}
+    of_the_machine = {"on_error", "most_skipped", "orientation", "checkpoint_minutes"}
     missing = {field.name for field in dataclasses.fields(Recipe)} - keys
     expected = without_effect_here | of_the_machine | ({"levels"} - keys)
     assert missing == expected
