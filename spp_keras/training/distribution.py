@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import tensorflow as tf
 

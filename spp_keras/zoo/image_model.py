@@ -8,9 +8,10 @@ import numpy as np
 
 from spp_keras.layers import MixedSizeImages
 from spp_keras.zoo import chains, feeding
+from spp_keras.zoo.value_range import RangeCheck
 
 if keras.backend.backend() == "tensorflow":
-    from spp_keras.zoo.replicated import ReplicatedModel as Base
+    from spp_keras.zoo.checked import CheckedModel as Base
 else:
     Base = keras.Model
 
@@ -45,8 +46,16 @@ class ImageModel(Base):
     ((2, 10), (2, 10))
     """
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        # By this layer the networks of the zoo bring pixels to the range of their trunk.
+        scales = any(layer.name == "preprocessing" for layer in self.layers)
+        self.range_check = RangeCheck(self.name if scales else None)
+
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().__call__(self._in_one_form(inputs), *args, **kwargs)
+        inputs = self._in_one_form(inputs)
+        self.range_check.look(_parts(inputs)[0])
+        return super().__call__(inputs, *args, **kwargs)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
         # Once more, as `stateless_call` comes here at once.
@@ -104,46 +113,43 @@ class ImageModel(Base):
     def _in_one_form(self, inputs: Any) -> Any:
         """Images alone, or a dictionary of them and what else the model takes."""
         if self._takes_sizes and isinstance(inputs, list | tuple):
-            inputs = self._named(inputs)
+            inputs = self._by_names(inputs)
         if not isinstance(inputs, dict):
             return inputs
-        needed = set(self.input) - {"sizes"} if isinstance(self.input, dict) else {"images"}
-        names = needed | {"sizes"} if self._takes_sizes else needed
         given = {name: value for name, value in inputs.items() if value is not None}
-        if not needed <= set(given) <= names:
+        needed = set(self.input) - {"sizes"} if isinstance(self.input, dict) else {"images"}
+        may = {"sizes"} if self._takes_sizes else set()
+        if not needed <= set(given) <= needed | may:
+            words = f"the keys {sorted(needed)}" + (" and may have 'sizes'" if may else "")
+            if "sizes" in set(given) - may:
+                words += "; it does not mix sizes, so send images of one size without padding"
             raise ValueError(
-                f"`inputs` of {self.name!r} that are a dictionary must have the keys "
-                f"{sorted(needed)}{' and may have sizes' * self._takes_sizes}. {self._remedy(given)}"
+                f"`inputs` of {self.name!r} that are a dictionary must have {words}. "
                 f"Received: a dictionary with the keys {sorted(inputs)}."
             )
         if len(given) == 1:
             return given["images"]
-        # Keras has no arrays beside tensors.
+        # Keras takes no arrays beside tensors.
         return {name: self._as_tensor(name, value) for name, value in given.items()}
+
+    def _by_names(self, inputs: Any) -> Any:
+        """What a list holds as a dictionary, or its only entry."""
+        if len(inputs) == 1:
+            return inputs[0]
+        shape = tuple(getattr(inputs[-1], "shape", None) or np.shape(inputs[-1]))
+        if len(inputs) != 2 or len(shape) != 2:
+            raise ValueError(
+                f"`inputs` of {self.name!r} that are a list must be [images, sizes], `sizes` of "
+                "shape (batch, 2); images of different sizes become a batch by `tf.ragged.stack`. "
+                f"Received: a list of {len(inputs)}, the last of shape {shape}."
+            )
+        return dict(zip(("images", "sizes"), inputs, strict=True))
 
     def _as_tensor(self, name: str, value: Any) -> Any:
         if isinstance(value, keras.KerasTensor):
             return value
         own = self.input if isinstance(self.input, dict) else {"images": self._images}
         return keras.ops.convert_to_tensor(value, own[name].dtype if name in own else "int32")
-
-    def _remedy(self, given: dict[str, Any]) -> str:
-        if self._takes_sizes or "sizes" not in given:
-            return ""
-        return "It does not mix sizes: cut the padding off and send one size at a time. "
-
-    def _named(self, inputs: Any) -> Any:
-        """A list by names."""
-        if len(inputs) == 1:
-            return inputs[0]
-        shape = tuple(getattr(inputs[-1], "shape", np.shape(inputs[-1])))
-        if len(inputs) != 2 or len(shape) != 2:
-            raise ValueError(
-                f"`inputs` of {self.name!r} that are a list must be [images, sizes], `sizes` of "
-                "shape (batch, 2). Images of different sizes make a batch by `tf.ragged.stack`. "
-                f"Received: a list of {len(inputs)}, the last of shape {shape}."
-            )
-        return dict(zip(("images", "sizes"), inputs, strict=True))
 
 
 def _parts(inputs: Any) -> tuple[Any, Any]:

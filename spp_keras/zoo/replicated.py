@@ -35,12 +35,12 @@ class ReplicatedModel(keras.Model):
         super()._maybe_symbolic_build(iterator, data_batch)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        return self._logs(super().train_step(data))
+        return self._averageable(super().train_step(data))
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        return self._logs(super().test_step(data))
+        return self._averageable(super().test_step(data))
 
-    def _logs(self, logs: dict[str, Any]) -> dict[str, Any]:
+    def _averageable(self, logs: dict[str, Any]) -> dict[str, Any]:
         if not between_machines(self.distribute_strategy):
             return logs
         return {name: tf.reshape(value, (-1,)) for name, value in logs.items()}
