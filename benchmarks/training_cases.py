@@ -75,7 +75,7 @@ def _pipeline(name: str, note: str, found: Callable[[], data.Records], **options
     def prepare(setting: str) -> Prepared:
         pipeline = data.Pipeline(found(), batch_size=32, **options)
         steps = round(1000 / pipeline.images_per_step)
-        return _passes(pipeline.dataset(), steps, steps * pipeline.images_per_step)
+        return _passes(pipeline.dataset(repeat=True), steps, steps * pipeline.images_per_step)
 
     case("input", name, note)(prepare)
 

@@ -41,7 +41,7 @@ def accuracy(policy: Whole | Warped) -> float:
     sets = []
     for records in (train, held_back):
         pipeline = Pipeline(records, policy, shuffle=False)
-        batches = pipeline.dataset(form="ragged").take(pipeline.steps_per_epoch)
+        batches = pipeline.dataset(form="ragged")
         labels = np.concatenate([labels for _, labels in batches])
         sets.append((frozen.predict(batches, verbose=0), labels))
     top = keras.Sequential(model.layers[behind:])

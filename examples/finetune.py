@@ -25,12 +25,5 @@ for layer in model.layers:
     layer.trainable = not layer.name.startswith("conv")
 optimizer = keras.optimizers.SGD(1e-3, momentum=0.9)
 model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-model.fit(
-    train.dataset(form="ragged"),
-    steps_per_epoch=train.steps_per_epoch,
-    validation_data=held_back.dataset(form="ragged"),
-    validation_steps=held_back.steps_per_epoch,
-    epochs=options.epochs,
-    shuffle=False,
-)
+model.fit(train, validation_data=held_back, epochs=options.epochs)
 model.save("finetuned.keras")

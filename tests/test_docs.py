@@ -47,7 +47,7 @@ PUBLIC = {
     detection: ["Detector", "Proposer", "RegionDetector", "Settings"],
     evaluation: ["Scorer", "features_table", "table"],
     export: ["save", "save_detector", "save_detector_tflite", "save_tflite"],
-    serving: ["load", "load_detector"],
+    serving: ["load", "load_detector", "predict_images"],
     report: ["write"],
 }
 BUILDERS = [f"{trunk.name}{ending}" for trunk in tables.TRUNKS for ending in ("", "_spp")]

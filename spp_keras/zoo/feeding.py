@@ -59,7 +59,7 @@ def _feed(
     training: bool = False,
 ) -> bool:
     """Whether an argument was a pipeline, which is replaced by its batches and their number."""
-    pipeline = given.get(name)
+    pipeline: Any = given.get(name)
     if not hasattr(pipeline, "batches_for"):
         return False
     strategy = getattr(model, "distribute_strategy", None)

@@ -1,15 +1,14 @@
 import dataclasses
 import itertools
+import types
 from pathlib import Path
 
 import exif_files
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from photographs import bilinear, decoded, encoded, photograph
 
-from spp_keras import zoo
 from spp_keras.data.pipeline import Pipeline
 from spp_keras.data.records import Records, load
 from spp_keras.data.sizes import Crops, Whole
@@ -84,7 +83,7 @@ def alike(tmp_path_factory):
 
 
 def batches(pipeline, count, **options):
-    return list(pipeline.dataset(**options).take(count).as_numpy_iterator())
+    return list(pipeline.dataset(repeat=True, **options).take(count).as_numpy_iterator())
 
 
 def assert_same(found, expected):
@@ -164,7 +163,7 @@ def test_a_run_can_start_anywhere_and_goes_on_as_another_did(records, policy):
     assert steps == 4
     for start in (1, steps + 2):
         assert_same(batches(pipeline(), 10 - start, start=start, weights=True), whole[start:])
-    alone = pipeline().dataset(weights=True).take(10)
+    alone = pipeline().dataset(repeat=True, weights=True).take(10)
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1
     assert_same(list(alone.with_options(options).as_numpy_iterator()), whole)
@@ -266,16 +265,86 @@ def test_images_of_several_classes_have_rows_of_zeros_and_ones(records, form):
         np.testing.assert_allclose(weights, len(expected) / 5, rtol=1e-6)
 
 
-def test_fit_takes_as_many_steps_as_it_is_told(alike):
-    pipeline = Pipeline(alike, Whole(short_side=96), batch_size=3)
-    model = zoo.zf5_spp(classes=6, width=0.125)
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy())
-    dataset = pipeline.dataset(form="ragged")
+def test_a_dataset_ends_with_an_epoch_and_goes_on_with_the_next(records):
+    pipeline = Pipeline(records, batch_size=6, flip=True)
+    steps = pipeline.steps_per_epoch
+    endless = pipeline.dataset(repeat=True)
+    assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
+    epochs = [batches(pipeline, steps, start=number * steps) for number in range(4)]
+    dataset = pipeline.dataset(steps)
+    assert dataset.cardinality() == steps
+    for epoch in epochs[1:]:
+        # Keras makes iterators that it does not use.
+        iter(dataset)
+        assert_same(list(dataset.as_numpy_iterator()), epoch)
+    # Another begins anew, and what is made of one keeps the count.
+    twice = pipeline.dataset().map(lambda x, labels: labels).repeat(2)
+    labels = [batch[1] for batch in epochs[0] + epochs[1]]
+    assert_same(list(twice.as_numpy_iterator()), labels)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_the_order_of_an_epoch_is_that_of_its_batches(records, shuffle):
+    pipeline = Pipeline(records, batch_size=6, shuffle=shuffle)
+    for epoch in range(2):
+        start = epoch * pipeline.steps_per_epoch
+        sent = batches(pipeline, pipeline.steps_per_epoch, start=start)
+        # The label of an image is its number.
+        np.testing.assert_array_equal(pipeline.order(epoch), np.concatenate([y for _, y in sent]))
+
+
+def dealt(pipeline, devices, processes=1, process=0, **options):
+    """Shares of the batches of an epoch, as one process of a strategy gets them."""
+    context = tf.distribute.InputContext(processes, process, devices)
+    strategy = types.SimpleNamespace(distribute_datasets_from_function=lambda share: share(context))
+    dataset = pipeline.batches_for(strategy, **options)
     assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
-    history = model.fit(dataset, epochs=2, steps_per_epoch=2, shuffle=False, verbose=0)
-    assert np.isfinite(history.history["loss"]).all()
-    # Keras 3.15 takes one more in each epoch where it does not know that more will come.
-    assert model.optimizer.iterations == 4
+    here = devices // processes
+    found = list(dataset.take(here * pipeline.steps_per_epoch))
+    return [found[step : step + here] for step in range(0, len(found), here)]
+
+
+@pytest.mark.parametrize("devices", [1, 2, 4])
+def test_the_replicas_of_a_model_get_every_image_once(records, devices):
+    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    whole = batches(pipeline, pipeline.steps_per_epoch)
+    assert min(len(labels) for _, labels in whole) == 1
+    for (x, labels), shares in zip(whole, dealt(pipeline, devices), strict=True):
+        # No more than there are, and none where there are too few.
+        np.testing.assert_array_equal(np.concatenate([y for _, y in shares]), labels)
+        np.testing.assert_array_equal(np.concatenate([x["sizes"] for x, _ in shares]), x["sizes"])
+        assert [len(x["images"]) for x, _ in shares] == [len(y) for _, y in shares]
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+def test_the_replicas_of_a_model_learn_as_much_from_every_image_of_a_batch(records, devices):
+    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    whole = batches(pipeline, pipeline.steps_per_epoch)
+    learned = dealt(pipeline, devices, training=True)
+    for (_, labels), shares in zip(whole, learned, strict=True):
+        counted = np.zeros(COUNT)
+        for x, y, weights in shares:
+            assert len(x["images"]) == len(y) == len(weights) > 0
+            # As Keras takes the mean over a share, and the strategy that over replicas.
+            np.add.at(counted, y.numpy(), weights / len(y) / devices)
+        np.testing.assert_allclose(counted[labels], 1 / len(labels), rtol=1e-6)
+        np.testing.assert_allclose(counted.sum(), 1, rtol=1e-6)
+        # What weighs nothing is there only where there would be nothing.
+        fillers = sum(int((weights == 0).numpy().sum()) for _, _, weights in shares)
+        share = -(-len(labels) // devices)
+        assert fillers == devices - -(-len(labels) // share)
+
+
+def test_each_process_has_the_shares_of_its_own_replicas(records):
+    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    options = {"form": "ragged", "training": True}
+    together = dealt(pipeline, 4, **options)
+    for process in range(2):
+        own = dealt(pipeline, 4, 2, process, **options)
+        for shares, expected in zip(own, together, strict=True):
+            for share, other in zip(shares, expected[2 * process :][:2], strict=True):
+                np.testing.assert_array_equal(share[0].to_tensor(), other[0].to_tensor())
+                assert_same(share[1:], other[1:])
 
 
 @pytest.mark.parametrize(
@@ -294,6 +363,10 @@ def test_wrong_settings_are_refused(records, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (
+            {"start": 3},
+            "`start` must be the first batch of an epoch.* start=3 with steps_per_epoch=4",
+        ),
         ({"start": -1}, "`start` must be an int >= 0"),
         ({"form": "dense"}, "`form` must be one of 'padded', 'ragged'"),
         ({"of": 2}, "`weights` must be True where .* Received: weights=False with of=2"),
@@ -304,4 +377,4 @@ def test_wrong_settings_are_refused(records, options, message):
 )
 def test_wrong_shares_are_refused(records, options, message):
     with pytest.raises(ValueError, match=message):
-        Pipeline(records).dataset(**options)
+        Pipeline(records, batch_size=6).dataset(**options)

@@ -121,7 +121,7 @@ def test_one_image_is_no_list(model, image):
 
 
 def test_a_network_of_one_size_takes_images_of_that_size_alone():
-    model = zoo.zf5(classes=3, width=0.02, input_size=61)
+    model = zoo.zf5(classes=3, width=0.02, input_shape=(61, 61, 3))
     fitting = [photograph(61, 61, seed=number) for number in range(3)]
     found = predict_images(model, iter(fitting), batch_size=2)
     np.testing.assert_allclose(found, alone(model, fitting), atol=1e-6)

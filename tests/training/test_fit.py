@@ -7,29 +7,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import two_devices
 
 from spp_keras import zoo
 from spp_keras.data import Crops, Pipeline, Whole, load
 from spp_keras.training import distribution
 
-LOSS = "sparse_categorical_crossentropy"
-
 
 @pytest.fixture
 def pipelines(photographs):
-    """To learn from and to judge by; some batches are of one image."""
-    options = {"batch_size": 3, "batch_pixels": 12_000}
-    train = Pipeline(load(photographs, "train"), flip=True, seed=5, **options)
-    held_back = load(photographs, "val")
-    held_back = held_back.select(held_back.sizes.min(axis=1) >= 29)
-    return train, Pipeline(held_back, shuffle=False, **options)
-
-
-def network(**options):
-    keras.utils.set_random_seed(1)
-    model = zoo.zf5_spp(classes=3, width=0.02, levels=(1,), dropout=0)
-    model.compile(keras.optimizers.SGD(0.01), LOSS, metrics=["accuracy"], **options)
-    return model
+    return two_devices.pipelines(photographs)
 
 
 class Recorder(zoo.ImageModel):
@@ -42,9 +29,9 @@ class Recorder(zoo.ImageModel):
 
 @pytest.fixture
 def recorder():
-    model = network()
+    model = two_devices.network()
     model = Recorder(model.input, model.output)
-    model.compile("sgd", LOSS, run_eagerly=True)
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     model.seen = []
     return model
 
@@ -55,7 +42,7 @@ def assert_same(found, expected):
         tf.nest.map_structure(np.testing.assert_array_equal, batch, other)
 
 
-@pytest.mark.parametrize("policy", [Whole(), Crops(sides=(40, 32), short_side=48)], ids=type)
+@pytest.mark.parametrize("policy", [Whole(), Crops(sides=(20, 16), short_side=24)], ids=type)
 @pytest.mark.parametrize("given", ["pipeline", "dataset"])
 def test_fit_sees_the_batches_of_the_trainer_epoch_by_epoch(photographs, recorder, policy, given):
     train = Pipeline(load(photographs, "train"), policy, batch_size=5, flip=True, seed=5)
@@ -98,7 +85,7 @@ def logarithmic_loss(scores, labels):
 
 def test_fit_ends_its_epochs_and_every_image_counts_once(pipelines, tmp_path):
     train, held_back = pipelines
-    model, counted = network(), Steps()
+    model, counted = two_devices.network(), Steps()
     best = tmp_path / "best.keras"
     stopping = keras.callbacks.EarlyStopping("val_loss", patience=3)
     history = model.fit(
@@ -132,54 +119,9 @@ def test_fit_ends_its_epochs_and_every_image_counts_once(pipelines, tmp_path):
     assert accuracy == pytest.approx((scores.argmax(axis=1) == labels).mean())
 
 
-TWO_DEVICES = """
-import os, sys
-import keras, numpy as np, tensorflow as tf
-from spp_keras import training
-from spp_keras.data import Pipeline, load
-
-strategy = training.choose_strategy(devices=2)
-from spp_keras import zoo
-
-options = {"batch_size": 3, "batch_pixels": 12_000}
-train = Pipeline(load(sys.argv[1], "train"), flip=True, seed=5, **options)
-held_back = load(sys.argv[1], "val")
-held_back = held_back.select(held_back.sizes.min(axis=1) >= 29)
-held_back = Pipeline(held_back, shuffle=False, **options)
-lengths = {len(labels) for _, labels in train.dataset()} | {len(y) for _, y in held_back.dataset()}
-assert lengths >= {1, 2, 3}, lengths
-
-def fitted(scope):
-    keras.utils.set_random_seed(1)
-    with scope:
-        model = zoo.zf5_spp(classes=3, width=0.02, levels=(1,), dropout=0)
-        model.compile(
-            keras.optimizers.SGD(0.01, momentum=0.9),
-            "sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
-    history = model.fit(train, validation_data=held_back, epochs=2, verbose=0).history
-    assert model.optimizer.iterations == 2 * train.steps_per_epoch, model.optimizer.iterations
-    values = model.evaluate(held_back, verbose=0)
-    return model.get_weights(), history, values, model.predict(held_back.dataset(), verbose=0)
-
-one = fitted(tf.distribute.get_strategy().scope())
-two = fitted(strategy.scope())
-for mine, other in zip(one[0], two[0]):
-    np.testing.assert_allclose(mine, other, atol=1e-5)
-for name in ("val_loss", "val_accuracy"):
-    np.testing.assert_allclose(one[1][name], two[1][name], rtol=1e-4)
-np.testing.assert_allclose(one[2], two[2], rtol=1e-4)
-np.testing.assert_allclose(one[3], two[3], atol=1e-5)
-print("the same")
-sys.stdout.flush()
-# A strategy's threads may hang when the interpreter ends.
-os._exit(0)
-"""
-
-
 def test_two_devices_learn_and_answer_as_one_does(photographs):
-    command = [sys.executable, "-W", "error::UserWarning", "-c", TWO_DEVICES, str(photographs)]
+    script = [two_devices.__file__, str(photographs)]
+    command = [sys.executable, "-W", "error::UserWarning", *script]
     done = subprocess.run(command, timeout=600, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1:] == ["the same"], done.stderr[-3000:]
 

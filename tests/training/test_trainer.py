@@ -170,12 +170,7 @@ def test_an_ordinary_script_trains_the_same_network(photographs):
     train = Pipeline(load(photographs, "train"), batch_size=9)
     model = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1))
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    fitted = model.fit(
-        train.dataset(form="ragged"),
-        steps_per_epoch=train.steps_per_epoch,
-        shuffle=False,
-        verbose=0,
-    )
+    fitted = model.fit(train, verbose=0)
     assert np.isfinite(fitted.history["loss"]).all()
 
 
@@ -262,7 +257,7 @@ def test_squares_train_at_the_size_of_their_epoch(changes, expected, recipe, tmp
     assert [row["padding"] for row in history] == [0] * len(expected)
     pipeline, _ = trainer.pipelines_of(cropped)
     steps = pipeline.steps_per_epoch
-    batches = pipeline.dataset().take(steps * len(expected))
+    batches = pipeline.dataset(repeat=True).take(steps * len(expected))
     shapes = [tuple(images.shape[1:3]) for images, _ in batches]
     assert shapes == [shape for shape in expected for _ in range(steps)]
 
