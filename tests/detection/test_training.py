@@ -328,9 +328,9 @@ def test_thin_layers_learn_again_what_they_lost(tuned, unseen, tmp_path):
     for a, b in zip(back(vectors), detector.head(vectors), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
     thin = quick.truncated(detector, (3,))
-    again = quick.tuned(thin, known, tmp_path / "last.npz", epochs=4, learning_rate=0.02)
+    again = quick.tuned(thin, known, tmp_path / "last.npz", epochs=8, learning_rate=0.05)
     assert again.head.count_params() == thin.head.count_params()
-    assert average_precision(again, unseen) > average_precision(thin, unseen) + 0.03
+    assert average_precision(again, unseen) > average_precision(thin, unseen) + 0.2
 
 
 def test_a_head_of_machines_is_not_trained_on(tuned):
