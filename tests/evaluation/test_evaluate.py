@@ -38,11 +38,11 @@ def asked_about(monkeypatch):
 
     asked, once = Asked(), Scorer.__call__
 
-    def call(self, image, size=None):
+    def call(self, *image):
         asked.append(self.protocol)
         if len(asked) == asked.stop_at:
             raise KeyboardInterrupt
-        return once(self, image, size)
+        return once(self, *image)
 
     monkeypatch.setattr(Scorer, "__call__", call)
     return asked

@@ -4,7 +4,7 @@ import pytest
 import small_detectors
 import tensorflow as tf
 from image_files import REFUSAL
-from photographs import photograph
+from photographs import decoded, photograph
 from served_alone import by_the_c_api
 from small_detectors import check_equal, in_graph, picture, windows
 from tensorflow.core.protobuf import saved_model_pb2
@@ -181,7 +181,7 @@ def answers_of_python(detect, request):
         return
     for file, its in zip(request["image_bytes"], boxes, strict=False):
         pixels = decoding.decode(file, data.Whole(longest_side=LONGEST_SIDE)).pixels
-        size = tf.io.decode_png(file).shape[:2]
+        size = decoded(file).shape[:2]
         factors = np.array(size, "float32") / pixels.shape[:2]
         factors = factors[[1, 0, 1, 0]].astype("float32")
         found = detect(tf.cast(pixels, tf.float32), *(one / factors for one in its))

@@ -40,6 +40,7 @@ def test_what_is_found_is_what_the_command_finds(made, page):
         "classes": 3,
         "finds": True,
         "least_score": made[1].least_score,
+        "orientation": "exif",
     }
 
 

@@ -149,7 +149,7 @@ def test_a_cmyk_jpeg_is_seen_in_its_colours(model):
 @pytest.mark.parametrize("case", sorted(UNUSABLE))
 def test_what_cannot_be_used_is_said_with_what_to_do(model, case):
     with pytest.raises(
-        photographs.Unusable, match=r"^The file .*; (send|take|conv|scale|cut).*\.$"
+        photographs.Unusable, match=r"^The file .*[;:] (send|take|conv|scale|cut).*\.$"
     ):
         model.look(UNUSABLE[case][0])
 

@@ -72,6 +72,7 @@ def test_the_model_is_described(served):
         "classes": 3,
         "finds": False,
         "least_score": None,
+        "orientation": "exif",
         "most_bytes": 300_000,
     }
 
