@@ -104,7 +104,7 @@ def claims(rows: list[dict[str, Any]]) -> list[verdicts.Claim]:
         every = {net: verdicts.gains(_of(rows, net, worse), _of(rows, net, better)) for net in nets}
         coarse = {net: _coarse(net, worse, better) for net in nets}
         able = [net for net in nets if not coarse[net]]
-        if len(nets) > 1:
+        if len(nets) > 1 and able:
             names = "four networks" if able == list(networks.NETS) else _names(able)
             together = verdicts.judge(verdicts.together([every[net] for net in able]))
             made.append(verdicts.Claim(f"{claim}, {names} together", together))

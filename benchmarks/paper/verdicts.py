@@ -186,8 +186,8 @@ def mean(values: Sequence[float]) -> tuple[float, float]:
 
     Example:
 
-    >>> mean([40.0, 42.0, 44.0])
-    (42.0, 1.1547005383792515)
+    >>> mean([40.0, 44.0])
+    (42.0, 2.0)
     """
     return statistics.mean(values), statistics.stdev(values) / len(values) ** 0.5
 
