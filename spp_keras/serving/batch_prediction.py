@@ -112,7 +112,8 @@ def _all_pixels(
         name = f"images[{number}]"
         pixels = _pixels(image, name)
         check(pixels.shape, name)
-        yield pixels.astype("float32", copy=False)
+        # Bytes stay bytes: a warning of floats between 0 and 1 is not for them.
+        yield pixels if pixels.dtype == np.uint8 else pixels.astype("float32", copy=False)
 
 
 def _pixels(image: inputs.ImageLike, name: str) -> np.ndarray:

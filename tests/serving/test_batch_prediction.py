@@ -108,6 +108,16 @@ def test_what_cannot_be_answered_for_is_named(model, image, error, message):
         predict_images(model, [PIXELS[0], image])
 
 
+def test_pixels_from_0_to_1_have_a_warning_and_dark_bytes_have_none(model):
+    dark = np.zeros((40, 40, 3), "uint8")
+    dark[::2] = 1
+    # The first images that a model is given decide.
+    model = zoo.ImageModel(model.input, model.output, name="pets")
+    predict_images(model, [dark])
+    with pytest.warns(UserWarning, match=r"'pets' expects images with values 0\.\.255"):
+        predict_images(model, [PIXELS[0] / 255])
+
+
 def test_a_broken_file_is_named_by_its_path(model, tmp_path):
     (tmp_path / "text.jpg").write_text("Not found")
     with pytest.raises(ValueError, match=r"`images\[0\]` \(.*text\.jpg\) is no JPEG"):
