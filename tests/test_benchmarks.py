@@ -185,36 +185,6 @@ def test_pairs_of_models_are_held_against_the_better_one_and_not_judged(paper):
     assert "-1.0, +2.0, +1.0 over the better" in claim.note
 
 
-def history(accuracies, rates):
-    return [
-        {"val_accuracy": accuracy / 100, "learning_rate": rate}
-        for accuracy, rate in zip(accuracies, rates, strict=True)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("accuracies", "dropped", "expected"),
-    [
-        ([10, 20, 30, 40, 45, 45, 46, 45, 45, 46, 45], 5, True),
-        # Up and down is no gain.
-        ([10, 20, 30, 40, 45, 45, 46, 45, 40, 49, 45], 5, True),
-        ([10, 20, 30, 40, 45, 46, 47, 48, 49, 50, 51], 5, False),
-        # A rate that never dropped may still do so, whatever the accuracy did.
-        ([10, 20, 30, 40, 45, 45, 46, 45, 45, 46, 45], 11, False),
-        # Too short to tell.
-        ([45, 45, 45, 45, 45], 1, False),
-    ],
-)
-def test_a_network_has_stopped_learning_when_it_gains_no_more(paper, accuracies, dropped, expected):
-    recipe = paper("networks").recipe("zf5", "single", seed=0)
-    # What a float32 variable makes of the rate.
-    rates = [float(np.float32(0.01 if n < dropped else 0.001)) for n in range(len(accuracies))]
-
-    found = paper("convergence").has_converged(history(accuracies, rates), recipe)
-
-    assert found == expected
-
-
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
 def test_a_network_is_tested_in_the_form_it_was_trained_in(paper, path):
     rows = json.loads(path.read_text())["rows"]
