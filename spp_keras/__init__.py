@@ -7,6 +7,6 @@ Importing this package alone loads neither TensorFlow nor Keras, and is enough f
 
 from spp_keras import _registration
 
-__version__ = "0.1.0"
+__version__ = "0.1.1"
 
 _registration.register()
