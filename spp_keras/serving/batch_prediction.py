@@ -33,8 +33,8 @@ def predict_images(
     Args:
         model: Model of the zoo, `spp_classifier`'s included, or another that takes
             ragged batches of images, or images of one size.
-        images: List or iterator of images: paths; bytes of JPEG, PNG, GIF or BMP
-            files; PIL images, converted as files are; or arrays `(height, width, 3)`
+        images: List or iterator of images: paths; bytes of JPEG, PNG, GIF, BMP or
+            WebP files; PIL images, converted as files are; or arrays `(height, width, 3)`
             of RGB values 0 to 255, uint8 or float.
         batch_size: Most images in a batch. Defaults to 32.
         batch_pixels: Most pixels in a batch, padding included, of which its memory
