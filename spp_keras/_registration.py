@@ -9,7 +9,7 @@ import importlib
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 # A test compares them with the classes that are decorated.
 CLASSES = {
@@ -66,11 +66,11 @@ class _KerasFinder:
         if name != "keras":
             return None
         for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
+            spec: Any = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None:
                 if spec.loader is not None:
                     spec.loader = _KerasLoader(spec.loader, self)
-                return spec
+                return cast(ModuleSpec, spec)
         return None
 
 

@@ -58,7 +58,7 @@ def from_caffe(
         name: Name of the model. Defaults to that in the text, or `"caffe"`.
 
     Returns:
-        A functional `keras.Model`.
+        An `ImageModel`, a functional `keras.Model`.
 
     Example:
 

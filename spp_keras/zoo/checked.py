@@ -20,6 +20,9 @@ class CheckedModel(ReplicatedModel):
     """
 
     range_check = RangeCheck(None)
+    train_function: Any
+    test_function: Any
+    predict_function: Any
 
     def train_step(self, data: Any) -> dict[str, Any]:
         return self._with_code(super().train_step(data), data)

@@ -1,7 +1,7 @@
 """The model class of the zoo: one network that takes images in every form."""
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from spp_keras.layers import MixedSizeImages
 from spp_keras.zoo import chains, feeding
 from spp_keras.zoo.value_range import RangeCheck
 
-if keras.backend.backend() == "tensorflow":
+if TYPE_CHECKING or keras.backend.backend() == "tensorflow":
     from spp_keras.zoo.checked import CheckedModel as Base
 else:
     Base = keras.Model
@@ -69,8 +69,7 @@ class ImageModel(Base):
     def compute_output_spec(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         inputs = self._in_one_form(inputs)
         if not self._has_graph_for(inputs):
-            images, _ = _parts(inputs)
-            inputs = images
+            inputs = images = _parts(inputs)[0]
             if isinstance(self.input, dict):
                 sizes = keras.KerasTensor((images.shape[0], 2), "int32")
                 inputs = {"images": images, "sizes": sizes}
@@ -108,7 +107,9 @@ class ImageModel(Base):
 
     def _has_graph_for(self, inputs: Any) -> bool:
         """Whether these are the inputs of the graph that the model was made from."""
-        return not self._takes_sizes or isinstance(inputs, dict) == isinstance(self.input, dict)
+        if not self._takes_sizes:
+            return True
+        return isinstance(self.input, dict) if isinstance(inputs, dict) else len(self.inputs) == 1
 
     def _in_one_form(self, inputs: Any) -> Any:
         """Images alone, or a dictionary of them and what else the model takes."""
@@ -154,4 +155,6 @@ class ImageModel(Base):
 
 def _parts(inputs: Any) -> tuple[Any, Any]:
     """Images and sizes of inputs in one form."""
-    return (inputs["images"], inputs["sizes"]) if isinstance(inputs, dict) else (inputs, None)
+    if isinstance(inputs, dict):
+        return inputs["images"], inputs.get("sizes")
+    return inputs, None

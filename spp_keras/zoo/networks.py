@@ -126,8 +126,8 @@ def spp_classifier(
 ) -> keras.Model:
     """The top of the zoo's SPP networks on any convolutional Keras model.
 
-    Takes images of any size, mixed in a batch if they come so, and answers for
-    each as if it were alone: batches of mixed sizes go through the backbone one
+    Takes images of any size, in every form of `ImageModel`, and answers for each
+    as if it were alone: batches of mixed sizes go through the backbone one
     image at a time, see `spp_keras.layers.OneSizeAtATime`. The backbone runs in
     inference mode, so that batch normalization keeps its stored statistics.
 
@@ -150,7 +150,7 @@ def spp_classifier(
         name: Name of the model. Defaults to that of the backbone and `"_spp"`.
 
     Returns:
-        A `keras.Model` from images to class scores.
+        An `ImageModel`, a functional `keras.Model` from images to class scores.
 
     Example:
 
@@ -306,10 +306,10 @@ def _named(
 
 _SPP_DOCUMENTATION = """{title} with spatial pyramid pooling: images of any size, at their own size.
 
-    Takes a tensor `(batch, height, width, 3)` of any size, or a `tf.RaggedTensor`
-    of images that each have their own, raw RGB values 0..255. An image's answer
-    does not depend on the others in its batch. For padded images with their
-    sizes see `with_sizes`.
+    Takes a tensor `(batch, height, width, 3)` of any size, a `tf.RaggedTensor` of
+    images that each have their own, or padded images with their sizes,
+    `{{"images": ..., "sizes": (batch, 2)}}`: see `ImageModel`. Raw RGB values 0..255.
+    An image's answer does not depend on the others in its batch.
 
     Args:
         include_top: Whether to have the dense layers. Defaults to `True`.
@@ -331,7 +331,7 @@ _SPP_DOCUMENTATION = """{title} with spatial pyramid pooling: images of any size
         name: Name of the model. Defaults to `"{name}"`.
 
     Returns:
-        A functional `keras.Model`.
+        An `ImageModel`, a functional `keras.Model`.
 
     Example:
 
@@ -363,7 +363,7 @@ _FIXED_DOCUMENTATION = """{title} without a pyramid: images of one size.
         name: Name of the model. Defaults to `"{name}"`.
 
     Returns:
-        A functional `keras.Model`.
+        An `ImageModel`, a functional `keras.Model`.
 
     Example:
 

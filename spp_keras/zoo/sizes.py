@@ -1,4 +1,4 @@
-"""A model that takes padded images and their sizes, sharing the layers of one that does not."""
+"""A model built for padded images with their sizes, sharing the layers of another."""
 
 import keras
 
@@ -7,11 +7,13 @@ from spp_keras.zoo.image_model import ImageModel
 
 
 def with_sizes(model: keras.Model) -> keras.Model:
-    """The same network for padded images with their sizes.
+    """The same network with an input for sizes in its graph.
 
-    `tf.distribute` and TF Serving split dense tensors, not ragged ones: they
-    send images of mixed sizes padded to one, and say what part of each counts.
-    The two models have the same layers: train one and the other is trained.
+    A network of the zoo takes padded images with their sizes as it is, see
+    `ImageModel`. This is for what must have the input itself: `model.export`, which
+    saves the signature of the graph, and models that are plain functional ones, cut
+    from one of the zoo or loaded from a file of 0.1.0, which have no place for
+    sizes. The two models have the same layers: train one and the other is trained.
 
     Args:
         model: Model of this zoo that takes any size, `spp_classifier`'s
@@ -19,8 +21,9 @@ def with_sizes(model: keras.Model) -> keras.Model:
             its end.
 
     Returns:
-        A `keras.Model` with the inputs `{"images": (batch, height, width, 3),
-        "sizes": (batch, 2)}`; `sizes` are height and width in pixels.
+        An `ImageModel` with the inputs `{"images": (batch, height, width, 3),
+        "sizes": (batch, 2)}`; `sizes` are height and width in pixels. It takes every
+        other form as well.
 
     Example:
 

@@ -52,7 +52,8 @@ class RangeCheck:
         if self.done or "float" not in str(images.dtype):
             return None
         values = getattr(images, "flat_values", images)
-        smallest, largest = keras.ops.min(values), keras.ops.max(values)
+        # With an initial value, as a share of no images has no extremes.
+        smallest, largest = keras.ops.min(values, initial=0), keras.ops.max(values, initial=0)
         narrow = keras.ops.logical_and(smallest >= 0, largest <= 1)
         return keras.ops.where(narrow, keras.ops.cast(largest > 0, "float32"), _WIDER)
 

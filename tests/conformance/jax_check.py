@@ -197,6 +197,8 @@ def check_a_network_gives_a_padded_image_its_answer_alone(name):
     images, batch = images_and_batch()
     expected = np.concatenate([jit(model)(image[np.newaxis]) for image in images])
     close(zoo.with_sizes(model).predict(batch, verbose=0), expected)
+    close(model.predict(batch, verbose=0), expected)
+    close(zoo.with_sizes(model).predict(images[0][np.newaxis], verbose=0), expected[:1])
 
 
 def check_gradients_of_a_mixed_batch_are_the_sum_of_those_alone(name):
@@ -225,13 +227,19 @@ def check_gradients_of_a_mixed_batch_are_the_sum_of_those_alone(name):
 
 
 def check_fit_trains_a_network_on_padded_images():
-    model = zoo.with_sizes(network("zf5_spp"))
+    model = network("zf5_spp")
     _, batch = images_and_batch()
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     before = model.get_weights()
     model.fit(batch, np.array([0, 2]), verbose=0)
     assert all((now != then).any() for now, then in zip(model.get_weights(), before, strict=True))
     assert all(np.isfinite(now).all() for now in model.get_weights())
+
+
+def check_images_scaled_to_one_are_warned_of():
+    model, (images, _) = network("zf5_spp"), images_and_batch()
+    with pytest.warns(UserWarning, match=r"expects images with values 0\.\.255"):
+        model(images[0][np.newaxis] / 255)
 
 
 def check_any_backbone_takes_one_size_and_says_what_mixed_ones_need():
@@ -272,6 +280,7 @@ CHECKS = {
             check_normalization_within,
             check_a_wrong_size_is_refused_in_eager_code,
             check_fit_trains_a_network_on_padded_images,
+            check_images_scaled_to_one_are_warned_of,
             check_any_backbone_takes_one_size_and_says_what_mixed_ones_need,
         )
     },

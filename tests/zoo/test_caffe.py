@@ -208,6 +208,7 @@ def test_an_image_of_a_mixed_batch_gets_its_answer_alone(released):
     expected = alone(released, images)
     assert np.abs(expected - expected[0])[1:].max() > 0.01 * np.abs(expected).max()
     assert_close(released(tf.ragged.stack(images)), expected)
+    assert_close(released(padded(images)), expected)
     assert_close(zoo.with_sizes(released)(padded(images)), expected)
 
 
