@@ -72,7 +72,7 @@ def window_in_file(window: Any, size: Any, orientation: Any) -> tf.Tensor:
     Example:
 
     >>> window_in_file([0, 0, 10, 20], [640, 480], 6).numpy().tolist()
-    [470, 0, 20, 10]
+    [460, 0, 20, 10]
     """
     window, order = tf.reshape(window, (2, 2)), tf.constant(_ORDERS)[orientation]
     first, extent = window[0], window[1]
