@@ -104,14 +104,24 @@ def around(source):
     return keras.Model(images, source(images))
 
 
+def around_one_of_0_1_0(source):
+    """Whose networks were of no class of their own, after which Keras names a model's part."""
+    return around(keras.Model(source.input, source.output))
+
+
 def as_subclass(source):
     return Distributed(source.inputs, source.outputs)
 
 
 @pytest.mark.parametrize(
     ("form", "prefix"),
-    [(zoo.with_sizes, ""), (as_subclass, ""), (around, "layers/functional/")],
-    ids=["with_sizes", "subclass", "inside another model"],
+    [
+        (zoo.with_sizes, ""),
+        (as_subclass, ""),
+        (around, "layers/image_model/"),
+        (around_one_of_0_1_0, "layers/functional/"),
+    ],
+    ids=["with_sizes", "subclass", "inside another model", "inside another model of 0.1.0"],
 )
 def test_the_form_in_which_a_network_was_saved_does_not_matter(source, form, prefix, tmp_path):
     path = tmp_path / "form.weights.h5"
