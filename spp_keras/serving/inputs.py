@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps
 
+_ORIENTATION = 0x0112
+
 ImageLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
 
@@ -20,7 +22,8 @@ def encode_image(image: ImageLike) -> bytes:
 
     Returns:
         What is in the file, whatever that is; of a PIL image or an array a BMP file,
-        which loses nothing and takes no time.
+        which loses nothing and takes no time, or a PNG file if there is an EXIF
+        orientation to keep, since whether it counts is for the model to say.
 
     Example:
 
@@ -39,8 +42,12 @@ def encode_image(image: ImageLike) -> bytes:
                 f"`pixels.round().astype('uint8')` of values 0 to 255. Received: {pixels.dtype}."
             )
         image = Image.fromarray(pixels)
-    file = io.BytesIO()
-    convert_to_rgb(image).save(file, "BMP")
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
+    if exif[_ORIENTATION] == 1:
+        _in_8_bits(image).save(file, "BMP")
+    else:
+        _in_8_bits(image).save(file, "PNG", exif=exif, compress_level=1)
     return file.getvalue()
 
 
@@ -55,16 +62,7 @@ def convert_to_rgb(image: Image.Image) -> Image.Image:
     >>> convert_to_rgb(Image.new("LA", (3, 2))).mode
     'RGB'
     """
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        # The upper eight bits; Pillow would cut off what is above 255.
-        image = Image.fromarray((np.asarray(image) >> 8).astype("uint8"))
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            "A PIL image must have 8 or 16 bits a color: scale its values to 0 to 255 and "
-            f"convert it to RGB. Received: a PIL image of mode {image.mode!r}."
-        )
-    return image.convert("RGB")
+    return _in_8_bits(ImageOps.exif_transpose(image))
 
 
 def check_pixels(pixels: Any, name: str) -> np.ndarray:
@@ -92,3 +90,15 @@ def check_pixels(pixels: Any, name: str) -> np.ndarray:
             f"`pixels[..., :3]` of RGBA. Received: shape {pixels.shape}."
         )
     return pixels
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        # The upper eight bits; Pillow would cut off what is above 255.
+        image = Image.fromarray((np.asarray(image) >> 8).astype("uint8"))
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            "A PIL image must have 8 or 16 bits a color: scale its values to 0 to 255 and "
+            f"convert it to RGB. Received: a PIL image of mode {image.mode!r}."
+        )
+    return image.convert("RGB")

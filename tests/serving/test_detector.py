@@ -8,6 +8,7 @@ import tensorflow as tf
 from detector_folder import LABELS, make_detector
 from image_files import REFUSAL, UNUSABLE
 from photographs import decoded, encoded, photograph
+from PIL import Image
 
 from spp_keras import detection, export, runs, serving
 from spp_keras.data import sizes
@@ -155,6 +156,15 @@ def test_what_is_no_usable_image_is_said_to_be_none(finds, kind):
     found = finds[True](UNUSABLE[kind][0])
     assert found.error
     assert found == serving.Found(error=found.error)
+
+
+def test_an_image_may_be_given_as_a_path_a_picture_or_pixels(finds, tmp_path):
+    find, path = finds[True], tmp_path / "photo.png"
+    path.write_bytes(FILES[0])
+    given = [str(path), path, Image.open(path), decoded(FILES[0])]
+    assert [find(image) for image in given] == [find(FILES[0])] * 4
+    with pytest.raises(FileNotFoundError, match=r"gone\.png"):
+        find(str(tmp_path / "gone.png"))
 
 
 def test_the_reason_is_the_one_that_predict_gives_and_the_next_is_answered(finds):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from photographs import encoded, photograph
 from PIL import Image
 
+from spp_keras.data import images
 from spp_keras.serving import inputs
 
 PICTURE = Image.fromarray(photograph(20, 30))
@@ -32,8 +33,12 @@ def test_a_photograph_is_turned_as_its_camera_noted():
     exif = Image.Exif()
     exif[0x0112] = 6
     picture = Image.open(io.BytesIO(encoded(photograph(20, 30), "PNG", exif=exif)))
-    found = np.asarray(inputs.convert_to_rgb(picture))
-    np.testing.assert_array_equal(found, np.rot90(photograph(20, 30), -1))
+    expected = np.rot90(photograph(20, 30), -1)
+    np.testing.assert_array_equal(inputs.convert_to_rgb(picture), expected)
+    # Models that take pixels as the file has them still can.
+    file = inputs.encode_image(picture)
+    np.testing.assert_array_equal(images.decode(file), expected)
+    np.testing.assert_array_equal(images.decode(file, orientation=1), photograph(20, 30))
 
 
 @pytest.mark.parametrize(
