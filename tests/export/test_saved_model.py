@@ -187,7 +187,9 @@ def test_reported_errors_stand_beside_the_answers_for_the_others(reporting, serv
     assert not answer["scores"][[1, 2, 4]].any()
     assert not any(answer["labels"][[1, 2, 4]].ravel())
     expected = ask(served, good)
-    np.testing.assert_allclose(answer["scores"][[0, 3]], expected["scores"][:, :5], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        answer["scores"][[0, 3]], expected["scores"][:, :5], rtol=1e-5, atol=1e-6
+    )
     features = ask(reporting, files, "bytes_features")
     assert features["error_codes"].tolist() == [0, 2, 1, 0, 4]
     assert features["fc7"].any(axis=1).tolist() == [True, False, False, True, False]
