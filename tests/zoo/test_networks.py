@@ -423,7 +423,7 @@ def test_a_clone_from_its_config_gives_the_same_answers(name):
 
 
 FRESH = """
-import sys, spp_keras.layers, keras
+import sys, spp_keras, keras
 import numpy as np
 import tensorflow as tf
 

@@ -242,7 +242,7 @@ def test_wrong_options_are_refused():
 # Files.
 
 FRESH = """
-import sys, spp_keras.layers, keras
+import sys, spp_keras, keras
 import numpy as np
 import tensorflow as tf
 
