@@ -10,7 +10,8 @@ Row = dict[str, Any]
 OURS = "spp_keras"
 RULE = (
     "In the sentences below the tables, ours is on par where the medians are within 10 % of each "
-    "other or the quartiles overlap, and otherwise quicker or behind."
+    "other, within the noise where they are further apart but the quartiles overlap, and otherwise "
+    "quicker or behind."
 )
 _MARGIN = 1.1
 
@@ -32,11 +33,12 @@ def sentences(section: str, rows: Sequence[Row]) -> str:
 
 
 def verdict(row: Row, ours: Row) -> str:
-    """How ours stands beside a row: "quicker", "on par" or "behind"."""
+    """How ours stands beside a row: "quicker", "on par", "within the noise" or "behind"."""
     (low, middle, high), (our_low, ours_middle, our_high) = quartiles(row), quartiles(ours)
-    overlap = low <= our_high and our_low <= high
-    if overlap or 1 / _MARGIN <= middle / ours_middle <= _MARGIN:
+    if 1 / _MARGIN <= middle / ours_middle <= _MARGIN:
         return "on par"
+    if low <= our_high and our_low <= high:
+        return "within the noise"
     return "quicker" if middle > ours_middle else "behind"
 
 
@@ -120,7 +122,7 @@ def _of(rows: Sequence[Row], wanted: Callable[[str], bool]) -> list[Row]:
 def _grouped(pairs: Sequence[tuple[Row, Row]], said: dict[str, str], on: str = "on ") -> str:
     """The settings by verdict, what speaks against ours first."""
     groups = []
-    for word in ("behind", "on par", "quicker"):
+    for word in ("behind", "within the noise", "on par", "quicker"):
         cells = [said[ours["setting"]] for row, ours in pairs if verdict(row, ours) == word]
         if cells:
             groups.append(f"{word} {on}{_listed(cells)}")

@@ -61,7 +61,7 @@ def test_the_page_is_made_of_the_kept_results(tmp_path):
         (0.95, 0.01, "on par on 32 x 13x13 (x0.95, PyTorch)"),
         (1.09, 0.01, "on par on 32 x 13x13 (x1.09, PyTorch)"),
         (1.12, 0.01, "quicker on 32 x 13x13 (x1.12, PyTorch)"),
-        (1.5, 0.6, "on par on 32 x 13x13 (x1.50, PyTorch)"),
+        (1.5, 0.6, "within the noise on 32 x 13x13 (x1.50, PyTorch)"),
     ],
 )
 def test_a_verdict_follows_from_medians_and_quartiles(sentences, median, spread, words):
