@@ -29,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     path = options.out / f"{_STEM}.json"
     if not options.render:
-        _files.write(path, json.dumps(_measured(options), indent=1) + "\n")
+        _files.write_file(path, json.dumps(_measured(options), indent=1) + "\n")
     results = json.loads(path.read_text())
-    _files.write(path.with_suffix(".md"), tables.markdown(results))
+    _files.write_file(path.with_suffix(".md"), tables.markdown(results))
     tables.draw(results, path.with_suffix(".png"))
     machines.say(f"{path.with_suffix('.md')}")
     return 0

@@ -15,11 +15,11 @@ from detection_tables import RIVAL, System
 from worker import THREADS
 
 from spp_keras import zoo
-from spp_keras.detection import quick, variants
+from spp_keras.detection import compression, variants
 from spp_keras.detection.detector import FIVE_SCALES, Detector
 from spp_keras.detection.rcnn import RegionDetector
 from spp_keras.detection.selective_search import selective_search
-from spp_keras.zoo import boxes as cutting
+from spp_keras.zoo import roi_model as cutting
 
 _CLASSES = 20
 _SYSTEMS = tuple(
@@ -121,22 +121,24 @@ def _windows(image: np.ndarray, count: int) -> tuple[np.ndarray, int]:
 def _detectors(settings: Settings, systems: Sequence[System]) -> dict[System, Detector]:
     """All of the same weights."""
     keras.utils.set_random_seed(0)
-    halves = cutting.halves_of(zoo.zf5_spp(classes=_CLASSES, width=settings.width))
+    halves = cutting.split_model(zoo.zf5_spp(classes=_CLASSES, width=settings.width))
     labels = tuple(str(number) for number in range(_CLASSES))
-    plain, _ = variants.untrained(halves, labels)
-    rival, _ = variants.untrained(halves, labels, RegionDetector)
+    plain, _ = variants.create_detector(halves, labels)
+    rival, _ = variants.create_detector(halves, labels, RegionDetector)
     named = {
         RIVAL: rival,
         "SPP, 1 scale": plain,
-        "SPP, 5 scales": variants.changed(plain, scales=FIVE_SCALES),
+        "SPP, 5 scales": variants.replace_parts(plain, scales=FIVE_SCALES),
     }
     heads = {"full": plain.head}
     if any(system.dense == "SVD" for system in systems):
-        heads["SVD"] = quick.truncated(plain, settings.ranks).head
+        heads["SVD"] = compression.truncate_dense(plain, settings.ranks).head
     made = {}
     for system in systems:
-        detector = variants.changed(named[system.name], head=heads[system.dense])
-        made[system] = quick.in_bfloat16(detector) if system.precision == "bfloat16" else detector
+        detector = variants.replace_parts(named[system.name], head=heads[system.dense])
+        made[system] = (
+            compression.cast_to_bfloat16(detector) if system.precision == "bfloat16" else detector
+        )
     return made
 
 
@@ -213,7 +215,7 @@ def _points(settings: Settings, system: System) -> list[dict[str, Any]]:
         size = [round(side * factor) for side in settings.size]
         image = tf.image.resize(photograph, size).numpy()
         # At its own size, not at one scale: that is what the convolutions cost.
-        own = variants.changed(detector, scales=(min(size),))
+        own = variants.replace_parts(detector, scales=(min(size),))
         points.append(_point(own, system, image, settings.windows, base, "size"))
     return points
 

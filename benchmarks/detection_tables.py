@@ -75,7 +75,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
         panel.xaxis.set_minor_formatter("")
         panel.grid(alpha=0.3)
     panels[0].legend(fontsize=7)
-    with _files.replacing(path) as beside:
+    with _files.replace_file(path) as beside:
         figure.savefig(beside, format="png", dpi=80)
 
 

@@ -28,9 +28,10 @@ from serving_inputs import photographs
 
 import spp_keras
 from spp_keras import trained, zoo
-from spp_keras.data import reading, records
-from spp_keras.evaluation import Scorer, protocols, rates
-from spp_keras.report import trainings
+from spp_keras.data import image_reader, records
+from spp_keras.evaluation import Scorer, protocols
+from spp_keras.metrics import classification
+from spp_keras.report import training_status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"--rounds {options.rounds} --side {options.side}"
     )
     packages = (spp_keras, tf, keras)
-    machine["training"] = trainings.sentence([options.run])
+    machine["training"] = training_status.describe_training([options.run])
     machine["versions"] |= {package.__name__: package.__version__ for package in packages}
     rows = _accuracies(options)
     for name in tables.NETWORKS:
@@ -79,9 +80,9 @@ def _parser() -> argparse.ArgumentParser:
 def _accuracies(options: argparse.Namespace) -> list[dict[str, Any]]:
     """How often each is right and how far they are apart, of ten views and of 96."""
     network = trained.load(options.run).network
-    found = records.load("shapes", "validation", options.data_dir)
+    found = records.load_records("shapes", "validation", options.data_dir)
     found = found.select(np.arange(min(options.images, len(found))))
-    reader = reading.Reader(found.files, found.spans)
+    reader = image_reader.ImageReader(found.files, found.spans)
     files = [reader.read(reader.row(number)).numpy() for number in range(len(found))]
     rows = []
     for protocol in tables.COMPARED:
@@ -108,8 +109,14 @@ def _comparison(
         "protocol": protocol,
         "images": len(labels),
         "views": statistics.mean(len(of_maps) for of_maps, _ in pairs),
-        "top1": {tables.OURS: rates.top(maps, labels, 1), "pixels": rates.top(pixels, labels, 1)},
-        "top5": {tables.OURS: rates.top(maps, labels, 5), "pixels": rates.top(pixels, labels, 5)},
+        "top1": {
+            tables.OURS: classification.top_k_accuracy(maps, labels, 1),
+            "pixels": classification.top_k_accuracy(pixels, labels, 1),
+        },
+        "top5": {
+            tables.OURS: classification.top_k_accuracy(maps, labels, 5),
+            "pixels": classification.top_k_accuracy(pixels, labels, 5),
+        },
         "one alone right": int((right[0] != right[1]).sum()),
         "same answer": float((maps.argmax(axis=1) == pixels.argmax(axis=1)).mean()),
         "distance": float(np.abs(maps - pixels).sum(axis=1).mean() / 2),
@@ -151,7 +158,7 @@ def _times(name: str, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _pixels(parts: Sequence[protocols.Part], *, on_maps: bool) -> int:
+def _pixels(parts: Sequence[protocols.ScaledViews], *, on_maps: bool) -> int:
     """How many are convolved: those of the image and its mirror image, or of each view."""
     if on_maps:
         return sum(2 * part.size[0] * part.size[1] for part in parts)

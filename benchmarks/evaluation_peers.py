@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras.data import images
+from spp_keras.data import image_ops
 from spp_keras.evaluation import protocols, views
 
 
@@ -25,7 +25,7 @@ class FromPixels:
     def __init__(
         self,
         network: keras.Model,
-        parts: Callable[[views.Size], list[protocols.Part]],
+        parts: Callable[[views.Size], list[protocols.ScaledViews]],
         batch: int,
     ):
         self._parts = parts
@@ -50,7 +50,7 @@ class FromPixels:
                 found.append(self._ask(crops.astype("float32")).numpy())
         return np.concatenate(found)
 
-    def _batches(self, part: protocols.Part) -> Iterator[Sequence[views.View]]:
+    def _batches(self, part: protocols.ScaledViews) -> Iterator[Sequence[views.View]]:
         alike: list[views.View] = []
         for view in part.views:
             if alike and (len(alike) == self._batch or _extent(view) != _extent(alike[0])):
@@ -69,7 +69,7 @@ class FromPixels:
     autograph=False,
 )
 def _scaled(image: Any, size: Any, target: Any) -> tf.Tensor:
-    return images.whole(image, size, target)
+    return image_ops.decode_resized(image, size, target)
 
 
 def _crop(pixels: np.ndarray, view: views.View) -> np.ndarray:

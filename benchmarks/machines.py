@@ -69,7 +69,7 @@ def render_option(parser: argparse.ArgumentParser) -> None:
 def render(stem: Path, markdown: Callable[[dict[str, Any]], str]) -> int:
     """Makes the text of a benchmark from its figures, and returns the exit code."""
     results = json.loads(stem.with_suffix(".json").read_text())
-    _files.write(stem.with_suffix(".md"), markdown(results))
+    _files.write_file(stem.with_suffix(".md"), markdown(results))
     return 0
 
 
@@ -99,8 +99,8 @@ def finish(machine: dict[str, Any], began: tuple[float, float]) -> None:
 def publish(stem: Path, machine: dict[str, Any], rows: list[dict[str, Any]], text: str) -> None:
     """Writes the results, for programs and for the documents."""
     results = {"machine": machine, "rows": rows}
-    _files.write(stem.with_suffix(".json"), json.dumps(results, indent=1) + "\n")
-    _files.write(stem.with_suffix(".md"), text)
+    _files.write_file(stem.with_suffix(".json"), json.dumps(results, indent=1) + "\n")
+    _files.write_file(stem.with_suffix(".md"), text)
     say(f"{stem.with_suffix('.md')} after {machine['minutes']} minutes")
 
 

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--peers must be a Python interpreter. Received: {options.peers}.")
     if options.render:
         results = json.loads((options.out / "pooling.json").read_text())
-        _files.write(options.out / "pooling.md", tables.markdown(results))
+        _files.write_file(options.out / "pooling.md", tables.markdown(results))
         return 0
     began = machines.begin()
     scripts = [(sys.executable, "pooling_tensorflow.py")]

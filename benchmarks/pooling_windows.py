@@ -16,7 +16,7 @@ from pooling_graphs import (
 )
 from worker import Prepared, case
 
-from spp_keras.layers import RoiSpatialPyramidPooling
+from spp_keras.layers import RoISpatialPyramidPooling
 
 _STEP = 16
 _BOXES = tf.TensorSpec((None, None, 4))
@@ -26,13 +26,13 @@ _ANY = "any height, width and number of windows; `keras.ops` alone"
 
 @case("windows", "spp_keras", _ANY)
 def _windows(setting: str) -> Prepared:
-    pool = RoiSpatialPyramidPooling(_STEP, 0, levels=inputs.LEVELS)
+    pool = RoISpatialPyramidPooling(_STEP, 0, levels=inputs.LEVELS)
     return prepared(pool, [MAPS, _BOXES], inputs.feature_map()[np.newaxis], _boxes(setting))
 
 
 @case("windows gradient", "spp_keras", _ANY)
 def _windows_gradient(setting: str) -> Prepared:
-    pool = RoiSpatialPyramidPooling(_STEP, 0, levels=inputs.LEVELS)
+    pool = RoISpatialPyramidPooling(_STEP, 0, levels=inputs.LEVELS)
     boxes = _boxes(setting)
     x = inputs.feature_map()[np.newaxis]
     return prepared_gradient(pool, boxes.shape[1], [MAPS, _BOXES], x, boxes)

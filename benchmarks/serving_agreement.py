@@ -13,18 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from spp_keras import data, export, runs, serving, trained
-from spp_keras.data import reading, splits
-from spp_keras.report import trainings
-from spp_keras.zoo import recipes
+from spp_keras import data, export, recipes, runs, serving, trained
+from spp_keras.data import image_reader, splits
+from spp_keras.report import training_status
 
 
 def main(run: str) -> int:
     """Exports in every form and asks each about every image."""
     found, (files, labels) = trained.load(run), _validation(run)
-    expected = _scores(serving.load(run, top=len(found.labels)), files, found.labels)
+    expected = _scores(serving.load_predictor(run, top=len(found.labels)), files, found.labels)
     with tempfile.TemporaryDirectory() as folder:
-        saved = export.save(
+        saved = export.export_saved_model(
             found.network,
             Path(folder) / "models" / "x",
             labels=found.labels,
@@ -34,7 +33,7 @@ def main(run: str) -> int:
         exported = {"SavedModel": saved}
         calibration = trained.sample(run, found.view)
         for form in ("float32", "float16", "dynamic", "int8"):
-            exported[f"TFLite, {form}"] = export.save_tflite(
+            exported[f"TFLite, {form}"] = export.export_tflite(
                 found.network,
                 Path(folder) / f"{form}.tflite",
                 labels=found.labels,
@@ -43,7 +42,7 @@ def main(run: str) -> int:
                 calibration=calibration if form == "int8" else None,
             )
         for name, path in exported.items():
-            ask = serving.load(path, top=len(found.labels))
+            ask = serving.load_predictor(path, top=len(found.labels))
             scores = _scores(ask, files, found.labels)
             row = {
                 "images": len(files),
@@ -52,24 +51,24 @@ def main(run: str) -> int:
                 "largest difference": float(np.abs(scores - expected).max()),
                 "right": float((scores.argmax(1) == labels).mean()),
                 "right, network": float((expected.argmax(1) == labels).mean()),
-                "training": trainings.sentence([Path(run)]),
+                "training": training_status.describe_training([Path(run)]),
             }
             print(json.dumps(row), flush=True)
     return 0
 
 
 def _validation(run: str) -> tuple[list[bytes], np.ndarray]:
-    recipe = recipes.read(Path(run) / runs.RECIPE)
+    recipe = recipes.read_recipe(Path(run) / runs.RECIPE)
     data_dir = recipe.data_dir or None
-    split = recipe.validation_split or splits.defaults(recipe.data, data_dir)[1]
-    found = data.load(recipe.data, split, data_dir, progress=False)
-    reader = reading.Reader(found.files, found.spans)
+    split = recipe.validation_split or splits.choose_splits(recipe.data, data_dir)[1]
+    found = data.load_records(recipe.data, split, data_dir, progress=False)
+    reader = image_reader.ImageReader(found.files, found.spans)
     files = [reader.read(reader.row(number)).numpy() for number in range(len(found))]
     return files, found.labels
 
 
 def _scores(
-    ask: Callable[[bytes], serving.Answer], files: list[bytes], labels: tuple[str, ...]
+    ask: Callable[[bytes], serving.Prediction], files: list[bytes], labels: tuple[str, ...]
 ) -> np.ndarray:
     """Scores by class, a row for each image."""
     answers = [ask(file) for file in files]

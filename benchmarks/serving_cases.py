@@ -13,7 +13,7 @@ from serving_inputs import photographs
 from worker import THREADS, Prepared, case, serve
 
 from spp_keras import data, export, zoo
-from spp_keras.data import images as single
+from spp_keras.data import image_ops as single
 
 CLASSES = 1000
 LONGEST_SIDE = 512
@@ -32,7 +32,7 @@ def _network(setting: str) -> keras.Model:
 
 @functools.cache
 def _served(setting: str) -> dict[str, Any]:
-    saved = export.save(
+    saved = export.export_saved_model(
         _network(setting),
         _FOLDER / "models" / setting.replace(" ", "_"),
         labels=[str(number) for number in range(CLASSES)],
@@ -61,7 +61,7 @@ def _bare(setting: str) -> Prepared:
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
     def decode(files: Any) -> Any:
         return tf.map_fn(
-            lambda file: tf.reduce_max(single.decode(file)),
+            lambda file: tf.reduce_max(single.decode_image(file)),
             files,
             fn_output_signature=tf.uint8,
             parallel_iterations=4,
@@ -79,7 +79,7 @@ def _bytes(setting: str) -> Prepared:
 @case("request", "ready pixels, one by one", "`uint8`, eight requests, each of its own size")
 def _one_by_one(setting: str) -> Prepared:
     images, asked = (
-        [single.decode(file)[tf.newaxis] for file in _files()],
+        [single.decode_image(file)[tf.newaxis] for file in _files()],
         _served(setting)["uint8"],
     )
     return Prepared(lambda: [asked(images=image) for image in images], pixels=len(SIZES))
@@ -91,8 +91,10 @@ def _lite_file(form: str, size: tuple[int, int] | None) -> Path:
     calibration = None
     if form == "int8":
         height, width = size or (375, 500)
-        calibration = [single.decode(file).numpy() for file in photographs([(height, width)] * 20)]
-    return export.save_tflite(
+        calibration = [
+            single.decode_image(file).numpy() for file in photographs([(height, width)] * 20)
+        ]
+    return export.export_tflite(
         _network("width 1"),
         path,
         labels=[str(number) for number in range(CLASSES)],

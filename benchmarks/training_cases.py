@@ -14,7 +14,7 @@ import tensorflow as tf
 from worker import Prepared, case, serve
 
 from spp_keras import data, training, zoo
-from spp_keras.data import batches, reading
+from spp_keras.data import batch_planner, image_reader
 from spp_keras.data.shapes import scenes
 from spp_keras.training import distribution
 
@@ -25,7 +25,7 @@ _STEPS = 6
 
 @functools.cache
 def _records() -> data.Records:
-    return data.load("shapes/small", "train", _options().data_dir, progress=False)
+    return data.load_records("shapes/small", "train", _options().data_dir, progress=False)
 
 
 @functools.cache
@@ -41,7 +41,7 @@ def _files() -> data.Records:
     """The same images, each in a file of its own."""
     found = _records()
     folder = Path(tempfile.mkdtemp())
-    reader = reading.Reader(found.files, found.spans)
+    reader = image_reader.ImageReader(found.files, found.spans)
     for number in range(len(found)):
         (folder / f"{number}.jpg").write_bytes(reader.read(reader.row(number)).numpy())
     paths = tuple(str(folder / f"{number}.jpg") for number in range(len(found)))
@@ -89,7 +89,7 @@ _pipeline(
     "the paper's crops",
     "224 and 180 from short side 256, flip, colour",
     _records,
-    sizes=data.Crops(sides=(224, 180)),
+    sizes=data.Crop(sides=(224, 180)),
     flip=True,
     colour=0.1,
 )
@@ -100,7 +100,7 @@ def _sizes(count: int) -> np.ndarray:
     """Sizes of so many images of `shapes`, which need not be painted for that."""
     found = _records().sizes
     if count > len(found):
-        drawn = (scenes.compose("star", np.random.default_rng(n)) for n in range(count))
+        drawn = (scenes.compose_scene("star", np.random.default_rng(n)) for n in range(count))
         found = np.array([scene.size for scene in drawn], "int32")
     return found
 
@@ -109,7 +109,7 @@ def _sizes(count: int) -> np.ndarray:
 def _mixed_batches(count: int) -> list[tuple[Any, ...]]:
     """The first batches of an epoch of so many images; what is on them costs no time."""
     shapes = _sizes(count)
-    planned = batches.Batches(len(shapes), 32, shapes=shapes, batch_pixels=_BATCH_PIXELS)
+    planned = batch_planner.BatchPlanner(len(shapes), 32, shapes=shapes, batch_pixels=_BATCH_PIXELS)
     plan = tf.nest.map_structure(lambda values: values.numpy(), planned.epoch(0))
     generator, made = np.random.default_rng(0), []
     for start, stop in zip(plan.starts[:_STEPS], plan.stops[:_STEPS], strict=True):
@@ -262,7 +262,7 @@ def _devices(setting: str) -> Prepared:
         model.compile(keras.optimizers.SGD(1e-4, 0.9), "sparse_categorical_crossentropy")
 
     def call() -> None:
-        shares = distribution.batches(pipeline, strategy)
+        shares = distribution.distribute_batches(pipeline, strategy)
         model.fit(shares, steps_per_epoch=12, verbose=0, shuffle=False)
 
     return Prepared(call, pixels=round(12 * pipeline.images_per_step))

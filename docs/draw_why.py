@@ -21,7 +21,7 @@ from matplotlib import figure, patches
 from PIL import Image, ImageFilter
 
 from spp_keras import _files
-from spp_keras.data import sizes
+from spp_keras.data import size_policies
 from spp_keras.data.shapes import drawing
 
 # A pin: without its head it might as well be a fork.
@@ -43,10 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--to", type=Path, default=Path(__file__).with_name("why.png"), help="default: docs/why.png"
     )
     to = parser.parse_args(arguments).to
-    content, _ = drawing.photograph(seed=0, split=0, index=_NUMBER)
+    content, _ = drawing.draw_image(seed=0, split=0, index=_NUMBER)
     # Its grain would be most of the file.
     smooth = Image.open(io.BytesIO(content)).filter(ImageFilter.GaussianBlur(1))
-    _files.write(to, draw(smooth))
+    _files.write_file(to, draw(smooth))
     print(to)
     return 0
 
@@ -70,8 +70,8 @@ def _ways_in(page: figure.Figure, photograph: Image.Image) -> None:
     """What a network sees of the photograph: a crop, a square, or all of it."""
     height = 190
     ways = (
-        ("Cropped", "its head is cut off", _seen(photograph, sizes.centre(224))),
-        ("Warped", "its head is no disc", _seen(photograph, sizes.Warped(square=224))),
+        ("Cropped", "its head is cut off", _seen(photograph, size_policies.center_crop(224))),
+        ("Warped", "its head is no disc", _seen(photograph, size_policies.Warp(square=224))),
         ("Whole", "images of any size", photograph),
     )
     left = _MARGIN
@@ -115,7 +115,7 @@ def _vector(page: figure.Figure) -> None:
     _say(page, _MARGIN, 612, f"{total}; of each, the maximum of every channel", size=19)
 
 
-def _seen(photograph: Image.Image, policy: sizes.Policy) -> Image.Image:
+def _seen(photograph: Image.Image, policy: size_policies.SizePolicy) -> Image.Image:
     """What a policy sends of the photograph."""
     window, target = policy.frame(tf.constant([photograph.height, photograph.width]))
     top, left, height, width = window.numpy().tolist()

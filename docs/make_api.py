@@ -38,9 +38,9 @@ PACKAGES = (
 # What the pages in this folder and the docstrings send readers to besides.
 MODULES = (
     "spp_keras.geometry",
-    "spp_keras.zoo.recipes",
+    "spp_keras.recipes",
     "spp_keras.detection.proposal_files",
-    "spp_keras.detection.quick",
+    "spp_keras.detection.compression",
     "spp_keras.demo",
 )
 

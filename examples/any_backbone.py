@@ -9,7 +9,7 @@ import argparse
 import keras
 import numpy as np
 
-from spp_keras.data import Pipeline, Warped, Whole, load
+from spp_keras.data import Pipeline, Warp, Whole, load_records
 from spp_keras.zoo import spp_classifier
 
 parser = argparse.ArgumentParser()
@@ -20,7 +20,7 @@ parser.add_argument("--epochs", type=int, default=20)
 options = parser.parse_args()
 
 whole = Whole(short_side=options.short_side)
-train, held_back = (load(options.data, split) for split in ("train", "validation"))
+train, held_back = (load_records(options.data, split) for split in ("train", "validation"))
 # A square with as many pixels as the images have on average, so that neither form sees more.
 side = round(np.sqrt(whole.shapes(train.sizes).prod(axis=1, dtype="int64").mean()))
 
@@ -32,7 +32,7 @@ network = keras.applications.MobileNetV3Small(
 )
 
 
-def accuracy(policy: Whole | Warped) -> float:
+def accuracy(policy: Whole | Warp) -> float:
     """Trains the top and answers with its accuracy on images that it did not learn from."""
     keras.utils.set_random_seed(0)
     model = spp_classifier(network, len(train.classes), levels=(3, 2, 1), units=(256,))
@@ -51,5 +51,5 @@ def accuracy(policy: Whole | Warped) -> float:
     return top.evaluate(*sets[1], verbose=0, return_dict=True)["accuracy"]
 
 
-print(f"warped to {side}x{side}: accuracy {accuracy(Warped(square=side)):.3f}")
+print(f"warped to {side}x{side}: accuracy {accuracy(Warp(square=side)):.3f}")
 print(f"whole, short side {options.short_side}: accuracy {accuracy(whole):.3f}")

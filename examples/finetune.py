@@ -7,7 +7,7 @@ import argparse
 
 import keras
 
-from spp_keras.data import Pipeline, load
+from spp_keras.data import Pipeline, load_records
 from spp_keras.zoo import zf5_spp
 
 parser = argparse.ArgumentParser()
@@ -17,8 +17,8 @@ parser.add_argument("--width", type=float, default=1, help="of the network with 
 parser.add_argument("--epochs", type=int, default=10)
 options = parser.parse_args()
 
-train = Pipeline(load(options.folder, "train"), batch_size=16, flip=True)
-held_back = Pipeline(load(options.folder, "validation"), batch_size=16, shuffle=False)
+train = Pipeline(load_records(options.folder, "train"), batch_size=16, flip=True)
+held_back = Pipeline(load_records(options.folder, "validation"), batch_size=16, shuffle=False)
 
 model = zf5_spp(classes=len(train.classes), weights=options.weights, width=options.width)
 for layer in model.layers:

@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import trained
-from spp_keras.data import Warped, encoded, folders, load, reading
-from spp_keras.zoo import chains
+from spp_keras.data import Warp, folders, image_reader, load_records, safe_decoding
+from spp_keras.zoo import layer_chain
 
 parser = argparse.ArgumentParser()
 parser.add_argument("run", help="folder that `spp-keras train` made")
@@ -32,20 +32,20 @@ options = parser.parse_args()
 
 network, _, view, orientation = trained.load(options.run)
 if options.square:
-    view = Warped(square=options.square)
-least_side = chains.least_side(network)
+    view = Warp(square=options.square)
+least_side = layer_chain.min_image_size(network)
 pooled = keras.Model(network.input, network.get_layer(options.layer).output)
 # One graph for all sizes.
 ask = tf.function(pooled.call, input_signature=[tf.TensorSpec((1, None, None, 3))])
 decode = tf.function(
-    lambda picture: encoded.decode(picture, view, least_side, orientation=orientation)
+    lambda picture: safe_decoding.decode_safely(picture, view, least_side, orientation=orientation)
 )
 
 
 def vector(picture: bytes) -> np.ndarray:
     """What the network makes of a picture at its own aspect, scaled to length 1."""
     decoded = decode(tf.constant(picture))
-    if decoded.code != encoded.OK:
+    if decoded.code != safe_decoding.OK:
         raise ValueError(decoded.reason.numpy().decode())
     found = ask(tf.cast(decoded.pixels[tf.newaxis], tf.float32))[0].numpy()
     return found / np.linalg.norm(found)
@@ -54,9 +54,9 @@ def vector(picture: bytes) -> np.ndarray:
 def pictures() -> Iterator[tuple[str, str, bytes]]:
     """Name, class and bytes of each picture."""
     if not Path(options.pictures).is_dir():
-        found = load(options.pictures, options.split)
+        found = load_records(options.pictures, options.split)
         for name, label, span in zip(found.ids, found.labels, found.spans, strict=True):
-            yield str(name), str(label), reading.read_span(found.files, span)
+            yield str(name), str(label), image_reader.read_span(found.files, span)
         return
     for path in sorted(Path(options.pictures).rglob("*")):
         if path.suffix.lower() in folders.SUFFIXES:

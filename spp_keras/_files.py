@@ -14,7 +14,7 @@ _LEFT_BEHIND = 24 * 60 * 60
 
 
 @contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replace_file(path: str | Path) -> Iterator[Path]:
     """A path to write to, which takes the place of `path` when the block ends well.
 
     The path is beside `path`, hidden, and ends with its whole name, since some
@@ -56,7 +56,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         _to_disk(path.parent)
 
 
-def write(path: str | Path, content: str | bytes) -> None:
+def write_file(path: str | Path, content: str | bytes) -> None:
     """Writes text (as UTF-8) or bytes by way of `replacing`.
 
     Args:
@@ -71,11 +71,11 @@ def write(path: str | Path, content: str | bytes) -> None:
     >>> path.read_text()
     '{"epoch": 7}'
     """
-    with replacing(path) as beside:
+    with replace_file(path) as beside:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def check_room(path: str | Path, needed: int) -> None:
+def check_free_space(path: str | Path, needed: int) -> None:
     """Raises the error of a full disk where a file of so many bytes would not fit.
 
     For writers that do not survive a disk that fills up, as HDF5 does not.
@@ -94,7 +94,7 @@ def check_room(path: str | Path, needed: int) -> None:
 
 
 @contextlib.contextmanager
-def making(folder: str | Path) -> Iterator[Path]:
+def create_folder(folder: str | Path) -> Iterator[Path]:
     """An empty folder to fill, which becomes `folder` when the block ends well.
 
     It is beside `folder`, hidden. If the block raises, or the process dies,

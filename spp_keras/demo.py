@@ -7,18 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from spp_keras import _checks, _files, evaluation, export, report, serving, trained
-from spp_keras.data import Records, load, reading
-from spp_keras.report import trainings
-from spp_keras.training import train
-from spp_keras.zoo import recipes
+from spp_keras import _checks, _files, evaluation, export, recipes, report, serving, trained
+from spp_keras.data import Records, image_reader, load_records
+from spp_keras.report import training_status
+from spp_keras.training import train_model
 
 # Of the squares that the network without a pyramid sees, and of the views of the other.
 _SIDE = 112
 _NEEDED_GIB = 1.0
 
 
-def demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> Path:
+def run_demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> Path:
     """Trains ZF-5 with a pyramid and without, tests, exports and asks them, and writes a report.
 
     The one with a pyramid sees images at their own size, the other sees them warped to a
@@ -39,36 +38,36 @@ def demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> Path:
     _check_room(folder)
     data_dir = str(folder / "data")
     print(f"1. Drawing the photographs of {data!r} into {data_dir}")
-    unseen = load(data, "validation", data_dir)
+    unseen = load_records(data, "validation", data_dir)
 
     print("2. Training ZF-5 with a pyramid, each image at its own size")
     common = {"data": data, "data_dir": data_dir, "epochs": epochs}
     pyramid = folder / "runs" / "zf5_spp"
-    train(_recipe(common), pyramid)
+    train_model(_recipe(common), pyramid)
     print("3. Training ZF-5 without one, every image warped to a square")
     warping = folder / "runs" / "zf5"
     square = {"model": "zf5", "sizes": "warped", "image_sizes": [_SIDE], "longest_side": 0}
-    train(_recipe(common | square), warping)
+    train_model(_recipe(common | square), warping)
 
     print(f"4. Testing both on {len(unseen)} photographs that they have not seen")
     text = _tested(pyramid, warping)
-    _files.write(folder / "tests.md", text + "\n")
+    _files.write_file(folder / "tests.md", text + "\n")
     print(text)
 
     print("5. Exporting for TensorFlow Serving and for TFLite")
     found = trained.load(pyramid)
     saved, lite = folder / "saved_models" / "zf5_spp", folder / "zf5_spp.tflite"
     if not saved.exists():
-        export.save(found.network, saved, labels=found.labels, view=found.view)
+        export.export_saved_model(found.network, saved, labels=found.labels, view=found.view)
     if not lite.exists():
-        export.save_tflite(found.network, lite, labels=found.labels, view=found.view)
+        export.export_tflite(found.network, lite, labels=found.labels, view=found.view)
 
     print("6. Asking the run and both exports about the longest, the widest and a square one")
     photographs = _photographs(unseen, folder / "photographs")
     print(
         _answers({str(one.relative_to(folder)): one for one in (pyramid, saved, lite)}, photographs)
     )
-    written = report.write(pyramid, compare=[warping])
+    written = report.write_report(pyramid, compare=[warping])
     print(f"7. {written} shows it all; next:")
     model, run = shlex.quote(str(saved)), shlex.quote(str(pyramid))
     print(
@@ -80,7 +79,7 @@ def demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> Path:
 
 def _recipe(changes: dict[str, object]) -> recipes.Recipe:
     settings = [f"{key}={value!r}" for key, value in changes.items()]
-    return recipes.read("zf5_spp/shapes", settings)
+    return recipes.read_recipe("zf5_spp/shapes", settings)
 
 
 def _tested(pyramid: Path, warping: Path) -> str:
@@ -91,7 +90,7 @@ def _tested(pyramid: Path, warping: Path) -> str:
             "rows"
         ],
     ]
-    return f"{evaluation.table(rows)}\n\n{trainings.sentence([warping, pyramid])}"
+    return f"{evaluation.format_results(rows)}\n\n{training_status.describe_training([warping, pyramid])}"
 
 
 def _photographs(unseen: Records, folder: Path) -> list[tuple[Path, str]]:
@@ -103,7 +102,7 @@ def _photographs(unseen: Records, folder: Path) -> list[tuple[Path, str]]:
     for number in chosen:
         label = unseen.classes[unseen.labels[number]]
         path = folder / f"{label}-{widths[number]:.0f}x{heights[number]:.0f}.jpg"
-        _files.write(path, reading.read_span(unseen.files, unseen.spans[number]))
+        _files.write_file(path, image_reader.read_span(unseen.files, unseen.spans[number]))
         written.append((path, label))
     return written
 
@@ -111,7 +110,7 @@ def _photographs(unseen: Records, folder: Path) -> list[tuple[Path, str]]:
 def _answers(models: dict[str, Path], photographs: list[tuple[Path, str]]) -> str:
     lines = []
     for name, model in models.items():
-        ask = serving.load(model, top=1)
+        ask = serving.load_predictor(model, top=1)
         for path, label in photographs:
             answer = ask(path.read_bytes())
             said = answer.error or f"{answer.labels[0]} {answer.scores[0]:.3f}"

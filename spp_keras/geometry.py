@@ -55,7 +55,7 @@ class Derivation(NamedTuple):
     pool: Level
 
 
-def derivations(levels: Sequence[Level]) -> list[Derivation]:
+def derive_levels(levels: Sequence[Level]) -> list[Derivation]:
     """The order in which to compute levels, each from the smallest grid it can be.
 
     Where `n` divides `m`, a bin of `n` is exactly a union of bins of `m`

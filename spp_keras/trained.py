@@ -9,9 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _files, runs, zoo
-from spp_keras.data import images, reading, records, sizes, splits
-from spp_keras.zoo import recipes
+from spp_keras import _files, recipes, runs, zoo
+from spp_keras.data import image_ops, image_reader, records, size_policies, splits
 
 
 class Trained(NamedTuple):
@@ -26,7 +25,7 @@ class Trained(NamedTuple):
 
     network: keras.Model
     labels: tuple[str, ...]
-    view: sizes.Policy
+    view: size_policies.SizePolicy
     orientation: str = "exif"
 
 
@@ -52,7 +51,7 @@ def load(run: str | Path) -> Trained:
     Weights are in float32, whatever the precision of the training was.
 
     Args:
-        run: Folder that `spp_keras.training.train` made.
+        run: Folder that `spp_keras.training.train_model` made.
 
     Returns:
         A `Trained`.
@@ -67,7 +66,7 @@ def describe(run: str | Path) -> Described:
     """What a run folder says, without its network.
 
     Args:
-        run: Folder that `spp_keras.training.train` made.
+        run: Folder that `spp_keras.training.train_model` made.
 
     Returns:
         A `Described`.
@@ -86,7 +85,7 @@ def describe(run: str | Path) -> Described:
             )
     facts = json.loads((run / runs.FACTS).read_text(encoding="utf-8"))
     return Described(
-        recipes.read(run / runs.RECIPE),
+        recipes.read_recipe(run / runs.RECIPE),
         tuple((run / runs.LABELS).read_text(encoding="utf-8").splitlines()),
         facts["multi_label"],
         facts["longest_side"],
@@ -95,7 +94,7 @@ def describe(run: str | Path) -> Described:
 
 def sample(
     run: str | Path,
-    view: sizes.Policy,
+    view: size_policies.SizePolicy,
     source: str | None = None,
     count: int = 100,
 ) -> list[np.ndarray]:
@@ -110,19 +109,21 @@ def sample(
     Returns:
         uint8 arrays `(height, width, 3)`.
     """
-    recipe = recipes.read(Path(run) / runs.RECIPE)
+    recipe = recipes.read_recipe(Path(run) / runs.RECIPE)
     data_dir = recipe.data_dir or None
     split = None if source else recipe.train_split
     source = source or recipe.data
-    split = split or splits.defaults(source, data_dir)[0]
-    found = records.load(source, split, data_dir, orientation=recipe.orientation)
+    split = split or splits.choose_splits(source, data_dir)[0]
+    found = records.load_records(source, split, data_dir, orientation=recipe.orientation)
     chosen = np.random.default_rng(0).choice(len(found), min(count, len(found)), replace=False)
-    reader, drawn = reading.Reader(found.files, found.spans), []
+    reader, drawn = image_reader.ImageReader(found.files, found.spans), []
     for number in sorted(chosen):
         encoded = reader.read(reader.row(number))
         window, target = view.frame(tf.constant(found.sizes[number]))
         turn = int(found.orientations[number])
-        drawn.append(images.view(encoded, found.sizes[number], window, target, turn).numpy())
+        drawn.append(
+            image_ops.decode_window(encoded, found.sizes[number], window, target, turn).numpy()
+        )
     return drawn
 
 
@@ -136,7 +137,7 @@ def write_facts(run: Path, *, multi_label: bool, longest_side: int | None) -> No
             `None` for crops.
     """
     facts = {"multi_label": multi_label, "longest_side": longest_side}
-    _files.write(run / runs.FACTS, json.dumps(facts) + "\n")
+    _files.write_file(run / runs.FACTS, json.dumps(facts) + "\n")
 
 
 def build(recipe: recipes.Recipe, classes: int, multi_label: bool) -> keras.Model:
@@ -152,7 +153,7 @@ def build(recipe: recipes.Recipe, classes: int, multi_label: bool) -> keras.Mode
     )
 
 
-def view(recipe: recipes.Recipe, longest_side: int | None = None) -> sizes.Policy:
+def view(recipe: recipes.Recipe, longest_side: int | None = None) -> size_policies.SizePolicy:
     """What a network trained by a recipe should see of an image: all of it, where it can.
 
     A network with pyramid that learned from crops sees whole images of the short
@@ -166,9 +167,15 @@ def view(recipe: recipes.Recipe, longest_side: int | None = None) -> sizes.Polic
             `None`, not known.
     """
     if recipe.sizes == "warped":
-        return sizes.Warped(square=recipe.image_sizes[0])
+        return size_policies.Warp(square=recipe.image_sizes[0])
     if recipe.sizes == "native":
-        return sizes.Whole(longest_side=recipe.longest_side or longest_side or sizes.LONGEST_SIDE)
+        return size_policies.Whole(
+            longest_side=recipe.longest_side or longest_side or size_policies.DEFAULT_LONGEST_SIDE
+        )
     if recipe.sizes == "whole" or recipe.model.endswith("_spp"):
-        return sizes.Whole(short_side=recipe.short_side, longest_side=recipe.longest_side or None)
-    return sizes.Crops(sides=recipe.image_sizes, short_side=recipe.short_side, positions="centre")
+        return size_policies.Whole(
+            short_side=recipe.short_side, longest_side=recipe.longest_side or None
+        )
+    return size_policies.Crop(
+        sides=recipe.image_sizes, short_side=recipe.short_side, positions="centre"
+    )

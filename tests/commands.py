@@ -7,7 +7,9 @@ from spp_keras import cli
 
 def _commands():
     (found,) = (
-        action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction)
+        action
+        for action in cli.build_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
     )
     return found.choices
 

@@ -3,14 +3,14 @@
 import keras
 
 from spp_keras import detection, runs, zoo
-from spp_keras.zoo import boxes
+from spp_keras.zoo import roi_model
 
 LABELS = ("cat", "größe", "red car")
 
 
 def make_detector(folder, labels=LABELS, *, proposer=True, **options):
     """Writes it and returns the detector."""
-    halves = boxes.halves_of(zoo.zf5_spp(classes=len(labels), width=0.0625, levels=(2, 1)))
+    halves = roi_model.split_model(zoo.zf5_spp(classes=len(labels), width=0.0625, levels=(2, 1)))
     vectors = keras.Input((5 * halves.trunk.output_shape[-1],))
     hidden = keras.layers.Dense(8, "relu")(vectors)
     scores = keras.layers.Dense(len(labels), "sigmoid", name="scores")(hidden)
@@ -23,7 +23,7 @@ def make_detector(folder, labels=LABELS, *, proposer=True, **options):
         levels=(2, 1),
         scales=(120,),
         side=64,
-        proposer=detection.Proposer(4, sides=(32, 64), most=20) if proposer else None,
+        proposer=detection.RegionProposalNetwork(4, sides=(32, 64), most=20) if proposer else None,
         **options,
     )
     # Scores that differ, and boxes that stay near their windows.

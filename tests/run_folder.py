@@ -1,7 +1,6 @@
 """A run folder as a training leaves it, without the training."""
 
-from spp_keras import runs, trained
-from spp_keras.zoo import recipes
+from spp_keras import recipes, runs, trained
 
 RECIPE = recipes.Recipe(width=0.0625, levels=(2, 1))
 LABELS = ("cat", "dog", "red car")
@@ -14,7 +13,7 @@ def make_run(folder, recipe=RECIPE, labels=LABELS, *, multi_label=False, longest
     # Scores that differ.
     network.layers[-1].kernel.assign(network.layers[-1].kernel * 100)
     network.save_weights(folder / runs.BEST)
-    (folder / runs.RECIPE).write_text(recipes.write(recipe))
+    (folder / runs.RECIPE).write_text(recipes.recipe_to_toml(recipe))
     (folder / runs.LABELS).write_text("".join(f"{label}\n" for label in labels))
     trained.write_facts(folder, multi_label=multi_label, longest_side=longest_side)
     return network

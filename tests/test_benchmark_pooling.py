@@ -147,7 +147,7 @@ def test_peers_derive_the_levels_that_ours_derives(module):
     levels = [(bins, bins) for bins in inputs.LEVELS]
     derived = [
         (inputs.LEVELS[step.level], inputs.LEVELS[step.source])
-        for step in geometry.derivations(levels)
+        for step in geometry.derive_levels(levels)
         if step.source is not None
     ]
 

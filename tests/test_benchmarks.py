@@ -15,9 +15,9 @@ from PIL import Image
 from scipy import stats
 
 from spp_keras import zoo
-from spp_keras.data import sizes as policies
+from spp_keras.data import size_policies as policies
 from spp_keras.data.shapes import outlines, scenes
-from spp_keras.zoo import boxes
+from spp_keras.zoo import roi_model
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -119,7 +119,7 @@ def test_whole_images_have_as_many_pixels_as_the_squares(paper):
     networks = paper("networks")
     drawn = np.array(
         [
-            scenes.compose(outlines.CLASSES[n % 12], np.random.default_rng(n)).size
+            scenes.compose_scene(outlines.CLASSES[n % 12], np.random.default_rng(n)).size
             for n in range(600)
         ]
     )
@@ -133,7 +133,7 @@ def test_whole_images_have_as_many_pixels_as_the_squares(paper):
 def test_a_map_coarser_than_the_pyramid_is_found(paper, net):
     networks = paper("networks")
     network = getattr(zoo, f"{net}_spp")(classes=2, width=0.02)
-    trunk = boxes.halves_of(network).trunk
+    trunk = roi_model.split_model(network).trunk
 
     for variant in networks.VARIANTS:
         recipe = networks.recipe(net, variant, seed=0)
@@ -223,8 +223,8 @@ def test_every_crossing_that_is_named_is_there(paper):
     ("variant", "policy"),
     [
         ("whole", policies.Whole(short_side=93)),
-        ("warped", policies.Warped(square=112)),
-        ("single", policies.Crops(sides=(112,), short_side=128, positions="centre")),
+        ("warped", policies.Warp(square=112)),
+        ("single", policies.Crop(sides=(112,), short_side=128, positions="centre")),
     ],
 )
 def test_the_table_of_forms_sends_what_a_training_is_validated_with(paper, variant, policy):

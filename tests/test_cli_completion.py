@@ -4,9 +4,8 @@ import subprocess
 import pytest
 from commands import COMMANDS
 
-from spp_keras import cli, evaluation
+from spp_keras import cli, evaluation, recipes
 from spp_keras.cli import evaluate
-from spp_keras.zoo import recipes
 
 # Asks bash as it asks itself when the tab key is pressed.
 ASK = """
@@ -72,7 +71,13 @@ def test_bash_completes_commands_options_names_and_paths(complete):
 def test_bash_completes_every_command_and_every_recipe(complete):
     commands, names = complete("spp-keras .", "spp-keras train .")
     assert sorted(commands) == sorted(COMMANDS)
-    assert set(names) == {*recipes.names(), "completion.bash", "mine.toml", "photo.jpg", "runs"}
+    assert set(names) == {
+        *recipes.list_recipes(),
+        "completion.bash",
+        "mine.toml",
+        "photo.jpg",
+        "runs",
+    }
 
 
 def test_protocols_are_those_that_there_are():

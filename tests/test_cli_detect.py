@@ -10,7 +10,7 @@ from PIL import Image
 
 from spp_keras import cli, detection, export, runs, serving, zoo
 from spp_keras.detection import drawing, heads, variants
-from spp_keras.zoo import boxes as cutting
+from spp_keras.zoo import roi_model as cutting
 
 FILES = {
     "0.jpg": encoded(photograph(100, 151), "JPEG", quality=90),
@@ -42,8 +42,10 @@ def loads(monkeypatch):
 
     def load_detector(*arguments):
         calls.append(arguments)
-        found = serving.Found(((10.4, 30.6, 81.0, 70.0),), (0.8766,), ("red car",), (2,))
-        bad = serving.Found(error="is no JPEG, PNG, GIF, BMP or WebP image")
+        found = serving.DetectorPrediction(
+            ((10.4, 30.6, 81.0, 70.0),), (0.8766,), ("red car",), (2,)
+        )
+        bad = serving.DetectorPrediction(error="is no JPEG, PNG, GIF, BMP or WebP image")
         return lambda image: bad if image == b"Not found" else found
 
     monkeypatch.setattr(serving, "load_detector", load_detector)
@@ -78,16 +80,18 @@ def machines(tmp_path_factory):
     """A run folder and an export of a detector whose scores are margins, and its answers."""
     folder = tmp_path_factory.mktemp("machines")
     keras.utils.set_random_seed(1)
-    halves = cutting.halves_of(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1)))
-    proposer = detection.Proposer(4, sides=(32, 64), most=20)
-    made, head = variants.untrained(
+    halves = cutting.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1)))
+    proposer = detection.RegionProposalNetwork(4, sides=(32, 64), most=20)
+    made, head = variants.create_detector(
         halves, LABELS, scales=(120,), side=64, proposer=proposer, least_score=-1.5
     )
     kernel = np.random.default_rng(0).normal(size=(head.get_layer("fc7").units, len(LABELS)))
-    made = variants.changed(made, head=heads.linear(head, (kernel / 60, np.zeros(3)), None))
+    made = variants.replace_parts(
+        made, head=heads.build_linear_head(head, (kernel / 60, np.zeros(3)), None)
+    )
     (folder / "run").mkdir()
     made.save(folder / "run" / runs.DETECTOR)
-    export.save_detector(made, folder / "models" / "pets")
+    export.export_detector(made, folder / "models" / "pets")
     answer = made.detect(decoded(FILES["1.png"]))
     margins = answer["scores"].numpy()[: int(answer["count"])]
     return {"run": folder / "run", "SavedModel": folder / "models" / "pets"}, margins
@@ -142,7 +146,7 @@ def test_one_photograph_is_drawn_into_a_file(loads, photos, tmp_path, name, off)
     drawn = decoded(to.read_bytes())
     original = decoded(FILES["1.png"])
     assert drawn.shape == original.shape
-    assert np.abs(drawn[31:70, 10] - np.array(drawing.colour(2), float)).max() <= off
+    assert np.abs(drawn[31:70, 10] - np.array(drawing.class_color(2), float)).max() <= off
     np.testing.assert_allclose(drawn[80:].astype(float), original[80:], atol=off)
 
 

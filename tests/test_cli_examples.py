@@ -10,8 +10,7 @@ from detector_folder import make_detector
 from photographs import encoded, photograph
 from run_folder import LABELS, RECIPE, make_run
 
-from spp_keras import cli
-from spp_keras.zoo import recipes
+from spp_keras import cli, recipes
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("zoo/**/*.md"), *ROOT.glob("saved_models/*.md")]
@@ -47,10 +46,10 @@ def test_help_ends_with_examples_of_the_command(name):
     ],
 )
 def test_examples_are_commands_that_there_are(line):
-    options = cli.parser().parse_args(arguments(line))
+    options = cli.build_parser().parse_args(arguments(line))
     assert callable(options.run)
     if "recipe" in options and not options.recipe.endswith(".toml"):
-        assert options.recipe in recipes.names()
+        assert options.recipe in recipes.list_recipes()
     elif "recipe" in options:
         assert (ROOT / options.recipe).is_file()
 

@@ -8,8 +8,7 @@ import tensorflow as tf
 from photographs import encoded, photograph
 from run_folder import LABELS, RECIPE, make_run
 
-from spp_keras import cli, export, runs, serving
-from spp_keras.zoo import recipes
+from spp_keras import cli, export, recipes, runs, serving
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def test_a_run_becomes_an_int8_file_for_one_size_fitted_to_its_own_images(run, t
     assert cli.main(["export", str(run), "--to", str(to), "--form", "int8", "--size", "64"]) == 0
     assert capsys.readouterr().out == f"{to}\n"
     assert to.with_suffix(".labels.txt").read_text().splitlines() == list(LABELS)
-    answer = serving.load(to)(encoded(photograph(200, 170)))
+    answer = serving.load_predictor(to)(encoded(photograph(200, 170)))
     assert set(answer.labels) == set(LABELS)
     assert sum(answer.scores) == pytest.approx(1, abs=1e-3)
 
@@ -59,7 +58,7 @@ def test_an_export_takes_files_the_way_up_that_the_run_took_them(run, tmp_path, 
     asked = {}
     monkeypatch.setattr(export, "save", lambda network, to, **given: asked.update(given) or to)
     for orientation in ("exif", "file"):
-        recipe = recipes.read(run / runs.RECIPE, [f"orientation={orientation}"])
+        recipe = recipes.read_recipe(run / runs.RECIPE, [f"orientation={orientation}"])
         make_run(tmp_path / orientation, recipe)
         to = str(tmp_path / "models" / "pets")
         assert cli.main(["export", str(tmp_path / orientation), "--to", to]) == 0

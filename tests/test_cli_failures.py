@@ -38,7 +38,7 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written_is_named(train, monk
     monkeypatch.setattr(_files, "_beside", lambda path: tmp_path / "full")
 
     def save():
-        with _files.replacing(tmp_path / "last.npz") as beside, beside.open("wb") as file:
+        with _files.replace_file(tmp_path / "last.npz") as beside, beside.open("wb") as file:
             np.savez(file, weights=np.zeros(100_000))
 
     code, said = train(save)
@@ -150,7 +150,7 @@ def test_json_of_a_training_has_no_nan(monkeypatch, capsys):
 def test_a_file_of_which_an_open_file_said_nothing_gets_its_name(tmp_path):
     with (
         pytest.raises(OSError, match=r"No space left on device: '.*/state\.json'"),
-        _files.replacing(tmp_path / "state.json"),
+        _files.replace_file(tmp_path / "state.json"),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

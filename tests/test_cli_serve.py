@@ -8,8 +8,7 @@ import webbrowser
 import pytest
 from run_folder import make_run
 
-from spp_keras import cli
-from spp_keras.serving import page
+from spp_keras import app, cli
 
 
 @pytest.fixture
@@ -21,8 +20,8 @@ def opened(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(webbrowser, "open", addresses.append)
-    monkeypatch.setattr(page.Server, "serve_forever", interrupted)
-    monkeypatch.setattr(page, "load", lambda *_: None)
+    monkeypatch.setattr(app.Server, "serve_forever", interrupted)
+    monkeypatch.setattr(app, "load", lambda *_: None)
     monkeypatch.setenv("DISPLAY", ":0")
     return addresses
 
@@ -52,14 +51,14 @@ def test_an_open_address_is_warned_of(opened, capsys):
 
 def test_limits_reach_the_page(opened, monkeypatch):
     loads, servers = [], []
-    make = page.Server.__init__
+    make = app.Server.__init__
 
     def init(self, *arguments):
         servers.append(arguments)
         make(self, *arguments)
 
-    monkeypatch.setattr(page, "load", lambda *arguments: loads.append(arguments))
-    monkeypatch.setattr(page.Server, "__init__", init)
+    monkeypatch.setattr(app, "load", lambda *arguments: loads.append(arguments))
+    monkeypatch.setattr(app.Server, "__init__", init)
     limits = ["--most-megabytes", "0.5", "--most-megapixels", "2"]
     assert cli.main(["serve", "run", "--port", "0", *limits]) == 0
     assert loads == [("run", 2_000_000)]
@@ -85,7 +84,7 @@ def test_missing_software_is_said_and_ends_the_command(opened, capsys, monkeypat
     def load(*_):
         raise ImportError("Selective search needs OpenCV")
 
-    monkeypatch.setattr(page, "load", load)
+    monkeypatch.setattr(app, "load", load)
     assert cli.main(["serve", "run", "--port", "0"]) == 2
     assert capsys.readouterr().err == "spp-keras: Selective search needs OpenCV\n"
 

@@ -24,7 +24,7 @@ from image_files import REFUSAL
 from photographs import decoded, encoded, photograph
 from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_pb2_grpc
 
-from spp_keras import export, repository, zoo
+from spp_keras import export, model_repository, zoo
 
 CLIENT = Path(__file__).parents[1] / "examples" / "client.py"
 SERVER = Path(__file__).parent / "serving" / "server.py"
@@ -93,13 +93,13 @@ def model():
 def models(model, tmp_path_factory):
     """A repository of `pets`, `reporting`, and `changing`, which begins as `pets`."""
     folder = tmp_path_factory.mktemp("saved_models")
-    export.save(model, folder / "pets", labels=LABELS)
-    export.save(model, folder / "reporting", labels=LABELS, errors="report")
+    export.export_saved_model(model, folder / "pets", labels=LABELS)
+    export.export_saved_model(model, folder / "reporting", labels=LABELS, errors="report")
     # Whose warm-up would take as long again.
     shutil.copytree(
         folder / "pets", folder / "changing", ignore=shutil.ignore_patterns("assets.extra")
     )
-    repository.write_settings(folder)
+    model_repository.write_config(folder)
     return folder
 
 
@@ -442,7 +442,7 @@ def test_a_version_exported_while_a_server_runs_is_served_without_a_failure(
     with ThreadPoolExecutor(1) as threads:
         asking = threads.submit(keep_asking)
         try:
-            folder = export.save(second, models / "changing", labels=LABELS[::-1])
+            folder = export.export_saved_model(second, models / "changing", labels=LABELS[::-1])
             labels = LABELS[::-1][np.argsort(-scores(second, file))[:5]].tolist()
             until = time.monotonic() + 30
             while not answers or answers[-1]["labels"] != labels:

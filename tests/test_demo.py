@@ -20,7 +20,7 @@ import pytest
 import run_folder
 
 from spp_keras import demo, evaluation, runs, serving
-from spp_keras.data import load
+from spp_keras.data import load_records
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ("ring", "square")
@@ -73,8 +73,8 @@ def without_work(monkeypatch, data, rates):
         (folder / runs.EVALUATED).write_text(json.dumps(result))
         return result
 
-    answer = serving.Answer(labels=("ring",), scores=(0.9,))
-    monkeypatch.setattr(demo, "load", lambda *_: load(data, "validation"))
+    answer = serving.Prediction(labels=("ring",), scores=(0.9,))
+    monkeypatch.setattr(demo, "load", lambda *_: load_records(data, "validation"))
     monkeypatch.setattr(demo, "train", train)
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     for name in ("save", "save_tflite"):
@@ -94,7 +94,7 @@ def test_table_and_report_have_the_warped_row_and_say_how_long_both_were_trained
 ):
     without_work(monkeypatch, data, rates)
 
-    written = demo.demo(tmp_path / "of demo")
+    written = demo.run_demo(tmp_path / "of demo")
 
     printed = capsys.readouterr().out
     kept = (tmp_path / "of demo" / "tests.md").read_text()
@@ -117,7 +117,7 @@ def test_what_to_do_next_can_be_pasted(data, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.chdir(tmp_path)
 
-    demo.demo("of demo")
+    demo.run_demo("of demo")
 
     predict, serve = capsys.readouterr().out.splitlines()[-2:]
     assert shlex.split(serve) == ["bin/spp-keras", "serve", "of demo/runs/zf5_spp"]

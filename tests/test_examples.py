@@ -12,7 +12,7 @@ import run_folder
 from image_files import REFUSAL
 from photographs import encoded, photograph
 
-from spp_keras.data import Warped, images
+from spp_keras.data import Warp, image_ops
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -103,8 +103,10 @@ def similarities(network, pictures, layer="spp", square=None):
     vectors = []
     for picture in pictures.values():
         if square:
-            window, target = Warped(square=square).frame(picture.shape[:2])
-            picture = images.view(encoded(picture), picture.shape[:2], window, target).numpy()
+            window, target = Warp(square=square).frame(picture.shape[:2])
+            picture = image_ops.decode_window(
+                encoded(picture), picture.shape[:2], window, target
+            ).numpy()
         pixels = picture[np.newaxis].astype("float32")
         vectors.append(np.array(part(pixels)[0], "float64"))
     return np.array([[a @ b / (a @ a) ** 0.5 / (b @ b) ** 0.5 for b in vectors] for a in vectors])

@@ -15,9 +15,9 @@ def names_in(folder):
 
 def test_text_and_bytes_are_written_below_folders_that_are_made(tmp_path):
     path = tmp_path / "runs" / "one" / "notes.txt"
-    _files.write(path, "Größe")
+    _files.write_file(path, "Größe")
     assert path.read_bytes() == "Größe".encode()
-    _files.write(path, b"\x00\xff")
+    _files.write_file(path, b"\x00\xff")
     assert path.read_bytes() == b"\x00\xff"
     assert names_in(path.parent) == ["notes.txt"]
 
@@ -25,7 +25,7 @@ def test_text_and_bytes_are_written_below_folders_that_are_made(tmp_path):
 def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "model.weights.h5"
     path.write_text("old")
-    with _files.replacing(path) as beside:
+    with _files.replace_file(path) as beside:
         assert beside.parent == path.parent
         assert beside.name.endswith(".model.weights.h5")
         beside.write_text("new")
@@ -37,14 +37,14 @@ def test_who_reads_the_old_file_reads_it_to_its_end(tmp_path):
     path = tmp_path / "state.json"
     path.write_text("old")
     with path.open() as reader:
-        _files.write(path, "new")
+        _files.write_file(path, "new")
         assert reader.read() == "old"
 
 
 def test_the_new_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     path, events = tmp_path / "state.json", []
     monkeypatch.setattr(os, "fsync", lambda _: events.append(path.exists()))
-    _files.write(path, "new")
+    _files.write_file(path, "new")
     # The file without its name, then the folder with it.
     assert events == [False, True]
 
@@ -54,7 +54,7 @@ def test_a_writer_that_raises_leaves_the_old_file_and_nothing_else(tmp_path):
     path.write_text("old")
 
     def write_half():
-        with _files.replacing(path) as beside:
+        with _files.replace_file(path) as beside:
             beside.write_text("half")
             _ = 1 / 0
 
@@ -67,7 +67,7 @@ def test_a_writer_that_raises_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_a_writer_that_writes_nothing_is_an_error_and_the_old_file_stays(tmp_path):
     path = tmp_path / "state.json"
     path.write_text("old")
-    with pytest.raises(FileNotFoundError), _files.replacing(path):
+    with pytest.raises(FileNotFoundError), _files.replace_file(path):
         pass
     assert path.read_text() == "old"
 
@@ -97,7 +97,7 @@ def test_what_killed_processes_left_goes_after_a_day_and_nothing_else_does(tmp_p
         each.touch()
     for each in (left, of_another):
         os.utime(each, (time.time() - 2 * 86400,) * 2)
-    _files.write(path, "new")
+    _files.write_file(path, "new")
     assert not left.exists()
     assert recent.exists()
     assert of_another.exists()
@@ -106,7 +106,7 @@ def test_what_killed_processes_left_goes_after_a_day_and_nothing_else_does(tmp_p
 def test_of_writers_at_the_same_time_one_wins_as_a_whole(tmp_path):
     path = tmp_path / "state.json"
     contents = [str(number) * 100_000 for number in range(8)]
-    threads = [threading.Thread(target=_files.write, args=(path, each)) for each in contents]
+    threads = [threading.Thread(target=_files.write_file, args=(path, each)) for each in contents]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -117,7 +117,7 @@ def test_of_writers_at_the_same_time_one_wins_as_a_whole(tmp_path):
 
 def test_a_folder_is_there_when_all_that_is_in_it_is(tmp_path):
     folder = tmp_path / "zf5_spp" / "1"
-    with _files.making(folder) as beside:
+    with _files.create_folder(folder) as beside:
         (beside / "variables").mkdir()
         (beside / "variables" / "data").write_text("weights")
         assert not folder.exists()
@@ -130,7 +130,7 @@ def test_a_folder_is_there_when_all_that_is_in_it_is(tmp_path):
 def test_what_is_in_a_folder_is_on_the_disk_before_the_folder_has_its_name(tmp_path, monkeypatch):
     folder, events = tmp_path / "1", []
     monkeypatch.setattr(os, "fsync", lambda _: events.append(folder.exists()))
-    with _files.making(folder) as beside:
+    with _files.create_folder(folder) as beside:
         (beside / "data").write_text("weights")
     # The file and the folder that holds it, then that above.
     assert events == [False, False, True]
@@ -138,7 +138,7 @@ def test_what_is_in_a_folder_is_on_the_disk_before_the_folder_has_its_name(tmp_p
 
 def test_a_maker_that_raises_leaves_nothing(tmp_path):
     def make_half():
-        with _files.making(tmp_path / "1") as beside:
+        with _files.create_folder(tmp_path / "1") as beside:
             (beside / "data").write_text("half")
             _ = 1 / 0
 
@@ -151,7 +151,7 @@ def test_a_folder_that_came_into_being_meanwhile_stays_as_it_is(tmp_path):
     folder = tmp_path / "1"
 
     def make_twice():
-        with _files.making(folder) as beside:
+        with _files.create_folder(folder) as beside:
             (beside / "data").write_text("second")
             folder.mkdir()
             (folder / "data").write_text("first")
@@ -170,6 +170,6 @@ def test_a_folder_that_a_kill_left_behind_is_swept_a_day_later(tmp_path):
         (path / "data").write_text("half")
     day_ago = time.time() - 25 * 60 * 60
     os.utime(left, (day_ago, day_ago))
-    with _files.making(tmp_path / "1"):
+    with _files.create_folder(tmp_path / "1"):
         pass
     assert sorted(names_in(tmp_path)) == sorted([young.name, "1"])

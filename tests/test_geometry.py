@@ -89,7 +89,7 @@ level_sets = st.lists(
 @thoroughly
 @given(level_sets, lengths, lengths)
 def test_bins_of_a_derived_level_are_unions_of_the_bins_they_are_pooled_from(levels, rows, columns):
-    for level, source, pool in geometry.derivations(levels):
+    for level, source, pool in geometry.derive_levels(levels):
         if source is None:
             assert pool == (1, 1)
             continue
@@ -107,7 +107,7 @@ def test_bins_of_a_derived_level_are_unions_of_the_bins_they_are_pooled_from(lev
 @given(level_sets)
 def test_every_level_is_derived_once_and_after_its_source(levels):
     done = []
-    for level, source, pool in geometry.derivations(levels):
+    for level, source, pool in geometry.derive_levels(levels):
         assert source is None or source in done
         if source is not None:
             rows, columns = levels[level]
@@ -119,7 +119,7 @@ def test_every_level_is_derived_once_and_after_its_source(levels):
 @thoroughly
 @given(level_sets)
 def test_a_level_reads_the_map_only_where_no_other_level_can_give_it(levels):
-    for level, source, _ in geometry.derivations(levels):
+    for level, source, _ in geometry.derive_levels(levels):
         finer = [
             other
             for other in range(len(levels))
@@ -143,7 +143,7 @@ def test_a_level_reads_the_map_only_where_no_other_level_can_give_it(levels):
     ids=["finest first", "finest last", "four and three"],
 )
 def test_levels_come_from_the_smallest_grid_that_gives_them(levels, expected):
-    steps = geometry.derivations([(n, n) for n in levels])
+    steps = geometry.derive_levels([(n, n) for n in levels])
     assert [tuple(step) for step in steps] == [
         (level, source, (pool, pool)) for level, source, pool in expected
     ]

@@ -106,10 +106,10 @@ def test_the_walk_sees_every_form_of_import(code, expected):
     [
         "spp_keras",
         "spp_keras.geometry",
-        "spp_keras.repository",
+        "spp_keras.model_repository",
         "spp_keras.zoo.tables",
-        "spp_keras.zoo.summary",
-        "spp_keras.zoo.recipes",
+        "spp_keras.zoo.model_summary",
+        "spp_keras.recipes",
         "spp_keras.cli",
     ],
 )

@@ -11,7 +11,7 @@ import small_detectors
 
 import spp_keras
 from spp_keras import _registration, detection, zoo
-from spp_keras.training import metrics
+from spp_keras.training import objectives
 
 PACKAGE = Path(spp_keras.__file__).parent
 
@@ -36,7 +36,7 @@ def files(tmp_path_factory):
     """Files in which each of our classes occurs."""
     folder = tmp_path_factory.mktemp("files")
     network = zoo.zf5_spp(classes=3, width=0.02)
-    accuracy = metrics.OverImages(keras.metrics.SparseCategoricalAccuracy(name="accuracy"))
+    accuracy = objectives.PerImageMetric(keras.metrics.SparseCategoricalAccuracy(name="accuracy"))
     network.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=[accuracy])
     network.evaluate(np.zeros((1, 40, 50, 3)), np.zeros(1), sample_weight=np.ones(1), verbose=0)
     images = keras.Input((None, None, 3))

@@ -4,8 +4,7 @@ import pytest
 from photographs import encoded, photograph
 from run_folder import make_run
 
-from spp_keras import data, runs, trained
-from spp_keras.zoo import recipes
+from spp_keras import data, recipes, runs, trained
 
 
 def test_the_network_of_a_run_is_the_one_it_was_trained_to_in_float32(tmp_path):
@@ -28,7 +27,7 @@ def test_scores_are_those_of_one_class_or_of_any_number(tmp_path, multi_label, s
 def test_a_file_that_the_recipe_started_from_is_not_needed_any_more(tmp_path):
     make_run(tmp_path)
     recipe = recipes.Recipe(width=0.0625, levels=(2, 1), weights="gone.weights.h5")
-    (tmp_path / runs.RECIPE).write_text(recipes.write(recipe))
+    (tmp_path / runs.RECIPE).write_text(recipes.recipe_to_toml(recipe))
     assert trained.load(tmp_path).network.name == "zf5_spp"
 
 
@@ -46,11 +45,11 @@ def test_a_file_that_the_recipe_started_from_is_not_needed_any_more(tmp_path):
         ),
         ({"sizes": "alternating", "image_sizes": (224, 180)}, None, data.Whole(short_side=256)),
         ({"sizes": "fixed", "image_sizes": (224,)}, None, data.Whole(short_side=256)),
-        ({"sizes": "warped", "image_sizes": (224,)}, None, data.Warped(square=224)),
+        ({"sizes": "warped", "image_sizes": (224,)}, None, data.Warp(square=224)),
         (
             {"model": "zf5", "sizes": "fixed", "image_sizes": (224,)},
             None,
-            data.Crops(sides=(224,), positions="centre"),
+            data.Crop(sides=(224,), positions="centre"),
         ),
     ],
 )
@@ -83,7 +82,7 @@ def test_a_sample_is_of_what_the_run_learned_from_as_the_network_sees_it(tmp_pat
     assert {image.shape[1:] for image in images} == {(60, 3)}
     assert {int(value) for image in images for value in np.unique(image)} == {40, 200}
     assert len(trained.sample(tmp_path / "run", view)) == 8
-    crops = trained.sample(tmp_path / "run", data.Crops(sides=(32,), short_side=40), count=2)
+    crops = trained.sample(tmp_path / "run", data.Crop(sides=(32,), short_side=40), count=2)
     assert [crop.shape for crop in crops] == 2 * [(32, 32, 3)]
 
 

@@ -8,24 +8,24 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import layers, training, zoo
-from spp_keras.data import Pipeline, load
+from spp_keras.data import Pipeline, load_records
 
 
 def pipelines(photographs):
     """To learn from and to judge by, each with batches of one image."""
     options = {"batch_size": 3, "batch_pixels": 12_000}
-    train = Pipeline(load(photographs, "train"), flip=True, seed=5, **options)
-    return train, Pipeline(load(photographs, "val"), shuffle=False, **options)
+    train = Pipeline(load_records(photographs, "train"), flip=True, seed=5, **options)
+    return train, Pipeline(load_records(photographs, "val"), shuffle=False, **options)
 
 
 def network(**options):
     """One convolution, a pyramid and a layer on top, which is quickly traced."""
     keras.utils.set_random_seed(1)
     images = keras.Input((None, None, 3), name="images", ragged=True)
-    x, sizes = layers.MixedSizeImages()(images)
+    x, sizes = layers.PadRagged()(images)
     x = keras.layers.Rescaling(1 / 255)(x)
     x = keras.layers.Conv2D(4, 5, 4, activation="relu")(x)
-    x, cells = layers.ValidCells(step=4, first_centre=2)(x, sizes=sizes)
+    x, cells = layers.MaskPadding(step=4, first_centre=2)(x, sizes=sizes)
     x = layers.SpatialPyramidPooling((2, 1))(x, sizes=cells)
     model = zoo.ImageModel(images, keras.layers.Dense(3, "softmax")(x))
     optimizer = keras.optimizers.SGD(0.003, momentum=0.9)

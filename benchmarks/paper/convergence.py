@@ -6,10 +6,9 @@ from typing import Any
 
 import networks
 
-from spp_keras import runs
+from spp_keras import recipes, runs
 from spp_keras.report import curves
 from spp_keras.training import plateau
-from spp_keras.zoo import recipes
 
 
 def facts(trained: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
@@ -23,7 +22,7 @@ def facts(trained: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
     """
     epochs, converged = [], {}
     for kind, folders in trained.items():
-        every = [(curves.read(run), recipes.read(run / runs.RECIPE)) for run in folders]
+        every = [(curves.read(run), recipes.read_recipe(run / runs.RECIPE)) for run in folders]
         epochs += [len(history) for history, _ in every]
         converged[kind] = [sum(plateau.has_stopped_learning(*one) for one in every), len(every)]
     return {"epochs": [min(epochs), max(epochs)], "converged": converged}
@@ -42,13 +41,16 @@ def sentence(known: Mapping[str, Any], again: Mapping[str, Any] | None = None) -
     epochs = f"{least}" if least == most else f"{least} to {most}"
     began = f"The networks were trained for {epochs} epochs each; "
     if "converged" in known:
-        return began + f"had stopped learning: {_counts(known['converged'])}. {plateau.RULE}."
+        return (
+            began
+            + f"had stopped learning: {_counts(known['converged'])}. {plateau.STOPPED_LEARNING_RULE}."
+        )
     text = began + "whether they had stopped learning was not recorded."
     if again is not None:
         count = {"single": again["converged"]["single"]}
         text += (
             " Of networks trained again by the same recipes, for the table of sizes, had stopped "
-            f"learning: {_counts(count)}. {plateau.RULE}."
+            f"learning: {_counts(count)}. {plateau.STOPPED_LEARNING_RULE}."
         )
     return text
 

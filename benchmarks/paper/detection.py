@@ -28,19 +28,12 @@ import publishing
 import table10
 
 from spp_keras import _files, trained
-from spp_keras.detection import (
-    evaluation,
-    fine_tuning,
-    heads,
-    maps,
-    scores,
-    training,
-    variants,
-)
+from spp_keras.detection import evaluation, feature_cache, head_training, heads, training, variants
 from spp_keras.detection.detector import FIVE_SCALES, ONE_SCALE, Detector
-from spp_keras.detection.examples import Examples
 from spp_keras.detection.rcnn import RegionDetector
-from spp_keras.zoo import boxes as cutting
+from spp_keras.detection.training_images import TrainingImages
+from spp_keras.metrics import detection
+from spp_keras.zoo import roi_model as cutting
 
 _HALF = 2
 _SIDE = 224 // _HALF
@@ -119,7 +112,7 @@ def _detectors(
     run: Path,
     kind: type[Detector],
     scales: tuple[int, ...],
-    learning: Examples,
+    learning: TrainingImages,
     options: argparse.Namespace,
     work: Path,
     seed: int,
@@ -128,30 +121,32 @@ def _detectors(
     import keras
 
     keras.utils.set_random_seed(seed)
-    halves = cutting.halves_of(trained.load(run).network)
-    detector, head = variants.untrained(halves, learning.classes, kind, scales=scales, side=_SIDE)
-    known = maps.Maps(detector, learning, options.work / "maps")
+    halves = cutting.split_model(trained.load(run).network)
+    detector, head = variants.create_detector(
+        halves, learning.classes, kind, scales=scales, side=_SIDE
+    )
+    known = feature_cache.FeatureMapCache(detector, learning, options.work / "maps")
     kept = {name: work / f"{name.replace(' ', '-')}.keras" for name in ("softmax bb", "svm bb")}
     if not all(path.exists() for path in kept.values()):
         known.make()
-        fine_tuning.fine_tune(head, known, work / "last.npz", epochs=options.epochs, seed=seed)
+        head_training.train_head(head, known, work / "last.npz", epochs=options.epochs, seed=seed)
         for path, name in zip(kept.values(), ("softmax", "svm"), strict=True):
-            finished, _ = training.finish(name, head, known, seed)
-            with _files.replacing(path) as beside:
+            finished, _ = training.finish_head(name, head, known, seed)
+            with _files.replace_file(path) as beside:
                 finished.save(beside)
     made = {}
     for name, path in kept.items():
         finished = keras.models.load_model(path)
-        least = training.LEAST_SCORE[name.removesuffix(" bb")]
-        made[name] = variants.changed(detector, head=finished, least_score=least)
-        plain = heads.without_corrections(finished)
-        made[name.removesuffix(" bb")] = variants.changed(made[name], head=plain)
+        least = training.SCORE_THRESHOLDS[name.removesuffix(" bb")]
+        made[name] = variants.replace_parts(detector, head=finished, least_score=least)
+        plain = heads.remove_box_regression(finished)
+        made[name.removesuffix(" bb")] = variants.replace_parts(made[name], head=plain)
     return made
 
 
 def _scores(
     made: dict[str, Detector],
-    unseen: Examples,
+    unseen: TrainingImages,
     options: argparse.Namespace,
     work: Path,
     name: str,
@@ -161,9 +156,9 @@ def _scores(
     for row, detector in made.items():
         path = work / f"{row.replace(' ', '-')}.json"
         if not path.exists():
-            of_it = maps.Maps(detector, unseen, options.work / "maps")
-            found = evaluation.find(detector, of_it)
-            _files.write(path, json.dumps(_measured(found, unseen)))
+            of_it = feature_cache.FeatureMapCache(detector, unseen, options.work / "maps")
+            found = evaluation.detect_images(detector, of_it)
+            _files.write_file(path, json.dumps(_measured(found, unseen)))
         rows.append({"column": name, "row": row, "seed": seed, **json.loads(path.read_text())})
     return rows
 
@@ -172,7 +167,7 @@ def _together(
     detectors: dict,
     first: int,
     second: int,
-    unseen: Examples,
+    unseen: TrainingImages,
     options: argparse.Namespace,
 ) -> list[dict[str, Any]]:
     rows = []
@@ -180,18 +175,22 @@ def _together(
         path = options.work / f"together-{first}-{second}-{row.replace(' ', '-')}.json"
         if not path.exists():
             pair = [detectors[seed, table10.FIVE][row] for seed in (first, second)]
-            of_them = [maps.Maps(one, unseen, options.work / "maps") for one in pair]
-            _files.write(path, json.dumps(_measured(evaluation.find(pair, of_them), unseen)))
+            of_them = [
+                feature_cache.FeatureMapCache(one, unseen, options.work / "maps") for one in pair
+            ]
+            _files.write_file(
+                path, json.dumps(_measured(evaluation.detect_images(pair, of_them), unseen))
+            )
         seeds = [first, second]
         named = {"column": table10.PAIRS, "row": row, "seed": seeds}
         rows.append({**named, **json.loads(path.read_text())})
     return rows
 
 
-def _measured(found: list, unseen: Examples) -> dict[str, float]:
+def _measured(found: list, unseen: TrainingImages) -> dict[str, float]:
     of = unseen.found
-    voc = scores.voc(found, of.objects, of.sizes, of.classes, rule="11-point")
-    area = scores.voc(found, of.objects, of.sizes, of.classes, rule="area")
+    voc = detection.evaluate_voc(found, of.objects, of.sizes, of.classes, rule="11-point")
+    area = detection.evaluate_voc(found, of.objects, of.sizes, of.classes, rule="area")
     return {"11-point": voc.mean, "area": area.mean}
 
 

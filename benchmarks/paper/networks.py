@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from spp_keras import runs
-from spp_keras.zoo import recipes, tables
+from spp_keras import recipes, runs
+from spp_keras.zoo import tables
 
 # Where the trainings of these networks are written down, for results.
 RECIPES = "benchmarks/paper/networks.py"
@@ -91,7 +91,7 @@ def find_coarse_map(net: str, variant: str) -> str:
     made = recipe(net, variant, seed=0)
     sides = made.image_sizes or (made.short_side,)
     side = min(sides)
-    cells, bins = tables.trunk_of(net).grid.cells(side), max(made.levels)
+    cells, bins = tables.get_trunk(net).grid.cells(side), max(made.levels)
     if cells >= bins:
         return ""
     which = "second" if made.sizes == "alternating" else "smallest"

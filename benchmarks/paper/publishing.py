@@ -57,7 +57,7 @@ def keep(stem: Path, started: Started, facts: dict[str, Any], rows: list[dict[st
     began, machine = started
     machines.finish(machine, began)
     results = {"machine": machine, "facts": facts, "rows": rows}
-    _files.write(stem.with_suffix(".json"), json.dumps(results, indent=1) + "\n")
+    _files.write_file(stem.with_suffix(".json"), json.dumps(results, indent=1) + "\n")
     machines.say(f"{stem.with_suffix('.json')} after {machine['minutes']} minutes")
 
 
@@ -68,7 +68,7 @@ def read(stem: Path) -> dict[str, Any]:
 
 def render(stem: Path, markdown: Markdown, draw: Draw | None = None) -> None:
     """Writes the text, and draws, from the JSON alone."""
-    _files.write(stem.with_suffix(".md"), text(stem, markdown))
+    _files.write_file(stem.with_suffix(".md"), text(stem, markdown))
     if draw:
         draw(read(stem)["rows"], stem.with_suffix(".png"))
 
@@ -93,5 +93,5 @@ def figure(path: Path) -> Iterator[matplotlib.axes.Axes]:
     """Axes to draw on, written as PNG at the end."""
     made = matplotlib.figure.Figure(figsize=(8, 4.5), layout="constrained")
     yield made.subplots()
-    with _files.replacing(path) as beside:
+    with _files.replace_file(path) as beside:
         made.savefig(beside, format="png", dpi=100)

@@ -25,7 +25,7 @@ import publishing
 import tensorflow as tf
 import verdicts
 
-from spp_keras.data import images, sizes
+from spp_keras.data import image_ops, size_policies
 from spp_keras.evaluation import protocols, views
 
 _NET = "overfeat7"
@@ -88,7 +88,7 @@ def _ask(network: Any, variant: str, short: int | None) -> measuring.Ask:
     """What looks at an image in the form of the training, as if it had come with a short side."""
     form = networks.FORMS[variant]
     if form == "whole":
-        return protocols.Scorer(network, "full", whole=sizes.Whole(short_side=short))
+        return protocols.Scorer(network, "full", whole=size_policies.Whole(short_side=short))
     if form == "crop":
         return protocols.Scorer(network, "crop", side=networks.SIDE, short_side=short)
     if short is None:
@@ -96,12 +96,12 @@ def _ask(network: Any, variant: str, short: int | None) -> measuring.Ask:
 
     @tf.function(autograph=False, reduce_retracing=True)
     def warped(image: tf.Tensor, size: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        seen = tf.cast(images.whole(image, size, target), tf.float32)
+        seen = tf.cast(image_ops.decode_resized(image, size, target), tf.float32)
         square = tf.image.resize(seen[None], (networks.SIDE, networks.SIDE), antialias=True)
         return network(square, training=False)[0]
 
     def ask(image: Any, size: Sequence[int]) -> np.ndarray:
-        target = views.scaled((int(size[0]), int(size[1])), short)
+        target = views.scale_size((int(size[0]), int(size[1])), short)
         size = tf.constant(size, tf.int32)
         return warped(tf.constant(image), size, tf.constant(target)).numpy()
 

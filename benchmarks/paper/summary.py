@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = parser.parse_args(arguments).out
     for name, table in TABLES.items():
         publishing.render(out / name, table.markdown)
-    _files.write(out / "summary.md", markdown(out))
+    _files.write_file(out / "summary.md", markdown(out))
     return 0
 
 

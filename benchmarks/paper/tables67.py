@@ -26,7 +26,8 @@ import verdicts
 
 from spp_keras import runs, trained
 from spp_keras.data import records
-from spp_keras.evaluation import features, kept, members, rates, svm
+from spp_keras.evaluation import feature_svm, features, run_settings, score_cache
+from spp_keras.metrics import classification
 
 _NET = "zf5"
 _LAYERS = {
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(options: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Facts that hold for all rows, and the rows."""
     splits = [
-        kept.Images(records.load("shapes", split, options.data_dir))
+        score_cache.ImageChunks(records.load_records("shapes", split, options.data_dir))
         for split in ("validation", "test")
     ]
     seeds = networks.seeds(options.runs, [_NET], ["none", "multi"])
@@ -133,15 +134,15 @@ def _measure(options: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str
 
 
 def _vectors(
-    run: Path, view: dict[str, int], splits: Sequence[kept.Images]
+    run: Path, view: dict[str, int], splits: Sequence[score_cache.ImageChunks]
 ) -> dict[str, list[np.ndarray]]:
     """Features of both splits of each layer that has vectors of one length."""
-    member, protocol = members.for_features(run, **view)
+    member, protocol = run_settings.read_for_features(run, **view)
     # Of one level the pyramid is that level; whole images have maps of many lengths.
     without = {"spp"} if member.recipe.levels == (6,) else set()
     without |= set() if "side" in view else {"conv4", "conv5"}
     layers = [layer for layer in _LAYERS if layer not in without]
-    found = features.vectors_of(
+    found = features.extract_features(
         member,
         protocol,
         layers,
@@ -150,17 +151,17 @@ def _vectors(
         run / runs.EVALUATION / runs.FEATURES,
     )
     return {
-        layer: [svm.normalised(lot) for lot in lots]
+        layer: [feature_svm.normalize(lot) for lot in lots]
         for layer, lots in zip(layers, found, strict=True)
     }
 
 
 def _measured(vectors: list[np.ndarray], labels: list[np.ndarray]) -> dict[str, float]:
     learned, tested = (np.eye(labels[0].max() + 1, dtype=int)[each] for each in labels)
-    scores = svm.scores(vectors[0], learned, vectors[1])
-    accuracies = svm.accuracies(np.concatenate(vectors), np.concatenate(labels))
+    scores = feature_svm.score_by_svm(vectors[0], learned, vectors[1])
+    accuracies = feature_svm.measure_accuracies(np.concatenate(vectors), np.concatenate(labels))
     return {
-        "mAP": 100 * rates.mean_average_precision(scores, tested, rule="11-point"),
+        "mAP": 100 * classification.mean_average_precision(scores, tested, rule="11-point"),
         "accuracy": 100 * float(np.mean(accuracies)),
     }
 

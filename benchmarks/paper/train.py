@@ -66,7 +66,7 @@ def _train(folder: Path, net: str, variant: str, seed: int) -> None:
     run = networks.run(folder, net, variant, seed)
     # Its bars would be drawn over those of the others.
     with Path(os.devnull).open("w") as nothing, contextlib.redirect_stderr(nothing):
-        training.train(networks.recipe(net, variant, seed), run)
+        training.train_model(networks.recipe(net, variant, seed), run)
     keras.utils.clear_session(free_memory=True)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import spp_keras
 from spp_keras.cli import (
-    _failures,
+    _errors,
     completion,
     demo,
     detect,
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; `spp-keras --help` lists the codes."""
     try:
         try:
-            return _run(parser().parse_args(arguments))
+            return _run(build_parser().parse_args(arguments))
         finally:
             # While a reader that has gone can still be told from a failure.
             sys.stdout.flush()
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 141
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; each leaves the function that does it in `run`."""
     made = argparse.ArgumentParser(
         prog="spp-keras",
@@ -84,7 +84,7 @@ def _run(options: argparse.Namespace) -> int:
         print("spp-keras: interrupted; the same command goes on.", file=sys.stderr)
         return 130
     except Exception as error:
-        words = _failures.words(error, options)
+        words = _errors.describe_error(error, options)
         if words is None:
             raise
         print(f"spp-keras: {words}", file=sys.stderr)

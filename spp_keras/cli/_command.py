@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 
-def command(
+def add_command(
     commands: argparse._SubParsersAction, name: str, *, help: str, description: str, examples: str
 ) -> argparse.ArgumentParser:
     """The parser of a command, whose help ends with examples."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from spp_keras.cli import evaluate
-from spp_keras.cli._command import command
+from spp_keras.cli._command import add_command
 
 # Arguments that are folders and files, by what stands for them in the help or, without that,
 # by the name that their command knows them by.
@@ -15,7 +15,7 @@ _FILES = ("FILE", "TO", "DATA", "photo", "model", "to")
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
-    parser = command(
+    parser = add_command(
         commands,
         "completion",
         help="print what makes a shell complete commands",
@@ -32,16 +32,15 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _run(options: argparse.Namespace) -> int:
     import shtab
 
-    from spp_keras import cli
-    from spp_keras.zoo import recipes
+    from spp_keras import cli, recipes
 
     # What argparse may know an argument by is one word or several.
     kinds: dict[str | tuple[str, ...], Any] = {
-        "recipe": _recipes(recipes.names()),
+        "recipe": _recipes(recipes.list_recipes()),
         **dict.fromkeys(_FOLDERS, shtab.DIRECTORY),
         **dict.fromkeys(_FILES, shtab.FILE),
     }
-    parser = cli.parser()
+    parser = cli.build_parser()
     for argument in _arguments(parser):
         if argument.dest == "protocols":
             argument.choices = evaluate.PROTOCOLS

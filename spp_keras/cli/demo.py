@@ -2,12 +2,12 @@
 
 import argparse
 
-from spp_keras.cli._command import command, load_tensorflow
+from spp_keras.cli._command import add_command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
-    parser = command(
+    parser = add_command(
         commands,
         "demo",
         help="train, test, export, ask and report, all in minutes",
@@ -36,7 +36,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     load_tensorflow()
-    from spp_keras.demo import demo
+    from spp_keras.demo import run_demo
 
-    demo(options.folder, data=options.data, epochs=options.epochs)
+    run_demo(options.folder, data=options.data, epochs=options.epochs)
     return 0

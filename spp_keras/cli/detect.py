@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spp_keras.cli._command import command, load_tensorflow
+from spp_keras.cli._command import add_command, load_tensorflow
 
 # Endings of the copies that `detect` draws into.
 _DRAWN = (".jpg", ".jpeg", ".png")
@@ -17,7 +17,7 @@ _DRAWN = (".jpg", ".jpeg", ".png")
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
-    parser = command(
+    parser = add_command(
         commands,
         "detect",
         help="say what is where on photographs",
@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace) -> int:
             content = Path(name).read_bytes()
             found = find(content)
         except OSError as error:
-            found = serving.Found(error=f"cannot be read: {error.strerror}")
+            found = serving.DetectorPrediction(error=f"cannot be read: {error.strerror}")
         failed = failed or found.error is not None
         if copy is not None and found.error is None:
             _draw(content, found, copy, serving.read_orientation(options.model))
@@ -123,7 +123,7 @@ def _drawn_name(photograph: Path) -> str:
 def _draw(content: bytes, found: Any, to: Path, orientation: str) -> None:
     import numpy as np
 
-    from spp_keras.data import images
+    from spp_keras.data import image_ops
     from spp_keras.detection import boxes, drawing
 
     detections = boxes.Detections(
@@ -132,5 +132,5 @@ def _draw(content: bytes, found: Any, to: Path, orientation: str) -> None:
         np.array(found.classes, "int32"),
     )
     names = dict(zip(found.classes, found.labels, strict=True))
-    pixels = images.decode(content, 1 if orientation == "file" else None).numpy()
-    drawing.save(to, pixels, detections, names)
+    pixels = image_ops.decode_image(content, 1 if orientation == "file" else None).numpy()
+    drawing.save_drawing(to, pixels, detections, names)

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from spp_keras.cli._command import command, load_tensorflow
+from spp_keras.cli._command import add_command, load_tensorflow
 
 # Those of `spp_keras.evaluation`, which takes seconds to load, and what stands beside them.
 PROTOCOLS = ("crop", "warp", "10-view", "10-view-map", "full", "96-view", "96-view+full", "svm")
@@ -13,7 +13,7 @@ _OF_MACHINES = ("layer", "short_side", "train_split", "per_class")
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
-    parser = command(
+    parser = add_command(
         commands,
         "evaluate",
         help="measure trained networks by the paper's testing protocols, alone and together",
@@ -99,10 +99,10 @@ def _run(options: argparse.Namespace) -> int:
         more = {name: getattr(options, name) for name in _OF_MACHINES[1:]}
         given |= {name: value for name, value in more.items() if value is not None}
         result = evaluation.evaluate_features(options.runs[0], options.layer, **given)
-        table = evaluation.features_table
+        table = evaluation.format_feature_results
     else:
         result = evaluation.evaluate(options.runs, options.protocols, **given)
-        table = evaluation.table
+        table = evaluation.format_results
     print(json.dumps(result) if options.json else table(result["rows"]))
     return 0
 

@@ -5,13 +5,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from spp_keras import repository, runs
-from spp_keras.cli._command import command, load_tensorflow
+from spp_keras import model_repository, runs
+from spp_keras.cli._command import add_command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
-    parser = command(
+    parser = add_command(
         commands,
         "export",
         help="export a run for TF Serving or for TFLite",
@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
     for_lite = options.to.endswith(".tflite")
     if not for_lite:
         # Before TensorFlow is loaded, which takes seconds.
-        repository.check(options.to)
+        model_repository.check_model_path(options.to)
     wrong = ("top", "errors") if for_lite else ("form", "size", "calibration")
     for name in wrong:
         if getattr(options, name) is not None:
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
     if (Path(options.folder) / runs.DETECTOR).is_file():
         return _export_detector(options, for_lite)
     from spp_keras import _checks, export, trained
-    from spp_keras.data import sizes
+    from spp_keras.data import size_policies
 
     found = trained.load(options.folder)
     view = found.view
@@ -74,13 +74,13 @@ def _run(options: argparse.Namespace) -> int:
     given = {name: value for name, value in given.items() if value is not None}
     if options.size is not None:
         side = _checks.at_least(options.size, 1, "size")
-        view = sizes.centre(side)
+        view = size_policies.center_crop(side)
         given["size"] = (side, side)
     if options.form == "int8":
         given["calibration"] = trained.sample(options.folder, view, options.calibration)
     elif options.calibration is not None:
         raise ValueError(f"--calibration is for --form int8. Received: {options.calibration}.")
-    save = export.save_tflite if for_lite else export.save
+    save = export.export_tflite if for_lite else export.export_saved_model
     given["orientation"] = found.orientation
     path = save(found.network, options.to, labels=found.labels, view=view, **given)
     return _told(options, path, found.labels)
@@ -95,14 +95,14 @@ def _export_detector(options: argparse.Namespace, for_lite: bool) -> int:
             )
     from spp_keras import detection, export
 
-    detector = detection.load(options.folder)
+    detector = detection.load_detector_model(options.folder)
     given = {name: getattr(options, name) for name in ("errors", "form")}
     given = {name: value for name, value in given.items() if value is not None}
     if options.size is not None:
         given["size"] = (options.size, options.size)
     if not for_lite:
         given["orientation"] = detection.read_orientation(options.folder)
-    save = export.save_detector_tflite if for_lite else export.save_detector
+    save = export.export_detector_tflite if for_lite else export.export_detector
     return _told(options, save(detector, options.to, **given), detector.labels)
 
 

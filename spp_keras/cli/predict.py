@@ -5,12 +5,12 @@ import json
 import sys
 from pathlib import Path
 
-from spp_keras.cli._command import command, load_tensorflow
+from spp_keras.cli._command import add_command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
-    parser = command(
+    parser = add_command(
         commands,
         "predict",
         help="say what is on photographs",
@@ -42,12 +42,12 @@ def _run(options: argparse.Namespace) -> int:
     load_tensorflow()
     from spp_keras import serving
 
-    ask, failed = serving.load(options.model, options.top), False
+    ask, failed = serving.load_predictor(options.model, options.top), False
     for name in options.photographs:
         try:
             answer = ask(Path(name).read_bytes())
         except OSError as error:
-            answer = serving.Answer(error=f"cannot be read: {error.strerror}")
+            answer = serving.Prediction(error=f"cannot be read: {error.strerror}")
         failed = failed or answer.error is not None
         if options.json:
             print(json.dumps({"photo": name, **answer._asdict()}), flush=True)

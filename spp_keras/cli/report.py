@@ -2,12 +2,12 @@
 
 import argparse
 
-from spp_keras.cli._command import command, load_tensorflow
+from spp_keras.cli._command import add_command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
-    parser = command(
+    parser = add_command(
         commands,
         "report",
         help="write all that is known of a run into one HTML file",
@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     load_tensorflow()
     from spp_keras import report
 
-    path = report.write(
+    path = report.write_report(
         options.folder,
         options.to,
         repeats=options.repeats,

@@ -5,12 +5,12 @@ import os
 import sys
 import webbrowser
 
-from spp_keras.cli._command import command, load_tensorflow
+from spp_keras.cli._command import add_command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
-    parser = command(
+    parser = add_command(
         commands,
         "serve",
         help="open a local page to try a model",
@@ -58,12 +58,12 @@ def _run(options: argparse.Namespace) -> int:
     if not 0 <= options.port <= 65535:
         raise ValueError(f"--port must be from 0 to 65535. Received: {options.port}.")
     load_tensorflow()
-    from spp_keras.serving import page
+    from spp_keras import app
 
     # First the port, which may be taken, and then the model, which takes time.
-    with page.Server(options.host, options.port, round(options.most_megabytes * 1e6)) as server:
-        server.answers = page.load(options.model, round(options.most_megapixels * 1e6))
-        if not page.is_loopback(options.host):
+    with app.Server(options.host, options.port, round(options.most_megabytes * 1e6)) as server:
+        server.answers = app.load_session(options.model, round(options.most_megapixels * 1e6))
+        if not app.is_loopback(options.host):
             print(
                 f"spp-keras: whoever reaches {options.host} can use this page: it has no password "
                 "and no encryption. --host 127.0.0.1 keeps it to this machine.",

@@ -8,12 +8,12 @@ import re
 import sys
 from pathlib import Path
 
-from spp_keras.cli._command import command, load_tensorflow
+from spp_keras.cli._command import add_command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
-    parser = command(
+    parser = add_command(
         commands,
         "train",
         help="train a network as a recipe says, or go on where a run was killed",
@@ -48,7 +48,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from spp_keras.zoo import recipes
+    from spp_keras import recipes
 
     # Behind the others, so that what is asked for here has the last word.
     settings = options.set + [
@@ -56,14 +56,14 @@ def _run(options: argparse.Namespace) -> int:
         for key, value in (("data", options.data), ("data_dir", options.data_dir))
         if value is not None
     ]
-    recipe = recipes.read(options.recipe, settings)
+    recipe = recipes.read_recipe(options.recipe, settings)
     folder = Path(options.folder or Path("runs") / _run_name(options.recipe, recipe.data))
 
     load_tensorflow()
     from spp_keras import training
 
     try:
-        result = training.train(recipe, folder, devices=options.devices)
+        result = training.train_model(recipe, folder, devices=options.devices)
     except training.WorkerLost as error:
         print(f"spp-keras: {error}", file=sys.stderr)
         sys.stderr.flush()

@@ -5,12 +5,12 @@ import json
 import sys
 from pathlib import Path
 
-from spp_keras.cli._command import command, load_tensorflow
+from spp_keras.cli._command import add_command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
-    parser = command(
+    parser = add_command(
         commands,
         "train-detector",
         help="train a detector on the convolutions of a run, or go on where it was killed",
@@ -98,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     names += ("orientation",)
     settings = detection.Settings(run=options.network, **{name: given[name] for name in names})
     folder = Path(options.folder or f"{options.network.rstrip('/')}-detector")
-    result = detection.train(settings, folder, maps=options.maps)
+    result = detection.train_detector(settings, folder, maps=options.maps)
     for name in result["untrained"]:
         print(f"spp-keras: no object of {name!r} to learn from; it is never found", file=sys.stderr)
     if options.json:

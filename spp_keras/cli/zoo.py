@@ -3,12 +3,12 @@
 import argparse
 import json
 
-from spp_keras.cli._command import command
+from spp_keras.cli._command import add_command
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
-    parser = command(
+    parser = add_command(
         commands,
         "zoo",
         help="list the networks: parameters, FLOPs, step and map sizes",
@@ -21,9 +21,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     # Imported here, like whatever else a command needs, so that --help is quick.
-    from spp_keras.zoo import summary
+    from spp_keras.zoo import model_summary
 
-    networks = summary.summaries()
+    networks = model_summary.summarize_models()
     if options.json:
         print(json.dumps([network._asdict() for network in networks], indent=2))
         return 0

@@ -2,7 +2,7 @@
 
 from spp_keras.data.pipeline import Pipeline as Pipeline
 from spp_keras.data.records import Records as Records
-from spp_keras.data.records import load as load
-from spp_keras.data.sizes import Crops as Crops
-from spp_keras.data.sizes import Warped as Warped
-from spp_keras.data.sizes import Whole as Whole
+from spp_keras.data.records import load_records as load_records
+from spp_keras.data.size_policies import Crop as Crop
+from spp_keras.data.size_policies import Warp as Warp
+from spp_keras.data.size_policies import Whole as Whole

@@ -31,7 +31,7 @@ def read_bytes(encoded: Any, place: Any, count: Any) -> tf.Tensor:
     return tf.ensure_shape(content, (count if isinstance(count, int) else None,))
 
 
-def begins_with(content: Any, beginning: bytes) -> tf.Tensor:
+def starts_with(content: Any, beginning: bytes) -> tf.Tensor:
     """Whether bytes begin with others, of which `?` stands for any.
 
     Args:
@@ -43,12 +43,12 @@ def begins_with(content: Any, beginning: bytes) -> tf.Tensor:
     >>> bool(begins_with(tf.constant([66, 77, 9], tf.uint8), b"B?"))
     True
     """
-    mask, values = (tf.constant(each, tf.uint8) for each in pattern(beginning, len(beginning)))
+    mask, values = (tf.constant(each, tf.uint8) for each in make_pattern(beginning, len(beginning)))
     masked = tf.bitwise.bitwise_and(content[: len(beginning)], mask)
     return tf.reduce_all(masked == values)
 
 
-def pattern(beginning: bytes, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def make_pattern(beginning: bytes, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """A mask for so many bytes, and what they are then if they begin as said.
 
     Example:

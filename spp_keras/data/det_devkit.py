@@ -9,7 +9,7 @@ from spp_keras.data.sources import Candidate, Contents, Source
 _NAMES = "devkit/data/map_det.txt"
 
 
-def home(root: Path) -> Path | None:
+def find_devkit(root: Path) -> Path | None:
     """The folder with `Data/DET`, `Annotations/DET` and `ImageSets/DET`, or `None`.
 
     Args:
@@ -30,7 +30,7 @@ def home(root: Path) -> Path | None:
     return found[0] if found else None
 
 
-def find(root: Path, split: str) -> Source:
+def find_images(root: Path, split: str) -> Source:
     """Images of a list in `ImageSets/DET`, with the objects of their annotations.
 
     There is a training list for each class, `train_1.txt` to `train_200.txt`, and an
@@ -60,7 +60,7 @@ def find(root: Path, split: str) -> Source:
     split = "val" if split == "validation" else split
     lists = _lists(root / "ImageSets" / "DET", split)
     folder = _folder(root, split)
-    entries = (line.split()[0] for path in lists for line in voc_devkit.lines(path))
+    entries = (line.split()[0] for path in lists for line in voc_devkit.read_lines(path))
     ids = [f"{folder}/{name}" for name in dict.fromkeys(entries)]
     if not ids:
         raise ValueError(
@@ -124,7 +124,7 @@ def _read(root: Path, ids: list[str]) -> Contents:
     if names.is_file():
         classes = _named(names)
     else:
-        found = (voc_devkit.annotation(path) for path in _annotations(root))
+        found = (voc_devkit.read_annotation(path) for path in _annotations(root))
         usable = (each for each in found if not isinstance(each, str))
         classes = {
             name: name for name in sorted({name for each in usable for name, _, _ in each.objects})
@@ -135,7 +135,7 @@ def _read(root: Path, ids: list[str]) -> Contents:
 
 def _named(path: Path) -> dict[str, str]:
     """Names by WordNet id, in the order of their numbers."""
-    rows = [line.split(maxsplit=2) for line in voc_devkit.lines(path)]
+    rows = [line.split(maxsplit=2) for line in voc_devkit.read_lines(path)]
     wrong = [row for row in rows if len(row) < 3 or not row[1].isdecimal()]
     if wrong:
         raise ValueError(
@@ -150,9 +150,9 @@ def _candidates(root: Path, ids: list[str], numbers: dict[str, int]) -> Iterator
     for i, name in enumerate(ids):
         path = _annotation(root, name)
         negative = name.startswith("train/") and not path.exists()
-        found = voc_devkit.Annotation() if negative else voc_devkit.annotation(path)
+        found = voc_devkit.Annotation() if negative else voc_devkit.read_annotation(path)
         if not isinstance(found, str):
             unknown = sorted({kind for kind, _, _ in found.objects} - numbers.keys())
             if unknown:
                 found = f"has objects of {unknown}, which {_NAMES} does not name"
-        yield voc_devkit.candidate(root, _image(name), i, found, numbers)
+        yield voc_devkit.make_candidate(root, _image(name), i, found, numbers)

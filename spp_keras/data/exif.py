@@ -110,14 +110,14 @@ def read_orientation(encoded: Any) -> tf.Tensor:
 
 
 # For those who are in no graph, where operations take a hundred times as long.
-orientation_of = tf.function(
+read_orientation_compiled = tf.function(
     read_orientation, input_signature=[tf.TensorSpec((), tf.string)], autograph=False
 )
 
 
 def _read_orientation(encoded: Any) -> Any:
     header = byte_strings.read_bytes(encoded, 0, max(len(one.magic) for one in _FORMATS))
-    is_jpeg, *others = (byte_strings.begins_with(header, one.magic) for one in _FORMATS)
+    is_jpeg, *others = (byte_strings.starts_with(header, one.magic) for one in _FORMATS)
     kinds = tf.stack([is_jpeg & _names_exif(encoded), *others])
 
     def walk() -> Any:
@@ -176,12 +176,12 @@ def _find_block(encoded: Any, kind: Any) -> tuple[Any, Any]:
 def _of_block(encoded: Any, start: Any, length: Any) -> Any:
     """The orientation in an EXIF block: a TIFF file, of which the first directory counts."""
     # Of JPEG it belongs to the block; elsewhere some programs write it.
-    named = byte_strings.begins_with(byte_strings.read_bytes(encoded, start, len(_EXIF)), _EXIF)
+    named = byte_strings.starts_with(byte_strings.read_bytes(encoded, start, len(_EXIF)), _EXIF)
     skipped = len(_EXIF) * tf.cast(named, tf.int64)
     start, length = start + skipped, length - skipped
     header = byte_strings.read_bytes(encoded, start, 8)
-    little = byte_strings.begins_with(header, b"II*\0")
-    big = byte_strings.begins_with(header, b"MM\0*")
+    little = byte_strings.starts_with(header, b"II*\0")
+    big = byte_strings.starts_with(header, b"MM\0*")
 
     def number(content: Any) -> Any:
         """Numbers along the last axis."""
@@ -211,4 +211,6 @@ def _none() -> Any:
 
 def _pattern(beginning: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
     # Nothing is like an empty beginning.
-    return byte_strings.pattern(beginning, _PART) if beginning else ((0,) * _PART, (1,) * _PART)
+    return (
+        byte_strings.make_pattern(beginning, _PART) if beginning else ((0,) * _PART, (1,) * _PART)
+    )

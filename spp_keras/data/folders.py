@@ -11,11 +11,11 @@ from spp_keras.data.sources import Candidate, Contents, Source
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp"))
 # Images as well, so that they are skipped with a word and not passed over in silence.
 _UNUSABLE_SUFFIXES = frozenset((".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2", ".psd"))
-HELD_BACK = 0.1
+VALIDATION_FRACTION = 0.1
 _SPLITS = ("train", "validation", "val", "test")
 
 
-def find(root: Path, split: str) -> Source:
+def find_images(root: Path, split: str) -> Source:
     """Images in `root/<split>/<class>/`, or in `root/<class>/` where there are no splits.
 
     A folder of `root` is a split if it is called `train`, `validation`, `val`
@@ -65,7 +65,7 @@ def find(root: Path, split: str) -> Source:
         if (home / name).is_dir():
             listing.add(home / name, number)
     if not splits:
-        listing.keep(lambda path: (_share(path) < HELD_BACK) == (split == "validation"))
+        listing.keep(lambda path: (_share(path) < VALIDATION_FRACTION) == (split == "validation"))
     if not listing.paths:
         raise ValueError(
             f"`data` must have images in split {split!r}, ending in {', '.join(sorted(SUFFIXES))}. "
@@ -115,10 +115,10 @@ class _Listing:
 
     def candidates(self) -> Iterator[Candidate]:
         for number, (path, label) in enumerate(zip(self.paths, self.labels, strict=True)):
-            yield candidate(self.root, path, number, (label,))
+            yield make_candidate(self.root, path, number, (label,))
 
 
-def candidate(
+def make_candidate(
     root: Path, path: str, number: int, labels: Any = (), objects: Any = None
 ) -> Candidate:
     """A whole file as a candidate, by its path below `root` and its number.

@@ -24,7 +24,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from spp_keras.data import byte_strings, exif, formats, reading, webp
+from spp_keras.data import byte_strings, exif, image_formats, image_reader, webp
 from spp_keras.data.sources import Candidate
 
 # The classes and not `PIL.Image.open`, which warns of large images before it can be asked how
@@ -36,7 +36,7 @@ _READERS = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
 }
-WRONG_BMP = "is a BMP image of a kind TensorFlow gets wrong: convert it to JPEG"
+UNSUPPORTED_BMP = "is a BMP image of a kind TensorFlow gets wrong: convert it to JPEG"
 ANIMATED_WEBP = "is an animated WebP image: convert it to JPEG"
 _MODES = {
     "1": "grey",
@@ -50,7 +50,7 @@ _MODES = {
 }
 
 
-class Limits(NamedTuple):
+class ImageLimits(NamedTuple):
     """What an image must be to be used.
 
     Args:
@@ -66,7 +66,7 @@ class Limits(NamedTuple):
     most_aspect: float = 16
 
 
-class Finding(NamedTuple):
+class Inspection(NamedTuple):
     """What an image is, or why it cannot be used.
 
     Args:
@@ -85,11 +85,11 @@ class Finding(NamedTuple):
     orientation: int = 1
 
 
-def inspect(
+def inspect_image(
     image: bytes,
-    limits: Limits = Limits(),  # noqa: B008  immutable
+    limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
-) -> Finding:
+) -> Inspection:
     """Tells whether an encoded image can be used, and what it is.
 
     JPEG, PNG, GIF, BMP and WebP can, where TensorFlow turns them into the right RGB:
@@ -116,49 +116,49 @@ def inspect(
     'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
     if not image:
-        return Finding(reason="is empty")
-    kind = formats.name_format(image)
+        return Inspection(reason="is empty")
+    kind = image_formats.detect_format(image)
     if kind is None:
-        return Finding(reason=formats.REFUSAL)
+        return Inspection(reason=image_formats.REFUSAL)
     reason = _unusable_webp(image, limits) if kind == "WebP" else None
     if reason:
-        return Finding(reason=reason)
+        return Inspection(reason=reason)
     try:
         header = _READERS[kind](io.BytesIO(image))
         size = (header.height, header.width)
         converted = _conversion(header, image)
     # Damaged bytes raise whatever they happen to hit, struct.error and IndexError too.
     except Exception as error:
-        return Finding(reason=f"has a header that is cut short or damaged: {error}")
+        return Inspection(reason=f"has a header that is cut short or damaged: {error}")
     # By the same operations as inside exported graphs, so that sizes and pixels always agree.
-    turn = 1 if orientation == "file" else int(exif.orientation_of(image))
+    turn = 1 if orientation == "file" else int(exif.read_orientation_compiled(image))
     upright = size if turn < 5 else size[::-1]
     reason = _out_of_limits(upright, limits)
     if reason:
-        return Finding(reason=reason)
+        return Inspection(reason=reason)
     try:
         with tf.device("CPU:0"):
             # An image with alpha in WebP must be asked for all of its channels.
             channels = 0 if kind == "WebP" else 3
             decoded = tf.io.decode_image(image, channels, expand_animations=False)[..., :3]
     except tf.errors.OpError as error:
-        return Finding(reason=f"is cut short or damaged: {_message(error)}")
+        return Inspection(reason=f"is cut short or damaged: {_message(error)}")
     if tuple(decoded.shape) != (*size, 3):
-        return Finding(
+        return Inspection(
             reason=f"has {size[0]}x{size[1]} pixels, of which TensorFlow decodes "
             f"{'x'.join(str(side) for side in decoded.shape[:2])}: convert it to JPEG"
         )
     if header.format == "BMP" and not _is_same(header, decoded):
-        return Finding(reason=WRONG_BMP)
-    return Finding(upright, converted, None, turn)
+        return Inspection(reason=UNSUPPORTED_BMP)
+    return Inspection(upright, converted, None, turn)
 
 
-def inspect_all(
+def inspect_images(
     candidates: Iterable[Candidate],
     files: Sequence[str],
-    limits: Limits = Limits(),  # noqa: B008  immutable
+    limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
-) -> Generator[tuple[Candidate, Finding], None, None]:
+) -> Generator[tuple[Candidate, Inspection], None, None]:
     """Inspects images in threads, in order, a few ahead of what is asked for.
 
     Args:
@@ -202,23 +202,23 @@ def inspect_all(
 def _inspect_candidate(
     candidate: Candidate,
     files: Sequence[str],
-    limits: Limits,
+    limits: ImageLimits,
     orientation: str,
-) -> Finding:
+) -> Inspection:
     if candidate.reason:
-        return Finding(reason=candidate.reason)
+        return Inspection(reason=candidate.reason)
     length = candidate.span[2]
     # Of 16-bit RGBA, the longest there is, uncompressed.
     if length > 8 * limits.most_pixels:
-        return Finding(reason=f"has {length} bytes, too many for {limits.most_pixels} pixels")
+        return Inspection(reason=f"has {length} bytes, too many for {limits.most_pixels} pixels")
     try:
-        image = reading.read_span(files, candidate.span)
+        image = image_reader.read_span(files, candidate.span)
     except OSError as error:
-        return Finding(reason=f"cannot be read: {error.strerror}")
-    return inspect(image, limits, orientation)
+        return Inspection(reason=f"cannot be read: {error.strerror}")
+    return inspect_image(image, limits, orientation)
 
 
-def _unusable_webp(image: bytes, limits: Limits) -> str | None:
+def _unusable_webp(image: bytes, limits: ImageLimits) -> str | None:
     """Why not even the header of a WebP image can be left to decoders."""
     with tf.device("CPU:0"):
         header = byte_strings.read_bytes(
@@ -242,7 +242,7 @@ def _conversion(header: Any, image: bytes) -> str | None:
     return _MODES.get(header.mode)
 
 
-def _out_of_limits(size: tuple[int, int], limits: Limits) -> str | None:
+def _out_of_limits(size: tuple[int, int], limits: ImageLimits) -> str | None:
     height, width = size
     shorter, longer = min(size), max(size)
     if height * width > limits.most_pixels:

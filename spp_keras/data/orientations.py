@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 # How image files are read: as EXIF says, or as their pixels lie in the file.
-CHOICES = ("exif", "file")
+ORIENTATIONS = ("exif", "file")
 
 # By the number of the orientation, of which there is no 0: which axis of the file is the first
 # and the second of the upright image, and which of these are mirrored then.

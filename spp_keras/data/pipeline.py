@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _checks
-from spp_keras.data import batches, images, reading, records, sizes
+from spp_keras.data import batch_planner, image_ops, image_reader, records, size_policies
 
 # What is drawn for an image, each from a stream of its own.
 _PLACE, _FLIP, _COLOUR = range(3)
@@ -59,7 +59,7 @@ class Pipeline:
     def __init__(
         self,
         records: records.Records,
-        sizes: sizes.Policy = sizes.Whole(),  # noqa: B008 - frozen
+        sizes: size_policies.SizePolicy = size_policies.Whole(),  # noqa: B008 - frozen
         *,
         batch_size: int = 32,
         batch_pixels: int | None = None,
@@ -71,8 +71,8 @@ class Pipeline:
         self.records, self.sizes, self.seed = records, sizes, seed
         self.flip, self.colour = flip, _checks.fraction(colour, "colour")
         self._shapes = sizes.shapes(records.sizes)
-        self._reader = reading.Reader(records.files, records.spans)
-        self._batches = batches.Batches(
+        self._reader = image_reader.ImageReader(records.files, records.spans)
+        self._batches = batch_planner.BatchPlanner(
             len(records),
             batch_size,
             shapes=self._shapes,
@@ -230,7 +230,7 @@ class Pipeline:
         def share(context: tf.distribute.InputContext) -> tf.data.Dataset:
             of = context.num_replicas_in_sync
             shares = _TRAIN if training and of > 1 else _TEST
-            return self._dataset(start, form, True, replicas_of(context), of, shares)
+            return self._dataset(start, form, True, list_replicas(context), of, shares)
 
         return strategy.distribute_datasets_from_function(share)
 
@@ -260,13 +260,15 @@ class Pipeline:
         steps = self.steps_per_epoch
         about = self._about()
 
-        def epoch_rows(epoch: tf.Tensor, plan: batches.Plan, drawn: dict) -> tf.data.Dataset:
+        def epoch_rows(
+            epoch: tf.Tensor, plan: batch_planner.EpochPlan, drawn: dict
+        ) -> tf.data.Dataset:
             first = tf.where(epoch == start // steps, start % steps, 0)
             numbers = tf.data.Dataset.range(tf.cast(first, tf.int64), steps)
             return numbers.flat_map(lambda step: step_rows(epoch, plan, drawn, step))
 
         def step_rows(
-            epoch: tf.Tensor, plan: batches.Plan, drawn: dict, step: tf.Tensor
+            epoch: tf.Tensor, plan: batch_planner.EpochPlan, drawn: dict, step: tf.Tensor
         ) -> tf.data.Dataset:
             begin, end = plan.starts[step], plan.stops[step]
             share = -(-(end - begin) // of)
@@ -287,7 +289,7 @@ class Pipeline:
                 "weight": tf.where(places < end, weight, 0.0),
                 **{name: tf.gather(values, numbers) for name, values in (about | drawn).items()},
             }
-            if not isinstance(self.sizes, sizes.Whole):
+            if not isinstance(self.sizes, size_policies.Whole):
                 side = self.sizes.side(epoch, self.seed)
                 rows["target"] = tf.fill((tf.size(numbers), 2), side)
                 rows["window"] = self.sizes.windows(rows["size"], rows.pop("place"))
@@ -329,7 +331,7 @@ class Pipeline:
             drawn["mirrored"] = tf.random.stateless_uniform((count,), seed(_FLIP)) < 0.5
         if self.colour:
             factors = tf.random.stateless_normal((count, 3), seed(_COLOUR), stddev=self.colour)
-            drawn["shift"] = images.colour_shifts(factors)
+            drawn["shift"] = image_ops.draw_color_shifts(factors)
         return drawn
 
     def _load(self, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -337,13 +339,15 @@ class Pipeline:
         encoded, size = self._reader.read(row), row["size"]
         if "target" in row:
             size = row["target"]
-            image = images.view(encoded, row["size"], row["window"], size, row["orientation"])
+            image = image_ops.decode_window(
+                encoded, row["size"], row["window"], size, row["orientation"]
+            )
         else:
-            image = images.decode(encoded, row["orientation"])
+            image = image_ops.decode_image(encoded, row["orientation"])
         if self.flip:
-            image = images.flip(image, row["mirrored"])
+            image = image_ops.flip_horizontal(image, row["mirrored"])
         if self.colour:
-            image = images.shift_colour(image, row["shift"])
+            image = image_ops.shift_color(image, row["shift"])
         kept = {name: row[name] for name in ("batch", "label", "weight")}
         return {"image": image, "size": size, **kept}
 
@@ -377,7 +381,7 @@ def _one_more_each_time(first: int) -> tf.data.Dataset:
     )
 
 
-def replicas_of(context: tf.distribute.InputContext) -> tuple[int, ...]:
+def list_replicas(context: tf.distribute.InputContext) -> tuple[int, ...]:
     """Numbers of the replicas that a process loads images for."""
     count = context.num_replicas_in_sync // context.num_input_pipelines
     first = context.input_pipeline_id * count

@@ -13,17 +13,9 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from spp_keras import _checks
-from spp_keras.data import (
-    cache,
-    det_devkit,
-    folders,
-    inspection,
-    orientations,
-    sources,
-    voc_devkit,
-)
-from spp_keras.data.inspection import Limits
+from spp_keras import _cache, _checks
+from spp_keras.data import det_devkit, folders, inspection, orientations, sources, voc_devkit
+from spp_keras.data.inspection import ImageLimits
 from spp_keras.data.sources import Candidate, Objects, Skipped, Source
 
 # Part of the name of cache files: another number when they mean something else.
@@ -96,7 +88,7 @@ class Records:
         )
 
 
-def load(
+def load_records(
     data: str | os.PathLike,
     split: str,
     data_dir: str | os.PathLike | None = None,
@@ -104,7 +96,7 @@ def load(
     on_error: str = "skip",
     most_skipped: float = 0.05,
     progress: bool = True,
-    limits: Limits = Limits(),  # noqa: B008  immutable
+    limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
 ) -> Records:
     """Finds the images of a data set and checks, once, that each can be used.
@@ -150,14 +142,14 @@ def load(
     """
     _checks.one_of(on_error, ("skip", "fail"), "on_error")
     _checks.fraction(most_skipped, "most_skipped")
-    _checks.one_of(orientation, orientations.CHOICES, "orientation")
+    _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
     source = _source(data, split, data_dir)
     parts = (_FORMAT, tf.__version__, repr(tuple(limits)), orientation, *source.marks)
-    path = cache.place(parts, (*source.files, *source.watched))
-    arrays = cache.read(path)
+    path = _cache.cache_path(parts, (*source.files, *source.watched))
+    arrays = _cache.read_arrays(path)
     if arrays is None:
         arrays = _inspect(source, limits, orientation, on_error, progress)
-        cache.write(path, arrays)
+        _cache.write_arrays(path, arrays)
     records = _from_arrays(source, arrays)
     _check_skipped(records, on_error, most_skipped)
     return records
@@ -192,26 +184,26 @@ def _source(data: Any, split: Any, data_dir: Any) -> Source:
             if home is not None:
                 return devkit.find(home, split)
         if not (root / "dataset_info.json").is_file():
-            return folders.find(root, split)
+            return folders.find_images(root, split)
         data = str(root)
     elif is_path(data):
         raise ValueError(f"`data` must be an existing folder. Received: data={str(data)!r}.")
     # Loaded for those alone who use it.
     from spp_keras.data import tfds_records
 
-    return tfds_records.find(data, split, None if data_dir is None else os.fspath(data_dir))
+    return tfds_records.find_images(data, split, None if data_dir is None else os.fspath(data_dir))
 
 
 def _inspect(
     source: Source,
-    limits: Limits,
+    limits: ImageLimits,
     orientation: str,
     on_error: str,
     progress: bool,
 ) -> dict[str, np.ndarray]:
     contents = source.read()
     columns = _Columns(contents.multi_label)
-    inspected = inspection.inspect_all(contents.candidates, source.files, limits, orientation)
+    inspected = inspection.inspect_images(contents.candidates, source.files, limits, orientation)
     bar = tqdm.tqdm(
         inspected,
         desc=f"Checking {source.name}",
@@ -242,7 +234,7 @@ class _Columns:
         self.objects: list[Objects] = []
         self.converted: dict[str, int] = {}
 
-    def add(self, candidate: Candidate, finding: inspection.Finding) -> None:
+    def add(self, candidate: Candidate, finding: inspection.Inspection) -> None:
         self.places.extend((candidate.span[0], candidate.place))
         self.ids.append(candidate.id)
         if finding.reason is not None:
@@ -286,7 +278,7 @@ class _Columns:
         if len(set(self.ids)) == len(self.ids):
             return self.ids
         places = zip(self.places[::2], self.places[1::2], strict=True)
-        ids = [sources.id_by_place(source.files[number], place) for number, place in places]
+        ids = [sources.make_example_id(source.files[number], place) for number, place in places]
         if len(set(ids)) < len(ids):
             raise ValueError(f"`split` must have no image twice. Received: {source.name}.")
         return ids
@@ -325,7 +317,7 @@ def _from_arrays(source: Source, arrays: dict[str, np.ndarray]) -> Records:
 
 
 def _upright(
-    objects: Objects, frame: tuple[float, float] | None, finding: inspection.Finding
+    objects: Objects, frame: tuple[float, float] | None, finding: inspection.Inspection
 ) -> Objects:
     """Objects in the upright image, from an annotation that may go by the file.
 

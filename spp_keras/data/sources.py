@@ -95,7 +95,7 @@ class Source:
     read: Callable[[], Contents]
 
 
-def id_by_place(path: str, place: int) -> str:
+def make_example_id(path: str, place: int) -> str:
     """What TensorFlow Datasets calls an example: its file and its number therein.
 
     Example:

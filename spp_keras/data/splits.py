@@ -7,7 +7,9 @@ from pathlib import Path
 from spp_keras.data import records, voc_devkit
 
 
-def defaults(data: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> tuple[str, str]:
+def choose_splits(
+    data: str | os.PathLike, data_dir: str | os.PathLike | None = None
+) -> tuple[str, str]:
     """The splits that are meant for training and for validation.
 
     Data without a split for validation are measured on their test split, or on a
@@ -31,7 +33,7 @@ def defaults(data: str | os.PathLike, data_dir: str | os.PathLike | None = None)
     """
     folder = Path(data).expanduser()
     if data_dir is None and folder.is_dir() and not (folder / "dataset_info.json").is_file():
-        if voc_devkit.home(folder.resolve()) is not None:
+        if voc_devkit.find_devkit(folder.resolve()) is not None:
             return "train", "val"
         names: Collection[str] = {path.name for path in folder.iterdir() if path.is_dir()}
         parts_of_train = "train", "validation"
@@ -41,7 +43,7 @@ def defaults(data: str | os.PathLike, data_dir: str | os.PathLike | None = None)
         from spp_keras.data import tfds_records
 
         where = None if data_dir is None else os.fspath(data_dir)
-        names = tfds_records.splits(os.fspath(data), where)
+        names = tfds_records.list_splits(os.fspath(data), where)
         parts_of_train = "train[:90%]", "train[90%:]"
     for held_back in ("validation", "val", "test"):
         if held_back in names:

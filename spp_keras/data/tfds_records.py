@@ -22,7 +22,7 @@ from spp_keras.data.sources import Candidate, Contents, Objects, Source
 _NAMES = ("image/filename", "image/file_name", "file_name", "filename")
 
 
-def find(name: str, split: str, data_dir: str | None = None) -> Source:
+def find_images(name: str, split: str, data_dir: str | None = None) -> Source:
     """Images of a prepared image classification or detection data set.
 
     Nothing is downloaded: what is not prepared is an error that says how to
@@ -64,7 +64,7 @@ def find(name: str, split: str, data_dir: str | None = None) -> Source:
     )
 
 
-def splits(name: str, data_dir: str | None = None) -> list[str]:
+def list_splits(name: str, data_dir: str | None = None) -> list[str]:
     """Names of the splits of a prepared data set."""
     return sorted(_prepared_builder(name, data_dir).info.splits)
 
@@ -265,7 +265,7 @@ def _candidates(
     numbers = {path: number for number, path in enumerate(files)}
     for part in parts:
         path = os.fspath(part.filename)
-        for place, offset, record in tfrecord.records(
+        for place, offset, record in tfrecord.read_records(
             path, part.skip, part.take, part.examples_in_shard
         ):
             try:
@@ -284,14 +284,14 @@ def _candidates(
                 )
             _, start, length = candidate.span
             yield candidate._replace(
-                id=candidate.id or sources.id_by_place(path, place),
+                id=candidate.id or sources.make_example_id(path, place),
                 place=place,
                 span=(numbers[path], offset + start, length),
             )
 
 
 def _candidate(record: bytes, columns: _Columns) -> Candidate:
-    places = tfrecord.features(record)
+    places = tfrecord.parse_features(record)
     image = tfrecord.first_bytes(record, places[columns.image])
     if image is None:
         raise ValueError(f"{columns.image!r} is empty")

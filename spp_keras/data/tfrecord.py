@@ -13,7 +13,7 @@ _OVERHEAD = 12 + 4
 _VARINT, _FIXED_64, _DELIMITED, _FIXED_32 = 0, 1, 2, 5
 
 
-def records(path: str, skip: int, take: int, count: int) -> Iterator[tuple[int, int, bytes]]:
+def read_records(path: str, skip: int, take: int, count: int) -> Iterator[tuple[int, int, bytes]]:
     """Some of the records of a file.
 
     Args:
@@ -53,7 +53,7 @@ def records(path: str, skip: int, take: int, count: int) -> Iterator[tuple[int, 
             offset += _OVERHEAD + length
 
 
-def features(example: bytes) -> dict[str, tuple[int, int]]:
+def parse_features(example: bytes) -> dict[str, tuple[int, int]]:
     """Start and end of every serialized `tf.train.Feature` in a `tf.train.Example`.
 
     Example:

@@ -47,7 +47,7 @@ class Annotation(NamedTuple):
     frame: tuple[float, float] | None = None
 
 
-def home(root: Path) -> Path | None:
+def find_devkit(root: Path) -> Path | None:
     """The folder with `JPEGImages`, `Annotations` and `ImageSets`, or `None`.
 
     Args:
@@ -69,7 +69,7 @@ def home(root: Path) -> Path | None:
     return found[0] if found else None
 
 
-def find(root: Path, split: str) -> Source:
+def find_images(root: Path, split: str) -> Source:
     """Images of a list in `ImageSets/Main`, with the objects of their annotations.
 
     An image has the classes of its objects that are not difficult: VOC counts
@@ -98,7 +98,7 @@ def find(root: Path, split: str) -> Source:
             f"`split` must be one of {', '.join(repr(name) for name in names)}, the lists in "
             f"{str(sets)!r}. Received: split={split!r}."
         )
-    ids = list(dict.fromkeys(line.split()[0] for line in lines(listed)))
+    ids = list(dict.fromkeys(line.split()[0] for line in read_lines(listed)))
     if not ids:
         raise ValueError(
             f"`split` must be a list with images. Received: split={split!r}, and {str(listed)!r} "
@@ -114,12 +114,12 @@ def find(root: Path, split: str) -> Source:
     )
 
 
-def lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """The lines of a list of images that have something in them."""
     return [line for line in path.read_text().splitlines() if line.strip()]
 
 
-def annotation(path: Path) -> Annotation | str:
+def read_annotation(path: Path) -> Annotation | str:
     """What the annotation in a file says, or why the file cannot be used.
 
     Example:
@@ -135,7 +135,7 @@ def annotation(path: Path) -> Annotation | str:
         return f"has an annotation that cannot be used: {error}"
 
 
-def candidate(
+def make_candidate(
     root: Path, image: str, place: int, found: Annotation | str, classes: dict[str, int]
 ) -> Candidate:
     """An image and what `annotation` found for it.
@@ -160,7 +160,7 @@ def candidate(
         np.array([classes[name] for name, _, _ in listed], np.int32),
         np.array([difficult for _, _, difficult in listed], bool),
     )
-    whole = folders.candidate(root, image, place, objects.classes(), objects)
+    whole = folders.make_candidate(root, image, place, objects.classes(), objects)
     return whole._replace(reason=whole.reason or unusable, frame=frame)
 
 
@@ -170,7 +170,7 @@ def _image(name: str) -> str:
 
 def _read(root: Path, ids: list[str]) -> Contents:
     paths = sorted((root / "Annotations").glob("*.xml"))
-    annotations = {path.stem: annotation(path) for path in paths}
+    annotations = {path.stem: read_annotation(path) for path in paths}
     usable = (found for found in annotations.values() if not isinstance(found, str))
     classes = {name for found in usable for name, _, _ in found.objects}
     names = CLASSES if classes <= set(CLASSES) else tuple(sorted(classes))
@@ -183,7 +183,7 @@ def _candidates(
     numbers = {name: number for number, name in enumerate(classes)}
     for i, name in enumerate(ids):
         found = annotations.get(name, "has no annotation")
-        yield candidate(root, _image(name), i, found, numbers)
+        yield make_candidate(root, _image(name), i, found, numbers)
 
 
 def _annotation(tree: ElementTree.Element) -> Annotation:

@@ -22,7 +22,7 @@ def is_webp(header: Any) -> tf.Tensor:
     >>> bool(is_webp(byte_strings.read_bytes(tf.constant(b"RIFF\x1a\0\0\0WEBPVP8L"), 0, 32)))
     True
     """
-    return byte_strings.begins_with(header, b"RIFF????WEBP")
+    return byte_strings.starts_with(header, b"RIFF????WEBP")
 
 
 def is_animated(header: Any) -> tf.Tensor:
@@ -31,7 +31,7 @@ def is_animated(header: Any) -> tf.Tensor:
     TensorFlow 2.21 writes past the end of its memory when it decodes one without
     transparency, so none may get that far.
     """
-    extended = byte_strings.begins_with(header[12:], b"VP8X")
+    extended = byte_strings.starts_with(header[12:], b"VP8X")
     return extended & (tf.bitwise.bitwise_and(header[20], _ANIMATION) > 0)
 
 
@@ -42,7 +42,7 @@ def read_size(header: Any) -> tf.Tensor:
         int32 `(2,)`; zeros where the file is damaged.
     """
     simple, lossless, extended = (
-        byte_strings.begins_with(header[12:], kind) for kind in (b"VP8 ", b"VP8L", b"VP8X")
+        byte_strings.starts_with(header[12:], kind) for kind in (b"VP8 ", b"VP8L", b"VP8X")
     )
     # The lossy form has 14 bits of each and a scale for whoever shows the image; the lossless
     # one 14 bits of each less 1, one behind the other; the extended one 24 bits of each less 1.
@@ -55,7 +55,7 @@ def read_size(header: Any) -> tf.Tensor:
     return tf.cast(tf.where(extended, extended_size, size), tf.int32)
 
 
-def decode(encoded: Any) -> tf.Tensor:
+def decode_webp(encoded: Any) -> tf.Tensor:
     """RGB pixels of a WebP image, whose transparency is ignored.
 
     Args:

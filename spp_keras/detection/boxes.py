@@ -21,7 +21,7 @@ class Detections(NamedTuple):
     classes: np.ndarray
 
 
-def of_objects(objects: Objects, size: tuple[int, int]) -> np.ndarray:
+def object_boxes(objects: Objects, size: tuple[int, int]) -> np.ndarray:
     """Boxes of the objects of a record, in pixels.
 
     Args:
@@ -39,7 +39,7 @@ def of_objects(objects: Objects, size: tuple[int, int]) -> np.ndarray:
     return pixels[:, [1, 0, 3, 2]]
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union of every pair: `(n, m)`.
 
     Args:

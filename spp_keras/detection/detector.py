@@ -7,15 +7,15 @@ import keras
 import tensorflow as tf
 
 from spp_keras import _checks, geometry
-from spp_keras.detection.corrections import clipped, decoded
-from spp_keras.detection.proposer import Proposer
-from spp_keras.detection.suppression import suppressed
-from spp_keras.layers import RoiSpatialPyramidPooling
+from spp_keras.detection.box_coding import clip_boxes, decode_boxes
+from spp_keras.detection.nms import non_max_suppression
+from spp_keras.detection.rpn import RegionProposalNetwork
+from spp_keras.layers import RoISpatialPyramidPooling
 
 # The paper's, whose windows are to be as large as the images its networks learned from.
 ONE_SCALE = (688,)
 FIVE_SCALES = (480, 576, 688, 864, 1200)
-SIDE = 224
+INPUT_SIZE = 224
 
 # The longer side of an image is scaled to no more than so many times a scale, which bounds
 # the memory that one image takes.
@@ -35,7 +35,7 @@ class Detector(keras.Model):
     overlapping boxes of a class after non-maximum suppression is the answer,
     which for an image never depends on what else is in its batch.
 
-    `spp_keras.detection.train` makes and trains one from a network of the zoo.
+    `spp_keras.detection.train_detector` makes and trains one from a network of the zoo.
 
     Args:
         trunk: Model from images to feature maps.
@@ -98,8 +98,8 @@ class Detector(keras.Model):
         levels: Sequence[int | tuple[int, int]] = (6, 3, 2, 1),
         mode: Literal["max", "average"] = "max",
         scales: Sequence[int] = ONE_SCALE,
-        side: int = SIDE,
-        proposer: Proposer | None = None,
+        side: int = INPUT_SIZE,
+        proposer: RegionProposalNetwork | None = None,
         overlap: float = 0.3,
         least_score: float = 0.05,
         most: int = 100,
@@ -109,7 +109,7 @@ class Detector(keras.Model):
         self.trunk, self.head, self.proposer = trunk, head, proposer
         self.labels = tuple(labels)
         self.grid = geometry.CellGrid(*grid)
-        self.roi_spp = RoiSpatialPyramidPooling(
+        self.roi_spp = RoISpatialPyramidPooling(
             *self.grid,
             levels=levels,
             mode=mode,
@@ -183,7 +183,9 @@ class Detector(keras.Model):
         """The answer from candidates: those that no better one of their class overlaps."""
         # Boxes of different classes do not meet when each class has a place of its own.
         place = tf.cast(classes * (tf.reduce_max(size) + 1), tf.float32)
-        kept, count = suppressed(boxes + place[:, tf.newaxis], scores, self.most, self.overlap)
+        kept, count = non_max_suppression(
+            boxes + place[:, tf.newaxis], scores, self.most, self.overlap
+        )
         # What is gathered behind the last.
         boxes, scores = tf.pad(boxes, [[0, 1], [0, 0]]), tf.pad(scores, [[0, 1]])
         classes = tf.pad(classes, [[0, 1]], constant_values=-1)
@@ -215,7 +217,7 @@ class Detector(keras.Model):
         if deltas is not None:
             places = tf.stack([tf.gather(rows, which), classes], axis=1)
             deltas = tf.reshape(deltas, (-1, len(self.labels), 4))
-            boxes = clipped(decoded(boxes, tf.gather_nd(deltas, places)), size)
+            boxes = clip_boxes(decode_boxes(boxes, tf.gather_nd(deltas, places)), size)
         return boxes, scores, classes
 
     def encode(self, image: Any, boxes: Any = None) -> list[Any]:
@@ -352,7 +354,7 @@ def _with_one_more(boxes: Any, size: Any) -> tuple[Any, Any]:
     message = "`boxes` must be finite, with left <= right and top <= bottom."
     right = tf.debugging.Assert(ordered, [message, "Received:", boxes], summarize=8)
     with tf.control_dependencies([right] if right is not None else []):
-        boxes = clipped(boxes, size)
+        boxes = clip_boxes(boxes, size)
     whole = tf.cast(tf.concat([[0, 0], size[::-1]], axis=0), tf.float32)
     real = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1)
     # Not of zeros: one cell is the least that a window has.

@@ -31,7 +31,7 @@ _LINE, _FONT, _LEAST_FONT = 1 / 216, 1 / 32, 10
 _QUALITY = 90
 
 
-def draw(
+def draw_detections(
     image: np.ndarray,
     found: boxes.Detections,
     labels: Sequence[str] | Mapping[int, str],
@@ -79,17 +79,17 @@ def draw(
     worst_first = np.argsort(found.scores, kind="stable")
     outlines = _outlines(found.boxes, height, width)
     for i in worst_first:
-        _frame(drawn, outlines[i], colour(int(found.classes[i])), line_width)
+        _frame(drawn, outlines[i], class_color(int(found.classes[i])), line_width)
     picture = Image.fromarray(drawn)
     pen = ImageDraw.Draw(picture)
     for i in worst_first:
         number = int(found.classes[i])
         score = f"{found.scores[i]:.2f}"
-        _write(pen, outlines[i], labels[number], score, colour(number), letters)
+        _write(pen, outlines[i], labels[number], score, class_color(number), letters)
     return np.array(picture)
 
 
-def save(
+def save_drawing(
     path: str | Path,
     image: np.ndarray,
     found: boxes.Detections,
@@ -112,14 +112,14 @@ def save(
     >>> path.is_file()
     True
     """
-    drawn = Image.fromarray(draw(image, found, labels))
-    with _files.replacing(path) as beside:
+    drawn = Image.fromarray(draw_detections(image, found, labels))
+    with _files.replace_file(path) as beside:
         # Colours at full resolution: at half of it thin lines are smeared.
         jpeg = {"quality": _QUALITY, "subsampling": 0}
         drawn.save(beside, **({} if beside.suffix.lower() == ".png" else jpeg))
 
 
-def colour(number: int) -> tuple[int, int, int]:
+def class_color(number: int) -> tuple[int, int, int]:
     """Red, green and blue of a class: 21 that differ, then the same again.
 
     Args:

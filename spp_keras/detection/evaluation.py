@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from spp_keras.detection import boxes, passes
+from spp_keras.detection import boxes, window_features
 from spp_keras.detection.detector import Detector
-from spp_keras.detection.maps import Maps
+from spp_keras.detection.feature_cache import FeatureMapCache
 
 
-def find(
+def detect_images(
     detectors: Detector | Sequence[Detector],
-    maps: Maps | Sequence[Maps],
+    maps: FeatureMapCache | Sequence[FeatureMapCache],
     progress: bool = True,
 ) -> list[boxes.Detections]:
     """Detections in every example.
@@ -30,7 +30,7 @@ def find(
         `Detections` for each example, the best first.
     """
     detectors = [detectors] if isinstance(detectors, Detector) else list(detectors)
-    maps = [maps] if isinstance(maps, Maps) else list(maps)
+    maps = [maps] if isinstance(maps, FeatureMapCache) else list(maps)
     candidates = [_candidates(detector, one) for detector, one in zip(detectors, maps, strict=True)]
     best = tf.function(
         detectors[0].best,
@@ -43,7 +43,7 @@ def find(
         autograph=False,
     )
     found = []
-    for number in passes.shown(range(len(maps[0])), "Detecting", progress):
+    for number in window_features.show_progress(range(len(maps[0])), "Detecting", progress):
         parts = [of_one(number) for of_one in candidates]
         together = [tf.concat(part, axis=0) for part in zip(*parts, strict=True)]
         size = np.array(maps[0].examples[number].size, "int32")
@@ -55,7 +55,7 @@ def find(
     return found
 
 
-def _candidates(detector: Detector, maps: Maps) -> Any:
+def _candidates(detector: Detector, maps: FeatureMapCache) -> Any:
     call = tf.function(
         detector.candidates,
         [

@@ -6,18 +6,18 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from spp_keras.zoo.boxes import Halves
+from spp_keras.zoo.roi_model import ModelParts
 
 # What the corrections are divided by in training, so that all four are of one size.
 _SPREAD = (0.1, 0.1, 0.2, 0.2)
 _ANSWERS = ("probabilities", "deltas", "svms", "regression")
 
 
-def softmax(halves: Halves, classes: int, dropout: float = 0.5) -> keras.Model:
+def build_softmax_head(halves: ModelParts, classes: int, dropout: float = 0.5) -> keras.Model:
     """A head to be trained: the network's hidden layers, new ones behind them.
 
     Args:
-        halves: The network, see `spp_keras.zoo.boxes.halves_of`. Its weights
+        halves: The network, see `spp_keras.zoo.roi_model.split_model`. Its weights
             are copied.
         classes: Number of classes, the background not among them.
         dropout: Rate behind each hidden layer. Defaults to 0.5.
@@ -48,19 +48,19 @@ def softmax(halves: Halves, classes: int, dropout: float = 0.5) -> keras.Model:
     return keras.Model(vectors, {"probabilities": probabilities, "deltas": deltas}, name="head")
 
 
-def finished(trained: keras.Model) -> keras.Model:
+def finalize_head(trained: keras.Model) -> keras.Model:
     """The head of a detector, from one that `softmax` made and that was trained.
 
     Without dropout and background; the corrections' spread is in the weights.
     """
-    dense = {layer.name: layer for layer in dense_of(trained)}
+    dense = {layer.name: layer for layer in get_dense_layers(trained)}
     deltas = dense.pop("deltas")
     spread = np.tile(np.array(_SPREAD, "float32"), deltas.kernel.shape[1] // 4)
     deltas = deltas._replace(kernel=deltas.kernel * spread, bias=deltas.bias * spread)
-    return assemble([*dense.values(), deltas])
+    return build_head([*dense.values(), deltas])
 
 
-def to_train(finished: keras.Model, dropout: float = 0.0) -> keras.Model:
+def make_trainable(finished: keras.Model, dropout: float = 0.0) -> keras.Model:
     """The opposite of `finished`: a head of softmax and corrections, to be trained on.
 
     Args:
@@ -69,7 +69,7 @@ def to_train(finished: keras.Model, dropout: float = 0.0) -> keras.Model:
     """
     vectors = x = keras.Input(finished.input_shape[1:], name="vectors")
     outputs = {}
-    for name, kernel, bias, activation in dense_of(finished):
+    for name, kernel, bias, activation in get_dense_layers(finished):
         units = kernel.shape[1]
         layer = keras.layers.Dense(units, activation, use_bias=bias is not None, name=name)
         if name in _ANSWERS:
@@ -90,7 +90,7 @@ def to_train(finished: keras.Model, dropout: float = 0.0) -> keras.Model:
     return keras.Model(vectors, outputs, name="head")
 
 
-def linear(
+def build_linear_head(
     trained: keras.Model,
     svms: tuple[np.ndarray, np.ndarray],
     regression: tuple[np.ndarray, np.ndarray] | None,
@@ -102,10 +102,10 @@ def linear(
         svms: Kernel and bias of the machines.
         regression: Kernel and bias from pooled vectors to corrections, or `None`.
     """
-    outputs = [Dense("svms", *svms, "linear")]
+    outputs = [DenseWeights("svms", *svms, "linear")]
     if regression is not None:
-        outputs.append(Dense("regression", *regression, "linear"))
-    return assemble([*_hidden(dense_of(trained)), *outputs])
+        outputs.append(DenseWeights("regression", *regression, "linear"))
+    return build_head([*_hidden(get_dense_layers(trained)), *outputs])
 
 
 def score_threshold(weights: Iterable[str]) -> float:
@@ -126,12 +126,12 @@ def score_threshold(weights: Iterable[str]) -> float:
     return 0.0 if any("svms" in name.split("/") for name in weights) else 0.5
 
 
-def hidden(trained: keras.Model) -> keras.Model:
+def get_hidden_part(trained: keras.Model) -> keras.Model:
     """The part of a head from vectors to its last hidden layer."""
-    return assemble(_hidden(dense_of(trained)))
+    return build_head(_hidden(get_dense_layers(trained)))
 
 
-class Dense(NamedTuple):
+class DenseWeights(NamedTuple):
     """A dense layer: its name, weights and activation; `bias` is `None` for none."""
 
     name: str
@@ -140,10 +140,10 @@ class Dense(NamedTuple):
     activation: str
 
 
-def dense_of(head: keras.Model) -> list[Dense]:
+def get_dense_layers(head: keras.Model) -> list[DenseWeights]:
     """The dense layers of a head, in their order."""
     return [
-        Dense(
+        DenseWeights(
             layer.name,
             layer.kernel.numpy().astype("float32"),
             layer.bias.numpy().astype("float32") if layer.use_bias else None,
@@ -154,7 +154,7 @@ def dense_of(head: keras.Model) -> list[Dense]:
     ]
 
 
-def assemble(layers: Sequence[Dense], dtype: str = "float32") -> keras.Model:
+def build_head(layers: Sequence[DenseWeights], dtype: str = "float32") -> keras.Model:
     """A head of dense layers: hidden ones one behind the other, then those that answer.
 
     Args:
@@ -184,13 +184,15 @@ def assemble(layers: Sequence[Dense], dtype: str = "float32") -> keras.Model:
     return keras.Model(vectors, outputs or x, name="head")
 
 
-def without_corrections(head: keras.Model) -> keras.Model:
+def remove_box_regression(head: keras.Model) -> keras.Model:
     """The head that scores windows and leaves them where they are."""
-    dense = [layer for layer in dense_of(head) if layer.name not in ("deltas", "regression")]
-    return assemble(dense)
+    dense = [
+        layer for layer in get_dense_layers(head) if layer.name not in ("deltas", "regression")
+    ]
+    return build_head(dense)
 
 
-def targets(deltas: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+def box_targets(deltas: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     """What `softmax`'s corrections should be: `(n, 8 * classes)`, values and which count.
 
     Args:
@@ -213,10 +215,10 @@ def smooth_l1(expected: keras.KerasTensor, found: keras.KerasTensor) -> keras.Ke
     return keras.ops.sum(loss, axis=-1)
 
 
-def _hidden(layers: Sequence[Dense]) -> list[Dense]:
+def _hidden(layers: Sequence[DenseWeights]) -> list[DenseWeights]:
     return [layer for layer in layers if layer.name not in _ANSWERS]
 
 
-def _length(halves: Halves) -> int:
+def _length(halves: ModelParts) -> int:
     bins = sum(rows * columns for rows, columns in halves.pyramid.levels)
     return bins * halves.trunk.output_shape[-1]

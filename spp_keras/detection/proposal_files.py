@@ -13,7 +13,7 @@ from spp_keras.data import records
 _LINE = '{"id": "2007/000005", "boxes": [[left, top, right, bottom], ...]}'
 
 
-def read(path: str | Path, found: records.Records) -> list[np.ndarray]:
+def read_proposals(path: str | Path, found: records.Records) -> list[np.ndarray]:
     """Proposals for each image, from a file of JSON Lines or one of MATLAB's.
 
     A line of JSON has an image's id and its boxes, left, top, right and bottom in
@@ -64,7 +64,7 @@ def read(path: str | Path, found: records.Records) -> list[np.ndarray]:
     return [each for each in boxes if each is not None]
 
 
-def write(path: str | Path, ids: Sequence[str], boxes: Sequence[np.ndarray]) -> None:
+def write_proposals(path: str | Path, ids: Sequence[str], boxes: Sequence[np.ndarray]) -> None:
     """Writes proposals as JSON Lines, as `read` takes them.
 
     Args:
@@ -89,7 +89,7 @@ def write(path: str | Path, ids: Sequence[str], boxes: Sequence[np.ndarray]) -> 
             f"`ids` must be as many as `boxes`, and none twice. Received: {len(ids)} ids, "
             f"{len(set(ids))} of them different, and boxes of {len(boxes)} images."
         )
-    with _files.replacing(path) as beside, beside.open("w", encoding="utf-8") as file:
+    with _files.replace_file(path) as beside, beside.open("w", encoding="utf-8") as file:
         for id, each in zip(ids, boxes, strict=True):
             checked = _checked(each, f"boxes of image {id!r}")
             # As given: whole numbers stay whole, which halves the file.

@@ -13,15 +13,15 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from spp_keras import _checks, _files
-from spp_keras.data import cache, images, reading, records
+from spp_keras import _cache, _checks, _files
+from spp_keras.data import image_ops, image_reader, records
 from spp_keras.detection import selective_search
 
 # Part of the name of cache files: another number when they mean something else.
 _FORMAT = "1"
 
 
-def propose(
+def propose_boxes(
     found: records.Records, *, threads: int | None = None, progress: bool = True
 ) -> list[np.ndarray]:
     """Boxes of each image that may hold an object, by `selective_search`.
@@ -56,9 +56,9 @@ def propose(
     threads = os.cpu_count() or 1 if threads is None else _checks.at_least(threads, 1, "threads")
     settings = (
         _FORMAT,
-        selective_search.opencv().__version__,
-        selective_search.MOST,
-        selective_search.LEAST_SIDE,
+        selective_search.import_opencv().__version__,
+        selective_search.MAX_BOXES,
+        selective_search.MIN_SIDE,
         selective_search.LONGEST_SIDE,
     )
     propose_one = functools.partial(_propose_one, found, repr(settings).encode())
@@ -86,7 +86,7 @@ def _with_bar(
 
 def _propose_one(found: records.Records, settings: bytes, i: int) -> np.ndarray:
     try:
-        encoded = reading.read_span(found.files, found.spans[i])
+        encoded = image_reader.read_span(found.files, found.spans[i])
         orientation = int(found.orientations[i])
         path = _place(settings, encoded, orientation)
         boxes = _kept(path)
@@ -106,7 +106,7 @@ def _propose_one(found: records.Records, settings: bytes, i: int) -> np.ndarray:
 def _pixels(encoded: bytes, size: np.ndarray, orientation: int) -> np.ndarray:
     # As the network will see them.
     with tf.device("CPU:0"):
-        pixels = images.decode(encoded, orientation).numpy()
+        pixels = image_ops.decode_image(encoded, orientation).numpy()
     if pixels.shape[:2] != tuple(size):
         raise ValueError(f"it should have {size[0]}x{size[1]} pixels and has {pixels.shape[:2]}.")
     return pixels
@@ -120,7 +120,7 @@ def _place(settings: bytes, encoded: bytes, orientation: int) -> Path:
     name = digest.hexdigest()[:32]
     # A file an image loses nothing when a run is killed; folders of a few, since each
     # write looks through its own.
-    return cache.place((), ()).parent / "proposals" / name[:2] / f"{name[2:]}.npy"
+    return _cache.cache_path((), ()).parent / "proposals" / name[:2] / f"{name[2:]}.npy"
 
 
 def _kept(path: Path) -> np.ndarray | None:
@@ -134,7 +134,7 @@ def _kept(path: Path) -> np.ndarray | None:
 
 def _keep(path: Path, boxes: np.ndarray) -> None:
     try:
-        with _files.replacing(path) as beside, beside.open("wb") as file:
+        with _files.replace_file(path) as beside, beside.open("wb") as file:
             np.save(file, boxes)
     except OSError as error:
         # The same words for each image, which Python shows once.

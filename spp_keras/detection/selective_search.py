@@ -8,14 +8,14 @@ from spp_keras import _checks, _extras
 
 # At most as many boxes as R-CNN takes, and in images 500 pixels wide none under 20 pixels on a
 # side, as in the release of SPP-net. What the search finds is fewer, see below.
-MOST, LEAST_SIDE, LONGEST_SIDE = 2000, 20, 500
+MAX_BOXES, MIN_SIDE, LONGEST_SIDE = 2000, 20, 500
 
 
 def selective_search(
     image: np.ndarray,
     *,
-    most: int = MOST,
-    least_side: int = LEAST_SIDE,
+    most: int = MAX_BOXES,
+    least_side: int = MIN_SIDE,
     longest_side: int = LONGEST_SIDE,
 ) -> np.ndarray:
     """Boxes that may hold an object, by OpenCV's "fast" selective search.
@@ -61,7 +61,7 @@ def selective_search(
             f"`image` must be a uint8 array (height, width, 3). Received: image of shape {shape} "
             f"and type {dtype or type(image).__name__}."
         )
-    cv2 = opencv()
+    cv2 = import_opencv()
     searched = _at_most(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), longest_side, cv2)
     boxes = _segment(searched, cv2)
     boxes = boxes[np.min(boxes[:, 2:] - boxes[:, :2], axis=1) >= least_side]
@@ -72,7 +72,7 @@ def selective_search(
     return boxes.astype(np.float32)
 
 
-def opencv() -> Any:
+def import_opencv() -> Any:
     """The module `cv2`, which nothing else needs, with what OpenCV's contributors add."""
     try:
         import cv2

@@ -12,25 +12,25 @@ import keras
 from spp_keras import _checks, _files, runs, trained
 from spp_keras.data import orientations, records, splits
 from spp_keras.detection import (
+    box_regression,
     evaluation,
-    fine_tuning,
+    head_training,
     heads,
     proposal_files,
     proposals,
-    proposing,
-    regression,
-    scores,
-    svms,
+    rpn_training,
+    svm_training,
     variants,
 )
-from spp_keras.detection.detector import ONE_SCALE, SIDE, Detector
-from spp_keras.detection.examples import Examples
-from spp_keras.detection.maps import Maps
-from spp_keras.detection.proposer import Proposer
-from spp_keras.zoo import boxes as cutting
+from spp_keras.detection.detector import INPUT_SIZE, ONE_SCALE, Detector
+from spp_keras.detection.feature_cache import FeatureMapCache
+from spp_keras.detection.rpn import RegionProposalNetwork
+from spp_keras.detection.training_images import TrainingImages
+from spp_keras.metrics import detection
+from spp_keras.zoo import roi_model as cutting
 
 # What a detection must exceed to be kept: of probabilities, and of the release's margins.
-LEAST_SCORE = {"softmax": 0.05, "svm": -1.5}
+SCORE_THRESHOLDS = {"softmax": 0.05, "svm": -1.5}
 # Sides of the proposer's windows, as shares of the side that a detector wants them to have.
 _SIDES = (0.25, 0.5, 1.0, 2.0)
 
@@ -79,7 +79,7 @@ class Settings:
     data_dir: str = ""
     head: Literal["softmax", "svm"] = "softmax"
     scales: tuple[int, ...] = ONE_SCALE
-    side: int = SIDE
+    side: int = INPUT_SIZE
     proposals: str = ""
     proposer: bool = True
     epochs: int = 12
@@ -88,7 +88,7 @@ class Settings:
     orientation: str = "exif"
 
     def __post_init__(self) -> None:
-        _checks.one_of(self.orientation, orientations.CHOICES, "orientation")
+        _checks.one_of(self.orientation, orientations.ORIENTATIONS, "orientation")
         _checks.one_of(self.head, ("softmax", "svm"), "head")
         _checks.at_least(self.epochs, 1, "epochs")
         _checks.positive(self.learning_rate, "learning_rate")
@@ -98,7 +98,7 @@ class Settings:
         object.__setattr__(self, "scales", tuple(self.scales))
 
 
-def train(
+def train_detector(
     settings: Settings, to: str | Path, *, maps: str | Path | None = None, progress: bool = True
 ) -> dict[str, Any]:
     """Trains a detector, or goes on where it was killed.
@@ -121,22 +121,25 @@ def train(
     to = Path(to)
     _check_folder(to, settings)
     network = trained.load(settings.run)
-    halves = cutting.halves_of(network.network)
+    halves = cutting.split_model(network.network)
     keras.utils.set_random_seed(settings.seed)
     learning, validation = (_examples(settings, split, progress) for split in (0, 1))
-    detector, head = variants.untrained(
+    detector, head = variants.create_detector(
         halves,
         learning.classes,
         scales=settings.scales,
         side=settings.side,
-        least_score=LEAST_SCORE[settings.head],
+        least_score=SCORE_THRESHOLDS[settings.head],
     )
-    _files.write(to / runs.SETTINGS, json.dumps(dataclasses.asdict(settings), indent=2) + "\n")
+    _files.write_file(to / runs.SETTINGS, json.dumps(dataclasses.asdict(settings), indent=2) + "\n")
     folder = Path(maps or to / "maps")
-    known, unknown = Maps(detector, learning, folder), Maps(detector, validation, folder)
+    known, unknown = (
+        FeatureMapCache(detector, learning, folder),
+        FeatureMapCache(detector, validation, folder),
+    )
     for some in (known, unknown):
         some.make(progress)
-    fine_tuning.fine_tune(
+    head_training.train_head(
         head,
         known,
         to / runs.LAST,
@@ -144,34 +147,38 @@ def train(
         learning_rate=settings.learning_rate,
         seed=settings.seed,
     )
-    finished, untrained = finish(settings.head, head, known, settings.seed, progress)
-    detector = variants.changed(detector, head=finished)
+    finished, untrained = finish_head(settings.head, head, known, settings.seed, progress)
+    detector = variants.replace_parts(detector, head=finished)
     if settings.proposer:
-        proposer = Proposer(sides=[share * settings.side for share in _SIDES], name="proposer")
-        proposing.train(proposer, known, seed=settings.seed, progress=progress)
-        detector = variants.changed(detector, proposer=proposer)
-    with _files.replacing(to / runs.DETECTOR) as beside:
+        proposer = RegionProposalNetwork(
+            sides=[share * settings.side for share in _SIDES], name="proposer"
+        )
+        rpn_training.train_rpn(proposer, known, seed=settings.seed, progress=progress)
+        detector = variants.replace_parts(detector, proposer=proposer)
+    with _files.replace_file(to / runs.DETECTOR) as beside:
         detector.save(beside)
-    found = evaluation.find(detector, unknown, progress)
+    found = evaluation.detect_images(detector, unknown, progress)
     result = _result(found, validation.found, [learning.classes[label] for label in untrained])
-    _files.write(to / runs.SCORES, json.dumps(result, indent=2) + "\n")
+    _files.write_file(to / runs.SCORES, json.dumps(result, indent=2) + "\n")
     return result
 
 
-def finish(
-    kind: str, head: keras.Model, maps: Maps, seed: int = 0, progress: bool = True
+def finish_head(
+    kind: str, head: keras.Model, maps: FeatureMapCache, seed: int = 0, progress: bool = True
 ) -> tuple[keras.Model, tuple[int, ...]]:
     """The head of a detector from one that was fine-tuned, and classes it cannot find."""
     if kind == "softmax":
         objects = [label for i in range(len(maps)) for label in maps.examples[i].labels]
         missing = {*range(len(maps.examples.classes))} - {*objects}
-        return heads.finished(head), tuple(sorted(missing))
-    kernel, bias, untrained = svms.train(heads.hidden(head), maps, seed=seed, progress=progress)
-    corrections = regression.train(maps, seed=seed, progress=progress)
-    return heads.linear(head, (kernel, bias), corrections), untrained
+        return heads.finalize_head(head), tuple(sorted(missing))
+    kernel, bias, untrained = svm_training.train_svms(
+        heads.get_hidden_part(head), maps, seed=seed, progress=progress
+    )
+    corrections = box_regression.train_box_regression(maps, seed=seed, progress=progress)
+    return heads.build_linear_head(head, (kernel, bias), corrections), untrained
 
 
-def load(run: str | Path) -> Detector:
+def load_detector_model(run: str | Path) -> Detector:
     """The detector of a folder that `train` made.
 
     Args:
@@ -198,27 +205,27 @@ def read_orientation(run: str | Path) -> str:
     return json.loads(path.read_text(encoding="utf-8")).get("orientation", "exif")
 
 
-def _examples(settings: Settings, split: int, progress: bool) -> Examples:
+def _examples(settings: Settings, split: int, progress: bool) -> TrainingImages:
     data_dir = settings.data_dir or None
     names = (settings.train_split, settings.validation_split)
-    name = names[split] or splits.defaults(settings.data, data_dir)[split]
-    found = records.load(
+    name = names[split] or splits.choose_splits(settings.data, data_dir)[split]
+    found = records.load_records(
         settings.data, name, data_dir, progress=progress, orientation=settings.orientation
     )
     if settings.proposals:
-        windows = proposal_files.read(settings.proposals, found)
+        windows = proposal_files.read_proposals(settings.proposals, found)
     else:
-        windows = proposals.propose(found, progress=progress)
-    return Examples(found, windows, learning=split == 0)
+        windows = proposals.propose_boxes(found, progress=progress)
+    return TrainingImages(found, windows, learning=split == 0)
 
 
 def _result(found: Sequence[Any], of: records.Records, untrained: list[str]) -> dict[str, Any]:
     result: dict[str, Any] = {"images": len(of), "untrained": untrained}
     for rule in ("area", "11-point"):
-        voc = scores.voc(found, of.objects or (), of.sizes, of.classes, rule=rule)
+        voc = detection.evaluate_voc(found, of.objects or (), of.sizes, of.classes, rule=rule)
         each = voc.average_precision.items()
         result[f"voc_{rule}"] = {"mean": voc.mean, "classes": _without_nan(dict(each))}
-    coco = scores.coco(found, of.objects or (), of.sizes, of.classes)
+    coco = detection.evaluate_coco(found, of.objects or (), of.sizes, of.classes)
     return {**result, "coco": _without_nan(coco)}
 
 

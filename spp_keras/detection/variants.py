@@ -6,24 +6,24 @@ import keras
 
 from spp_keras.detection import heads
 from spp_keras.detection.detector import Detector
-from spp_keras.zoo.boxes import Halves
+from spp_keras.zoo.roi_model import ModelParts
 
 
-def untrained(
-    halves: Halves, labels: tuple[str, ...], kind: type[Detector] = Detector, **options: Any
+def create_detector(
+    halves: ModelParts, labels: tuple[str, ...], kind: type[Detector] = Detector, **options: Any
 ) -> tuple[Detector, keras.Model]:
     """A detector of a network, with a head that is still to be trained, and that head.
 
     Args:
-        halves: The network, see `spp_keras.zoo.boxes.halves_of`.
+        halves: The network, see `spp_keras.zoo.roi_model.split_model`.
         labels: Name of each class.
         kind: `Detector` or `RegionDetector`. Defaults to `Detector`.
         **options: See `Detector`.
     """
-    head = heads.softmax(halves, len(labels))
+    head = heads.build_softmax_head(halves, len(labels))
     detector = kind(
         halves.trunk,
-        heads.finished(head),
+        heads.finalize_head(head),
         labels=labels,
         grid=halves.grid,
         levels=halves.pyramid.levels,
@@ -33,7 +33,7 @@ def untrained(
     return detector, head
 
 
-def changed(detector: Detector, **changes: Any) -> Detector:
+def replace_parts(detector: Detector, **changes: Any) -> Detector:
     """The same detector but for some of its arguments; what is the same is shared.
 
     Args:

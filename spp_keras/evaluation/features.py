@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from spp_keras.evaluation import kept, members, protocols
+from spp_keras.evaluation import protocols, run_settings, score_cache
 from spp_keras.layers import SpatialPyramidPooling
 
 
-def extractor(
+def make_extractor(
     network: keras.Model, layers: Sequence[str], protocol: str, **settings: Any
 ) -> Callable[..., list[np.ndarray]]:
     """Makes what makes the features of several layers from an image, in one pass.
@@ -37,7 +37,7 @@ def extractor(
     >>> [vector.shape for vector in features(photograph)]
     [(288,), (1600,), (1152,)]
     """
-    check(network, layers, protocol)
+    check_layers(network, layers, protocol)
     vectors = [_vector(network, layer) for layer in layers]
     joined = keras.layers.Concatenate(name="vectors")(vectors) if vectors[1:] else vectors[0]
     # A network whose scores are features: views and their pixels are as in all protocols.
@@ -52,12 +52,12 @@ def extractor(
     return features
 
 
-def vectors_of(
-    member: members.Member,
+def extract_features(
+    member: run_settings.EvaluatedRun,
     protocol: str,
     layers: Sequence[str],
     network: Callable[[], keras.Model],
-    images: Sequence[kept.Images],
+    images: Sequence[score_cache.ImageChunks],
     folder: Path,
 ) -> Iterator[list[np.ndarray]]:
     """Features of images, a layer at a time; those that are kept in a folder are not made again.
@@ -74,20 +74,21 @@ def vectors_of(
         An iterator over the vectors of each lot, of one layer after the other.
     """
     folders = [
-        folder / members.key(member, f"{protocol}-{layer.replace('/', '-')}") for layer in layers
+        folder / run_settings.cache_key(member, f"{protocol}-{layer.replace('/', '-')}")
+        for layer in layers
     ]
     for lot in images:
-        kept.fill(
+        score_cache.fill_cache(
             lot,
-            lambda: extractor(network(), layers, protocol, **member.settings),
+            lambda: make_extractor(network(), layers, protocol, **member.settings),
             folders,
             f"Features of {lot.found.name}",
         )
     for one in folders:
-        yield [kept.load(lot, one) for lot in images]
+        yield [score_cache.load_cached(lot, one) for lot in images]
 
 
-def names(network: keras.Model) -> list[str]:
+def list_layers(network: keras.Model) -> list[str]:
     """The layers that features can be taken of, and the levels of a pyramid.
 
     Example:
@@ -105,9 +106,9 @@ def names(network: keras.Model) -> list[str]:
     return found
 
 
-def check(network: keras.Model, layers: Sequence[str], protocol: str) -> None:
+def check_layers(network: keras.Model, layers: Sequence[str], protocol: str) -> None:
     """That there are such layers, and that they make vectors of one length."""
-    known = names(network)
+    known = list_layers(network)
     if not layers or len(set(layers)) < len(layers) or not set(layers) <= set(known):
         raise ValueError(
             f"`layer` must be one or more of {', '.join(map(repr, known))}, the layers of "

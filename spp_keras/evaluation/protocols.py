@@ -8,16 +8,16 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _checks
-from spp_keras.data import exif, images, sizes
+from spp_keras.data import exif, image_ops, size_policies
 from spp_keras.evaluation import views
-from spp_keras.zoo import boxes, chains
+from spp_keras.zoo import layer_chain, roi_model
 
 PROTOCOLS = ("crop", "warp", "10-view", "10-view-map", "full", "96-view", "96-view+full")
-WITHOUT_PYRAMID = ("crop", "warp", "10-view")
-ON_MAPS = ("10-view-map", "96-view", "96-view+full")
+FIXED_SIZE_PROTOCOLS = ("crop", "warp", "10-view")
+FEATURE_MAP_PROTOCOLS = ("10-view-map", "96-view", "96-view+full")
 
 
-class Part(NamedTuple):
+class ScaledViews(NamedTuple):
     """Views that share a scaled image.
 
     Args:
@@ -84,16 +84,18 @@ class Scorer:
         *,
         side: int | None = None,
         short_side: int | None = None,
-        whole: sizes.Whole | None = None,
+        whole: size_policies.Whole | None = None,
     ):
         self.protocol = _checks.one_of(protocol, PROTOCOLS, "protocol")
         self.side = _checks.at_least(_side(network, protocol, side), 1, "side")
-        short_side = views.short_side(self.side) if short_side is None else short_side
+        short_side = views.short_side_for(self.side) if short_side is None else short_side
         self.short_side = _checks.at_least(short_side, self.side, "short_side")
-        self.whole = whole or sizes.Whole(short_side=self.short_side)
+        self.whole = whole or size_policies.Whole(short_side=self.short_side)
         _check_least(network, self.side, protocol)
         self._of_pixels = _of_pixels(network)
-        of_maps: tuple[Any, Any] = _of_maps(network) if protocol in ON_MAPS else (None, None)
+        of_maps: tuple[Any, Any] = (
+            _of_maps(network) if protocol in FEATURE_MAP_PROTOCOLS else (None, None)
+        )
         self._pooled, self._top = of_maps
 
     def __call__(
@@ -115,9 +117,9 @@ class Scorer:
     ) -> np.ndarray:
         """Scores of each view, float32 `(views, classes)`, in the order of `parts`."""
         if orientation is None:
-            orientation = exif.orientation_of(image)
+            orientation = exif.read_orientation_compiled(image)
         if size is None:
-            size = tuple(images.decode(image, orientation).shape[:2])
+            size = tuple(image_ops.decode_image(image, orientation).shape[:2])
         size = (int(size[0]), int(size[1]))
         vectors, found = [], []
         for part in self.parts(size):
@@ -133,33 +135,33 @@ class Scorer:
             found.insert(0, self._top(tf.concat(vectors, axis=0)))
         return np.concatenate(found)
 
-    def parts(self, size: views.Size) -> list[Part]:
+    def parts(self, size: views.Size) -> list[ScaledViews]:
         """What is looked at of an image, views on maps before those of pixels.
 
         Args:
             size: Its height and width.
         """
-        return parts(self.protocol, size, self.side, self.short_side, self.whole)
+        return list_scaled_views(self.protocol, size, self.side, self.short_side, self.whole)
 
 
-def parts(
-    protocol: str, size: views.Size, side: int, short_side: int, whole: sizes.Whole
-) -> list[Part]:
+def list_scaled_views(
+    protocol: str, size: views.Size, side: int, short_side: int, whole: size_policies.Whole
+) -> list[ScaledViews]:
     """What a protocol looks at of an image of a size; see `Scorer` for the arguments."""
     if protocol == "full":
-        return [_whole(size, whole, views.whole)]
+        return [_whole(size, whole, views.whole_view)]
     if protocol == "warp":
-        return [Part((side, side), views.whole((side, side)))]
+        return [ScaledViews((side, side), views.whole_view((side, side)))]
     if protocol in ("crop", "10-view", "10-view-map"):
-        target = views.scaled(size, short_side)
-        choose = views.centre if protocol == "crop" else views.corners
-        return [Part(target, choose(target, side), protocol in ON_MAPS)]
+        target = views.scale_size(size, short_side)
+        choose = views.center_view if protocol == "crop" else views.ten_views
+        return [ScaledViews(target, choose(target, side), protocol in FEATURE_MAP_PROTOCOLS)]
     found = []
-    for short in views.short_sides(side):
-        target = views.scaled(size, short)
-        found.append(Part(target, views.nine(target, side), on_map=True))
+    for short in views.six_short_sides(side):
+        target = views.scale_size(size, short)
+        found.append(ScaledViews(target, views.eighteen_views(target, side), on_map=True))
     if protocol == "96-view+full":
-        last = _whole(size, whole, views.both_whole)
+        last = _whole(size, whole, views.whole_and_mirrored_views)
         same = [number for number, part in enumerate(found) if part.size == last.size]
         if not same:
             return [*found, last]
@@ -170,10 +172,10 @@ def parts(
 
 
 def _whole(
-    size: views.Size, whole: sizes.Whole, choose: Callable[[views.Size], list[views.View]]
-) -> Part:
+    size: views.Size, whole: size_policies.Whole, choose: Callable[[views.Size], list[views.View]]
+) -> ScaledViews:
     height, width = whole.shapes(np.array([size]))[0].tolist()
-    return Part((height, width), choose((height, width)))
+    return ScaledViews((height, width), choose((height, width)))
 
 
 _SIGNATURE = [
@@ -197,8 +199,8 @@ def _of_pixels(network: keras.Model) -> Callable[..., tf.Tensor]:
 
 def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[..., tf.Tensor]]:
     """Vectors of views, pooled from the maps of the image and of its mirror image; their scores."""
-    halves = boxes.halves_of(network)
-    pyramid = boxes.roi_pooling(halves)
+    halves = roi_model.split_model(network)
+    pyramid = roi_model.make_roi_pooling(halves)
 
     @tf.function(input_signature=_SIGNATURE, autograph=False)
     def pooled(pixels: Any, windows: Any, mirrored: Any) -> Any:
@@ -246,7 +248,7 @@ def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[.
     autograph=False,
 )
 def _scaled(image: Any, size: Any, target: Any, orientation: Any) -> tf.Tensor:
-    return tf.cast(images.whole(image, size, target, orientation), tf.float32)
+    return tf.cast(image_ops.decode_resized(image, size, target, orientation), tf.float32)
 
 
 def _cut(pixels: Any, windows: Any, mirrored: Any) -> tf.Tensor:
@@ -264,9 +266,9 @@ def _side(network: keras.Model, protocol: str, side: int | None) -> int:
     built = network.input_shape[1:3]
     if None in built:
         return 224 if side is None else side
-    if protocol not in WITHOUT_PYRAMID:
+    if protocol not in FIXED_SIZE_PROTOCOLS:
         raise ValueError(
-            f"`protocol` must be {' or '.join(map(repr, WITHOUT_PYRAMID))} for "
+            f"`protocol` must be {' or '.join(map(repr, FIXED_SIZE_PROTOCOLS))} for "
             f"{network.name}, a network without a "
             "pyramid, which takes images of one size: take its form with `_spp`. "
             f"Received: protocol={protocol!r}."
@@ -281,7 +283,7 @@ def _side(network: keras.Model, protocol: str, side: int | None) -> int:
 
 
 def _check_least(network: keras.Model, side: int, protocol: str) -> None:
-    least = chains.least_side(network)
+    least = layer_chain.min_image_size(network)
     if side < least and protocol != "full":
         raise ValueError(
             f"`side` must be at least {least}, the least that {network.name} can map. "

@@ -29,7 +29,7 @@ class View(NamedTuple):
     mirrored: bool = False
 
 
-def centre(size: Size, side: int) -> list[View]:
+def center_view(size: Size, side: int) -> list[View]:
     """The square in the middle.
 
     Example:
@@ -40,7 +40,7 @@ def centre(size: Size, side: int) -> list[View]:
     return _squares(size, side, [(1, 1)])
 
 
-def corners(size: Size, side: int) -> list[View]:
+def ten_views(size: Size, side: int) -> list[View]:
     """The paper's ten: the middle and the four corners of the whole image, and their mirror images.
 
     Positions that coincide are one: where the short side leaves no room three are left.
@@ -57,7 +57,7 @@ def corners(size: Size, side: int) -> list[View]:
     return _both_ways(_squares(size, side, [(1, 1), (0, 0), (0, 2), (2, 0), (2, 2)]))
 
 
-def nine(size: Size, side: int) -> list[View]:
+def eighteen_views(size: Size, side: int) -> list[View]:
     """Middle, corners and the middles of the four sides, and their mirror images: 18, or fewer.
 
     Example:
@@ -68,7 +68,7 @@ def nine(size: Size, side: int) -> list[View]:
     return _both_ways(_squares(size, side, [(i, j) for i in range(3) for j in range(3)]))
 
 
-def whole(size: Size) -> list[View]:
+def whole_view(size: Size) -> list[View]:
     """All of an image.
 
     Example:
@@ -79,12 +79,12 @@ def whole(size: Size) -> list[View]:
     return [View((0, 0, size[1], size[0]))]
 
 
-def both_whole(size: Size) -> list[View]:
+def whole_and_mirrored_views(size: Size) -> list[View]:
     """All of an image, and of its mirror image."""
-    return _both_ways(whole(size))
+    return _both_ways(whole_view(size))
 
 
-def scaled(size: Size, short_side: int) -> Size:
+def scale_size(size: Size, short_side: int) -> Size:
     """A size whose shorter side is brought to a length, the aspect kept as nearly as pixels allow.
 
     Example:
@@ -99,7 +99,7 @@ def scaled(size: Size, short_side: int) -> Size:
     return height, width
 
 
-def short_sides(side: int) -> tuple[int, ...]:
+def six_short_sides(side: int) -> tuple[int, ...]:
     """The six short sides that the 96 views are cut from; in proportion, if crops are not of 224.
 
     Example:
@@ -110,7 +110,7 @@ def short_sides(side: int) -> tuple[int, ...]:
     return tuple(_proportional(side, short) for short in _SIX)
 
 
-def short_side(side: int) -> int:
+def short_side_for(side: int) -> int:
     """The short side that ten views are cut from: 256, or in proportion.
 
     Example:
@@ -121,7 +121,7 @@ def short_side(side: int) -> int:
     return _proportional(side, _TEN)
 
 
-def side(short_side: int) -> int:
+def view_size(short_side: int) -> int:
     """The side of views that belongs to a short side: 224 of 256.
 
     Example:

@@ -5,11 +5,11 @@ from typing import Any
 
 import keras
 
-from spp_keras.data import sizes
+from spp_keras.data import size_policies
 from spp_keras.detection import Detector
 
 
-def classifier(model: keras.Model) -> None:
+def check_classifier(model: keras.Model) -> None:
     """A model from images, in colour, to the scores of classes."""
     fits = isinstance(model, keras.Model) and len(getattr(model, "inputs", None) or ()) == 1
     fits = fits and len(model.inputs[0].shape) == 4 and model.inputs[0].shape[-1] == 3
@@ -21,17 +21,17 @@ def classifier(model: keras.Model) -> None:
         )
 
 
-def detector(value: Any) -> None:
+def check_detector(value: Any) -> None:
     """A model that finds objects, whose names can go into a file of lines."""
     if not isinstance(value, Detector):
         raise ValueError(
             "`detector` must be a `spp_keras.detection.Detector`; classifiers have an export of "
             f"their own. Received: detector={getattr(value, 'name', value)!r}."
         )
-    labels(value.labels, len(value.labels), value.name)
+    check_labels(value.labels, len(value.labels), value.name)
 
 
-def labels(value: Sequence[str], classes: int, model: str) -> tuple[str, ...]:
+def check_labels(value: Sequence[str], classes: int, model: str) -> tuple[str, ...]:
     """Names of as many classes as the model of that name has, each on a line of its own."""
     names = tuple(value)
     if len(names) != classes:
@@ -50,21 +50,23 @@ def labels(value: Sequence[str], classes: int, model: str) -> tuple[str, ...]:
     return names
 
 
-def view(value: sizes.Policy | None, height: int | None, width: int | None) -> sizes.Policy:
+def check_view(
+    value: size_policies.SizePolicy | None, height: int | None, width: int | None
+) -> size_policies.SizePolicy:
     """What a model of that size, or of any, sees of an image; it must bound its size."""
     if height is None or width is None:
-        value = value or sizes.Whole(longest_side=sizes.LONGEST_SIDE)
+        value = value or size_policies.Whole(longest_side=size_policies.DEFAULT_LONGEST_SIDE)
         if value.most_pixels(aspect=1) is None:
             raise ValueError(
                 "`view` must have a `short_side` or a `longest_side`, or the largest photograph "
                 f"that comes decides what memory is needed. Received: view={value}."
             )
         return value
-    value = value or sizes.centre(height)
-    if isinstance(value, sizes.Whole):
+    value = value or size_policies.center_crop(height)
+    if isinstance(value, size_policies.Whole):
         side = None
     else:
-        side = value.square if isinstance(value, sizes.Warped) else max(value.sides)
+        side = value.square if isinstance(value, size_policies.Warp) else max(value.sides)
     if (side, side) != (height, width):
         raise ValueError(
             f"`view` must be `Crops` or `Warped` of the model's one size, {height}x{width}, which "

@@ -3,10 +3,10 @@
 from spp_keras.layers.local_response_normalization import (
     LocalResponseNormalization as LocalResponseNormalization,
 )
-from spp_keras.layers.mixed_size_images import MixedSizeImages as MixedSizeImages
-from spp_keras.layers.one_size_at_a_time import OneSizeAtATime as OneSizeAtATime
+from spp_keras.layers.mask_padding import MaskPadding as MaskPadding
+from spp_keras.layers.pad_ragged import PadRagged as PadRagged
+from spp_keras.layers.per_image import PerImage as PerImage
 from spp_keras.layers.roi_spatial_pyramid_pooling import (
-    RoiSpatialPyramidPooling as RoiSpatialPyramidPooling,
+    RoISpatialPyramidPooling as RoISpatialPyramidPooling,
 )
 from spp_keras.layers.spatial_pyramid_pooling import SpatialPyramidPooling as SpatialPyramidPooling
-from spp_keras.layers.valid_cells import ValidCells as ValidCells

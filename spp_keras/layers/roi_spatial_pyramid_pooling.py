@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from spp_keras import _checks, geometry
-from spp_keras.layers import _assertions, _boxes, _pyramids, _ragged, _windows
+from spp_keras.layers import _assertions, _box_to_window, _pyramid_pooling, _ragged, _roi_pooling
 
 _BOX_FORMATS = (
     "xyxy",
@@ -23,7 +23,7 @@ _BOX_FORMATS = (
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
-class RoiSpatialPyramidPooling(keras.layers.Layer):
+class RoISpatialPyramidPooling(keras.layers.Layer):
     """Pools windows of feature maps into vectors of fixed length.
 
     The convolutions run once an image; each window, of which the paper has some
@@ -124,7 +124,7 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
         features = ops.cast(features, self.compute_dtype)
         if self.data_format == "channels_first":
             features = ops.transpose(features, (0, 2, 3, 1))
-        features = _assertions.some_cells(features, most=_windows.LONGEST_SIDE)
+        features = _assertions.some_cells(features, most=_roi_pooling.LONGEST_SIDE)
         batch = ops.shape(features)[0]
         if image_sizes is not None:
             image_sizes = _assertions.integer_pairs(image_sizes, batch, "image_sizes")
@@ -134,10 +134,10 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
                 f"image_sizes=None with bounding_box_format={self.bounding_box_format!r}."
             )
         sizes = self._valid_sizes(features, sizes, image_sizes)
-        flat, items = _boxes.flatten(boxes, batch)
+        flat, items = _box_to_window.flatten(boxes, batch)
         windows = self.windows(flat, items, sizes, image_sizes)
         if self.mode == "average":
-            features = _pyramids.zero_outside(features, sizes)
+            features = _pyramid_pooling.zero_outside(features, sizes)
         vectors = self.pool(features, windows, items)
         if _ragged.is_ragged(boxes):
             return boxes.with_flat_values(vectors)
@@ -155,13 +155,13 @@ class RoiSpatialPyramidPooling(keras.layers.Layer):
         Returns:
             int32 `(n, 4)`, first row and column, and those after the last.
         """
-        return _boxes.to_windows(
+        return _box_to_window.to_windows(
             boxes, items, self.bounding_box_format, self._grid, sizes, image_sizes
         )
 
     def pool(self, features: Any, windows: Any, items: Any) -> Any:
         """The second step: channels-last maps and what `windows` gave to `(n, length)`."""
-        pool = _windows.average_windows if self.mode == "average" else _windows.max_windows
+        pool = _roi_pooling.average_windows if self.mode == "average" else _roi_pooling.max_windows
         return pool(features, windows, items, self.levels)
 
     def _valid_sizes(self, features: Any, sizes: Any, image_sizes: Any) -> Any:

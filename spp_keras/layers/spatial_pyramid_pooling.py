@@ -7,10 +7,10 @@ import keras
 from keras import ops
 
 from spp_keras import _checks, geometry
-from spp_keras.layers import _assertions, _pyramids, _ragged
+from spp_keras.layers import _assertions, _pyramid_pooling, _ragged
 
 if keras.backend.backend() == "tensorflow":
-    from spp_keras.layers import _tensorflow
+    from spp_keras.layers import _cpu_max_pooling
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -105,18 +105,18 @@ class SpatialPyramidPooling(keras.layers.Layer):
 def _max(maps: Any, levels: Sequence[geometry.Level], sizes: Any) -> Any:
     if keras.backend.backend() != "tensorflow":
         if sizes is not None:
-            maps = _pyramids.zero_outside(maps, sizes)
-        return _pyramids.max_pyramid(maps, levels, sizes)
+            maps = _pyramid_pooling.zero_outside(maps, sizes)
+        return _pyramid_pooling.max_pyramid(maps, levels, sizes)
     if _ragged.is_ragged(maps):
-        return _tensorflow.ragged_max_pyramid(maps, levels, sizes)
+        return _cpu_max_pooling.ragged_max_pyramid(maps, levels, sizes)
     if sizes is not None:
-        return _tensorflow.padded_max_pyramid(maps, levels, sizes)
-    return _tensorflow.max_pyramid(maps, levels)
+        return _cpu_max_pooling.padded_max_pyramid(maps, levels, sizes)
+    return _cpu_max_pooling.max_pyramid(maps, levels)
 
 
 def _average(maps: Any, levels: Sequence[geometry.Level], sizes: Any) -> Any:
     if _ragged.is_ragged(maps):
         maps = maps.to_tensor()
     elif sizes is not None:
-        maps = _pyramids.zero_outside(maps, sizes)
-    return _pyramids.average_pyramid(maps, levels, sizes)
+        maps = _pyramid_pooling.zero_outside(maps, sizes)
+    return _pyramid_pooling.average_pyramid(maps, levels, sizes)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spp_keras.report import page, tested
+from spp_keras.report import html, test_table
 
 # More would not be readable as a matrix; then the pairs that are confused most are listed.
 _MOST_CLASSES, _MOST_PAIRS = 30, 20
@@ -27,19 +27,19 @@ def counts(labels: np.ndarray, answers: np.ndarray, classes: int) -> np.ndarray:
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def section(matrix: np.ndarray, names: Sequence[str]) -> page.Markup:
+def section(matrix: np.ndarray, names: Sequence[str]) -> html.Markup:
     """The matrix, or the pairs that are confused most where there are many classes."""
     title = "Which classes are taken for which"
     if len(names) > _MOST_CLASSES:
-        return page.section(title, _pairs(matrix, names))
-    return page.section(
+        return html.section(title, _pairs(matrix, names))
+    return html.section(
         title,
-        page.tag("p", "A row for the right class, a column for the answer.", class_="note"),
+        html.tag("p", "A row for the right class, a column for the answer.", class_="note"),
         _matrix(matrix, names),
     )
 
 
-def _matrix(matrix: np.ndarray, names: Sequence[str]) -> page.Markup:
+def _matrix(matrix: np.ndarray, names: Sequence[str]) -> html.Markup:
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     rows = []
     for number, name in enumerate(names):
@@ -49,28 +49,28 @@ def _matrix(matrix: np.ndarray, names: Sequence[str]) -> page.Markup:
         ]
         of_class = f"{100 * shares[number, number]:.0f}%" if matrix[number].any() else ""
         rows.append(
-            page.tag("tr", page.tag("th", name, scope="row"), *cells, page.tag("td", of_class))
+            html.tag("tr", html.tag("th", name, scope="row"), *cells, html.tag("td", of_class))
         )
-    head = [page.tag("th", name, scope="col") for name in [*names, "right"]]
-    return page.tag(
+    head = [html.tag("th", name, scope="col") for name in [*names, "right"]]
+    return html.tag(
         "div",
-        page.tag(
+        html.tag(
             "table",
-            page.tag("thead", page.tag("tr", page.tag("td"), *head)),
-            page.tag("tbody", *rows),
+            html.tag("thead", html.tag("tr", html.tag("td"), *head)),
+            html.tag("tbody", *rows),
             class_="confusion",
         ),
         class_="scrolls",
     )
 
 
-def _cell(count: int, share: float, right: bool) -> page.Markup:
+def _cell(count: int, share: float, right: bool) -> html.Markup:
     if not count:
-        return page.tag("td", "0", class_="zero")
+        return html.tag("td", "0", class_="zero")
     colour = "0 114 178" if right else "213 94 0"
     # A single mistake among many is still to be seen.
     depth = 0.12 + 0.88 * share
-    return page.tag(
+    return html.tag(
         "td",
         str(count),
         style=f"background: rgb({colour} / {depth:.2f})",
@@ -78,7 +78,7 @@ def _cell(count: int, share: float, right: bool) -> page.Markup:
     )
 
 
-def _pairs(matrix: np.ndarray, names: Sequence[str]) -> page.Markup:
+def _pairs(matrix: np.ndarray, names: Sequence[str]) -> html.Markup:
     mistakes = matrix * ~np.eye(len(names), dtype=bool)
     order = np.argsort(-mistakes, axis=None, kind="stable")[:_MOST_PAIRS]
     pairs = [np.unravel_index(place, matrix.shape) for place in order if mistakes.flat[place]]
@@ -86,5 +86,13 @@ def _pairs(matrix: np.ndarray, names: Sequence[str]) -> page.Markup:
     for right, answer in pairs:
         of = int(matrix[right].sum())
         taken = int(mistakes[right, answer])
-        rows.append([names[right], names[answer], str(taken), str(of), tested.percent(taken / of)])
-    return page.table(["class", "taken for", "images", "of", "share"], rows, words=2)
+        rows.append(
+            [
+                names[right],
+                names[answer],
+                str(taken),
+                str(of),
+                test_table.format_percent(taken / of),
+            ]
+        )
+    return html.table(["class", "taken for", "images", "of", "share"], rows, words=2)

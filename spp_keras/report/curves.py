@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib import ticker
 
 from spp_keras import runs
-from spp_keras.report import page
+from spp_keras.report import html
 
 Points = Sequence[tuple[float, float]]
 
@@ -16,24 +16,24 @@ Points = Sequence[tuple[float, float]]
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 360, 220, 46, 10, 26
 
 
-def section(history: Sequence[dict[str, float]]) -> page.Markup:
+def section(history: Sequence[dict[str, float]]) -> html.Markup:
     """A chart for each metric and one of the learning rate."""
     if not history:
-        return page.missing("Curves", "None yet: the first epoch has not ended.")
+        return html.render_missing("Curves", "None yet: the first epoch has not ended.")
     names = list(history[0])
     metrics = [name.removeprefix("val_") for name in names if name.startswith("val_")]
     charts = []
     for metric in [*metrics, "learning_rate"]:
         pairs = [_points(history, name) for name in (metric, f"val_{metric}") if name in names]
         charts.append(chart(metric.replace("_", " "), pairs, logarithmic=metric not in metrics))
-    key = page.tag(
+    key = html.tag(
         "p",
-        page.tag("span", class_="key first"),
+        html.tag("span", class_="key first"),
         "training",
-        page.tag("span", class_="key second"),
+        html.tag("span", class_="key second"),
         "validation",
     )
-    return page.section("Curves", key, page.tag("div", *charts, class_="charts"))
+    return html.section("Curves", key, html.tag("div", *charts, class_="charts"))
 
 
 def read(run: Path) -> list[dict[str, float]]:
@@ -48,7 +48,7 @@ def read(run: Path) -> list[dict[str, float]]:
         ]
 
 
-def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> page.Markup:
+def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> html.Markup:
     """Curves over epochs, of which the first and the second have their own colours.
 
     Args:
@@ -77,17 +77,17 @@ def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> pa
     for y in heights:
         at = float(y_of(y))
         label = f"{10**y:g}" if logarithmic else f"{y:g}"
-        parts.append(page.tag("line", x1=_LEFT, x2=_WIDTH - 10, y1=at, y2=at, class_="grid"))
-        parts.append(page.tag("text", label, x=_LEFT - 6, y=at + 4, text_anchor="end"))
+        parts.append(html.tag("line", x1=_LEFT, x2=_WIDTH - 10, y1=at, y2=at, class_="grid"))
+        parts.append(html.tag("text", label, x=_LEFT - 6, y=at + 4, text_anchor="end"))
     for x in ticker.MaxNLocator(6, integer=True).tick_values(first, last):
         if first <= x <= last:
             place = {"x": float(x_of(x)), "y": _HEIGHT - 8}
-            parts.append(page.tag("text", f"{x:g}", text_anchor="middle", **place))
+            parts.append(html.tag("text", f"{x:g}", text_anchor="middle", **place))
     for points, colour in zip(shown, ("first", "second"), strict=False):
         places = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in points)
-        parts.append(page.tag("polyline", points=places, class_=colour))
-    drawn = page.tag("svg", *parts, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=title)
-    return page.tag("figure", page.tag("h3", title), drawn, class_="chart")
+        parts.append(html.tag("polyline", points=places, class_=colour))
+    drawn = html.tag("svg", *parts, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=title)
+    return html.tag("figure", html.tag("h3", title), drawn, class_="chart")
 
 
 def _heights(low: float, high: float, logarithmic: bool) -> Sequence[float]:

@@ -6,24 +6,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from spp_keras import geometry
-from spp_keras.report import attention, examples, looking, page, pictures
-from spp_keras.zoo import boxes
+from spp_keras.report import bin_contributions, embedded_images, example_images, html, predictions
+from spp_keras.zoo import roi_model
 
 _TITLE = "What the pyramid sees"
 _RIGHT, _LONGEST = 3, 480
 
 
-def section(looked: looking.Looked) -> page.Markup:
+def section(looked: predictions.Predictions) -> html.Markup:
     """A few photographs, each with a panel for every level."""
     model = looked.member.recipe.model
     if not model.endswith("_spp"):
-        return page.missing(_TITLE, f"Nothing: {model} has no pyramid; {model}_spp has one.")
-    halves = boxes.halves_of(looked.network)
+        return html.render_missing(_TITLE, f"Nothing: {model} has no pyramid; {model}_spp has one.")
+    halves = roi_model.split_model(looked.network)
     figures = [_figure(looked, halves, number) for number in chosen(looked)]
     step = halves.grid.step
-    return page.section(
+    return html.section(
         _TITLE,
-        page.tag(
+        html.tag(
             "p",
             "Each image as the network was given it, and again in grey for each level. The lines "
             "are the borders of the bins, which share cells where they do not divide the map "
@@ -38,23 +38,25 @@ def section(looked: looking.Looked) -> page.Markup:
     )
 
 
-def chosen(looked: looking.Looked) -> list[int]:
+def chosen(looked: predictions.Predictions) -> list[int]:
     """The surest right answer of each of some classes, and the surest that is wrong."""
-    right, wrong = (examples.surest(looked, right=which) for which in (True, False))
+    right, wrong = (example_images.surest(looked, right=which) for which in (True, False))
     return [*right[:_RIGHT].tolist(), *wrong[:1].tolist()]
 
 
-def _figure(looked: looking.Looked, halves: boxes.Halves, number: int) -> page.Markup:
+def _figure(
+    looked: predictions.Predictions, halves: roi_model.ModelParts, number: int
+) -> html.Markup:
     pixels = looked.sent(number)
-    seen = attention.of(halves, pixels, int(looked.answers[number]))
+    seen = bin_contributions.compute_bin_contributions(halves, pixels, int(looked.answers[number]))
     height, width = pixels.shape[:2]
     name = f"image-{number}"
-    photograph = page.tag(
+    photograph = html.tag(
         "svg",
-        page.tag(
+        html.tag(
             "image",
             id=name,
-            href=pictures.address(pixels, _LONGEST),
+            href=embedded_images.data_uri(pixels, _LONGEST),
             width=width,
             height=height,
         ),
@@ -63,33 +65,33 @@ def _figure(looked: looking.Looked, halves: boxes.Halves, number: int) -> page.M
         aria_label=looked.names_of(number),
     )
     biases = seen.score - seen.totals.sum()
-    caption = page.tag(
+    caption = html.tag(
         "figcaption",
-        examples.said(looked, number),
+        example_images.said(looked, number),
         f"; {width}x{height} pixels. Score before the softmax {seen.score:.1f}, of which biases "
         f"{biases:+.1f}.",
     )
-    panels, first = [page.tag("figure", photograph, caption)], 0
+    panels, first = [html.tag("figure", photograph, caption)], 0
     for down, across in seen.levels:
         last = first + down * across
         drawn = _panel(seen, range(first, last), halves.grid, (height, width), name)
         adds = f"{down}x{across} adds {seen.totals[first:last].sum():+.1f}"
-        panels.append(page.tag("figure", drawn, page.tag("figcaption", adds)))
+        panels.append(html.tag("figure", drawn, html.tag("figcaption", adds)))
         first = last
-    return page.tag("div", *panels, class_="levels")
+    return html.tag("div", *panels, class_="levels")
 
 
 def _panel(
-    seen: attention.Seen,
+    seen: bin_contributions.BinContributions,
     numbers: Sequence[int],
     grid: geometry.CellGrid,
     size: tuple[int, int],
     name: str,
-) -> page.Markup:
+) -> html.Markup:
     """One level over the image, in pixels of what the network was given."""
     height, width = size
     # The photograph is in the page once, however many levels there are.
-    parts = [page.tag("use", href=f"#{name}")]
+    parts = [html.tag("use", href=f"#{name}")]
     outlines = [outline(seen.windows[i], grid, size) for i in numbers]
     most = np.abs(seen.totals[numbers]).max() or 1.0
     for i, (left, top, right, bottom) in zip(numbers, outlines, strict=True):
@@ -97,17 +99,17 @@ def _panel(
         # One bin alone has none to be compared with.
         depth = 0.6 * abs(float(seen.totals[i])) / float(most) if len(numbers) > 1 else 0.0
         area = {"x": left, "y": top, "width": right - left, "height": bottom - top}
-        parts.append(page.tag("rect", class_=kind, fill_opacity=round(depth, 3), **area))
+        parts.append(html.tag("rect", class_=kind, fill_opacity=round(depth, 3), **area))
     path = "".join(f"M{x:g} {y:g}H{right:g}V{y_end:g}H{x:g}Z" for x, y, right, y_end in outlines)
-    parts += [page.tag("path", d=path, class_=kind) for kind in ("dark", "light")]
+    parts += [html.tag("path", d=path, class_=kind) for kind in ("dark", "light")]
     strongest = seen.strongest[numbers].max()
     for i in numbers:
         # Where nothing speaks for the answer there is nothing to mark.
         if seen.strongest[i] > 0:
             y, x = (centre(int(cell), grid) for cell in seen.cells[i])
             radius = 0.42 * grid.step * math.sqrt(seen.strongest[i] / strongest)
-            parts.append(page.tag("circle", cx=x, cy=y, r=float(radius)))
-    return page.tag("svg", *parts, viewBox=f"0 0 {width} {height}", class_="bins")
+            parts.append(html.tag("circle", cx=x, cy=y, r=float(radius)))
+    return html.tag("svg", *parts, viewBox=f"0 0 {width} {height}", class_="bins")
 
 
 def centre(cell: int, grid: geometry.CellGrid) -> float:

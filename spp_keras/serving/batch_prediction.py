@@ -12,14 +12,14 @@ import tensorflow as tf
 from PIL import Image
 
 from spp_keras import _checks
-from spp_keras.data import encoded, inspection, sizes
-from spp_keras.serving import inputs
-from spp_keras.zoo import chains
+from spp_keras.data import inspection, safe_decoding, size_policies
+from spp_keras.serving import image_inputs
+from spp_keras.zoo import layer_chain
 
 
 def predict_images(
     model: keras.Model,
-    images: Iterable[inputs.ImageLike],
+    images: Iterable[image_inputs.ImageLike],
     *,
     batch_size: int = 32,
     batch_pixels: int = 4_000_000,
@@ -62,7 +62,7 @@ def predict_images(
             f"Received: one of type {type(images).__name__}."
         )
     height, width = _side_lengths(model)
-    pixels = _all_pixels(images, _check(chains.least_side(model), height, width))
+    pixels = _all_pixels(images, _check(layer_chain.min_image_size(model), height, width))
     scores = [np.zeros((0, model.output_shape[-1]), "float32")]
     for batch in _batches(pixels, batch_size, batch_pixels):
         dense = None not in (height, width)
@@ -106,7 +106,7 @@ def _check(least_side: int, height: int | None, width: int | None) -> Callable[.
 
 
 def _all_pixels(
-    images: Iterable[inputs.ImageLike], check: Callable[..., None]
+    images: Iterable[image_inputs.ImageLike], check: Callable[..., None]
 ) -> Iterator[np.ndarray]:
     for number, image in enumerate(images):
         name = f"images[{number}]"
@@ -116,25 +116,25 @@ def _all_pixels(
         yield pixels if pixels.dtype == np.uint8 else pixels.astype("float32", copy=False)
 
 
-def _pixels(image: inputs.ImageLike, name: str) -> np.ndarray:
+def _pixels(image: image_inputs.ImageLike, name: str) -> np.ndarray:
     """RGB pixels of whatever an image is given as."""
     if isinstance(image, Image.Image):
-        return np.asarray(inputs.convert_to_rgb(image))
+        return np.asarray(image_inputs.convert_to_rgb(image))
     if not isinstance(image, str | os.PathLike | bytes | bytearray | memoryview):
-        return inputs.check_pixels(image, name)
-    decoded = _decoder()(inputs.encode_image(image))
-    if decoded.code != encoded.OK:
+        return image_inputs.check_pixels(image, name)
+    decoded = _decoder()(image_inputs.encode_image(image))
+    if decoded.code != safe_decoding.OK:
         path = f" ({os.fspath(image)})" if isinstance(image, str | os.PathLike) else ""
         raise ValueError(f"`{name}`{path} {decoded.reason.numpy().decode()}.")
     return decoded.pixels.numpy()
 
 
 @functools.cache
-def _decoder() -> Callable[[bytes], encoded.Decoded]:
+def _decoder() -> Callable[[bytes], safe_decoding.DecodedImage]:
     # What a network can map is for the network to say.
-    limits = inspection.Limits(least_side=1, most_aspect=math.inf)
+    limits = inspection.ImageLimits(least_side=1, most_aspect=math.inf)
     return tf.function(
-        lambda image: encoded.decode(image, sizes.Whole(), limits=limits),
+        lambda image: safe_decoding.decode_safely(image, size_policies.Whole(), limits=limits),
         input_signature=[tf.TensorSpec((), tf.string)],
         autograph=False,
     )

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import detection, repository, runs
-from spp_keras.data import encoded, sizes
+from spp_keras import detection, model_repository, runs
+from spp_keras.data import safe_decoding, size_policies
 from spp_keras.detection import heads, selective_search
-from spp_keras.serving import inputs, saved_models
+from spp_keras.serving import image_inputs, saved_models
 
 
-class Found(NamedTuple):
+class DetectorPrediction(NamedTuple):
     """What a detector says of an image, the best first.
 
     Args:
@@ -34,7 +34,7 @@ class Found(NamedTuple):
 
 def load_detector(
     model: str | Path, least_score: float | None = None
-) -> Callable[[inputs.ImageLike], Found]:
+) -> Callable[[image_inputs.ImageLike], DetectorPrediction]:
     """A function from an image to what is `Found` on it.
 
     Where the detector has no proposer, selective search makes its windows.
@@ -68,13 +68,13 @@ def load_detector(
     'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
     path = Path(model)
-    version = saved_models.version(path)
+    version = saved_models.find_version(path)
     if (path / runs.DETECTOR).is_file():
         find = _of_run(path, least_score)
-        return lambda image: find(inputs.encode_image(image))
+        return lambda image: find(image_inputs.encode_image(image))
     if version is not None:
         find = _of_saved_model(version, least_score)
-        return lambda image: find(inputs.encode_image(image))
+        return lambda image: find(image_inputs.encode_image(image))
     why = f"It holds no {runs.DETECTOR}" if path.exists() else "There is nothing"
     if (path / runs.RECIPE).is_file():
         why += ": a run that names photographs is for `spp-keras predict`"
@@ -94,14 +94,14 @@ def read_orientation(model: str | Path) -> str:
         `"exif"`, turned as their EXIF orientation says, or `"file"`, as their pixels lie in
         the file.
     """
-    version = saved_models.version(Path(model))
+    version = saved_models.find_version(Path(model))
     if version is None or (Path(model) / runs.DETECTOR).is_file():
         return detection.read_orientation(model)
-    return repository.read_orientation(version)
+    return model_repository.read_orientation(version)
 
 
-def _of_run(run: Path, least_score: float | None) -> Callable[[bytes], Found]:
-    detector = detection.load(run)
+def _of_run(run: Path, least_score: float | None) -> Callable[[bytes], DetectorPrediction]:
+    detector = detection.load_detector_model(run)
     if not isinstance(detector, detection.Detector):
         raise ValueError(
             f"{runs.DETECTOR} must hold a `spp_keras.detection.Detector`. "
@@ -127,10 +127,10 @@ def _of_run(run: Path, least_score: float | None) -> Callable[[bytes], Found]:
         )
     decode = _decoder(detection.read_orientation(run))
 
-    def find(image: bytes) -> Found:
+    def find(image: bytes) -> DetectorPrediction:
         decoded = decode(image)
-        if decoded.code != encoded.OK:
-            return Found(error=decoded.reason.numpy().decode())
+        if decoded.code != safe_decoding.OK:
+            return DetectorPrediction(error=decoded.reason.numpy().decode())
         found = {name: value.numpy() for name, value in detect(decoded.pixels).items()}
         width_height = decoded.size.numpy()[[1, 0, 1, 0]]
         found["boxes"] = np.clip(found["boxes"] * _factors(decoded), 0, width_height)
@@ -140,9 +140,11 @@ def _of_run(run: Path, least_score: float | None) -> Callable[[bytes], Found]:
     return find
 
 
-def _of_saved_model(version: Path, least_score: float | None) -> Callable[[bytes], Found]:
+def _of_saved_model(
+    version: Path, least_score: float | None
+) -> Callable[[bytes], DetectorPrediction]:
     loaded = tf.saved_model.load(str(version))
-    orientation = repository.read_orientation(version)
+    orientation = model_repository.read_orientation(version)
     if "bytes" in loaded.signatures and "boxes" in loaded.signatures["bytes"].structured_outputs:
         windows = None
     elif "bytes_with_boxes" in loaded.signatures:
@@ -160,18 +162,20 @@ def _of_saved_model(version: Path, least_score: float | None) -> Callable[[bytes
         variables = getattr(loaded, "variables_of_the_model", ())
         least_score = heads.score_threshold(one.name.partition(":")[0] for one in variables)
 
-    def find(image: bytes) -> Found:
+    def find(image: bytes) -> DetectorPrediction:
         if windows is None:
-            found, error = saved_models.ask(loaded.signatures["bytes"], image_bytes=image)
+            found, error = saved_models.call_signature(
+                loaded.signatures["bytes"], image_bytes=image
+            )
         else:
             decoded = decode(image)
-            if decoded.code != encoded.OK:
-                return Found(error=decoded.reason.numpy().decode())
+            if decoded.code != safe_decoding.OK:
+                return DetectorPrediction(error=decoded.reason.numpy().decode())
             boxes = (search(decoded.pixels.numpy()) * _factors(decoded)).astype("float32")
             signature = loaded.signatures["bytes_with_boxes"]
-            found, error = saved_models.ask(signature, image_bytes=image, boxes=boxes)
+            found, error = saved_models.call_signature(signature, image_bytes=image, boxes=boxes)
         if error is not None:
-            return Found(error=error)
+            return DetectorPrediction(error=error)
         names = [name.decode() for name in found["labels"][: found["count"]]]
         return _found(found, names, least_score)
 
@@ -180,31 +184,33 @@ def _of_saved_model(version: Path, least_score: float | None) -> Callable[[bytes
 
 def _search() -> Callable[[np.ndarray], np.ndarray]:
     # To fail before photographs are read.
-    selective_search.opencv()
+    selective_search.import_opencv()
     return lambda image: selective_search.selective_search(image)
 
 
-def _decoder(orientation: str) -> Callable[[bytes], encoded.Decoded]:
-    view = sizes.Whole(longest_side=sizes.LONGEST_SIDE)
+def _decoder(orientation: str) -> Callable[[bytes], safe_decoding.DecodedImage]:
+    view = size_policies.Whole(longest_side=size_policies.DEFAULT_LONGEST_SIDE)
     return tf.function(
-        lambda image: encoded.decode(image, view, orientation=orientation),
+        lambda image: safe_decoding.decode_safely(image, view, orientation=orientation),
         input_signature=[tf.TensorSpec((), tf.string)],
         autograph=False,
     )
 
 
-def _factors(decoded: encoded.Decoded) -> np.ndarray:
+def _factors(decoded: safe_decoding.DecodedImage) -> np.ndarray:
     """From pixels that were seen to those of the image, of which there may be more."""
     return (decoded.size.numpy() / decoded.pixels.shape[:2])[[1, 0, 1, 0]]
 
 
-def _found(found: dict[str, np.ndarray], names: list[str], least_score: float) -> Found:
+def _found(
+    found: dict[str, np.ndarray], names: list[str], least_score: float
+) -> DetectorPrediction:
     """What counts of a detector's answer, with a name for each detection that does."""
     boxes, scores, classes = (
         found[key][: found["count"]] for key in ("boxes", "scores", "classes")
     )
     kept = np.flatnonzero(scores > least_score)
-    return Found(
+    return DetectorPrediction(
         tuple(map(tuple, boxes[kept].tolist())),
         tuple(scores[kept].tolist()),
         tuple(names[i] for i in kept),

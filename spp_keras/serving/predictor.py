@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import runs, trained
-from spp_keras.data import encoded, sizes
-from spp_keras.serving import inputs, saved_models
-from spp_keras.zoo import chains
+from spp_keras.data import safe_decoding, size_policies
+from spp_keras.serving import image_inputs, saved_models
+from spp_keras.zoo import layer_chain
 
 
-class Answer(NamedTuple):
+class Prediction(NamedTuple):
     """What a network says of an image.
 
     Args:
@@ -28,7 +28,9 @@ class Answer(NamedTuple):
     error: str | None = None
 
 
-def load(model: str | Path, top: int = 5) -> Callable[[inputs.ImageLike], Answer]:
+def load_predictor(
+    model: str | Path, top: int = 5
+) -> Callable[[image_inputs.ImageLike], Prediction]:
     """A function from an image to an `Answer`.
 
     Args:
@@ -62,7 +64,7 @@ def load(model: str | Path, top: int = 5) -> Callable[[inputs.ImageLike], Answer
         ask = _of_tflite(path, top)
     elif (path / runs.RECIPE).is_file():
         ask = _of_run(path, top)
-    elif (version := saved_models.version(path)) is not None:
+    elif (version := saved_models.find_version(path)) is not None:
         ask = _of_saved_model(version, top)
     else:
         raise ValueError(
@@ -70,20 +72,20 @@ def load(model: str | Path, top: int = 5) -> Callable[[inputs.ImageLike], Answer
             f"TFLite file. {'It holds none of them' if path.exists() else 'There is nothing'}. "
             f"Received: model={str(path)!r}."
         )
-    return lambda image: ask(inputs.encode_image(image))
+    return lambda image: ask(image_inputs.encode_image(image))
 
 
-def _of_run(run: Path, top: int) -> Callable[[bytes], Answer]:
+def _of_run(run: Path, top: int) -> Callable[[bytes], Prediction]:
     network, labels, view, orientation = trained.load(run)
     scores = tf.function(
         lambda pixels: network(pixels[tf.newaxis])[0],
         input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
     )
-    decode = _decoder(view, chains.least_side(network), orientation)
+    decode = _decoder(view, layer_chain.min_image_size(network), orientation)
     return lambda image: _answer(decode(image), lambda pixels: scores(pixels).numpy(), labels, top)
 
 
-def _of_saved_model(version: Path, top: int) -> Callable[[bytes], Answer]:
+def _of_saved_model(version: Path, top: int) -> Callable[[bytes], Prediction]:
     loaded = tf.saved_model.load(str(version))
     if "bytes" not in loaded.signatures:
         raise ValueError(
@@ -91,17 +93,17 @@ def _of_saved_model(version: Path, top: int) -> Callable[[bytes], Answer]:
             f"{', '.join(loaded.signatures)}. Received: model={str(version)!r}."
         )
 
-    def answer(image: bytes) -> Answer:
-        found, error = saved_models.ask(loaded.signatures["bytes"], image_bytes=image)
+    def answer(image: bytes) -> Prediction:
+        found, error = saved_models.call_signature(loaded.signatures["bytes"], image_bytes=image)
         if error is not None:
-            return Answer(error=error)
+            return Prediction(error=error)
         labels = tuple(label.decode() for label in found["labels"][:top])
-        return Answer(labels, tuple(found["scores"][:top].tolist()))
+        return Prediction(labels, tuple(found["scores"][:top].tolist()))
 
     return answer
 
 
-def _of_tflite(path: Path, top: int) -> Callable[[bytes], Answer]:
+def _of_tflite(path: Path, top: int) -> Callable[[bytes], Prediction]:
     from ai_edge_litert.interpreter import Interpreter
 
     beside = {name: path.with_suffix(name) for name in (".labels.txt", ".view.json")}
@@ -125,23 +127,28 @@ def _of_tflite(path: Path, top: int) -> Callable[[bytes], Answer]:
 
     # Files of 0.1.0 say nothing of it.
     orientation = seen.get("orientation", "exif")
-    decode = _decoder(sizes.from_dict(seen["view"]), seen["least_side"], orientation)
+    decode = _decoder(size_policies.policy_from_dict(seen["view"]), seen["least_side"], orientation)
     return lambda image: _answer(decode(image), ask, labels, top)
 
 
-def _decoder(view: sizes.Policy, least_side: int, orientation: str) -> Callable[[bytes], Any]:
+def _decoder(
+    view: size_policies.SizePolicy, least_side: int, orientation: str
+) -> Callable[[bytes], Any]:
     return tf.function(
-        lambda image: encoded.decode(image, view, least_side, orientation=orientation),
+        lambda image: safe_decoding.decode_safely(image, view, least_side, orientation=orientation),
         input_signature=[tf.TensorSpec((), tf.string)],
     )
 
 
 def _answer(
-    decoded: encoded.Decoded, ask: Callable[[Any], np.ndarray], labels: tuple[str, ...], top: int
-) -> Answer:
-    if decoded.code != encoded.OK:
-        return Answer(error=decoded.reason.numpy().decode())
+    decoded: safe_decoding.DecodedImage,
+    ask: Callable[[Any], np.ndarray],
+    labels: tuple[str, ...],
+    top: int,
+) -> Prediction:
+    if decoded.code != safe_decoding.OK:
+        return Prediction(error=decoded.reason.numpy().decode())
     scores = ask(decoded.pixels)
     # The first of equals first, as `tf.math.top_k` has it.
     best = np.argsort(-scores, kind="stable")[:top]
-    return Answer(tuple(labels[i] for i in best), tuple(scores[best].tolist()))
+    return Prediction(tuple(labels[i] for i in best), tuple(scores[best].tolist()))

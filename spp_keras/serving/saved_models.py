@@ -6,20 +6,22 @@ from typing import Any
 
 import tensorflow as tf
 
-from spp_keras import repository
+from spp_keras import model_repository
 
 
-def version(path: Path) -> Path | None:
+def find_version(path: Path) -> Path | None:
     """The SavedModel that a path means: itself, or the highest version in it; `None` if neither.
 
     Args:
         path: A SavedModel, a folder of its versions, or anything else.
     """
-    found = path if (path / "saved_model.pb").is_file() else repository.latest(path)
+    found = path if (path / "saved_model.pb").is_file() else model_repository.latest_version(path)
     return found if found is not None and (found / "saved_model.pb").is_file() else None
 
 
-def ask(signature: Callable[..., dict[str, Any]], **sent: Any) -> tuple[dict[str, Any], str | None]:
+def call_signature(
+    signature: Callable[..., dict[str, Any]], **sent: Any
+) -> tuple[dict[str, Any], str | None]:
     """What a signature answers for the only image that is sent, and why it does not.
 
     Args:

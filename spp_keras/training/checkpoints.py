@@ -127,9 +127,9 @@ class Checkpoint(keras.callbacks.Callback):
             # Before the state that speaks of it: a kill between the two repeats the
             # epoch, and its result is the same.
             if self.writes:
-                with _files.replacing(self.best) as beside:
+                with _files.replace_file(self.best) as beside:
                     # HDF5 does not survive a disk that fills up.
-                    _files.check_room(self.best, _bytes_of(self.network))
+                    _files.check_free_space(self.best, _bytes_of(self.network))
                     self.network.save_weights(beside)
         self.save()
 
@@ -148,14 +148,14 @@ class Checkpoint(keras.callbacks.Callback):
         }
         variables = _variables(self.network, self.model.optimizer)
         # Machines add up their metrics together, and only this one is here.
-        if self.step and not distribution.between_machines(self.model.distribute_strategy):
+        if self.step and not distribution.is_multi_worker(self.model.distribute_strategy):
             variables |= _keys("metrics/", self.model.metrics_variables)
         for number, callback in enumerate(self.others):
             memory = _memory(callback)
             variables |= _keys(f"weights/{number}/", memory.pop("best_weights", None) or [])
             state["callbacks"].append(memory)
         values = {key: keras.ops.convert_to_numpy(value) for key, value in variables.items()}
-        with _files.replacing(self.last) as beside, beside.open("wb") as file:
+        with _files.replace_file(self.last) as beside, beside.open("wb") as file:
             np.savez(file, state=np.array(json.dumps(state)), **values)
 
 

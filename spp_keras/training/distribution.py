@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from spp_keras import _checks
 from spp_keras.data import pipeline as pipelines
-from spp_keras.zoo.replicated import ReplicatedModel as ReplicatedModel
-from spp_keras.zoo.replicated import between_machines as between_machines
+from spp_keras.zoo.replicated_model import ReplicatedModel as ReplicatedModel
+from spp_keras.zoo.replicated_model import is_multi_worker as is_multi_worker
 
 
 def choose_strategy(devices: int | None = None) -> tf.distribute.Strategy | None:
@@ -61,7 +61,7 @@ def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
     return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
-def batches(
+def distribute_batches(
     pipeline: pipelines.Pipeline,
     strategy: tf.distribute.Strategy | None,
     start: int = 0,
@@ -82,7 +82,7 @@ def batches(
         return pipeline.dataset(
             start,
             repeat=True,
-            replicas=pipelines.replicas_of(context),
+            replicas=pipelines.list_replicas(context),
             of=context.num_replicas_in_sync,
             weights=True,
         )
@@ -95,12 +95,12 @@ class WorkerLost(RuntimeError):
 
 
 @contextlib.contextmanager
-def noticing_lost_workers(strategy: tf.distribute.Strategy | None) -> Iterator[None]:
+def detect_lost_workers(strategy: tf.distribute.Strategy | None) -> Iterator[None]:
     """Turns what TensorFlow raises when a machine is gone into `WorkerLost`."""
     try:
         yield
     except tf.errors.OpError as error:
-        if not between_machines(strategy):
+        if not is_multi_worker(strategy):
             raise
         raise WorkerLost(
             "A worker of the cluster was lost, so this one stops. Start the same command on all "

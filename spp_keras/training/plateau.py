@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from spp_keras.zoo import recipes
+from spp_keras import recipes
 
 # Below this, in shares of the images, a gain is noise rather than learning.
-LEAST_GAIN = 0.005
-RULE = (
+MIN_GAIN = 0.005
+STOPPED_LEARNING_RULE = (
     "A training has stopped learning when all drops of its learning rate are made and its last "
-    f"`patience` epochs, at the lowest rate, have gained no more than {100 * LEAST_GAIN:g} points "
+    f"`patience` epochs, at the lowest rate, have gained no more than {100 * MIN_GAIN:g} points "
     "of validation accuracy"
 )
 
@@ -49,4 +49,4 @@ def has_stopped_learning(history: Sequence[Mapping[str, float]], recipe: recipes
     # The first of them is what the best weights and the drops go by.
     judged = next(name for name in history[0] if name.startswith("val_"))
     gain = max(row[judged] for row in last) - max(row[judged] for row in before)
-    return gain <= LEAST_GAIN
+    return gain <= MIN_GAIN

@@ -14,7 +14,7 @@ import tqdm
 from spp_keras import _files
 
 
-class Progress(keras.callbacks.Callback):
+class ProgressBar(keras.callbacks.Callback):
     """A bar an epoch, on standard error: images per second, time left, losses.
 
     Args:
@@ -65,7 +65,7 @@ class Progress(keras.callbacks.Callback):
         return ", ".join(words + [f"{name} {value:.4g}" for name, value in _shown(logs).items()])
 
 
-class EpochTable(keras.callbacks.Callback):
+class HistoryWriter(keras.callbacks.Callback):
     """A CSV with a row an epoch and, at the end, a PNG of its curves.
 
     Args:
@@ -106,14 +106,14 @@ class EpochTable(keras.callbacks.Callback):
         # A run killed behind this row and before its state was kept repeats the epoch.
         self.history[:] = [old for old in self.history if old["epoch"] <= epoch] + [row]
         if self.writes:
-            _files.write(self.table, as_csv(self.history))
+            _files.write_file(self.table, format_csv(self.history))
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.writes and self.history:
             draw_curves(self.history, self.curves)
 
 
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def format_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV, with a column for every name that occurs."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
@@ -151,7 +151,7 @@ def draw_curves(history: list[dict[str, float]], path: str | Path) -> None:
             axes.legend()
         else:
             axes.set_yscale("log")
-    with _files.replacing(path) as beside:
+    with _files.replace_file(path) as beside:
         figure.savefig(beside, format="png", dpi=100)
 
 

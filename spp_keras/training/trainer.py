@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _files, runs, trained, zoo
+from spp_keras import _files, recipes, runs, trained, zoo
 from spp_keras.data import pipeline as pipelines
-from spp_keras.data import records, sizes, sources, splits
-from spp_keras.training import checkpoints, distribution, metrics, progress
-from spp_keras.zoo import recipes, tables
+from spp_keras.data import records, size_policies, sources, splits
+from spp_keras.training import checkpoints, distribution, objectives, progress
+from spp_keras.zoo import tables
 
 
 class Training(NamedTuple):
@@ -26,7 +26,7 @@ class Training(NamedTuple):
     run: Path
 
 
-def train(
+def train_model(
     recipe: recipes.Recipe,
     run: str | Path,
     *,
@@ -39,7 +39,7 @@ def train(
     size is that of all together and the result is the same.
 
     Args:
-        recipe: What to do, see `spp_keras.zoo.recipes`.
+        recipe: What to do, see `spp_keras.recipes`.
         run: Folder for everything that comes of it. If the same recipe was begun
             there, it is resumed.
         devices: Number of GPUs, or of parts of the CPU. Defaults to `None`, every
@@ -56,12 +56,12 @@ def train(
     if writes:
         # The others would find the folder half made by this one.
         _check_run(run, recipe)
-    training, validation = pipelines_of(recipe)
+    training, validation = build_pipelines(recipe)
     _report(training, validation)
 
     keras.utils.set_random_seed(recipe.seed)
     with (
-        distribution.noticing_lost_workers(strategy),
+        distribution.detect_lost_workers(strategy),
         _precision(recipe.precision),
         strategy.scope() if strategy else contextlib.nullcontext(),
     ):
@@ -101,13 +101,13 @@ def train(
     return Training(network, checkpoint.history, run)
 
 
-def pipelines_of(recipe: recipes.Recipe) -> tuple[pipelines.Pipeline, pipelines.Pipeline]:
+def build_pipelines(recipe: recipes.Recipe) -> tuple[pipelines.Pipeline, pipelines.Pipeline]:
     """The pipelines of a recipe, for training and for validation."""
     data_dir = recipe.data_dir or None
-    defaults = splits.defaults(recipe.data, data_dir)
+    defaults = splits.choose_splits(recipe.data, data_dir)
     found = []
     for split, default in zip((recipe.train_split, recipe.validation_split), defaults, strict=True):
-        images = records.load(
+        images = records.load_records(
             recipe.data,
             split or default,
             data_dir,
@@ -137,26 +137,26 @@ def pipelines_of(recipe: recipes.Recipe) -> tuple[pipelines.Pipeline, pipelines.
     )
 
 
-def _policy(recipe: recipes.Recipe) -> sizes.Policy:
+def _policy(recipe: recipes.Recipe) -> size_policies.SizePolicy:
     if recipe.sizes == "warped":
-        return sizes.Warped(square=recipe.image_sizes[0])
+        return size_policies.Warp(square=recipe.image_sizes[0])
     if recipe.sizes in ("whole", "native"):
-        return sizes.Whole(
+        return size_policies.Whole(
             short_side=recipe.short_side if recipe.sizes == "whole" else None,
             longest_side=recipe.longest_side or None,
         )
-    return sizes.Crops(
+    return size_policies.Crop(
         sides=recipe.image_sizes,
         draw="range" if recipe.sizes == "range" else "cycle",
         short_side=recipe.short_side,
-        positions=cast(sizes.Positions, recipe.crops),
+        positions=cast(size_policies.CropPosition, recipe.crops),
     )
 
 
-def _test_policy(recipe: recipes.Recipe) -> sizes.Policy:
+def _test_policy(recipe: recipes.Recipe) -> size_policies.SizePolicy:
     """The centre crop of the largest size; whole and warped images as in training."""
     policy = _policy(recipe)
-    if not isinstance(policy, sizes.Crops):
+    if not isinstance(policy, size_policies.Crop):
         return policy
     return dataclasses.replace(policy, sides=(max(policy.sides),), draw="cycle", positions="centre")
 
@@ -166,7 +166,7 @@ def _large_enough(found: records.Records, recipe: recipes.Recipe) -> records.Rec
     shapes = _policy(recipe).shapes(found.sizes)
     if shapes is None:
         return found
-    trunk = tables.trunk_of(recipe.model)
+    trunk = tables.get_trunk(recipe.model)
     small = shapes.min(axis=1) < trunk.least_size
     if not small.any():
         return found
@@ -213,7 +213,7 @@ def _compile(model: keras.Model, recipe: recipes.Recipe, found: records.Records)
     )
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias"])
-    loss, judged = metrics.classification(len(found.classes), found.multi_label)
+    loss, judged = objectives.choose_loss_and_metrics(len(found.classes), found.multi_label)
     model.compile(optimizer, loss, weighted_metrics=judged)
     return judged[0].name
 
@@ -238,17 +238,17 @@ def _fit(
     shown = []
     if writes and not done:
         shown = [
-            progress.Progress(recipe.epochs, steps, training.images_per_step, checkpoint.step),
+            progress.ProgressBar(recipe.epochs, steps, training.images_per_step, checkpoint.step),
             keras.callbacks.TensorBoard(run / runs.TENSORBOARD, write_graph=False),
         ]
-    table = progress.EpochTable(
+    table = progress.HistoryWriter(
         checkpoint.history,
         run / runs.HISTORY,
         run / runs.CURVES,
         padding=lambda epoch: training.padding(epoch, replicas),
         writes=writes,
     )
-    callbacks = _OneTraining(
+    callbacks = _ResumedCallbacks(
         [*others, *shown, table, checkpoint],
         add_history=True,
         model=model,
@@ -260,14 +260,14 @@ def _fit(
     parts.append((checkpoint.epoch + len(parts), recipe.epochs))
     if done:
         callbacks.on_train_begin()
-    held_back = distribution.batches(validation, strategy)
+    held_back = distribution.distribute_batches(validation, strategy)
     for first, last in parts:
         if done or first == last or model.stop_training:
             continue
         start = checkpoint.epoch * steps + checkpoint.step
-        with distribution.noticing_lost_workers(strategy):
+        with distribution.detect_lost_workers(strategy):
             model.fit(
-                distribution.batches(training, strategy, start),
+                distribution.distribute_batches(training, strategy, start),
                 initial_epoch=first,
                 epochs=last,
                 steps_per_epoch=steps - checkpoint.step,
@@ -280,7 +280,7 @@ def _fit(
     callbacks.end()
 
 
-class _OneTraining(keras.callbacks.CallbackList):
+class _ResumedCallbacks(keras.callbacks.CallbackList):
     """Callbacks to which several calls of `fit` are one training."""
 
     _begun = False
@@ -308,7 +308,7 @@ def _check_run(run: Path, recipe: recipes.Recipe) -> None:
                 f"{runs.RECIPE} is missing. Received: run={str(run)!r}."
             )
         return
-    before = recipes.read(file)
+    before = recipes.read_recipe(file)
     differ = [
         f"{key} = {getattr(before, key)!r} there, {getattr(recipe, key)!r} now"
         for key in vars(recipe)
@@ -328,8 +328,8 @@ def _begin_run(
     training: pipelines.Pipeline,
     validation: pipelines.Pipeline,
 ) -> None:
-    _files.write(run / runs.RECIPE, recipes.write(recipe))
-    _files.write(run / runs.LABELS, "".join(f"{name}\n" for name in training.classes))
+    _files.write_file(run / runs.RECIPE, recipes.recipe_to_toml(recipe))
+    _files.write_file(run / runs.LABELS, "".join(f"{name}\n" for name in training.classes))
     trained.write_facts(
         run,
         multi_label=training.records.multi_label,
@@ -341,7 +341,7 @@ def _begin_run(
         for image in pipeline.records.skipped
     ]
     if rows:
-        _files.write(run / runs.SKIPPED, progress.as_csv(rows))
+        _files.write_file(run / runs.SKIPPED, progress.format_csv(rows))
 
 
 def _report(*found: pipelines.Pipeline) -> None:

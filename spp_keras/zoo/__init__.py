@@ -8,8 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spp_keras.zoo.boxes import with_boxes as with_boxes
-    from spp_keras.zoo.caffe import from_caffe as from_caffe
+    from spp_keras.zoo.caffe.network import load_caffe_model as load_caffe_model
     from spp_keras.zoo.image_model import ImageModel as ImageModel
     from spp_keras.zoo.networks import alexnet5 as alexnet5
     from spp_keras.zoo.networks import alexnet5_spp as alexnet5_spp
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
     from spp_keras.zoo.networks import spp_classifier as spp_classifier
     from spp_keras.zoo.networks import zf5 as zf5
     from spp_keras.zoo.networks import zf5_spp as zf5_spp
-    from spp_keras.zoo.sizes import with_sizes as with_sizes
+    from spp_keras.zoo.roi_model import with_boxes as with_boxes
+    from spp_keras.zoo.sized_model import with_sizes as with_sizes
 
 _HOMES = {
     **dict.fromkeys(
@@ -38,9 +38,9 @@ _HOMES = {
         "spp_keras.zoo.networks",
     ),
     "ImageModel": "spp_keras.zoo.image_model",
-    "from_caffe": "spp_keras.zoo.caffe",
-    "with_boxes": "spp_keras.zoo.boxes",
-    "with_sizes": "spp_keras.zoo.sizes",
+    "from_caffe": "spp_keras.zoo.caffe.network",
+    "with_boxes": "spp_keras.zoo.roi_model",
+    "with_sizes": "spp_keras.zoo.sized_model",
 }
 __all__ = list(_HOMES)
 

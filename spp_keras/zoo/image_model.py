@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from spp_keras.layers import MixedSizeImages
-from spp_keras.zoo import chains, feeding
+from spp_keras.layers import PadRagged
+from spp_keras.zoo import layer_chain, pipeline_inputs
 from spp_keras.zoo.value_range import RangeCheck
 
 if TYPE_CHECKING or keras.backend.backend() == "tensorflow":
-    from spp_keras.zoo.checked import CheckedModel as Base
+    from spp_keras.zoo.range_checked_model import RangeCheckedModel as Base
 else:
     Base = keras.Model
 
@@ -64,7 +64,7 @@ class ImageModel(Base):
             return super().call(inputs, training=training, mask=mask, **kwargs)
         images, sizes = _parts(inputs)
         images = keras.ops.convert_to_tensor(images, dtype=self._images.dtype)
-        return chains.answer(self, images, sizes, training)
+        return layer_chain.apply_layers(self, images, sizes, training)
 
     def compute_output_spec(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         inputs = self._in_one_form(inputs)
@@ -77,15 +77,15 @@ class ImageModel(Base):
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        return super().fit(**feeding.fit_arguments(self, *args, **kwargs))
+        return super().fit(**pipeline_inputs.fit_arguments(self, *args, **kwargs))
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        return super().evaluate(**feeding.evaluate_arguments(self, *args, **kwargs))
+        return super().evaluate(**pipeline_inputs.evaluate_arguments(self, *args, **kwargs))
 
     @functools.wraps(keras.Model.predict)
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        return super().predict(**feeding.predict_arguments(self, *args, **kwargs))
+        return super().predict(**pipeline_inputs.predict_arguments(self, *args, **kwargs))
 
     @property
     def input_spec(self) -> Any:
@@ -102,7 +102,7 @@ class ImageModel(Base):
     @property
     def _takes_sizes(self) -> bool:
         names = set(self.input) if isinstance(self.input, dict) else {"images"}
-        mixed = any(isinstance(layer, MixedSizeImages) for layer in self.layers)
+        mixed = any(isinstance(layer, PadRagged) for layer in self.layers)
         return mixed and names <= {"images", "sizes"}
 
     def _has_graph_for(self, inputs: Any) -> bool:

@@ -8,10 +8,10 @@ import keras
 from spp_keras import _checks, geometry
 from spp_keras.layers import (
     LocalResponseNormalization,
-    MixedSizeImages,
-    OneSizeAtATime,
+    MaskPadding,
+    PadRagged,
+    PerImage,
     SpatialPyramidPooling,
-    ValidCells,
 )
 from spp_keras.zoo import tables
 from spp_keras.zoo import weights as weight_files
@@ -128,7 +128,7 @@ def spp_classifier(
 
     Takes images of any size, in every form of `ImageModel`, and answers for each
     as if it were alone: batches of mixed sizes go through the backbone one
-    image at a time, see `spp_keras.layers.OneSizeAtATime`. The backbone runs in
+    image at a time, see `spp_keras.layers.PerImage`. The backbone runs in
     inference mode, so that batch normalization keeps its stored statistics.
 
     Args:
@@ -165,9 +165,9 @@ def spp_classifier(
     _checks.at_least(classes, 1, "classes")
     backbone.trainable = train_backbone
     images = _any_size_input((None, None, channels))
-    x, sizes = MixedSizeImages(name="mixed_sizes")(images)
+    x, sizes = PadRagged(name="mixed_sizes")(images)
     pooling = SpatialPyramidPooling(levels, data_format="channels_last", name="spp")
-    x = OneSizeAtATime(backbone, pooling, name="backbone")(x, sizes=sizes)
+    x = PerImage(backbone, pooling, name="backbone")(x, sizes=sizes)
     outputs = _top(x, 1, tuple(units), dropout, classes, classifier_activation)
     return _finish(images, outputs, name or f"{backbone.name}_spp", None)
 
@@ -178,9 +178,9 @@ def _any_size_input(shape: tuple[int | None, ...]) -> Any:
 
 
 def _mixed_size_trunk(images: Any, trunk: tables.Trunk, width: float) -> tuple[Any, Any]:
-    x, sizes = MixedSizeImages(trunk.least_size, name="mixed_sizes")(images)
+    x, sizes = PadRagged(trunk.least_size, name="mixed_sizes")(images)
     x = _trunk(_preprocess(x), trunk, width, sizes)
-    return ValidCells(*trunk.grid, name="valid_cells")(x, sizes=sizes)
+    return MaskPadding(*trunk.grid, name="valid_cells")(x, sizes=sizes)
 
 
 def _preprocess(images: Any) -> Any:
@@ -196,7 +196,7 @@ def _trunk(x: Any, trunk: tables.Trunk, width: float, sizes: Any) -> Any:
         pads = pads or (isinstance(row, tables.Conv) and row.padding > 0)
         if pads and sizes is not None:
             kind = "conv" if isinstance(row, tables.Conv) else "norm"
-            x, _ = ValidCells(*grid, name=f"valid_before_{kind}{number}")(x, sizes=sizes)
+            x, _ = MaskPadding(*grid, name=f"valid_before_{kind}{number}")(x, sizes=sizes)
         if isinstance(row, tables.Conv):
             if row.padding:
                 x = keras.layers.ZeroPadding2D(
@@ -260,7 +260,7 @@ def _top(
 def _finish(images: Any, outputs: Any, name: str, weights: str | None) -> keras.Model:
     model = ImageModel(images, outputs, name=name)
     if weights is not None:
-        weight_files.load(model, weights)
+        weight_files.load_weights(model, weights)
     return model
 
 

@@ -137,7 +137,7 @@ OVERFEAT7 = Trunk(
 TRUNKS = (ZF5, ALEXNET5, OVERFEAT5, OVERFEAT7)
 
 
-def trunk_of(network: str) -> Trunk:
+def get_trunk(network: str) -> Trunk:
     """The trunk of a network of the zoo, by its name with or without `_spp`.
 
     Example:

@@ -11,7 +11,7 @@ import numpy as np
 _Shapes = Mapping[str, Sequence[tuple[int, ...]]]
 
 
-def load(model: keras.Model, path: str) -> tuple[str, ...]:
+def load_weights(model: keras.Model, path: str) -> tuple[str, ...]:
     """Loads a file that `model.save_weights` wrote, each layer by its name.
 
     The file may come from another form of the network: `with_sizes` of it, a

@@ -117,7 +117,7 @@ BOXES = np.array(
 
 
 def check_windows(mode):
-    layer = layers.RoiSpatialPyramidPooling(STEP, FIRST_CENTRE, levels=LEVELS, mode=mode)
+    layer = layers.RoISpatialPyramidPooling(STEP, FIRST_CENTRE, levels=LEVELS, mode=mode)
     x = maps()
     expected = [
         [expected_pyramid(expected_window(cells, box), numpy_of(mode)) for box in boxes]
@@ -127,7 +127,7 @@ def check_windows(mode):
 
 
 def check_windows_of_padded_maps(mode):
-    layer = layers.RoiSpatialPyramidPooling(STEP, FIRST_CENTRE, levels=LEVELS, mode=mode)
+    layer = layers.RoISpatialPyramidPooling(STEP, FIRST_CENTRE, levels=LEVELS, mode=mode)
     x = maps(np.nan)
     expected = [
         [expected_pyramid(expected_window(cells, box), numpy_of(mode)) for box in boxes]
@@ -137,7 +137,7 @@ def check_windows_of_padded_maps(mode):
 
 
 def check_gradient_of_windows(mode):
-    layer = layers.RoiSpatialPyramidPooling(STEP, FIRST_CENTRE, levels=LEVELS, mode=mode)
+    layer = layers.RoISpatialPyramidPooling(STEP, FIRST_CENTRE, levels=LEVELS, mode=mode)
     x = maps()
     whole = np.tile(np.array([[[-50, -50, 99, 99]]], "float32"), (2, 1, 1))
     upstream = np.random.default_rng(1).normal(size=(2, 1, 23 * 3)).astype("float32")

@@ -95,7 +95,7 @@ def one_size_at_a_time(dtype: Any = None, **kwargs: Any) -> keras.layers.Layer:
     convolution = keras.layers.Conv2D(5, 3, strides=2, padding="same", dtype=dtype)
     pooling = layers.SpatialPyramidPooling((2, 1), data_format="channels_last", dtype=dtype)
     backbone = keras.Model(images, convolution(images))
-    return layers.OneSizeAtATime(backbone, pooling, dtype=dtype, **kwargs)
+    return layers.PerImage(backbone, pooling, dtype=dtype, **kwargs)
 
 
 SUBJECTS = [
@@ -133,13 +133,13 @@ SUBJECTS = [
     ),
     Subject(
         "windows-max",
-        lambda **kwargs: layers.RoiSpatialPyramidPooling(STEP, 3.5, 7, **kwargs),
+        lambda **kwargs: layers.RoISpatialPyramidPooling(STEP, 3.5, 7, **kwargs),
         {"features": MAPS, "boxes": BOXES},
         lambda h, w: {"features": maps(h, w), "boxes": boxes(h, w)},
     ),
     Subject(
         "windows-average-padded",
-        lambda **kwargs: layers.RoiSpatialPyramidPooling(
+        lambda **kwargs: layers.RoISpatialPyramidPooling(
             STEP, levels=((1, 2), 5), mode="average", **kwargs
         ),
         {"features": MAPS, "boxes": BOXES, "sizes": PAIRS},
@@ -151,7 +151,7 @@ SUBJECTS = [
     ),
     Subject(
         "windows-relative",
-        lambda **kwargs: layers.RoiSpatialPyramidPooling(
+        lambda **kwargs: layers.RoISpatialPyramidPooling(
             STEP,
             bounding_box_format="rel_yxyx",
             data_format="channels_first",
@@ -180,19 +180,19 @@ SUBJECTS = [
     ),
     Subject(
         "images-of-one-size",
-        lambda **kwargs: layers.MixedSizeImages(2, **kwargs),
+        lambda **kwargs: layers.PadRagged(2, **kwargs),
         {"images": MAPS},
         lambda h, w: {"images": maps(h, w)},
     ),
     Subject(
         "images-padded",
-        lambda **kwargs: layers.MixedSizeImages(2, **kwargs),
+        lambda **kwargs: layers.PadRagged(2, **kwargs),
         {"images": MAPS, "sizes": PAIRS},
         lambda h, w: {"images": maps(h, w), "sizes": sizes(h, w)},
     ),
     Subject(
         "valid-cells",
-        lambda **kwargs: layers.ValidCells(STEP, 0.5, 1, **kwargs),
+        lambda **kwargs: layers.MaskPadding(STEP, 0.5, 1, **kwargs),
         {"maps": MAPS, "sizes": PAIRS},
         lambda h, w: {"maps": maps(h, w), "sizes": STEP * sizes(h, w)},
     ),

@@ -48,8 +48,8 @@ def test_boxes_are_not_rounded_with_the_features(mode, dtype):
     # In half precision 1013 pixels would be 1016, another cell.
     boxes = np.array([[[1013.0, 1006.0, 1030.0, 1031.0]]], "float32")
     options = {"step": 52, "first_centre": 26.5, "levels": (1,), "mode": mode}
-    expected = layers.RoiSpatialPyramidPooling(**options)(features, boxes)
-    found = layers.RoiSpatialPyramidPooling(**options, dtype=dtype)(features, boxes)
+    expected = layers.RoISpatialPyramidPooling(**options)(features, boxes)
+    found = layers.RoISpatialPyramidPooling(**options, dtype=dtype)(features, boxes)
     np.testing.assert_array_equal(wide(found), wide(expected))
 
 
@@ -59,7 +59,7 @@ def test_means_of_large_maps_keep_the_digits_of_their_type(dtype):
     features = np.full((1, 90, 110, 1), 3.0, "float32")
     boxes = np.array([[[0, 0, 110 * STEP, 90 * STEP]]], "float32")
     whole = layers.SpatialPyramidPooling((2, 1), "average", dtype=dtype)(features)
-    windows = layers.RoiSpatialPyramidPooling(STEP, levels=(2, 1), mode="average", dtype=dtype)
+    windows = layers.RoISpatialPyramidPooling(STEP, levels=(2, 1), mode="average", dtype=dtype)
     np.testing.assert_array_equal(wide(whole), 3)
     np.testing.assert_array_equal(wide(windows(features, boxes)), 3)
 

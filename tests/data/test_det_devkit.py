@@ -3,7 +3,8 @@ import pytest
 from image_files import IMAGE, JPEG, encoded
 
 from spp_keras.data import det_devkit, records, splits
-from spp_keras.detection import boxes, scores
+from spp_keras.detection import boxes
+from spp_keras.metrics import detection
 
 DOG, BIRD, AXE = "n02084071", "n01503061", "n02764044"
 NAMES = f"{DOG} 58 dog\n{AXE} 8 axe\n{BIRD} 24 bird\nn02799071 11 base ball\n"
@@ -57,7 +58,7 @@ def tree(tmp_path):
 
 
 def test_training_images_are_those_of_all_lists_once_and_negatives_are_kept(tree):
-    found = records.load(tree, "train")
+    found = records.load_records(tree, "train")
     ids = [f"Data/DET/train/{name}.JPEG" for name in (NEGATIVE, POSITIVE, SCENE)]
     assert found.ids.tolist() == ids
     assert found.classes == (BIRD, DOG, AXE)
@@ -72,7 +73,7 @@ def test_training_images_are_those_of_all_lists_once_and_negatives_are_kept(tree
 
 
 def test_validation_images_have_the_same_classes(tree):
-    found = records.load(tree, "val")
+    found = records.load_records(tree, "val")
     assert found.ids.tolist() == [f"Data/DET/val/{VAL}{number}.JPEG" for number in (1, 2)]
     assert found.classes == (BIRD, DOG, AXE)
     assert found.labels.tolist() == [[0, 0, 1], [0, 0, 0]]
@@ -80,26 +81,30 @@ def test_validation_images_have_the_same_classes(tree):
 
 
 def test_the_tree_may_be_named_by_the_folder_around_it_and_val_by_its_other_name(tree):
-    assert len(records.load(tree.parent, "validation")) == 2
-    train, val = splits.defaults(tree)
-    assert (len(records.load(tree, train)), len(records.load(tree, val))) == (3, 2)
+    assert len(records.load_records(tree.parent, "validation")) == 2
+    train, val = splits.choose_splits(tree)
+    assert (len(records.load_records(tree, train)), len(records.load_records(tree, val))) == (3, 2)
     (tree.parent / "ILSVRC2014" / "ImageSets" / "DET").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"must be one year of ILSVRC, one of .*ILSVRC2014"):
-        records.load(tree.parent, "val")
+        records.load_records(tree.parent, "val")
 
 
 def test_classes_have_the_names_and_the_order_of_the_development_kit_if_it_is_there(tree):
-    assert records.load(tree, "train").classes == (BIRD, DOG, AXE)
+    assert records.load_records(tree, "train").classes == (BIRD, DOG, AXE)
     write(tree, {"devkit/data/map_det.txt": NAMES})
     for split in ("train", "val"):
-        assert records.load(tree, split).classes == ("axe", "base ball", "bird", "dog")
-    assert records.load(tree, "train").labels.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1]]
-    assert records.load(tree, "val").labels.tolist() == [[1, 0, 0, 0], [0, 0, 0, 0]]
+        assert records.load_records(tree, split).classes == ("axe", "base ball", "bird", "dog")
+    assert records.load_records(tree, "train").labels.tolist() == [
+        [0, 0, 0, 0],
+        [0, 0, 0, 1],
+        [0, 0, 1, 1],
+    ]
+    assert records.load_records(tree, "val").labels.tolist() == [[1, 0, 0, 0], [0, 0, 0, 0]]
 
 
 def test_an_object_that_the_development_kit_does_not_name_is_a_reason(tree):
     write(tree, {"devkit/data/map_det.txt": NAMES.replace(BIRD, "n09999999")})
-    [(name, reason)] = records.load(tree, "train", most_skipped=0.5).skipped
+    [(name, reason)] = records.load_records(tree, "train", most_skipped=0.5).skipped
     assert name == f"Data/DET/train/{SCENE}.JPEG"
     assert reason == f"has objects of ['{BIRD}'], which devkit/data/map_det.txt does not name"
 
@@ -107,31 +112,31 @@ def test_an_object_that_the_development_kit_does_not_name_is_a_reason(tree):
 def test_names_without_numbers_are_an_error(tree):
     write(tree, {"devkit/data/map_det.txt": f"{DOG} dog\n"})
     with pytest.raises(ValueError, match=f"lines such as 'n02672831 1 accordion'.*'{DOG} dog'"):
-        records.load(tree, "train")
+        records.load_records(tree, "train")
 
 
 def test_lists_of_ones_own_take_the_place_of_those_of_the_classes(tree):
     write(tree, {"ImageSets/DET/train.txt": f"{SCENE} 1\n", "ImageSets/DET/val1.txt": f"{VAL}1\n"})
-    assert records.load(tree, "train").ids.tolist() == [f"Data/DET/train/{SCENE}.JPEG"]
-    assert records.load(tree, "train_2").labels.tolist() == [[0, 1, 0]]
-    assert records.load(tree, "val1").ids.tolist() == [f"Data/DET/val/{VAL}1.JPEG"]
+    assert records.load_records(tree, "train").ids.tolist() == [f"Data/DET/train/{SCENE}.JPEG"]
+    assert records.load_records(tree, "train_2").labels.tolist() == [[0, 1, 0]]
+    assert records.load_records(tree, "val1").ids.tolist() == [f"Data/DET/val/{VAL}1.JPEG"]
 
 
 def test_outside_of_training_an_image_without_an_annotation_is_skipped(tree):
     (tree / "Annotations" / "DET" / "val" / f"{VAL}2.xml").unlink()
-    [skipped] = records.load(tree, "val", most_skipped=0.5).skipped
+    [skipped] = records.load_records(tree, "val", most_skipped=0.5).skipped
     assert skipped == (f"Data/DET/val/{VAL}2.JPEG", "has no annotation")
 
 
 def test_what_changed_is_noticed(tree):
     path = f"Annotations/DET/train/{NEGATIVE}.xml"
-    assert records.load(tree, "train").labels[0].tolist() == [0, 0, 0]
+    assert records.load_records(tree, "train").labels[0].tolist() == [0, 0, 0]
     write(tree, {path: annotation((BIRD, (0, 0, 9, 9)))})
-    assert records.load(tree, "train").labels[0].tolist() == [1, 0, 0]
+    assert records.load_records(tree, "train").labels[0].tolist() == [1, 0, 0]
     write(tree, {"devkit/data/map_det.txt": NAMES, path: annotation()})
-    assert records.load(tree, "train").labels[0].tolist() == [0, 0, 0, 0]
+    assert records.load_records(tree, "train").labels[0].tolist() == [0, 0, 0, 0]
     write(tree, {path: annotation((AXE, (0, 0, 9, 9)))})
-    assert records.load(tree, "train").labels[0].tolist() == [1, 0, 0, 0]
+    assert records.load_records(tree, "train").labels[0].tolist() == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +151,7 @@ def test_a_split_that_cannot_be_read_says_why(split, message, tree):
     if split == "val0":
         write(tree, {"ImageSets/DET/val0.txt": "\n"})
     with pytest.raises(ValueError, match=message):
-        records.load(tree, split)
+        records.load_records(tree, split)
 
 
 def test_two_hundred_classes_are_scored_as_twenty_are(tmp_path):
@@ -160,15 +165,15 @@ def test_two_hundred_classes_are_scored_as_twenty_are(tmp_path):
         files[f"Data/DET/val/{image}.JPEG"] = encoded(IMAGE, "JPEG", quality=50 + image)
         files[f"Annotations/DET/val/{image}.xml"] = annotation(*objects)
         files["ImageSets/DET/val.txt"] += f"{image} {image + 1}\n"
-    data = records.load(write(tmp_path / "ILSVRC", files), "val")
+    data = records.load_records(write(tmp_path / "ILSVRC", files), "val")
     assert len(data.classes) == 200
     # Right for the even classes, of the wrong half of the image for the odd ones.
     found = []
     for objects, size in zip(data.objects, data.sizes, strict=True):
-        right = boxes.of_objects(objects, size)
+        right = boxes.object_boxes(objects, size)
         right[objects.labels % 2 == 1, 1:] += 16
         found.append(boxes.Detections(right, rng.random(len(right)), objects.labels))
-    result = scores.voc(found, data.objects, data.sizes, data.classes)
+    result = detection.evaluate_voc(found, data.objects, data.sizes, data.classes)
     assert result.mean == 0.5
     assert result.average_precision["thing1"] == 1
     assert result.average_precision["thing2"] == 0
@@ -177,4 +182,4 @@ def test_two_hundred_classes_are_scored_as_twenty_are(tmp_path):
 
 def test_what_is_no_tree_of_det_is_not_taken_for_one(tmp_path):
     (tmp_path / "ILSVRC" / "ImageSets" / "CLS-LOC").mkdir(parents=True)
-    assert det_devkit.home(tmp_path) is None
+    assert det_devkit.find_devkit(tmp_path) is None

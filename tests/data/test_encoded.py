@@ -8,14 +8,14 @@ from photographs import decoded, photograph
 from PIL import Image
 
 from spp_keras import data
-from spp_keras.data import encoded, images, inspection
+from spp_keras.data import image_ops, inspection, safe_decoding
 
 
 def in_graph(view=None, least_side=1, orientation="exif", **limits):
     """`decode` as it is served: traced once, for every image."""
-    view, limits = view or data.Whole(), inspection.Limits(**limits)
+    view, limits = view or data.Whole(), inspection.ImageLimits(**limits)
     return tf.function(
-        lambda image: encoded.decode(image, view, least_side, limits, orientation),
+        lambda image: safe_decoding.decode_safely(image, view, least_side, limits, orientation),
         input_signature=[tf.TensorSpec((), tf.string)],
     )
 
@@ -29,23 +29,26 @@ def at_own_size():
 def test_a_usable_image_is_decoded_as_training_decodes_it(kind, at_own_size):
     content = USABLE[kind][0]
     pixels, code, reason, size = at_own_size(content)
-    assert (int(code), reason.numpy()) == (encoded.OK, b"")
+    assert (int(code), reason.numpy()) == (safe_decoding.OK, b"")
     assert tuple(size.numpy()) == pixels.shape[:2]
-    np.testing.assert_array_equal(pixels, images.decode(content))
+    np.testing.assert_array_equal(pixels, image_ops.decode_image(content))
 
 
 SAID = {
-    "nothing in it": (encoded.NO_IMAGE, "is empty"),
-    "text": (encoded.NO_IMAGE, REFUSAL),
-    "TIFF": (encoded.NO_IMAGE, REFUSAL),
-    "AVIF": (encoded.NO_IMAGE, REFUSAL),
-    "HEIC": (encoded.NO_IMAGE, REFUSAL),
-    "animated WebP": (encoded.WRONG_KIND, "is an animated WebP image: convert it to JPEG"),
-    "1x1": (encoded.TOO_SMALL, "has 1x1 pixels, fewer than 16 on a side"),
-    "15x64": (encoded.TOO_SMALL, "has 15x64 pixels, fewer than 16 on a side"),
-    "20x30000": (encoded.TOO_LONG, "has 20x30000 pixels, one side over 16 times the other"),
+    "nothing in it": (safe_decoding.NOT_AN_IMAGE, "is empty"),
+    "text": (safe_decoding.NOT_AN_IMAGE, REFUSAL),
+    "TIFF": (safe_decoding.NOT_AN_IMAGE, REFUSAL),
+    "AVIF": (safe_decoding.NOT_AN_IMAGE, REFUSAL),
+    "HEIC": (safe_decoding.NOT_AN_IMAGE, REFUSAL),
+    "animated WebP": (safe_decoding.UNSUPPORTED, "is an animated WebP image: convert it to JPEG"),
+    "1x1": (safe_decoding.TOO_SMALL, "has 1x1 pixels, fewer than 16 on a side"),
+    "15x64": (safe_decoding.TOO_SMALL, "has 15x64 pixels, fewer than 16 on a side"),
+    "20x30000": (
+        safe_decoding.ASPECT_TOO_LARGE,
+        "has 20x30000 pixels, one side over 16 times the other",
+    ),
     "a palette in BMP": (
-        encoded.WRONG_KIND,
+        safe_decoding.UNSUPPORTED,
         "is a BMP image of a kind TensorFlow gets wrong: convert it to JPEG",
     ),
 }
@@ -54,7 +57,7 @@ SAID = {
 @pytest.mark.parametrize("kind", UNUSABLE)
 def test_what_training_refuses_is_refused_with_its_reason(kind, at_own_size):
     pixels, code, reason, size = at_own_size(UNUSABLE[kind][0])
-    expected = SAID.get(kind, (encoded.DAMAGED, "is cut short or damaged"))
+    expected = SAID.get(kind, (safe_decoding.DAMAGED, "is cut short or damaged"))
     assert (int(code), reason.numpy().decode()) == expected
     assert (tuple(pixels.shape), size.numpy().tolist()) == ((1, 1, 3), [0, 0])
 
@@ -62,19 +65,19 @@ def test_what_training_refuses_is_refused_with_its_reason(kind, at_own_size):
 @pytest.mark.parametrize("kind", GIGAPIXEL)
 def test_a_gigapixel_is_refused_by_its_header(kind, at_own_size):
     _, code, reason, _ = at_own_size(GIGAPIXEL[kind])
-    assert int(code) == encoded.TOO_LARGE
+    assert int(code) == safe_decoding.TOO_LARGE
     assert reason.numpy() == b"has 40000x40000 pixels, more than 64000000"
 
 
 @pytest.mark.parametrize(
     ("limits", "code"),
     [
-        ({"least_side": 48}, encoded.OK),
-        ({"least_side": 49}, encoded.TOO_SMALL),
-        ({"most_pixels": 48 * 64}, encoded.OK),
-        ({"most_pixels": 48 * 64 - 1}, encoded.TOO_LARGE),
-        ({"most_aspect": 64 / 48}, encoded.OK),
-        ({"most_aspect": 1.33}, encoded.TOO_LONG),
+        ({"least_side": 48}, safe_decoding.OK),
+        ({"least_side": 49}, safe_decoding.TOO_SMALL),
+        ({"most_pixels": 48 * 64}, safe_decoding.OK),
+        ({"most_pixels": 48 * 64 - 1}, safe_decoding.TOO_LARGE),
+        ({"most_aspect": 64 / 48}, safe_decoding.OK),
+        ({"most_aspect": 1.33}, safe_decoding.ASPECT_TOO_LARGE),
     ],
 )
 def test_an_image_may_be_at_a_limit_and_not_beyond(limits, code):
@@ -84,7 +87,7 @@ def test_an_image_may_be_at_a_limit_and_not_beyond(limits, code):
 @pytest.mark.parametrize(("short_side", "answered"), [(29, True), (28, False)])
 def test_it_is_the_size_in_the_view_that_the_network_must_map(short_side, answered):
     _, code, reason, _ = in_graph(data.Whole(short_side=short_side), least_side=29)(PNG)
-    assert (int(code) == encoded.OK) == answered
+    assert (int(code) == safe_decoding.OK) == answered
     refused = b"has 48x64 pixels, which leaves fewer than the 29 on a side that the network can map"
     assert reason.numpy() == (b"" if answered else refused)
 
@@ -96,7 +99,7 @@ def test_a_whole_image_is_brought_to_a_short_side_and_a_crop_lies_at_the_centre(
     content = file_of(picture.quantize(64) if form == "GIF" else picture, form)
     whole = in_graph(data.Whole(short_side=20))(content).pixels
     assert tuple(whole.shape[:2]) == tuple(20 if side == 40 else 31 for side in size)
-    crop = in_graph(data.Crops(sides=(40,), short_side=40))(content).pixels
+    crop = in_graph(data.Crop(sides=(40,), short_side=40))(content).pixels
     expected = decoded(content)
     first = (np.array(size) - 40) // 2
     expected = expected[first[0] : first[0] + 40, first[1] : first[1] + 40]
@@ -112,7 +115,7 @@ def test_one_picture_is_decoded_alike_from_every_orientation(form):
     for number, file, (pixels, code, _, size) in zip(
         exif_files.ORIENTATIONS, files, answers, strict=True
     ):
-        assert (int(code), tuple(size.numpy())) == (encoded.OK, (160, 96))
+        assert (int(code), tuple(size.numpy())) == (safe_decoding.OK, (160, 96))
         difference = np.abs(pixels.numpy().astype(int) - answers[0].pixels.numpy())
         assert difference.max() <= (8 if form == "JPEG" else 0)
         lying = as_filed(file)
@@ -140,6 +143,6 @@ def test_damage_anywhere_never_raises_and_answers_are_of_what_training_sees(kind
             damaged[place] = random.integers(256)
         damaged = bytes(damaged)
         pixels, code, reason, _ = decode(damaged)
-        assert (int(code) == encoded.OK) == (reason.numpy() == b"")
-        if int(code) == encoded.OK and pixels.shape == (48, 64, 3):
-            np.testing.assert_array_equal(pixels, images.decode(damaged))
+        assert (int(code) == safe_decoding.OK) == (reason.numpy() == b"")
+        if int(code) == safe_decoding.OK and pixels.shape == (48, 64, 3):
+            np.testing.assert_array_equal(pixels, image_ops.decode_image(damaged))

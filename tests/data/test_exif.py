@@ -22,7 +22,7 @@ PICTURE = photograph(20, 30)
 
 
 def read(data):
-    return int(exif.orientation_of(data))
+    return int(exif.read_orientation_compiled(data))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -123,7 +123,7 @@ def test_any_damage_is_read_as_a_plain_reader_reads_it(form):
 
 
 def test_nothing_but_operations_of_tensorflow_is_in_the_graph():
-    graph = exif.orientation_of.get_concrete_function().graph.as_graph_def()
+    graph = exif.read_orientation_compiled.get_concrete_function().graph.as_graph_def()
     functions = [node for one in graph.library.function for node in one.node_def]
     kinds = {node.op for node in (*graph.node, *functions)}
     assert not {kind for kind in kinds if "PyFunc" in kind}

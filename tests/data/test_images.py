@@ -7,7 +7,7 @@ import tensorflow as tf
 from photographs import bilinear, decoded, encoded, photograph
 from PIL import Image, ImageOps
 
-from spp_keras.data import images
+from spp_keras.data import image_ops
 
 HEIGHT, WIDTH = 97, 131
 FORMS = {
@@ -38,14 +38,14 @@ def both(function, *arguments):
 
 
 def viewed(data, size, window, target):
-    return both(images.view, data, list(size), list(window), list(target))
+    return both(image_ops.decode_window, data, list(size), list(window), list(target))
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_photograph_goes_in_and_out_unharmed(form):
     picture = photograph(HEIGHT, WIDTH)
     data = file(picture, form)
-    found = both(images.decode, data)
+    found = both(image_ops.decode_image, data)
     assert found.dtype == np.uint8
     difference = np.abs(found.astype(int) - decoded(data))
     assert difference.max() <= (2 if "JPEG" in form else 0)
@@ -57,12 +57,12 @@ def test_a_photograph_goes_in_and_out_unharmed(form):
 @pytest.mark.parametrize("form", FORMS)
 def test_a_window_at_its_own_size_is_cut_out_of_the_image(form):
     data = file(photograph(HEIGHT, WIDTH), form)
-    whole = images.decode(data).numpy()
+    whole = image_ops.decode_image(data).numpy()
     bottom, right = HEIGHT - 37, WIDTH - 41
     corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
     drawn = np.random.default_rng(1).integers((0, 0), (bottom + 1, right + 1), (12, 2))
     for top, left in [*corners, *drawn.tolist()]:
-        found = images.view(data, [HEIGHT, WIDTH], [top, left, 37, 41], [37, 41])
+        found = image_ops.decode_window(data, [HEIGHT, WIDTH], [top, left, 37, 41], [37, 41])
         np.testing.assert_array_equal(found, whole[top : top + 37, left : left + 41])
 
 
@@ -79,17 +79,17 @@ def test_images_of_other_kinds_become_rgb():
         encoded(colours.convert("CMYK"), "JPEG", quality=95),
     ]
     for data in kinds:
-        found = both(images.decode, data)
+        found = both(image_ops.decode_image, data)
         assert found.shape == (20, 30, 3)
         assert np.abs(found.astype(int) - decoded(data)).max() <= 2
         np.testing.assert_array_equal(
-            images.view(data, [20, 30], [3, 4, 9, 11], [9, 11]), found[3:12, 4:15]
+            image_ops.decode_window(data, [20, 30], [3, 4, 9, 11], [9, 11]), found[3:12, 4:15]
         )
-    np.testing.assert_array_equal(both(images.decode, encoded(alpha)), picture)
+    np.testing.assert_array_equal(both(image_ops.decode_image, encoded(alpha)), picture)
     webp = encoded(alpha, "WebP", lossless=True, exact=True)
-    np.testing.assert_array_equal(both(images.decode, webp), picture)
+    np.testing.assert_array_equal(both(image_ops.decode_image, webp), picture)
     deep = picture[..., 0].astype("uint16") * 257
-    found = both(images.decode, encoded(Image.fromarray(deep)))
+    found = both(image_ops.decode_image, encoded(Image.fromarray(deep)))
     np.testing.assert_array_equal(found, np.repeat(picture[..., :1], 3, axis=-1))
 
 
@@ -119,7 +119,7 @@ def test_jpeg_and_png_images_are_made_smaller_alike(factor):
     picture = photograph(320, 480, coarse=60)
     target = (round(320 / factor), round(480 / factor))
     views = [
-        images.view(data, [320, 480], [0, 0, 320, 480], target).numpy().astype(float)
+        image_ops.decode_window(data, [320, 480], [0, 0, 320, 480], target).numpy().astype(float)
         for data in (file(picture, "JPEG"), encoded(picture))
     ]
     box = Image.fromarray(picture).resize(target[::-1], Image.Resampling.BOX)
@@ -134,7 +134,7 @@ def test_what_is_finer_than_the_pixels_becomes_grey(form, factor):
     board = 255 * (np.indices((180, 270)).sum(axis=0) % 2).astype("uint8")
     data = file(np.repeat(board[..., None], 3, axis=-1), form)
     target = (round(180 / factor), round(270 / factor))
-    found = images.view(data, [180, 270], [0, 0, 180, 270], target).numpy().astype(int)
+    found = image_ops.decode_window(data, [180, 270], [0, 0, 180, 270], target).numpy().astype(int)
     inside = found[1:-1, 1:-1]
     assert 120 <= inside.min() <= inside.max() <= 135
 
@@ -153,7 +153,7 @@ def test_nothing_moves_when_the_size_changes(form, size):
     ]:
         blob = 250 * np.exp(-((y - at[0]) ** 2 + (x - at[1]) ** 2) / (2 * 15**2))
         picture = np.repeat(blob.astype("uint8")[..., None], 3, axis=-1)
-        found = images.view(
+        found = image_ops.decode_window(
             file(picture, form), [375, 500], [top, left, height, width], list(size)
         ).numpy()
         mass = np.maximum(found[..., 0].astype(float) - 10, 0)
@@ -170,13 +170,13 @@ def test_nothing_moves_when_the_size_changes(form, size):
 @pytest.mark.parametrize("form", exif_files.FORMS)
 def test_images_are_turned_upright_as_pillow_turns_them(form, orientation):
     data = exif_files.file(photograph(HEIGHT, WIDTH), form, orientation)
-    found = both(images.decode, data)
+    found = both(image_ops.decode_image, data)
     with Image.open(io.BytesIO(data)) as opened:
         expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
     difference = np.abs(found.astype(int) - expected)
     assert difference.max() <= (2 if form == "JPEG" else 0)
     for top, left in [(0, 0), (HEIGHT - 37, 0), (13, WIDTH - 41), (30, 50)]:
-        window = images.view(data, [HEIGHT, WIDTH], [top, left, 37, 41], [37, 41])
+        window = image_ops.decode_window(data, [HEIGHT, WIDTH], [top, left, 37, 41], [37, 41])
         np.testing.assert_array_equal(window, found[top : top + 37, left : left + 41])
 
 
@@ -186,7 +186,9 @@ def test_the_eight_orientations_of_a_picture_give_one_view(form, target):
     # In numbers that JPEG has in common with itself from all sides.
     picture, window = photograph(144, 96, coarse=48), [24, 8, 96, 56]
     views = [
-        images.view(exif_files.file(picture, form, number), [144, 96], window, target).numpy()
+        image_ops.decode_window(
+            exif_files.file(picture, form, number), [144, 96], window, target
+        ).numpy()
         for number in exif_files.ORIENTATIONS
     ]
     for found in views[1:]:
@@ -198,15 +200,15 @@ def test_an_orientation_that_is_given_goes_before_that_of_the_file():
     picture = photograph(20, 30)
     data = exif_files.file(picture, "PNG", 6)
     lying = np.asarray(exif_files.lying(picture, 6))
-    np.testing.assert_array_equal(images.decode(data, 1), lying)
-    np.testing.assert_array_equal(images.decode(data, 8), np.rot90(lying))
-    np.testing.assert_array_equal(images.whole(data, [30, 20], [30, 20], 1), lying)
+    np.testing.assert_array_equal(image_ops.decode_image(data, 1), lying)
+    np.testing.assert_array_equal(image_ops.decode_image(data, 8), np.rot90(lying))
+    np.testing.assert_array_equal(image_ops.decode_resized(data, [30, 20], [30, 20], 1), lying)
 
 
 def test_an_image_is_mirrored_or_as_it_was():
     picture = photograph(30, 41)
-    np.testing.assert_array_equal(both(images.flip, picture, True), picture[:, ::-1])
-    np.testing.assert_array_equal(both(images.flip, picture, False), picture)
+    np.testing.assert_array_equal(both(image_ops.flip_horizontal, picture, True), picture[:, ::-1])
+    np.testing.assert_array_equal(both(image_ops.flip_horizontal, picture, False), picture)
 
 
 def test_colours_shift_by_one_number_a_channel_and_stop_at_black_and_white():
@@ -214,14 +216,14 @@ def test_colours_shift_by_one_number_a_channel_and_stop_at_black_and_white():
     picture = picture.astype("uint8")
     for shift in ([0, 0, 0], [3, -4, 5], [-70, 90, 0], [255, -255, 254]):
         expected = np.clip(picture.astype(int) + shift, 0, 255)
-        found = both(images.shift_colour, picture, np.array(shift, "int32"))
+        found = both(image_ops.shift_color, picture, np.array(shift, "int32"))
         np.testing.assert_array_equal(found, expected)
         assert found.dtype == np.uint8
 
 
 def test_colours_shift_along_the_principal_components():
     factors = np.random.default_rng(0).normal(0, 0.5, (8000, 3)).astype("float32")
-    shifts = both(images.colour_shifts, factors)
+    shifts = both(image_ops.draw_color_shifts, factors)
     np.testing.assert_array_equal(
         shifts, np.round(255 * factors @ (EIGENVALUES[:, None] * EIGENVECTORS.T)).astype(int)
     )
@@ -229,4 +231,4 @@ def test_colours_shift_along_the_principal_components():
 
 def test_no_shift_leaves_the_bytes():
     factors = np.array([[1e6, 0, 0], [-1e6, 0, 0]], "float32")
-    assert both(images.colour_shifts, factors).tolist() == [[-255] * 3, [255] * 3]
+    assert both(image_ops.draw_color_shifts, factors).tolist() == [[-255] * 3, [255] * 3]

@@ -9,7 +9,7 @@ import tensorflow as tf
 from image_files import GIGAPIXEL, IMAGE, JPEG, PNG, RGB, UNUSABLE, USABLE, encoded
 from PIL import Image
 
-from spp_keras.data import images, inspection
+from spp_keras.data import image_ops, inspection
 from spp_keras.data.sources import Candidate
 
 
@@ -18,8 +18,8 @@ def inspected(data, tmp_path, **limits):
     path = tmp_path / "image.jpg"
     path.write_bytes(data)
     candidate = Candidate("image", (0, 0, len(data)))
-    [(same, finding)] = inspection.inspect_all(
-        [candidate], [str(path)], inspection.Limits(**limits)
+    [(same, finding)] = inspection.inspect_images(
+        [candidate], [str(path)], inspection.ImageLimits(**limits)
     )
     assert same is candidate
     return finding
@@ -28,7 +28,7 @@ def inspected(data, tmp_path, **limits):
 @pytest.mark.parametrize("kind", USABLE)
 def test_an_image_is_usable_and_said_to_be_what_it_is(kind, tmp_path):
     data, converted, _, _ = USABLE[kind]
-    assert inspected(data, tmp_path) == inspection.Finding((48, 64), converted)
+    assert inspected(data, tmp_path) == inspection.Inspection((48, 64), converted)
 
 
 @pytest.mark.parametrize("kind", USABLE)
@@ -36,7 +36,7 @@ def test_tensorflow_turns_what_is_usable_into_the_right_colours(kind):
     data, _, expected, tolerance = USABLE[kind]
     if expected is None:
         expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    decoded = images.decode(data).numpy()
+    decoded = image_ops.decode_image(data).numpy()
     np.testing.assert_allclose(decoded.astype(int), expected.astype(int), atol=tolerance)
 
 
@@ -64,14 +64,14 @@ def test_a_file_too_long_for_the_limit_is_not_read(tmp_path, monkeypatch):
     with path.open("wb") as file:
         file.truncate(10**10)
     monkeypatch.setattr(inspection, "inspect", None)
-    [(_, finding)] = inspection.inspect_all([Candidate("", (0, 0, 10**10))], [str(path)])
+    [(_, finding)] = inspection.inspect_images([Candidate("", (0, 0, 10**10))], [str(path)])
     assert finding.reason == "has 10000000000 bytes, too many for 64000000 pixels"
 
 
 def test_a_missing_file_and_what_the_source_gave_up_on_have_their_reasons(tmp_path):
     missing = Candidate("a", (0, 0, 9))
     given_up = Candidate("b", (0, 0, 9), reason="has no annotation")
-    findings = inspection.inspect_all([missing, given_up], [str(tmp_path / "none.jpg")])
+    findings = inspection.inspect_images([missing, given_up], [str(tmp_path / "none.jpg")])
     assert [finding.reason for _, finding in findings] == [
         "cannot be read: No such file or directory",
         "has no annotation",
@@ -97,7 +97,7 @@ def test_a_part_of_a_file_is_inspected_by_its_span(tmp_path):
     path = tmp_path / "shard"
     path.write_bytes(b"before" + PNG + JPEG + b"after")
     spans = [(0, 6, len(PNG)), (0, 6 + len(PNG), len(JPEG)), (0, 0, 9)]
-    findings = inspection.inspect_all([Candidate("", span) for span in spans], [str(path)])
+    findings = inspection.inspect_images([Candidate("", span) for span in spans], [str(path)])
     assert [finding.reason is None for _, finding in findings] == [True, True, False]
 
 
@@ -111,7 +111,7 @@ def test_images_come_back_in_order_and_only_a_few_are_asked_for_ahead(tmp_path):
             asked.append(number)
             yield Candidate(str(number), (0, 0, len(PNG)))
 
-    stream = inspection.inspect_all(candidates(), [str(path)])
+    stream = inspection.inspect_images(candidates(), [str(path)])
     first = [next(stream)[0].id for _ in range(5)]
     stream.close()
     assert first == ["0", "1", "2", "3", "4"]
@@ -132,7 +132,7 @@ def test_the_size_is_that_of_the_upright_image(tmp_path):
             data = exif_files.file(RGB, form, number)
             finding = inspected(data, tmp_path)
             assert (finding.size, finding.orientation) == ((48, 64), number)
-            as_filed = inspection.inspect(data, orientation="file")
+            as_filed = inspection.inspect_image(data, orientation="file")
             lying = exif_files.lying(RGB, number).size[::-1]
             assert (as_filed.size, as_filed.orientation) == (lying, 1)
 
@@ -146,5 +146,7 @@ def test_damage_anywhere_never_raises(kind):
         damaged = bytearray(data)
         for place in random.integers(0, min(len(data), 200), 3):
             damaged[place] = random.integers(256)
-        finding = inspection.inspect(bytes(damaged), inspection.Limits(most_pixels=10**6))
+        finding = inspection.inspect_image(
+            bytes(damaged), inspection.ImageLimits(most_pixels=10**6)
+        )
         assert (finding.reason is None) == (finding.size != (0, 0))

@@ -10,8 +10,8 @@ import tensorflow as tf
 from photographs import bilinear, decoded, encoded, photograph
 
 from spp_keras.data.pipeline import Pipeline
-from spp_keras.data.records import Records, load
-from spp_keras.data.sizes import Crops, Whole
+from spp_keras.data.records import Records, load_records
+from spp_keras.data.size_policies import Crop, Whole
 
 COUNT = 20
 
@@ -47,17 +47,17 @@ def test_photographs_are_sent_upright_whatever_their_orientation(form, tmp_path)
         folder.mkdir(parents=True, exist_ok=True)
         data = exif_files.file(picture, form, number)
         (folder / f"{number}.{form.lower()}").write_bytes(data)
-    found = load(tmp_path, "train")
+    found = load_records(tmp_path, "train")
     assert found.sizes.tolist() == [[48, 64]] * 8
     assert found.orientations.tolist() == [*exif_files.ORIENTATIONS]
     [(whole, _)] = batches(Pipeline(found, shuffle=False), 1)
-    crops = Crops(sides=(32,), short_side=48, positions="centre")
+    crops = Crop(sides=(32,), short_side=48, positions="centre")
     [(cut, _)] = batches(Pipeline(found, crops, shuffle=False), 1)
     for sent, expected in ((whole["images"], picture), (cut, picture[8:40, 16:48])):
         assert np.abs(sent.astype(int) - expected).max() <= tolerance
 
     # Not from the cache of what was loaded before.
-    as_filed = load(tmp_path, "train", orientation="file")
+    as_filed = load_records(tmp_path, "train", orientation="file")
     sent = batches(Pipeline(as_filed, batch_size=1, shuffle=False), 8)
     for number, (images, _) in zip(exif_files.ORIENTATIONS, sent, strict=True):
         expected = np.asarray(exif_files.lying(picture, number))
@@ -148,7 +148,7 @@ def test_whole_images_are_brought_to_a_short_side(records):
 
 POLICIES = {
     "whole": Whole(short_side=24),
-    "range": Crops(sides=(12, 20), draw="range", short_side=24, positions="random"),
+    "range": Crop(sides=(12, 20), draw="range", short_side=24, positions="random"),
 }
 
 
@@ -215,7 +215,7 @@ def test_replicas_share_each_batch_and_every_image_counts_the_same(records, of):
 
 
 def test_one_size_and_another_take_turns_on_the_same_crop(alike):
-    policy = Crops(sides=(24, 16), short_side=32, positions="centre")
+    policy = Crop(sides=(24, 16), short_side=32, positions="centre")
     pipeline = Pipeline(alike, policy, batch_size=4)
     assert not pipeline.mixed
     assert pipeline.padding() == 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spp_keras.data import reading
+from spp_keras.data import image_reader
 
 
 def contents(count, seed=0):
@@ -46,7 +46,7 @@ def whole_files(folder, images):
 
 
 def assert_reads(files, spans, images):
-    reader = reading.Reader(files, spans)
+    reader = image_reader.ImageReader(files, spans)
 
     def read(number):
         return reader.read(reader.row(number))

@@ -61,7 +61,10 @@ def test_a_folder_per_class_in_a_folder_per_split(tmp_path):
         "notes.txt": b"",
     }
     root = write(tmp_path, files)
-    train, validation = records.load(root, "train"), records.load(str(root), "validation")
+    train, validation = (
+        records.load_records(root, "train"),
+        records.load_records(str(root), "validation"),
+    )
     assert train.name == f"{root} train"
     # A class that a split has no image of keeps its number.
     assert train.classes == validation.classes == ("rose", "tulip")
@@ -76,25 +79,28 @@ def test_a_folder_per_class_in_a_folder_per_split(tmp_path):
     assert not train.multi_label
     assert train.objects is None
     assert train.skipped == ()
-    assert records.load(root, "val").ids.tolist() == validation.ids.tolist()
+    assert records.load_records(root, "val").ids.tolist() == validation.ids.tolist()
 
 
 def test_without_splits_a_tenth_is_held_back_and_stays_held_back(tmp_path):
     names = [f"{kind}/{number}.png" for kind in ("rose", "tulip") for number in range(200)]
     root = write(tmp_path / "a", dict.fromkeys(names, image()))
-    train, validation = records.load(root, "train"), records.load(root, "validation")
+    train, validation = (
+        records.load_records(root, "train"),
+        records.load_records(root, "validation"),
+    )
     assert sorted([*train.ids, *validation.ids]) == sorted(names)
     assert 20 <= len(validation) <= 60
     # Neither new images nor another place change what is held back.
     write(root, {"rose/new.png": image(), "daisy/new.png": image()})
     root = root.rename(tmp_path / "b")
-    assert set(validation.ids) <= set(records.load(root, "validation").ids)
-    assert set(train.ids) <= set(records.load(root, "train").ids)
+    assert set(validation.ids) <= set(records.load_records(root, "validation").ids)
+    assert set(train.ids) <= set(records.load_records(root, "train").ids)
 
 
 def test_a_class_may_be_called_train(tmp_path):
     root = write(tmp_path, {f"{k}/{n}.png": image() for k in ("train", "bus") for n in range(30)})
-    assert records.load(root, "train").classes == ("bus", "train")
+    assert records.load_records(root, "train").classes == ("bus", "train")
 
 
 @pytest.mark.parametrize(
@@ -116,30 +122,30 @@ def test_a_class_may_be_called_train(tmp_path):
 def test_a_folder_that_cannot_be_a_data_set_says_why(files, split, message, tmp_path):
     write(tmp_path, files)
     with pytest.raises(ValueError, match=message):
-        records.load(tmp_path, split)
+        records.load_records(tmp_path, split)
 
 
 def test_a_folder_that_links_to_itself_is_an_error_and_other_links_are_followed(flowers, tmp_path):
     (flowers / "train" / "daisy").symlink_to(flowers / "train" / "rose")
-    assert len(records.load(flowers, "train")) == 15
+    assert len(records.load_records(flowers, "train")) == 15
     (flowers / "train" / "rose" / "loop").symlink_to(flowers / "train")
     with pytest.raises(ValueError, match="no link to a folder that it is in"):
-        records.load(flowers, "train")
+        records.load_records(flowers, "train")
 
 
 def test_a_name_that_is_not_utf8_is_skipped(flowers):
     write(flowers, {os.fsdecode(b"train/rose/\xff.png"): image()})
-    [skipped] = records.load(flowers, "train", most_skipped=0.5).skipped
+    [skipped] = records.load_records(flowers, "train", most_skipped=0.5).skipped
     assert skipped == ("train/rose/\\udcff.png", "has a name that is not UTF-8; rename it")
 
 
 def test_bad_images_are_skipped_with_their_reasons_up_to_a_share(flowers, monkeypatch):
     write(flowers, {"train/rose/0.png": b"", "train/tulip/3.png": "Not found"})
     with pytest.raises(ValueError, match=r"(?s)2 of 10 cannot:\n  train/rose/0.png is empty\n.*"):
-        records.load(flowers, "train")
+        records.load_records(flowers, "train")
     # What was found is kept, to be looked at under another limit.
     monkeypatch.setattr(inspection, "inspect_all", None)
-    found = records.load(flowers, "train", most_skipped=0.2)
+    found = records.load_records(flowers, "train", most_skipped=0.2)
     assert found.skipped == (
         ("train/rose/0.png", "is empty"),
         ("train/tulip/3.png", REFUSAL),
@@ -154,7 +160,7 @@ def test_bad_images_are_skipped_with_their_reasons_up_to_a_share(flowers, monkey
 def test_an_error_lists_ten_images_and_counts_the_rest(flowers):
     write(flowers, {f"train/rose/bad{number}.png": b"" for number in range(13)})
     with pytest.raises(ValueError, match=r"13 of 23") as caught:
-        records.load(flowers, "train")
+        records.load_records(flowers, "train")
     assert str(caught.value).count("is empty") == 10
     assert "and 3 more" in str(caught.value)
     assert "pass a larger `most_skipped`" in str(caught.value)
@@ -164,31 +170,31 @@ def test_the_first_bad_image_stops_if_asked_to(flowers, own_cache):
     write(flowers, {"train/rose/2.png": b"", "train/tulip/3.png": b""})
     stop = pytest.raises(ValueError, match=r"flowers train, where train/rose/2.png is empty")
     with stop:
-        records.load(flowers, "train", on_error="fail")
+        records.load_records(flowers, "train", on_error="fail")
     assert not own_cache.exists()
     # The same from the cache.
-    records.load(flowers, "train", most_skipped=0.5)
+    records.load_records(flowers, "train", most_skipped=0.5)
     with stop:
-        records.load(flowers, "train", on_error="fail")
+        records.load_records(flowers, "train", on_error="fail")
 
 
 def test_no_usable_image_is_an_error_whatever_may_be_skipped(tmp_path):
     root = write(tmp_path, {"train/a/1.png": b"", "train/b/1.png": b""})
     with pytest.raises(ValueError, match="2 of 2 cannot"):
-        records.load(root, "train", most_skipped=0.99)
+        records.load_records(root, "train", most_skipped=0.99)
 
 
 def test_what_is_turned_to_rgb_is_counted(flowers):
     for number in range(3):
         Image.new("L", (30, 20)).save(flowers / "train" / "rose" / f"{number}.png")
     Image.new("CMYK", (30, 20)).save(flowers / "train" / "rose" / "3.jpg")
-    assert records.load(flowers, "train").converted == {"grey": 3, "CMYK": 1}
+    assert records.load_records(flowers, "train").converted == {"grey": 3, "CMYK": 1}
 
 
 def test_a_second_time_nothing_is_decoded_and_the_records_are_the_same(flowers, monkeypatch):
-    first = records.load(flowers, "train")
+    first = records.load_records(flowers, "train")
     monkeypatch.setattr(tf.io, "decode_image", None)
-    second = records.load(flowers, "train")
+    second = records.load_records(flowers, "train")
     assert len(second) == 10
     for field in ("ids", "labels", "sizes", "spans"):
         np.testing.assert_array_equal(getattr(first, field), getattr(second, field))
@@ -198,30 +204,30 @@ def test_a_second_time_nothing_is_decoded_and_the_records_are_the_same(flowers, 
 
 def test_a_file_that_changed_or_another_limit_is_noticed(flowers):
     path = flowers / "train" / "rose" / "0.png"
-    assert records.load(flowers, "train").sizes[0].tolist() == [20, 30]
+    assert records.load_records(flowers, "train").sizes[0].tolist() == [20, 30]
     write(flowers, {"train/rose/0.png": image(0, 50, 60)})
-    assert records.load(flowers, "train").sizes[0].tolist() == [50, 60]
+    assert records.load_records(flowers, "train").sizes[0].tolist() == [50, 60]
     path.write_bytes(b"x" * path.stat().st_size)
     os.utime(path, (1, 1))
-    assert len(records.load(flowers, "train", most_skipped=0.1)) == 9
+    assert len(records.load_records(flowers, "train", most_skipped=0.1)) == 9
     write(flowers, {"train/rose/0.png": image(0, 50, 60)})
     (flowers / "train" / "daisy").mkdir()
-    assert records.load(flowers, "train").labels[0] == 1
+    assert records.load_records(flowers, "train").labels[0] == 1
     write(flowers, {"train/rose/9.png": image()})
-    assert len(records.load(flowers, "train")) == 11
-    narrow = inspection.Limits(least_side=22)
-    assert len(records.load(flowers, "train", limits=narrow, most_skipped=0.9)) == 7
+    assert len(records.load_records(flowers, "train")) == 11
+    narrow = inspection.ImageLimits(least_side=22)
+    assert len(records.load_records(flowers, "train", limits=narrow, most_skipped=0.9)) == 7
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a zip", "half", "flipped"])
 def test_a_cache_file_that_cannot_be_read_is_made_again(damage, flowers, own_cache):
-    expected = records.load(flowers, "train")
+    expected = records.load_records(flowers, "train")
     [path] = own_cache.iterdir()
     whole = path.read_bytes()
     middle = len(whole) // 2
     flipped = whole[:300] + bytes([whole[300] ^ 255]) + whole[301:]
     path.write_bytes({"half": whole[:middle], "flipped": flipped}.get(damage, damage))
-    found = records.load(flowers, "train")
+    found = records.load_records(flowers, "train")
     assert found.ids.tolist() == expected.ids.tolist()
     assert len(path.read_bytes()) == len(whole)
     assert [each.name for each in own_cache.iterdir()] == [path.name]
@@ -230,13 +236,13 @@ def test_a_cache_file_that_cannot_be_read_is_made_again(damage, flowers, own_cac
 def test_a_cache_that_cannot_be_written_is_a_warning(flowers, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(write(tmp_path, {"file": b""}) / "file"))
     with pytest.warns(UserWarning, match="checked again next time.*XDG_CACHE_HOME"):
-        assert len(records.load(flowers, "train")) == 10
+        assert len(records.load_records(flowers, "train")) == 10
 
 
 def test_a_bar_is_shown_for_what_takes_longer_than_a_second(flowers, capsys, monkeypatch):
-    records.load(flowers, "train")
+    records.load_records(flowers, "train")
     assert capsys.readouterr().err == ""
-    inspect_all = inspection.inspect_all
+    inspect_all = inspection.inspect_images
 
     def slowly(*arguments):
         for number, each in enumerate(inspect_all(*arguments)):
@@ -246,10 +252,10 @@ def test_a_bar_is_shown_for_what_takes_longer_than_a_second(flowers, capsys, mon
 
     monkeypatch.setattr(inspection, "inspect_all", slowly)
     write(flowers, {"train/rose/new.png": image()})
-    records.load(flowers, "train", progress=False)
+    records.load_records(flowers, "train", progress=False)
     assert capsys.readouterr().err == ""
     write(flowers, {"train/rose/newer.png": image()})
-    records.load(flowers, "train")
+    records.load_records(flowers, "train")
     written = capsys.readouterr()
     assert "Checking" in written.err
     assert "images/s" in written.err
@@ -257,7 +263,7 @@ def test_a_bar_is_shown_for_what_takes_longer_than_a_second(flowers, capsys, mon
 
 
 def test_some_of_the_records_are_records(flowers):
-    found = records.load(flowers, "train")
+    found = records.load_records(flowers, "train")
     by_mask = found.select(found.labels == 1)
     by_number = found.select([7, 2])
     assert by_mask.ids.tolist() == [f"train/tulip/{number}.png" for number in range(5)]
@@ -280,13 +286,13 @@ def test_some_of_the_records_are_records(flowers):
 )
 def test_wrong_arguments_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
-        records.load(*arguments)
+        records.load_records(*arguments)
 
 
 @pytest.mark.parametrize(("name", "value"), [("on_error", "ignore"), ("most_skipped", 1.5)])
 def test_wrong_options_are_named(name, value, flowers):
     with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}="):
-        records.load(flowers, "train", **{name: value})
+        records.load_records(flowers, "train", **{name: value})
 
 
 def annotation(objects, height=20, width=40):
@@ -318,7 +324,7 @@ def devkit(tmp_path):
 
 
 def test_a_devkit_has_boxes_as_shares_and_labels_without_difficult_objects(devkit):
-    found = records.load(devkit, "trainval")
+    found = records.load_records(devkit, "trainval")
     assert found.classes == VOC
     assert found.ids.tolist() == [f"JPEGImages/00000{number}.jpg" for number in (1, 2, 3)]
     assert found.multi_label
@@ -336,7 +342,7 @@ def test_a_devkit_has_boxes_as_shares_and_labels_without_difficult_objects(devki
     assert third.difficult.dtype == bool
     assert read(found, 1) == image(2, 20, 40)
     # The same from the cache.
-    again = records.load(devkit, "trainval")
+    again = records.load_records(devkit, "trainval")
     for one, other in zip(found.objects, again.objects, strict=True):
         for a, b in zip(one, other, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -345,18 +351,18 @@ def test_a_devkit_has_boxes_as_shares_and_labels_without_difficult_objects(devki
 
 def test_a_devkit_has_its_splits_and_may_be_named_by_any_of_its_folders(devkit):
     for root in (devkit, devkit / "VOC2007", devkit.parent):
-        assert len(records.load(root, "train")) == 2
+        assert len(records.load_records(root, "train")) == 2
     for split in ("val", "validation"):
-        assert records.load(devkit, split).ids.tolist() == ["JPEGImages/000003.jpg"]
+        assert records.load_records(devkit, split).ids.tolist() == ["JPEGImages/000003.jpg"]
     with pytest.raises(ValueError, match=r"one of 'test', 'train', 'trainval', 'val'.*'tset'"):
-        records.load(devkit, "tset")
+        records.load_records(devkit, "tset")
     shutil.copytree(devkit / "VOC2007", devkit / "VOC2012")
     with pytest.raises(ValueError, match=r"must be one year of VOC, one of .*VOC2007.*VOC2012"):
-        records.load(devkit, "train")
+        records.load_records(devkit, "train")
 
 
 def test_a_box_is_cut_off_at_the_edge_of_its_image(devkit):
-    [objects] = records.load(devkit, "test").objects
+    [objects] = records.load_records(devkit, "test").objects
     np.testing.assert_allclose(objects.boxes, [[5 / 20, 4 / 40, 1, 1]])
 
 
@@ -378,7 +384,7 @@ def test_boxes_are_in_the_frame_that_the_annotation_names(orientation, height, w
             box = upright_box
         text = annotation([("dog", 0, box)], *size)
         write(place, files | {"Annotations/000001.xml": text})
-        found = records.load(devkit, "train")
+        found = records.load_records(devkit, "train")
         assert found.sizes[0].tolist() == [height, width]
         expected = np.array([[3, 2, 9, 12]]) / [height, width, height, width]
         np.testing.assert_allclose(found.objects[0].boxes, expected, atol=1e-6)
@@ -386,7 +392,7 @@ def test_boxes_are_in_the_frame_that_the_annotation_names(orientation, height, w
 
 def test_other_classes_than_those_of_voc_are_the_sorted_ones_of_every_split(devkit):
     write(devkit, {"VOC2007/Annotations/000004.xml": annotation([("Zebra", 0, (1, 1, 9, 9))])})
-    train, test = records.load(devkit, "train"), records.load(devkit, "test")
+    train, test = records.load_records(devkit, "train"), records.load_records(devkit, "test")
     assert train.classes == test.classes == ("cat", "dog", "person", "zebra")
     assert test.labels.tolist() == [[0, 0, 0, 1]]
 
@@ -406,7 +412,7 @@ def test_other_classes_than_those_of_voc_are_the_sorted_ones_of_every_split(devk
 def test_an_annotation_that_cannot_be_used_has_its_reason(text, reason, devkit):
     path = devkit / "VOC2007" / "Annotations" / "000002.xml"
     path.unlink() if text is None else path.write_text(text)
-    found = records.load(devkit, "train", most_skipped=0.5)
+    found = records.load_records(devkit, "train", most_skipped=0.5)
     assert found.ids.tolist() == ["JPEGImages/000001.jpg"]
     assert len(found.objects) == 1
     [(name, said)] = found.skipped
@@ -416,11 +422,11 @@ def test_an_annotation_that_cannot_be_used_has_its_reason(text, reason, devkit):
 
 def test_a_listed_image_that_is_missing_is_skipped(devkit):
     (devkit / "VOC2007" / "JPEGImages" / "000001.jpg").unlink()
-    [skipped] = records.load(devkit, "train", most_skipped=0.5).skipped
+    [skipped] = records.load_records(devkit, "train", most_skipped=0.5).skipped
     assert skipped == ("JPEGImages/000001.jpg", "cannot be read: No such file or directory")
 
 
 def test_a_split_without_labels_is_an_error(devkit):
     write(devkit, {"VOC2007/Annotations/000004.xml": annotation([])})
     with pytest.raises(ValueError, match=r"`split` must have labels.* test, where no image has"):
-        records.load(devkit, "test")
+        records.load_records(devkit, "test")

@@ -45,7 +45,9 @@ def everything(examples):
 
 
 def composed(name, count):
-    return [scenes.compose(name, np.random.default_rng((11, number))) for number in range(count)]
+    return [
+        scenes.compose_scene(name, np.random.default_rng((11, number))) for number in range(count)
+    ]
 
 
 def is_inside(outline, size):
@@ -132,7 +134,7 @@ def test_an_image_follows_from_seed_split_and_number_in_whatever_order(examples)
     for number, (split, found) in enumerate(examples.items()):
         for example in found:
             index = int(example["image/filename"].decode().removesuffix(".jpg")[-6:])
-            image, scene = drawing.photograph(SEED, number, index)
+            image, scene = drawing.draw_image(SEED, number, index)
             assert example["image"] == image
             assert example["image/filename"].decode().startswith(f"{split}_")
             assert outlines.CLASSES[example["label"]] == scene.name
@@ -141,15 +143,15 @@ def test_an_image_follows_from_seed_split_and_number_in_whatever_order(examples)
 @pytest.mark.parametrize("other", [(6, 0), (5, 1)], ids=["seed", "split"])
 def test_another_seed_or_split_has_other_images(other):
     for index in range(12):
-        image, scene = drawing.photograph(5, 0, index)
-        other_image, other_scene = drawing.photograph(*other, index)
+        image, scene = drawing.draw_image(5, 0, index)
+        other_image, other_scene = drawing.draw_image(*other, index)
         assert image != other_image
         assert scene.size != other_scene.size
 
 
 def test_images_are_jpegs_of_the_size_of_their_scenes():
     for index in range(12):
-        image, scene = drawing.photograph(SEED, 0, index)
+        image, scene = drawing.draw_image(SEED, 0, index)
         decoded = Image.open(io.BytesIO(image))
         assert (decoded.format, decoded.mode) == ("JPEG", "RGB")
         assert decoded.size == scene.size[::-1]
@@ -189,7 +191,7 @@ def test_boxes_are_tight_around_what_is_inside_the_outline(name):
             inside = is_inside(thing.outline, scene.size)
             # Tips of triangles and stars are thinner than a pixel.
             np.testing.assert_allclose(extent(inside), thing.box, atol=2.5)
-            mask = drawing.mask(thing.outline, scene.size)
+            mask = drawing.draw_mask(thing.outline, scene.size)
             # Every pixel is partly painted where its centre is inside, partly bare elsewhere.
             assert np.abs(mask - inside).max() < 1
             # Pillow paints half a step of its quarter pixels over the edge.
@@ -201,7 +203,8 @@ def test_objects_are_painted_inside_their_boxes_and_nowhere_else(name):
     for number, scene in enumerate(composed(name, 12)):
         bare = dataclasses.replace(scene, things=())
         with_things, without = (
-            drawing.paint(one, np.random.default_rng(number)).astype(int) for one in (scene, bare)
+            drawing.paint_scene(one, np.random.default_rng(number)).astype(int)
+            for one in (scene, bare)
         )
         changed = np.abs(with_things - without).max(axis=-1)
         for thing in scene.things:
@@ -219,7 +222,7 @@ def test_objects_are_painted_inside_their_boxes_and_nowhere_else(name):
 def test_the_dataset_has_the_boxes_of_its_scenes(examples):
     for example in examples["train"]:
         index = int(example["image/filename"].decode()[6:12])
-        _, scene = drawing.photograph(SEED, 0, index)
+        _, scene = drawing.draw_image(SEED, 0, index)
         objects, (height, width) = example["objects"], scene.size
         pixels = objects["bbox"] * [height, width, height, width]
         np.testing.assert_allclose(pixels, [thing.box for thing in scene.things], atol=1e-3)
@@ -245,7 +248,7 @@ def ratios_of_axes(name, warped):
     """How far from round the first object of each image is, in the logarithm."""
     found = []
     for scene in composed(name, 150):
-        mask = drawing.mask(scene.things[0].outline, scene.size)
+        mask = drawing.draw_mask(scene.things[0].outline, scene.size)
         if warped:
             mask = np.asarray(Image.fromarray(mask).resize((96, 96), Image.Resampling.BOX))
         y, x = (np.arange(n) + 0.5 for n in mask.shape)
@@ -278,7 +281,7 @@ def test_a_centre_crop_leaves_nothing_that_tells_border_classes_apart(pair):
     for one, other in zip(*(composed(name, 40) for name in pair), strict=True):
         assert one.size == other.size
         first, second = (
-            sum(drawing.mask(thing.outline, one.size) for thing in scene.things)
+            sum(drawing.draw_mask(thing.outline, one.size) for thing in scene.things)
             for scene in (one, other)
         )
         side = 224 / 256 * min(one.size)

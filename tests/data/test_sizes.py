@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spp_keras.data.sizes import Crops, Warped, Whole
+from spp_keras.data.size_policies import Crop, Warp, Whole
 
 lengths = st.integers(1, 700)
 
@@ -26,16 +26,16 @@ def counted(rows):
 
 
 def test_one_size_stays_and_two_alternate():
-    assert [int(Crops(sides=(224,)).side(epoch, 5)) for epoch in range(3)] == [224, 224, 224]
-    alternating = Crops(sides=(224, 180))
+    assert [int(Crop(sides=(224,)).side(epoch, 5)) for epoch in range(3)] == [224, 224, 224]
+    alternating = Crop(sides=(224, 180))
     assert [int(alternating.side(epoch, 5)) for epoch in range(5)] == [224, 180, 224, 180, 224]
-    three = Crops(sides=[7, 9, 5], short_side=9)
+    three = Crop(sides=[7, 9, 5], short_side=9)
     found = tf.data.Dataset.range(7).map(lambda epoch: three.side(epoch, 0))
     assert list(found.as_numpy_iterator()) == [7, 9, 5, 7, 9, 5, 7]
 
 
 def test_a_range_is_drawn_from_between_its_ends_which_belong_to_it():
-    policy = Crops(sides=(9, 5), draw="range", short_side=9)
+    policy = Crop(sides=(9, 5), draw="range", short_side=9)
 
     def drawn(seed):
         found = tf.data.Dataset.range(500).map(lambda epoch: policy.side(epoch, seed))
@@ -56,21 +56,21 @@ CORNERS = {(0, 0), (0, 137), (37, 0), (37, 137), (18, 68)}
 
 @pytest.mark.parametrize("sides", [(224,), (224, 180), (180, 224)])
 def test_corners_and_centre_of_the_whole_image_are_drawn_alike(sides):
-    policy = Crops(sides=sides)
+    policy = Crop(sides=sides)
     counts = counted(windows(policy, (300, 400), 500))
     assert set(counts) == {(*corner, 263, 263) for corner in CORNERS}
     assert all(70 <= count <= 130 for count in counts.values())
 
 
 def test_the_centre_is_the_centre():
-    policy = Crops(sides=(224, 180), positions="centre")
+    policy = Crop(sides=(224, 180), positions="centre")
     assert counted(windows(policy, (300, 400), 5)) == {(18, 68, 263, 263): 5}
     found = policy.windows([[400, 300], [256, 256]], [[0.3, 0.9], [0.0, 0.0]])
     assert found.numpy().tolist() == [[68, 18, 263, 263], [16, 16, 224, 224]]
 
 
 def test_random_windows_lie_anywhere_alike():
-    policy = Crops(sides=(8,), short_side=10, positions="random")
+    policy = Crop(sides=(8,), short_side=10, positions="random")
     counts = counted(windows(policy, (10, 13), 1800))
     assert set(counts) == {(top, left, 8, 8) for top in range(3) for left in range(6)}
     assert all(60 <= count <= 145 for count in counts.values())
@@ -85,7 +85,7 @@ def test_random_windows_lie_anywhere_alike():
     st.tuples(*[st.floats(0, 1, exclude_max=True, width=32)] * 2),
 )
 def test_windows_are_squares_within_the_image(size, short_side, sides, positions, place):
-    policy = Crops(
+    policy = Crop(
         sides=[min(side, short_side) for side in sides], short_side=short_side, positions=positions
     )
     found = policy.windows([size], [place])
@@ -143,7 +143,7 @@ def test_sides_are_the_nearest_to_exact_fractions(sizes, short, longest):
 
 @given(height=lengths, width=lengths, side=st.integers(1, 300))
 def test_a_warped_image_is_all_of_it_in_a_square(height, width, side):
-    policy = Warped(square=side)
+    policy = Warp(square=side)
 
     window, target = policy.frame(tf.constant([height, width]))
 
@@ -157,19 +157,19 @@ def test_a_warped_image_is_all_of_it_in_a_square(height, width, side):
 @pytest.mark.parametrize(
     ("policy", "arguments", "message"),
     [
-        (Crops, {"sides": ()}, r"`sides` must be a non-empty sequence of ints. Received: sides=\("),
-        (Crops, {"sides": 224}, r"`sides` must be a non-empty sequence of ints. .*sides=224"),
-        (Crops, {"sides": (224, 0)}, r"`sides` must be an int >= 1. Received: sides=0"),
-        (Crops, {"sides": (9,), "draw": "random"}, r"`draw` must be one of 'cycle', 'range'"),
-        (Crops, {"sides": (9,), "positions": "edge"}, r"`positions` must be one of 'corners'"),
-        (Crops, {"sides": (9,), "short_side": 0.5}, r"`short_side` must be an int >= 1"),
+        (Crop, {"sides": ()}, r"`sides` must be a non-empty sequence of ints. Received: sides=\("),
+        (Crop, {"sides": 224}, r"`sides` must be a non-empty sequence of ints. .*sides=224"),
+        (Crop, {"sides": (224, 0)}, r"`sides` must be an int >= 1. Received: sides=0"),
+        (Crop, {"sides": (9,), "draw": "random"}, r"`draw` must be one of 'cycle', 'range'"),
+        (Crop, {"sides": (9,), "positions": "edge"}, r"`positions` must be one of 'corners'"),
+        (Crop, {"sides": (9,), "short_side": 0.5}, r"`short_side` must be an int >= 1"),
         (
-            Crops,
+            Crop,
             {"sides": (180, 224), "short_side": 200},
             r"`short_side` must be at least the largest of `sides`.*short_side=200 with "
             r"sides=\(180, 224\)",
         ),
-        (Warped, {"square": 0}, r"`square` must be an int >= 1. Received: square=0"),
+        (Warp, {"square": 0}, r"`square` must be an int >= 1. Received: square=0"),
         (Whole, {"short_side": 0}, r"`short_side` must be an int >= 1"),
         (Whole, {"longest_side": 1.5}, r"`longest_side` must be an int >= 1"),
     ],

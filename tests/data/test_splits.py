@@ -22,14 +22,14 @@ def folders(root, *names):
 )
 def test_folders(tmp_path, names, expected):
     root = folders(tmp_path, *names)
-    assert splits.defaults(root) == ("train", expected)
-    assert splits.defaults(str(root)) == ("train", expected)
+    assert splits.choose_splits(root) == ("train", expected)
+    assert splits.choose_splits(str(root)) == ("train", expected)
 
 
 def test_a_voc_tree(tmp_path):
     for name in ("JPEGImages", "ImageSets/Main", "Annotations"):
         (tmp_path / "VOCdevkit" / "VOC2007" / name).mkdir(parents=True)
-    assert splits.defaults(tmp_path) == ("train", "val")
+    assert splits.choose_splits(tmp_path) == ("train", "val")
 
 
 def prepared(folder, *names):
@@ -51,9 +51,11 @@ def prepared(folder, *names):
 
 def test_data_sets_by_name_and_by_folder(tmp_path):
     both = prepared(tmp_path / "both", "train", "test")
-    assert splits.defaults(str(both.data_path)) == ("train", "test")
+    assert splits.choose_splits(str(both.data_path)) == ("train", "test")
     alone = prepared(tmp_path / "alone", "train")
     expected = ("train[:90%]", "train[90%:]")
-    assert splits.defaults(str(alone.data_path)) == expected
-    counts = [len(records.load(alone.data_path, split, progress=False)) for split in expected]
+    assert splits.choose_splits(str(alone.data_path)) == expected
+    counts = [
+        len(records.load_records(alone.data_path, split, progress=False)) for split in expected
+    ]
     assert counts == [18, 2]

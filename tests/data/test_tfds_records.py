@@ -185,7 +185,7 @@ def assert_same_bytes(found, expected):
     "split", ["train", "validation", "train+test", "train[:60%]", "train[-4:]+validation[1:3]"]
 )
 def test_voc_is_what_tensorflow_datasets_reads(split, data_dir):
-    found = records.load("voc/2007", split, data_dir)
+    found = records.load_records("voc/2007", split, data_dir)
     expected = oracle("voc/2007", split, data_dir)
     assert found.name == f"voc/2007 {split}"
     assert found.classes[:2] == ("aeroplane", "bicycle")
@@ -202,7 +202,7 @@ def test_voc_is_what_tensorflow_datasets_reads(split, data_dir):
 
 
 def test_imagenet_is_what_tensorflow_datasets_reads_but_for_a_broken_image(data_dir):
-    found = records.load("imagenet2012", "train", data_dir, most_skipped=0.2)
+    found = records.load_records("imagenet2012", "train", data_dir, most_skipped=0.2)
     broken = "n01440764_3.JPEG"
     expected = [
         each
@@ -221,7 +221,7 @@ def test_imagenet_is_what_tensorflow_datasets_reads_but_for_a_broken_image(data_
 
 
 def test_caltech_whose_file_names_repeat_is_told_apart_as_tensorflow_datasets_does(data_dir):
-    found = records.load("caltech101", "train", data_dir)
+    found = records.load_records("caltech101", "train", data_dir)
     expected = oracle("caltech101", "train", data_dir)
     assert found.ids.tolist() == [each["tfds_id"].decode() for each in expected]
     assert found.labels.tolist() == [each["label"] for each in expected]
@@ -229,7 +229,7 @@ def test_caltech_whose_file_names_repeat_is_told_apart_as_tensorflow_datasets_do
 
 
 def test_labels_without_objects_or_file_names_are_found_by_their_kind(data_dir):
-    found = records.load("tagged", "train", data_dir)
+    found = records.load_records("tagged", "train", data_dir)
     expected = oracle("tagged", "train", data_dir)
     assert found.classes == ("red", "round", "small")
     assert found.ids.tolist() == [each["tfds_id"].decode() for each in expected]
@@ -240,7 +240,7 @@ def test_labels_without_objects_or_file_names_are_found_by_their_kind(data_dir):
 
 
 def test_without_labels_an_image_has_the_classes_of_its_objects(data_dir):
-    found = records.load("boxed", "train", data_dir)
+    found = records.load_records("boxed", "train", data_dir)
     expected = oracle("boxed", "train", data_dir)
     assert found.classes == ("nut", "bolt", "nail")
     for row, objects, each in zip(found.labels, found.objects, expected, strict=True):
@@ -254,7 +254,7 @@ def test_shapes_are_drawn_once_and_have_a_label_and_objects(tmp_path, monkeypatc
     config = shapes.Builder.builder_configs["tiny"]
     for split in ("train", "validation", "test"):
         monkeypatch.setattr(config, split, 12)
-    found = records.load("shapes/tiny", "train", tmp_path)
+    found = records.load_records("shapes/tiny", "train", tmp_path)
     assert capsys.readouterr().out == ""
     expected = oracle("shapes/tiny", "train", tmp_path)
     assert found.ids.tolist() == [each["image/filename"].decode() for each in expected]
@@ -264,28 +264,28 @@ def test_shapes_are_drawn_once_and_have_a_label_and_objects(tmp_path, monkeypatc
         np.testing.assert_array_equal(objects.difficult, each["objects"]["is_difficult"])
     assert_same_bytes(found, expected)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", None)
-    assert len(records.load("shapes/tiny", "train", tmp_path)) == 12
+    assert len(records.load_records("shapes/tiny", "train", tmp_path)) == 12
 
 
 def test_a_prepared_data_set_may_be_named_by_its_folder(data_dir):
-    found = records.load(data_dir / "voc" / "2007" / "5.0.0", "test")
-    assert found.ids.tolist() == records.load("voc/2007", "test", data_dir).ids.tolist()
+    found = records.load_records(data_dir / "voc" / "2007" / "5.0.0", "test")
+    assert found.ids.tolist() == records.load_records("voc/2007", "test", data_dir).ids.tolist()
 
 
 def test_the_second_time_no_shard_is_read(data_dir, monkeypatch):
-    first = records.load("voc/2007", "train", data_dir)
+    first = records.load_records("voc/2007", "train", data_dir)
     monkeypatch.setattr(tfrecord, "records", None)
-    second = records.load("voc/2007", "train", str(data_dir))
+    second = records.load_records("voc/2007", "train", str(data_dir))
     np.testing.assert_array_equal(first.spans, second.spans)
     assert len(second.objects) == 9
     # Of the same shards.
     with pytest.raises(TypeError):
-        records.load("voc/2007", "train[:8]", data_dir)
+        records.load_records("voc/2007", "train[:8]", data_dir)
 
 
 def test_labels_that_are_not_published_are_an_error(data_dir):
     with pytest.raises(ValueError, match=r"labels from 0 to 999.*split='test'.*has -1"):
-        records.load("imagenet2012", "test", data_dir)
+        records.load_records("imagenet2012", "test", data_dir)
 
 
 def test_what_is_not_prepared_is_an_error_that_says_how_to_prepare_it(
@@ -293,14 +293,14 @@ def test_what_is_not_prepared_is_an_error_that_says_how_to_prepare_it(
 ):
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", None)
     with pytest.raises(ValueError, match="must be a data set that is prepared") as caught:
-        records.load("imagenet2012", "train", tmp_path)
+        records.load_records("imagenet2012", "train", tmp_path)
     message = str(caught.value)
     assert f"none in '{tmp_path}/imagenet2012/5.1.0'" in message
     assert f"tfds.builder('imagenet2012', data_dir='{tmp_path}').download_and_prepare(" in message
     assert "manual_dir=" in message
     assert "ILSVRC2012_img_train.tar" in message
     with pytest.raises(ValueError, match=r"download_and_prepare\(\)") as caught:
-        records.load("voc/2012", "train", tmp_path)
+        records.load_records("voc/2012", "train", tmp_path)
     assert "manual_dir" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
     assert caplog.messages == []
@@ -311,8 +311,8 @@ def test_another_version_that_is_prepared_is_named(data_dir, tmp_path):
     old = tmp_path / "voc" / "2007" / "4.0.0"
     old.symlink_to(data_dir / "voc" / "2007" / "5.0.0")
     with pytest.raises(ValueError, match=r"other versions, 4.0.0: ask for 'voc/2007:4.0.0'"):
-        records.load("voc/2007", "train", tmp_path)
-    assert len(records.load("voc/2007:4.0.0", "train", tmp_path)) == 9
+        records.load_records("voc/2007", "train", tmp_path)
+    assert len(records.load_records("voc/2007:4.0.0", "train", tmp_path)) == 9
 
 
 @pytest.mark.parametrize(
@@ -329,13 +329,13 @@ def test_another_version_that_is_prepared_is_named(data_dir, tmp_path):
 )
 def test_a_wrong_name_or_split_says_what_there_is(name, split, message, data_dir):
     with pytest.raises(ValueError, match=message):
-        records.load(name, split, data_dir)
+        records.load_records(name, split, data_dir)
 
 
 def test_another_file_format_says_how_to_get_this_one(tmp_path):
     prepare("tagged", tmp_path, None, file_format="array_record")
     with pytest.raises(ValueError, match=r"prepared as 'array_record'.*file_format='tfrecord'"):
-        records.load("tagged", "train", tmp_path)
+        records.load_records("tagged", "train", tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "noise"])
@@ -348,7 +348,7 @@ def test_a_damaged_shard_is_named(damage, tmp_path):
     else:
         path.write_bytes(data[:-2] if damage == "cut" else data[:12] + b"\xff" * 40 + data[52:])
     with pytest.raises(ValueError, match=f"(?i){path.name}.*prepare .*again"):
-        records.load("tagged", "train", tmp_path)
+        records.load_records("tagged", "train", tmp_path)
 
 
 def test_fields_of_every_kind_and_in_any_order_are_passed_over():
@@ -359,7 +359,7 @@ def test_fields_of_every_kind_and_in_any_order_are_passed_over():
     feature = skipped + delimited(1, skipped + delimited(1, b"pixels"))
     entry = delimited(2, feature) + skipped + delimited(1, b"image")
     example = skipped + delimited(1, skipped + delimited(1, entry))
-    [(key, place)] = tfrecord.features(example).items()
+    [(key, place)] = tfrecord.parse_features(example).items()
     assert key == "image"
     start, end = tfrecord.first_bytes(example, place)
     assert example[start:end] == b"pixels"
@@ -371,16 +371,16 @@ def test_lengths_of_several_bytes_are_read_as_protocol_buffers_writes_them(tmp_p
         for name, length in (("a", 0), ("b", 127), ("c", 128), ("d", 70_000))
     }
     example = tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString()
-    for name, place in tfrecord.features(example).items():
+    for name, place in tfrecord.parse_features(example).items():
         start, end = tfrecord.first_bytes(example, place)
         assert example[start:end] == values[name].bytes_list.value[0]
     path = tmp_path / "shard"
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(example)
         writer.write(b"")
-    assert [data for _, _, data in tfrecord.records(str(path), 0, 2, 2)] == [example, b""]
+    assert [data for _, _, data in tfrecord.read_records(str(path), 0, 2, 2)] == [example, b""]
     with pytest.raises(ValueError, match=r"3 whole records\. It ends within record 2"):
-        list(tfrecord.records(str(path), 0, 3, 3))
+        list(tfrecord.read_records(str(path), 0, 3, 3))
     path.write_bytes(struct.pack("<Q", 1 << 60) + path.read_bytes()[8:])
     with pytest.raises(ValueError, match="ends within record 0"):
-        list(tfrecord.records(str(path), 0, 1, 2))
+        list(tfrecord.read_records(str(path), 0, 1, 2))

@@ -6,12 +6,11 @@ import pytest
 import run_folder
 from scenes import CLASSES, scene, windows_of, write_voc
 
-from spp_keras import zoo
+from spp_keras import recipes, zoo
 from spp_keras.data import records
-from spp_keras.detection import maps, proposal_files, variants
-from spp_keras.detection.examples import Examples
-from spp_keras.zoo import boxes as cutting
-from spp_keras.zoo import recipes
+from spp_keras.detection import feature_cache, proposal_files, variants
+from spp_keras.detection.training_images import TrainingImages
+from spp_keras.zoo import roi_model as cutting
 
 
 @pytest.fixture(scope="session")
@@ -26,31 +25,31 @@ def voc(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def learning(voc):
-    found = records.load(voc, "train")
+    found = records.load_records(voc, "train")
     windows = windows_of(found, np.random.default_rng(1))
-    return Examples(found, windows, learning=True)
+    return TrainingImages(found, windows, learning=True)
 
 
 @pytest.fixture(scope="session")
 def validation(voc):
-    found = records.load(voc, "val")
-    return Examples(found, windows_of(found, np.random.default_rng(2)))
+    found = records.load_records(voc, "val")
+    return TrainingImages(found, windows_of(found, np.random.default_rng(2)))
 
 
 @pytest.fixture
 def halves():
-    return cutting.halves_of(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), dropout=0.0))
+    return cutting.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), dropout=0.0))
 
 
 @pytest.fixture
 def detector(halves):
     """Of random weights, with its head that is still to be trained."""
-    return variants.untrained(halves, CLASSES, scales=(120,), side=48)
+    return variants.create_detector(halves, CLASSES, scales=(120,), side=48)
 
 
 @pytest.fixture
 def known(detector, learning, tmp_path):
-    return maps.Maps(detector[0], learning, tmp_path / "maps")
+    return feature_cache.FeatureMapCache(detector[0], learning, tmp_path / "maps")
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +61,8 @@ def run_and_windows(voc, tmp_path_factory):
     run_folder.make_run(folder / "run", recipe)
     ids, windows = [], []
     for split in ("train", "val"):
-        found = records.load(voc, split)
+        found = records.load_records(voc, split)
         ids += found.ids.tolist()
         windows += windows_of(found, np.random.default_rng(5))
-    proposal_files.write(folder / "proposals.jsonl", ids, windows)
+    proposal_files.write_proposals(folder / "proposals.jsonl", ids, windows)
     return folder / "run", folder / "proposals.jsonl"

@@ -29,7 +29,7 @@ def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
     assert printed.out == f"{to}\tmAP {100 * rate:.1f}%\n"
     assert "epoch 2/2" in printed.err
     assert not (to / "maps").exists()
-    detector = detection.load(to)
+    detector = detection.load_detector_model(to)
     assert (detector.scales, detector.side, detector.least_score) == ((90, 120), 48, -1.5)
     photograph = voc / "JPEGImages" / "val_0.jpg"
     asked = ["detect", "--model", str(to), str(photograph), "--least-score", "-1", "--json"]
@@ -93,7 +93,10 @@ def test_a_training_that_is_killed_goes_on_and_ends_the_same(command, tmp_path):
         process.wait(timeout=60)
     assert start(killed).wait(timeout=300) == 0
     assert not list(killed.glob(".*"))
-    whole, resumed = detection.load(tmp_path / "whole"), detection.load(killed)
+    whole, resumed = (
+        detection.load_detector_model(tmp_path / "whole"),
+        detection.load_detector_model(killed),
+    )
     for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     scores = [json.loads((f / runs.SCORES).read_text()) for f in (tmp_path / "whole", killed)]

@@ -53,10 +53,10 @@ def tree(tmp_path):
 def test_two_hundred_classes_are_learned_as_twenty_are(tree, run_and_windows, tmp_path):
     ids, windows = [], []
     for split in ("train", "val"):
-        found = records.load(tree, split)
+        found = records.load_records(tree, split)
         ids += found.ids.tolist()
         windows += scenes.windows_of(found, np.random.default_rng(5))
-    proposal_files.write(tmp_path / "windows.jsonl", ids, windows)
+    proposal_files.write_proposals(tmp_path / "windows.jsonl", ids, windows)
     settings = training.Settings(
         run=str(run_and_windows[0]),
         data=str(tree),
@@ -66,10 +66,10 @@ def test_two_hundred_classes_are_learned_as_twenty_are(tree, run_and_windows, tm
         epochs=1,
         proposer=False,
     )
-    result = training.train(settings, tmp_path / "to", progress=False)
+    result = training.train_detector(settings, tmp_path / "to", progress=False)
     assert len(result["voc_area"]["classes"]) == COUNT
     assert len(result["untrained"]) == COUNT - 2
     scored = [name for name, value in result["voc_area"]["classes"].items() if value is not None]
     assert scored == ["thing 150", "thing 151"]
-    detector = training.load(tmp_path / "to")
+    detector = training.load_detector_model(tmp_path / "to")
     assert len(detector.labels) == COUNT

@@ -9,14 +9,21 @@ import scenes
 import tensorflow as tf
 
 from spp_keras import zoo
-from spp_keras.detection import Detector, Proposer, RegionDetector, boxes, heads, variants
-from spp_keras.zoo import boxes as cutting
+from spp_keras.detection import (
+    Detector,
+    RegionDetector,
+    RegionProposalNetwork,
+    boxes,
+    heads,
+    variants,
+)
+from spp_keras.zoo import roi_model as cutting
 
 
 def made(halves, **options):
     """A detector whose scores differ."""
-    detector, head = variants.untrained(halves, scenes.CLASSES, side=48, **options)
-    layers = heads.dense_of(heads.finished(head))
+    detector, head = variants.create_detector(halves, scenes.CLASSES, side=48, **options)
+    layers = heads.get_dense_layers(heads.finalize_head(head))
     rng = np.random.default_rng(3)
     layers = [
         layer._replace(kernel=rng.normal(0, 2 / len(layer.kernel) ** 0.5, layer.kernel.shape))
@@ -24,7 +31,7 @@ def made(halves, **options):
         else layer
         for layer in layers
     ]
-    return variants.changed(detector, head=heads.assemble(layers))
+    return variants.replace_parts(detector, head=heads.build_head(layers))
 
 
 def literal(detector, image, windows):
@@ -92,8 +99,8 @@ def test_the_answer_is_that_of_loops(halves, scales, size):
 
 def test_the_window_of_a_training_image_gives_the_training_map(halves):
     network = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1))
-    halves = cutting.halves_of(network)
-    detector, _ = variants.untrained(halves, scenes.CLASSES, scales=(224,), side=224)
+    halves = cutting.split_model(network)
+    detector, _ = variants.create_detector(halves, scenes.CLASSES, scales=(224,), side=224)
     image = scenes.random_image(224, 224)
     encoded = detector.encode(tf.constant(image))
     assert encoded[0].shape[1:3] == (13, 13)
@@ -104,7 +111,9 @@ def test_the_window_of_a_training_image_gives_the_training_map(halves):
 
 
 def test_an_answer_does_not_depend_on_the_batch(halves):
-    detector = made(halves, scales=(90, 120), proposer=Proposer(8, sides=(30, 60), most=30))
+    detector = made(
+        halves, scales=(90, 120), proposer=RegionProposalNetwork(8, sides=(30, 60), most=30)
+    )
     sizes = [(100, 150), (80, 60), (120, 50)]
     images = [scenes.random_image(*size, seed=i) for i, size in enumerate(sizes)]
     windows = [scenes.random_boxes(9 - i, *size, seed=i) for i, size in enumerate(sizes)]
@@ -171,7 +180,9 @@ def test_windows_on_the_same_cells_are_pooled_once(halves):
 
 
 def test_a_saved_detector_answers_the_same(halves, tmp_path):
-    detector = made(halves, scales=(90, 120), proposer=Proposer(8, sides=(30, 60), most=30))
+    detector = made(
+        halves, scales=(90, 120), proposer=RegionProposalNetwork(8, sides=(30, 60), most=30)
+    )
     detector.save(tmp_path / "detector.keras")
     loaded = keras.models.load_model(tmp_path / "detector.keras")
     assert isinstance(loaded, Detector)
@@ -198,7 +209,7 @@ def saved_with_gate(detector, path, gate):
 
 @pytest.mark.parametrize("kind", [Detector, RegionDetector])
 def test_a_detector_that_was_saved_without_a_gate_is_loaded(halves, tmp_path, kind):
-    detector, _ = variants.untrained(halves, scenes.CLASSES, kind, side=64, scales=(120,))
+    detector, _ = variants.create_detector(halves, scenes.CLASSES, kind, side=64, scales=(120,))
     loaded = keras.models.load_model(saved_with_gate(detector, tmp_path / "old.keras", None))
     assert "gate" not in loaded.get_config()
     inputs = scenes.random_image(80, 100)[None], scenes.random_boxes(9, 80, 100)[None]
@@ -225,7 +236,7 @@ def test_predict_takes_pairs_and_dictionaries(halves):
 
 
 def test_proposed_windows_are_in_the_image_and_apart(halves):
-    proposer = Proposer(8, sides=(30, 60), most=20, overlap=0.7)
+    proposer = RegionProposalNetwork(8, sides=(30, 60), most=20, overlap=0.7)
     detector = made(halves, scales=(120,), proposer=proposer)
     size = tf.constant([80, 100])
     encoded = detector.encode(tf.constant(scenes.random_image(80, 100)))
@@ -233,12 +244,12 @@ def test_proposed_windows_are_in_the_image_and_apart(halves):
     assert 0 < len(windows) <= 20
     assert (windows >= 0).all()
     assert (windows <= np.array([100, 80, 100, 80]) + 1e-3).all()
-    overlaps = boxes.iou(windows, windows) - np.eye(len(windows))
+    overlaps = boxes.box_iou(windows, windows) - np.eye(len(windows))
     assert overlaps.max() <= 0.7 + 1e-4
 
 
 def test_anchors_lie_about_the_centres_of_cells():
-    anchors = Proposer(8, sides=(32,), aspects=(1.0, 4.0)).anchors(2, 3, zoo_grid())
+    anchors = RegionProposalNetwork(8, sides=(32,), aspects=(1.0, 4.0)).anchors(2, 3, zoo_grid())
     assert anchors.shape == (12, 4)
     # Cell (1, 2), by hand: centred on pixels 30 and 46, which are half a pixel wide on either side.
     np.testing.assert_allclose(anchors[10], [30.5, 14.5, 62.5, 46.5])
@@ -278,4 +289,4 @@ def test_a_detector_without_proposer_needs_boxes(halves):
 def test_wrong_arguments_are_named(halves, options, message):
     detector = made(halves)
     with pytest.raises(ValueError, match=message):
-        variants.changed(detector, **options)
+        variants.replace_parts(detector, **options)

@@ -28,8 +28,8 @@ def changed(image, drawn):
 
 def test_lines_are_on_the_first_and_the_last_pixels_of_a_box():
     image = black(100, 200)
-    drawn = drawing.draw(image, found((40, 30, 160, 90, 0.9, 0)), NAMES, line_width=2)
-    paint = np.array(drawing.colour(0))
+    drawn = drawing.draw_detections(image, found((40, 30, 160, 90, 0.9, 0)), NAMES, line_width=2)
+    paint = np.array(drawing.class_color(0))
     for line in (drawn[30:32, 40:160], drawn[88:90, 40:160], drawn[30:90, 40:42]):
         assert (line == paint).all()
     assert (drawn[30:90, 158:160] == paint).all()
@@ -43,13 +43,13 @@ def test_lines_are_on_the_first_and_the_last_pixels_of_a_box():
 @pytest.mark.parametrize("line_width", [1, 3])
 def test_a_box_of_one_pixel_is_one_pixel(line_width):
     box = found((20, 30, 21, 31, 0.9, 0))
-    drawn = drawing.draw(black(32, 40), box, NAMES, line_width=line_width, font_size=99)
+    drawn = drawing.draw_detections(black(32, 40), box, NAMES, line_width=line_width, font_size=99)
     assert [place.tolist() for place in changed(black(32, 40), drawn)] == [[30], [20]]
 
 
 def test_the_label_stands_above_its_box_where_there_is_room():
-    drawn = drawing.draw(black(100, 200), found((40, 30, 160, 90, 0.9, 0)), NAMES)
-    ground = np.all(drawn[:30] == drawing.colour(0), axis=2)
+    drawn = drawing.draw_detections(black(100, 200), found((40, 30, 160, 90, 0.9, 0)), NAMES)
+    ground = np.all(drawn[:30] == drawing.class_color(0), axis=2)
     rows, columns = np.nonzero(ground)
     assert (rows.max(), columns.min()) == (29, 40)
     # Letters are black on it.
@@ -63,10 +63,10 @@ def test_the_label_stands_above_its_box_where_there_is_room():
     ids=["top left", "top right", "bottom right", "bottom left", "larger than the image"],
 )
 def test_a_label_at_the_border_is_as_large_as_in_the_middle(box):
-    middle = drawing.draw(black(100, 200), found((70, 50, 71, 51, 0.9, 0)), ["cat"])
+    middle = drawing.draw_detections(black(100, 200), found((70, 50, 71, 51, 0.9, 0)), ["cat"])
     rows, columns = changed(black(100, 200), middle)
     wide, high = np.ptp(columns) + 1, rows.max() - rows.min()
-    drawn = drawing.draw(black(100, 200), found((*box, 0.9, 0)), ["cat"], line_width=1)
+    drawn = drawing.draw_detections(black(100, 200), found((*box, 0.9, 0)), ["cat"], line_width=1)
     top = box[1] - high if box[1] >= high else max(box[1], 0)
     left = max(0, min(box[0], 200 - wide))
     expected = middle[rows.min() : rows.max(), columns.min() : columns.max() + 1]
@@ -74,8 +74,8 @@ def test_a_label_at_the_border_is_as_large_as_in_the_middle(box):
 
 
 def test_a_label_with_room_neither_above_nor_below_is_moved_up():
-    drawn = drawing.draw(black(20, 200), found((40, 10, 160, 20, 0.9, 0)), ["cat"])
-    lower = drawing.draw(black(60, 200), found((40, 20, 160, 60, 0.9, 0)), ["cat"])
+    drawn = drawing.draw_detections(black(20, 200), found((40, 10, 160, 20, 0.9, 0)), ["cat"])
+    lower = drawing.draw_detections(black(60, 200), found((40, 20, 160, 60, 0.9, 0)), ["cat"])
     np.testing.assert_array_equal(drawn[7:20, 40:80], lower[7:20, 40:80])
 
 
@@ -83,14 +83,16 @@ def test_a_label_with_room_neither_above_nor_below_is_moved_up():
 def test_a_label_looks_the_same_on_any_background(shade):
     def label(value):
         image = np.full((60, 120, 3), value, "uint8")
-        return drawing.draw(image, found((10, 30, 100, 55, 0.9, 0)), ["größe"])[18:30, 12:60]
+        return drawing.draw_detections(image, found((10, 30, 100, 55, 0.9, 0)), ["größe"])[
+            18:30, 12:60
+        ]
 
     np.testing.assert_array_equal(label(shade), label(180))
 
 
 @pytest.mark.parametrize("number", range(21))
 def test_the_letters_contrast_with_their_ground(number):
-    paint = drawing.colour(number)
+    paint = drawing.class_color(number)
     light, dark = sorted((luminance(paint), luminance(drawing._ink(paint))), reverse=True)
     assert (light + 0.05) / (dark + 0.05) > 4.5
 
@@ -111,30 +113,32 @@ SIGHT = {
 
 @pytest.mark.parametrize("sight", SIGHT)
 def test_the_first_colours_differ_for_the_colour_blind_too(sight):
-    linear = (np.array([drawing.colour(number) for number in range(7)]) / 255) ** 2.2
+    linear = (np.array([drawing.class_color(number) for number in range(7)]) / 255) ** 2.2
     seen = np.clip(linear @ np.array(SIGHT[sight]).T, 0, 1) ** (1 / 2.2) * 255
     apart = np.linalg.norm(seen[:, None] - seen[None], axis=2)
     assert apart[~np.eye(7, dtype=bool)].min() > 40
 
 
 def test_as_many_colours_as_pascal_voc_has_classes_differ():
-    assert len({drawing.colour(number) for number in range(21)}) == 21
+    assert len({drawing.class_color(number) for number in range(21)}) == 21
 
 
 def test_the_best_is_on_top_whatever_its_place_in_the_list():
     rows = [(20, 30, 90, 90, 0.9, 0), (20, 30, 90, 90, 0.8, 1), (20, 30, 90, 90, 0.7, 2)]
-    expected = drawing.draw(black(100, 120), found(*rows), ["a", "a", "a"])
-    assert tuple(expected[60, 20]) == drawing.colour(0)
+    expected = drawing.draw_detections(black(100, 120), found(*rows), ["a", "a", "a"])
+    assert tuple(expected[60, 20]) == drawing.class_color(0)
     for order in ([2, 0, 1], [1, 2, 0]):
-        drawn = drawing.draw(black(100, 120), found(*(rows[i] for i in order)), ["a"] * 3)
+        drawn = drawing.draw_detections(
+            black(100, 120), found(*(rows[i] for i in order)), ["a"] * 3
+        )
         np.testing.assert_array_equal(drawn, expected)
 
 
 def test_no_line_goes_through_a_label():
     rows = [(20, 40, 110, 90, 0.7, 0), (30, 10, 31, 80, 0.9, 1)]
-    drawn = drawing.draw(black(100, 120), found(*rows), ["a", ""], line_width=1)
-    assert tuple(drawn[30, 30]) != drawing.colour(1)
-    assert tuple(drawn[60, 30]) == drawing.colour(1)
+    drawn = drawing.draw_detections(black(100, 120), found(*rows), ["a", ""], line_width=1)
+    assert tuple(drawn[30, 30]) != drawing.class_color(1)
+    assert tuple(drawn[60, 30]) == drawing.class_color(1)
 
 
 def test_lines_and_letters_grow_with_the_image():
@@ -142,7 +146,7 @@ def test_lines_and_letters_grow_with_the_image():
     for factor in (1, 4):
         image = black(300 * factor, 400 * factor)
         box = np.array((100, 100, 300, 250)) * factor
-        drawn = drawing.draw(image, found((*box, 0.9, 0)), ["cat"])
+        drawn = drawing.draw_detections(image, found((*box, 0.9, 0)), ["cat"])
         rows, _ = changed(image, drawn)
         line = np.any(drawn[180 * factor, : 200 * factor] != 0, axis=1).sum()
         heights.append((line, 100 * factor - rows.min()))
@@ -155,14 +159,14 @@ def test_lines_and_letters_grow_with_the_image():
 def test_images_of_any_shape_keep_it(size):
     height, width = size
     image = photograph(height, width)
-    drawn = drawing.draw(image, found((0, 0, width, height, 0.9, 0)), ["猫 größe 🐈"])
+    drawn = drawing.draw_detections(image, found((0, 0, width, height, 0.9, 0)), ["猫 größe 🐈"])
     assert (drawn.shape, drawn.dtype) == (image.shape, np.uint8)
-    assert tuple(drawn[-1, -1]) == drawing.colour(0)
+    assert tuple(drawn[-1, -1]) == drawing.class_color(0)
 
 
 def test_without_detections_the_image_stays_as_it_is():
     image = photograph(40, 50)
-    np.testing.assert_array_equal(drawing.draw(image, found(), []), image)
+    np.testing.assert_array_equal(drawing.draw_detections(image, found(), []), image)
 
 
 def test_200_classes_are_drawn_each_in_its_colour():
@@ -170,14 +174,14 @@ def test_200_classes_are_drawn_each_in_its_colour():
         (10 * (i % 20), 20 * (i // 20), 10 * (i % 20) + 5, 20 * (i // 20) + 9, 0.9, i)
         for i in range(200)
     ]
-    drawn = drawing.draw(black(200, 200), found(*rows), [""] * 200, font_size=1)
+    drawn = drawing.draw_detections(black(200, 200), found(*rows), [""] * 200, font_size=1)
     for left, top, *_, number in rows:
-        assert tuple(drawn[top + 5, left]) == drawing.colour(number)
+        assert tuple(drawn[top + 5, left]) == drawing.class_color(number)
 
 
 def test_letters_beyond_ascii_are_not_the_box_for_what_is_missing():
     def of(name):
-        return drawing.draw(black(40, 80), found((0, 30, 80, 40, 0.9, 0)), [name])
+        return drawing.draw_detections(black(40, 80), found((0, 30, 80, 40, 0.9, 0)), [name])
 
     drawn = [of(name) for name in ("\uffff", "é", "Ж", "ł", "Ω")]
     for i, one in enumerate(drawn):
@@ -186,18 +190,19 @@ def test_letters_beyond_ascii_are_not_the_box_for_what_is_missing():
 
 def test_a_long_label_is_shortened_and_keeps_its_score():
     def of(name):
-        return drawing.draw(black(60, 90), found((0, 30, 90, 60, 0.87, 0)), [name])
+        return drawing.draw_detections(black(60, 90), found((0, 30, 90, 60, 0.87, 0)), [name])
 
     np.testing.assert_array_equal(of("aeroplane " * 9), of("aeroplane " * 20))
     short, long = of("aeroplane"), of("aeroplane " * 9)
     assert not np.array_equal(short, long)
-    assert (long[29, -4:] == drawing.colour(0)).any()
+    assert (long[29, -4:] == drawing.class_color(0)).any()
 
 
 def test_names_can_be_given_for_the_classes_that_were_found_alone():
     rows = found((10, 30, 60, 50, 0.9, 7))
     np.testing.assert_array_equal(
-        drawing.draw(black(60, 90), rows, {7: "class 7"}), drawing.draw(black(60, 90), rows, NAMES)
+        drawing.draw_detections(black(60, 90), rows, {7: "class 7"}),
+        drawing.draw_detections(black(60, 90), rows, NAMES),
     )
 
 
@@ -220,13 +225,13 @@ REFUSED = {
 def test_what_cannot_be_drawn_is_refused(case):
     image, detections, message = REFUSED[case]
     with pytest.raises(ValueError, match=re.escape(message)):
-        drawing.draw(image, detections, ["cat", "dog"])
+        drawing.draw_detections(image, detections, ["cat", "dog"])
 
 
 def test_a_font_that_is_none_is_refused(tmp_path):
     (tmp_path / "font.ttf").write_bytes(b"none")
     with pytest.raises(ValueError, match="`font` must be the file of a TrueType or OpenType font"):
-        drawing.draw(black(4, 4), found(), [], font=tmp_path / "font.ttf")
+        drawing.draw_detections(black(4, 4), found(), [], font=tmp_path / "font.ttf")
 
 
 @pytest.mark.parametrize(
@@ -234,9 +239,9 @@ def test_a_font_that_is_none_is_refused(tmp_path):
 )
 def test_the_ending_says_how_it_is_saved(tmp_path, name, form):
     image, rows = photograph(60, 90), found((10, 30, 80, 50, 0.9, 0))
-    drawing.save(tmp_path / "new" / name, image, rows, NAMES)
+    drawing.save_drawing(tmp_path / "new" / name, image, rows, NAMES)
     with Image.open(tmp_path / "new" / name) as saved:
         assert saved.format == form
-        off = np.abs(np.asarray(saved, float) - drawing.draw(image, rows, NAMES)).mean()
+        off = np.abs(np.asarray(saved, float) - drawing.draw_detections(image, rows, NAMES)).mean()
     assert off < (0.1 if form == "PNG" else 4)
     assert [path.name for path in (tmp_path / "new").iterdir()] == [name]

@@ -6,9 +6,9 @@ import scenes
 import tensorflow as tf
 
 from spp_keras.data import records
-from spp_keras.detection import maps, variants
-from spp_keras.detection.examples import Examples
+from spp_keras.detection import feature_cache, variants
 from spp_keras.detection.rcnn import RegionDetector
+from spp_keras.detection.training_images import TrainingImages
 
 
 def files(folder):
@@ -53,27 +53,37 @@ def test_what_is_there_is_not_made_again(known, monkeypatch):
 
 def test_maps_of_other_weights_or_scales_are_never_taken(detector, halves, learning, tmp_path):
     first, _ = detector
-    keys = {maps.key(first)}
-    keys.add(maps.key(variants.changed(first, scales=(90,))))
-    keys.add(maps.key(variants.untrained(halves, scenes.CLASSES, RegionDetector, side=48)[0]))
+    keys = {feature_cache.cache_key(first)}
+    keys.add(feature_cache.cache_key(variants.replace_parts(first, scales=(90,))))
+    keys.add(
+        feature_cache.cache_key(
+            variants.create_detector(halves, scenes.CLASSES, RegionDetector, side=48)[0]
+        )
+    )
     kernel = first.trunk.weights[0]
     kernel.assign(kernel + 1e-3)
-    keys.add(maps.key(first))
+    keys.add(feature_cache.cache_key(first))
     assert len(keys) == 4
     # Neither the head nor the threshold has a part in a map.
-    assert maps.key(variants.changed(first, least_score=0.5)) == maps.key(first)
+    assert feature_cache.cache_key(
+        variants.replace_parts(first, least_score=0.5)
+    ) == feature_cache.cache_key(first)
 
 
 def test_maps_of_another_image_are_never_taken(detector, voc, tmp_path):
     root = tmp_path / "voc"
     shutil.copytree(voc, root)
-    found = records.load(root, "val")
+    found = records.load_records(root, "val")
     windows = [np.zeros((0, 4))] * len(found)
-    before = maps.Maps(detector[0], Examples(found, windows), tmp_path / "maps")
+    before = feature_cache.FeatureMapCache(
+        detector[0], TrainingImages(found, windows), tmp_path / "maps"
+    )
     one, other = before[0], before[1]
     shutil.copy(root / "JPEGImages/val_1.jpg", root / "JPEGImages/val_0.jpg")
-    found = records.load(root, "val")
-    after = maps.Maps(detector[0], Examples(found, windows), tmp_path / "maps")
+    found = records.load_records(root, "val")
+    after = feature_cache.FeatureMapCache(
+        detector[0], TrainingImages(found, windows), tmp_path / "maps"
+    )
     assert one[0].shape != other[0].shape or (one[0] != other[0]).any()
     np.testing.assert_array_equal(after[0][0], other[0])
 
@@ -96,7 +106,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_made(known, monkeyp
 def test_maps_that_are_no_numbers_stop_and_name_the_image(detector, learning, tmp_path):
     bias = detector[0].trunk.weights[-1]
     bias.assign(np.full(bias.shape, 1e9))
-    broken = maps.Maps(detector[0], learning, tmp_path)
+    broken = feature_cache.FeatureMapCache(detector[0], learning, tmp_path)
     with pytest.raises(ValueError, match=r"maps of the image '.*train_0.*' are not finite"):
         broken.make(progress=False)
 
@@ -112,8 +122,8 @@ def test_a_file_is_there_whole_or_not_at_all(known, monkeypatch):
 
 
 def test_vectors_of_warped_windows_are_those_of_the_network(halves, learning, tmp_path):
-    rival, _ = variants.untrained(halves, scenes.CLASSES, RegionDetector, side=64)
-    kept = maps.Maps(rival, learning, tmp_path)
+    rival, _ = variants.create_detector(halves, scenes.CLASSES, RegionDetector, side=64)
+    kept = feature_cache.FeatureMapCache(rival, learning, tmp_path)
     example = learning[0]
     (vectors,) = kept[0]
     assert len(vectors) == 1 + len(example.windows)
@@ -146,16 +156,16 @@ def literal_warp(pixels, box, margins, side):
 
 
 def test_windows_are_needed_of_every_image(voc):
-    found = records.load(voc, "val")
+    found = records.load_records(voc, "val")
     with pytest.raises(ValueError, match="`proposals` must be windows for each of the 6 images"):
-        Examples(found, [np.zeros((0, 4))])
+        TrainingImages(found, [np.zeros((0, 4))])
     windows = [np.zeros((0, 4))] * 5 + [np.array([[5, 5, 2, 9]])]
     with pytest.raises(ValueError, match=r"left <= right .* 'JPEGImages/val_5.jpg'|val_5"):
-        Examples(found, windows)
+        TrainingImages(found, windows)
 
 
 def test_a_network_that_is_broken_is_refused_at_once(detector, learning, tmp_path):
     bias = detector[0].trunk.weights[-1]
     bias.assign(np.full(bias.shape, np.nan))
     with pytest.raises(ValueError, match=r"`detector` must have finite weights.*conv5"):
-        maps.Maps(detector[0], learning, tmp_path)
+        feature_cache.FeatureMapCache(detector[0], learning, tmp_path)

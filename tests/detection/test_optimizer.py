@@ -6,8 +6,8 @@ import pytest
 import scenes
 import tensorflow as tf
 
-from spp_keras.detection import fine_tuning, heads
-from spp_keras.detection.examples import Examples
+from spp_keras.detection import head_training, heads
+from spp_keras.detection.training_images import TrainingImages
 
 # Of twelve images and their mirror images twelve in a batch: two batches an epoch.
 BATCHES = {"images": 12, "windows": 48, "visits": 1}
@@ -16,7 +16,7 @@ BATCHES = {"images": 12, "windows": 48, "visits": 1}
 @pytest.fixture
 def head(halves):
     keras.utils.set_random_seed(5)
-    return heads.softmax(halves, len(scenes.CLASSES), dropout=0.0)
+    return heads.build_softmax_head(halves, len(scenes.CLASSES), dropout=0.0)
 
 
 def losses(head, batch):
@@ -34,9 +34,9 @@ def losses(head, batch):
 def batches(monkeypatch):
     """Whatever fine-tuning is given, in its order."""
     asked = []
-    get = fine_tuning._Batches.__getitem__
+    get = head_training._Batches.__getitem__
     monkeypatch.setattr(
-        fine_tuning._Batches,
+        head_training._Batches,
         "__getitem__",
         lambda *arguments: asked.append(get(*arguments)) or asked[-1],
     )
@@ -50,7 +50,9 @@ def test_fine_tuning_steps_by_momentum_a_rate_that_drops_and_decay_at_that_rate(
     rate, momentum, decay, epochs = 0.05, 0.9, 0.4, 5
     begun = head.get_weights()
     options = {"learning_rate": rate, "momentum": momentum, "weight_decay": decay, "seed": 3}
-    fine_tuning.fine_tune(head, known, tmp_path / "last.npz", epochs=epochs, **BATCHES, **options)
+    head_training.train_head(
+        head, known, tmp_path / "last.npz", epochs=epochs, **BATCHES, **options
+    )
     got = head.get_weights()
 
     head.set_weights(begun)
@@ -79,10 +81,10 @@ def test_the_defaults_of_fine_tuning(head, known, learning, tmp_path):
         learning[i]._replace(objects=np.zeros((0, 4), "float32"), labels=np.zeros(0, int))
         for i in range(len(learning))
     ]
-    known.examples = Examples.__new__(Examples)
+    known.examples = TrainingImages.__new__(TrainingImages)
     known.examples.__dict__ = {**learning.__dict__, "_all": nothing}
     before = head.get_layer("deltas").kernel.numpy()
-    fine_tuning.fine_tune(head, known, tmp_path / "last.npz", epochs=5, **BATCHES)
+    head_training.train_head(head, known, tmp_path / "last.npz", epochs=5, **BATCHES)
     # At 0.01 for nine of ten steps, then at 0.001; 5e-4 of each.
     factor = (1 - 0.01 * 5e-4) ** 9 * (1 - 0.001 * 5e-4)
     np.testing.assert_allclose(head.get_layer("deltas").kernel, before * factor, rtol=1e-6)

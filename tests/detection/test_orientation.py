@@ -9,7 +9,7 @@ from photographs import photograph
 from spp_keras import detection, runs
 from spp_keras.data import records
 from spp_keras.data.sources import Objects
-from spp_keras.detection.examples import Examples
+from spp_keras.detection.training_images import TrainingImages
 
 PICTURE = photograph(40, 60)
 OBJECTS = Objects(np.array([[0.25, 0.5, 0.75, 1]], "float32"), np.array([0]), np.array([False]))
@@ -21,12 +21,12 @@ def turned(tmp_path):
     for name in ("cat", "dog"):
         (tmp_path / "train" / name).mkdir(parents=True)
         (tmp_path / "train" / name / "1.png").write_bytes(exif_files.file(PICTURE, "PNG", 6))
-    found = records.load(tmp_path, "train").select([0])
+    found = records.load_records(tmp_path, "train").select([0])
     return dataclasses.replace(found, objects=(OBJECTS,))
 
 
 def test_a_detector_learns_from_upright_images_and_boxes(turned):
-    examples = Examples(turned, [np.zeros((0, 4))], learning=True)
+    examples = TrainingImages(turned, [np.zeros((0, 4))], learning=True)
     np.testing.assert_array_equal(examples.pixels(0), PICTURE)
     np.testing.assert_array_equal(examples.pixels(1), PICTURE[:, ::-1])
     assert examples[0].objects.tolist() == [[30, 10, 60, 30]]
@@ -34,7 +34,7 @@ def test_a_detector_learns_from_upright_images_and_boxes(turned):
 
 def test_maps_of_an_image_that_was_taken_another_way_up_are_not_its_own(turned):
     as_filed = dataclasses.replace(turned, sizes=turned.sizes[:, ::-1], orientations=None)
-    contents = {Examples(each, [np.zeros((0, 4))]).content(0) for each in (turned, as_filed)}
+    contents = {TrainingImages(each, [np.zeros((0, 4))]).content(0) for each in (turned, as_filed)}
     assert len(contents) == 2
 
 

@@ -99,7 +99,7 @@ def test_every_thing_has_a_proposal(factor):
     found = selective_search.selective_search(drawn(factor))
     assert found.dtype == np.float32
     truth = np.array(list(THINGS.values())) * factor
-    assert (boxes.iou(truth, found).max(axis=1) > 0.9).all()
+    assert (boxes.box_iou(truth, found).max(axis=1) > 0.9).all()
     assert found.min() >= 0
     assert found[:, 2].max() == 320 * factor
     assert found[:, 3].max() == 180 * factor
@@ -208,9 +208,9 @@ def test_each_image_has_its_own_proposals_in_the_order_of_the_records(tmp_path):
         f"{i}.png": photographs.encoded(drawn(things={(200, 0, 0): thing}))
         for i, thing in enumerate(THINGS.values())
     }
-    proposed = proposals.propose(recorded(tmp_path / "a", files), threads=3)
+    proposed = proposals.propose_boxes(recorded(tmp_path / "a", files), threads=3)
     for thing, found in zip(THINGS.values(), proposed, strict=True):
-        own = boxes.iou(np.array(list(THINGS.values())), found).max(axis=1)
+        own = boxes.box_iou(np.array(list(THINGS.values())), found).max(axis=1)
         assert own[list(THINGS.values()).index(thing)] > 0.9
         assert np.sort(own)[-2] < 0.7
 
@@ -218,7 +218,7 @@ def test_each_image_has_its_own_proposals_in_the_order_of_the_records(tmp_path):
 @pytest.mark.parametrize("form", image_files.USABLE)
 def test_images_of_every_kind_have_proposals(form, tmp_path):
     found = recorded(tmp_path / "a", {"1": image_files.USABLE[form][0]})
-    [proposed] = proposals.propose(found)
+    [proposed] = proposals.propose_boxes(found)
     # All of an image is a proposal.
     assert [0, 0, 64, 48] in proposed.tolist()
 
@@ -226,14 +226,14 @@ def test_images_of_every_kind_have_proposals(form, tmp_path):
 def test_proposals_are_for_the_upright_image_and_kept_for_each_way_up(tmp_path, kept):
     file = exif_files.file(drawn(), "PNG", 6)
     found = recorded(tmp_path / "a", {"1.png": file})
-    as_filed = proposals.propose(found)[0]
+    as_filed = proposals.propose_boxes(found)[0]
     upright = dataclasses.replace(
         found, sizes=found.sizes[:, ::-1], orientations=np.array([6], np.uint8)
     )
-    [proposed] = proposals.propose(upright)
-    assert (boxes.iou(np.array(list(THINGS.values())), proposed).max(axis=1) > 0.9).all()
+    [proposed] = proposals.propose_boxes(upright)
+    assert (boxes.box_iou(np.array(list(THINGS.values())), proposed).max(axis=1) > 0.9).all()
     assert len(list(kept.rglob("*.npy"))) == 2
-    np.testing.assert_array_equal(proposals.propose(found)[0], as_filed)
+    np.testing.assert_array_equal(proposals.propose_boxes(found)[0], as_filed)
 
 
 def test_images_within_a_larger_file_are_found(tmp_path):
@@ -243,17 +243,17 @@ def test_images_within_a_larger_file_are_found(tmp_path):
     spans = [(0, begins[i], len(data)) for i, data in enumerate(files)]
     sizes = [(40, 60), (41, 60), (42, 60)]
     found = of_spans("shards", ["a", "b", "c"], sizes, (str(tmp_path / "shard"),), spans)
-    apart = proposals.propose(recorded(tmp_path / "a", pictures(3)))
-    for one, other in zip(proposals.propose(found), apart, strict=True):
+    apart = proposals.propose_boxes(recorded(tmp_path / "a", pictures(3)))
+    for one, other in zip(proposals.propose_boxes(found), apart, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_what_was_searched_is_found_again_by_its_content_alone(tmp_path, searched):
     files = pictures(4)
-    first = proposals.propose(recorded(tmp_path / "a", files))
+    first = proposals.propose_boxes(recorded(tmp_path / "a", files))
     assert sorted(searched) == [(40, 60), (41, 60), (42, 60), (43, 60)]
     renamed = {f"other/{name}": files[name] for name in sorted(files, reverse=True)}
-    second = proposals.propose(recorded(tmp_path / "b", renamed))
+    second = proposals.propose_boxes(recorded(tmp_path / "b", renamed))
     assert len(searched) == 4
     for one, other in zip(first, reversed(second), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -265,35 +265,35 @@ def test_what_was_searched_is_found_again_by_its_content_alone(tmp_path, searche
     path.write_bytes(changed)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     found.spans[2, 2] = len(changed)
-    proposals.propose(found)
+    proposals.propose_boxes(found)
     assert searched[4:] == [(42, 60)]
 
 
 @pytest.mark.parametrize("what", ["MOST", "LEAST_SIDE", "LONGEST_SIDE"])
 def test_other_settings_are_searched_anew(what, tmp_path, searched, monkeypatch):
     found = recorded(tmp_path / "a", pictures(1))
-    proposals.propose(found)
+    proposals.propose_boxes(found)
     monkeypatch.setattr(selective_search, what, 7)
-    proposals.propose(found)
+    proposals.propose_boxes(found)
     assert len(searched) == 2
 
 
 def test_another_opencv_searches_anew(tmp_path, searched, monkeypatch):
     found = recorded(tmp_path / "a", pictures(1))
-    proposals.propose(found)
-    monkeypatch.setattr(selective_search.opencv(), "__version__", "9.9.9")
-    proposals.propose(found)
+    proposals.propose_boxes(found)
+    monkeypatch.setattr(selective_search.import_opencv(), "__version__", "9.9.9")
+    proposals.propose_boxes(found)
     assert len(searched) == 2
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"not numbers", "half"], ids=repr)
 def test_a_damaged_file_of_the_cache_is_made_anew(damage, tmp_path, searched, kept):
     found = recorded(tmp_path / "a", pictures(1))
-    [first] = proposals.propose(found)
+    [first] = proposals.propose_boxes(found)
     [path] = kept.rglob("*.npy")
     path.write_bytes(path.read_bytes()[:-5] if damage == "half" else damage)
     for _ in range(2):
-        [again] = proposals.propose(found)
+        [again] = proposals.propose_boxes(found)
         np.testing.assert_array_equal(again, first)
     assert len(searched) == 2
 
@@ -324,7 +324,7 @@ proposals.propose(found, threads=1)
     assert done.returncode == -signal.SIGKILL
     before = {path: path.stat().st_mtime_ns for path in kept.rglob("*.npy")}
     assert len(before) == 3
-    proposed = proposals.propose(found, threads=1)
+    proposed = proposals.propose_boxes(found, threads=1)
     assert searched == [(43, 60), (44, 60)]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert not [path for path in kept.rglob(".*") if path.is_file()]
@@ -338,7 +338,7 @@ def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.warns(UserWarning, match=r"searched for again .* Set XDG_CACHE_HOME"):
-        [proposed] = proposals.propose(recorded(tmp_path / "a", pictures(1)))
+        [proposed] = proposals.propose_boxes(recorded(tmp_path / "a", pictures(1)))
     assert len(proposed)
 
 
@@ -350,7 +350,7 @@ def test_a_bar_is_on_standard_error(progress, tmp_path, monkeypatch, capsys):
         return np.zeros((0, 4), np.float32)
 
     monkeypatch.setattr(selective_search, "selective_search", slow)
-    proposals.propose(recorded(tmp_path / "a", pictures(4)), threads=1, progress=progress)
+    proposals.propose_boxes(recorded(tmp_path / "a", pictures(4)), threads=1, progress=progress)
     output = capsys.readouterr()
     assert output.out == ""
     assert ("Proposals for a: 100%" in output.err) == progress
@@ -369,7 +369,7 @@ def test_a_failure_names_the_image_and_stops_the_rest(tmp_path, monkeypatch):
 
     monkeypatch.setattr(selective_search, "selective_search", failing)
     with pytest.raises(RuntimeError, match=r"image '0.png' of a: too little .*fewer `threads`"):
-        proposals.propose(found, threads=1)
+        proposals.propose_boxes(found, threads=1)
     # One more may have begun by then.
     assert len(seen) < 8
 
@@ -380,20 +380,20 @@ def test_a_file_that_is_gone_or_another_since_is_an_error(tmp_path):
     path.write_bytes(pictures(1)["0.png"])
     found.spans[1, 2] = path.stat().st_size
     with pytest.raises(RuntimeError, match=r"'1.png' .*41x60 pixels and has .*load the data again"):
-        proposals.propose(found)
+        proposals.propose_boxes(found)
     path.unlink()
     with pytest.raises(RuntimeError, match=r"'1.png' of a: .*No such file"):
-        proposals.propose(found)
+        proposals.propose_boxes(found)
 
 
 @pytest.mark.parametrize("threads", [0, 1.5, "2"])
 def test_threads_are_checked(threads, tmp_path):
     with pytest.raises(ValueError, match=r"`threads` must be an int >= 1"):
-        proposals.propose(recorded(tmp_path / "a", pictures(1)), threads=threads)
+        proposals.propose_boxes(recorded(tmp_path / "a", pictures(1)), threads=threads)
 
 
 def test_no_images_have_no_proposals():
-    assert proposals.propose(of_spans("none", [], [], (), [])) == []
+    assert proposals.propose_boxes(of_spans("none", [], [], (), [])) == []
 
 
 FOUND = of_spans("five", ["a/1.jpg", "a/2.jpg", "b/3.jpg"], [(100, 200)] * 3, (), [(0, 0, 0)] * 3)
@@ -413,25 +413,25 @@ ROWS = [{"id": id, "boxes": each.tolist()} for id, each in zip(FOUND.ids, BOXES,
 
 def test_a_file_gives_back_what_was_written(tmp_path):
     path = tmp_path / "new" / "proposals.jsonl"
-    proposal_files.write(path, FOUND.ids, BOXES)
-    for one, other in zip(proposal_files.read(path, FOUND), BOXES, strict=True):
+    proposal_files.write_proposals(path, FOUND.ids, BOXES)
+    for one, other in zip(proposal_files.read_proposals(path, FOUND), BOXES, strict=True):
         assert one.dtype == np.float32
         np.testing.assert_array_equal(one, other)
     # Part of the images, in another order.
     part = FOUND.select([2, 0])
-    for one, other in zip(proposal_files.read(str(path), part), BOXES[::-2], strict=True):
+    for one, other in zip(proposal_files.read_proposals(str(path), part), BOXES[::-2], strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_a_line_is_an_image_in_json(tmp_path):
-    proposal_files.write(tmp_path / "p", FOUND.ids, BOXES)
+    proposal_files.write_proposals(tmp_path / "p", FOUND.ids, BOXES)
     assert [json.loads(line) for line in (tmp_path / "p").read_text().splitlines()] == ROWS
 
 
 def test_boxes_are_cut_off_at_the_edges_of_the_image(tmp_path):
     rows = [{"id": "a/1.jpg", "boxes": [[-5, -1, 300, 101], [199, 99.5, 1e9, 1e300]]}]
     (tmp_path / "p").write_text(lines(*rows, *ROWS[1:], "\n"))
-    first = proposal_files.read(tmp_path / "p", FOUND)[0]
+    first = proposal_files.read_proposals(tmp_path / "p", FOUND)[0]
     assert first.tolist() == [[0, 0, 200, 100], [199, 99.5, 200, 100]]
 
 
@@ -482,12 +482,12 @@ def test_boxes_are_cut_off_at_the_edges_of_the_image(tmp_path):
 def test_a_file_that_is_wrong_says_where_and_why(content, message, tmp_path):
     (tmp_path / "p").write_text(content, encoding="latin-1")
     with pytest.raises(ValueError, match=f"(?s){message}"):
-        proposal_files.read(tmp_path / "p", FOUND)
+        proposal_files.read_proposals(tmp_path / "p", FOUND)
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="`path` must be an existing file"):
-        proposal_files.read(tmp_path / "p", FOUND)
+        proposal_files.read_proposals(tmp_path / "p", FOUND)
 
 
 @pytest.mark.parametrize(
@@ -502,13 +502,13 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path):
 )
 def test_what_cannot_be_read_is_not_written(ids, each, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        proposal_files.write(tmp_path / "p", ids, each)
+        proposal_files.write_proposals(tmp_path / "p", ids, each)
     assert not list(tmp_path.iterdir())
 
 
 def test_what_is_written_is_not_called_mat(tmp_path):
     with pytest.raises(ValueError, match=r"`path` must not end with \.mat"):
-        proposal_files.write(tmp_path / "p.mat", FOUND.ids, BOXES)
+        proposal_files.write_proposals(tmp_path / "p.mat", FOUND.ids, BOXES)
 
 
 def cells(values, column=True):
@@ -528,7 +528,7 @@ def test_a_file_of_matlab_counts_from_one_and_has_rows_first(tmp_path):
     for compressed in (False, True):
         path = tmp_path / f"{compressed}.mat"
         matlab(path, ["1", "elsewhere", "3"], values, do_compression=compressed)
-        found = proposal_files.read(path, FOUND.select([2, 0]))
+        found = proposal_files.read_proposals(path, FOUND.select([2, 0]))
         assert found[0].shape == (0, 4)
         assert found[1].tolist() == [[0, 0, 1, 1], [0, 0, 200, 100], [20, 10, 40, 100]]
 
@@ -548,27 +548,27 @@ def test_a_file_of_matlab_counts_from_one_and_has_rows_first(tmp_path):
 def test_a_file_of_matlab_that_is_wrong_says_where_and_why(names, values, message, tmp_path):
     matlab(tmp_path / "p.mat", names, values)
     with pytest.raises(ValueError, match=message):
-        proposal_files.read(tmp_path / "p.mat", FOUND)
+        proposal_files.read_proposals(tmp_path / "p.mat", FOUND)
 
 
 def test_a_file_of_matlab_with_something_else_or_damaged_is_an_error(tmp_path):
     path = tmp_path / "p.mat"
     scipy.io.savemat(path, {"images": np.eye(3), "windows": np.eye(3)})
     with pytest.raises(ValueError, match=r"two cell arrays, `images` and `boxes`"):
-        proposal_files.read(path, FOUND)
+        proposal_files.read_proposals(path, FOUND)
     matlab(path, ["1"], [np.ones((9, 4))], do_compression=True)
     whole = path.read_bytes()
     for damaged in (b"", b"{}", whole[:-20], b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM" + whole):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=rf"{path}, which cannot be read"):
-            proposal_files.read(path, FOUND)
+            proposal_files.read_proposals(path, FOUND)
 
 
 def test_names_of_matlab_that_fit_two_images_are_an_error(tmp_path):
     matlab(tmp_path / "p.mat", ["1"], [np.ones((1, 4))])
     found = of_spans("two", ["a/1.jpg", "b/1.png"], [(9, 9)] * 2, (), [(0, 0, 0)] * 2)
     with pytest.raises(ValueError, match=r"no two files of the same name.*'a/1.jpg' and 'b/1.png'"):
-        proposal_files.read(tmp_path / "p.mat", found)
+        proposal_files.read_proposals(tmp_path / "p.mat", found)
 
 
 def test_without_scipy_the_error_says_what_to_install(tmp_path, monkeypatch):
@@ -582,4 +582,4 @@ def test_without_scipy_the_error_says_what_to_install(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r"-m pip install .*scipy"):
-        proposal_files.read(tmp_path / "p.mat", FOUND)
+        proposal_files.read_proposals(tmp_path / "p.mat", FOUND)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from spp_keras.data.sources import Objects
-from spp_keras.detection import boxes, scores
+from spp_keras.detection import boxes
 from spp_keras.detection.boxes import Detections
+from spp_keras.metrics import detection
 
 # A power of two, so that shares of it are exact.
 SIDE = 64
@@ -30,11 +31,11 @@ def guess(*rows):
 
 
 def voc(found, objects, classes=("cat", "dog"), **options):
-    return scores.voc(found, objects, [(SIDE, SIDE)] * len(found), classes, **options)
+    return detection.evaluate_voc(found, objects, [(SIDE, SIDE)] * len(found), classes, **options)
 
 
 def coco(found, objects, classes=("cat", "dog"), side=SIDE):
-    return scores.coco(found, objects, [(side, side)] * len(found), classes)
+    return detection.evaluate_coco(found, objects, [(side, side)] * len(found), classes)
 
 
 # Two cats to be found and one difficult.
@@ -223,7 +224,9 @@ def test_only_the_order_of_the_scores_matters():
 def test_the_devkits_pixel_makes_as_much_as_is_said(side):
     third = side / 3
     devkit = (side - third) / (side + third)
-    ours = boxes.iou(np.array([[1, 1, side, side]]), np.array([[1 + third, 1, side + third, side]]))
+    ours = boxes.box_iou(
+        np.array([[1, 1, side, side]]), np.array([[1 + third, 1, side + third, side]])
+    )
     assert devkit - ours[0, 0] == pytest.approx(0.4 / side, rel=0.15)
 
 
@@ -252,13 +255,13 @@ def apart(seed, images=12):
 def test_the_area_is_what_coco_finds_at_one_overlap(seed):
     found, objects = apart(seed)
     classes, sizes = (*CLASSES, "never"), [(1024, 1024)] * len(found)
-    ours = scores.voc(found, objects, sizes, classes)
-    theirs = scores.coco(found, objects, sizes, classes)
+    ours = detection.evaluate_voc(found, objects, sizes, classes)
+    theirs = detection.evaluate_coco(found, objects, sizes, classes)
     assert 0.1 < ours.mean < 0.9
     # The mean of 101 points of a curve that falls from at most 1 is that near to its area.
     assert theirs["AP50"] == pytest.approx(ours.mean, abs=1 / 100)
     assert theirs["AP"] < theirs["AP50"]
-    tight = scores.voc(found, objects, sizes, classes, overlap=0.75)
+    tight = detection.evaluate_voc(found, objects, sizes, classes, overlap=0.75)
     assert theirs["AP75"] == pytest.approx(tight.mean, abs=1 / 100)
 
 

@@ -6,7 +6,7 @@ import photographs
 import pytest
 import run_folder
 
-from spp_keras.zoo import recipes
+from spp_keras import recipes
 
 SIDE = 64
 COUNT = 21

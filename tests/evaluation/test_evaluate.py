@@ -12,8 +12,8 @@ import photographs
 import pytest
 
 from spp_keras import cli, evaluation, runs, trained
-from spp_keras.data import reading, records
-from spp_keras.evaluation import Scorer, members, protocols
+from spp_keras.data import image_reader, records
+from spp_keras.evaluation import Scorer, protocols, run_settings
 
 COUNT, SIDE = 21, 64
 
@@ -25,7 +25,7 @@ def two(make_run):
 
 def scores_by_hand(run, found, name):
     scorer = Scorer(trained.load(run).network, name, side=SIDE, short_side=73)
-    reader = reading.Reader(found.files, found.spans)
+    reader = image_reader.ImageReader(found.files, found.spans)
     return np.stack([scorer(reader.read(reader.row(i))) for i in range(len(found))])
 
 
@@ -50,7 +50,7 @@ def asked_about(monkeypatch):
 
 def test_an_ensemble_is_the_mean_of_its_members(two, data, tmp_path, asked_about):
     result = evaluation.evaluate(two, "10-view", to=tmp_path)
-    found = records.load(data, "validation")
+    found = records.load_records(data, "validation")
     of_each = [scores_by_hand(run, found, "10-view") for run in two]
     expected = [np.mean(np.argmax(scores, axis=1) == found.labels) for scores in of_each]
     expected.append(np.mean(np.argmax(sum(of_each), axis=1) == found.labels))
@@ -121,7 +121,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("changes", "side", "expected"), SETTINGS, ids=str)
 def test_views_are_as_large_as_what_the_network_learned_from(make_run, changes, side, expected):
-    member = members.read(make_run(**changes), ["crop"], side)
+    member = run_settings.read_run(make_run(**changes), ["crop"], side)
     assert (member.settings["side"], member.settings["short_side"]) == expected
 
 
@@ -138,7 +138,7 @@ def test_images_too_small_to_be_sent_whole_are_left_out_of_all(make_run, data, t
 
 
 def test_of_images_with_several_classes_it_is_average_precision(make_run, tmp_path, monkeypatch):
-    run, load = make_run(multi_label=True), records.load
+    run, load = make_run(multi_label=True), records.load_records
 
     def several(*arguments, **options):
         found = load(*arguments, **options)
@@ -148,7 +148,7 @@ def test_of_images_with_several_classes_it_is_average_precision(make_run, tmp_pa
     monkeypatch.setattr(records, "load", several)
     result = evaluation.evaluate(run, "crop", to=tmp_path)
     assert 0.3 < result["rows"][0]["mean_average_precision"] < 0.9
-    assert evaluation.table(result["rows"]).startswith("| run | protocol | views | mAP |")
+    assert evaluation.format_results(result["rows"]).startswith("| run | protocol | views | mAP |")
 
 
 REFUSED = [

@@ -8,8 +8,9 @@ from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
 from spp_keras import cli, evaluation, trained
-from spp_keras.data import reading, records, sizes
-from spp_keras.evaluation import Scorer, features, rates, svm
+from spp_keras.data import image_reader, records, size_policies
+from spp_keras.evaluation import Scorer, feature_svm, features
+from spp_keras.metrics import classification
 
 SIDE = 64
 # Of 8 images to a class.
@@ -67,8 +68,8 @@ def asked(monkeypatch):
 
 
 def vectors_by_hand(run, found, layer, protocol, **settings):
-    extract = features.extractor(trained.load(run).network, [layer], protocol, **settings)
-    reader = reading.Reader(found.files, found.spans)
+    extract = features.make_extractor(trained.load(run).network, [layer], protocol, **settings)
+    reader = image_reader.ImageReader(found.files, found.spans)
     return normalize([extract(reader.read(reader.row(i)))[0] for i in range(len(found))])
 
 
@@ -80,8 +81,8 @@ def test_images_of_one_class_are_drawn_from_both_splits(run, data, tmp_path):
     result = evaluation.evaluate_features(
         run, ["spp/2x2", "fc7"], short_side=70, to=tmp_path, **DRAWN
     )
-    parts = [records.load(data, split) for split in ("train", "validation")]
-    whole = sizes.Whole(short_side=70)
+    parts = [records.load_records(data, split) for split in ("train", "validation")]
+    whole = size_policies.Whole(short_side=70)
     for row, layer in zip(result["rows"], ("spp/2x2", "fc7"), strict=True):
         vectors = np.concatenate(
             [vectors_by_hand(run, part, layer, "full", whole=whole) for part in parts]
@@ -89,7 +90,7 @@ def test_images_of_one_class_are_drawn_from_both_splits(run, data, tmp_path):
         labels = np.concatenate([part.labels for part in parts])
         expected = []
         for number in range(3):
-            learn, test = svm.drawn(labels, number, (4, 3))
+            learn, test = feature_svm.draw_split(labels, number, (4, 3))
             said = machine().fit(vectors[learn], labels[learn]).predict(vectors[test])
             expected.append(np.mean(said == labels[test]))
         assert row["draws"] == pytest.approx(expected)
@@ -113,7 +114,7 @@ def test_images_of_several_classes_are_learned_of_one_split_and_tested_on_anothe
     # Of other classes than the data's, and without a pyramid.
     run = make_run(11, model="zf5")
     result = evaluation.evaluate_features(run, "conv4", data=str(voc), to=tmp_path)
-    train, test = (records.load(voc, split) for split in ("train", "val"))
+    train, test = (records.load_records(voc, split) for split in ("train", "val"))
     assert train.classes == CLASSES
     vectors = [
         vectors_by_hand(run, part, "conv4", "crop", side=SIDE, short_side=SIDE)
@@ -133,7 +134,7 @@ def test_images_of_several_classes_are_learned_of_one_split_and_tested_on_anothe
         scores, labels = fitted.decision_function(vectors[1][mine[1]]), test.labels[mine[1], i]
         areas.append(average_precision_score(labels, scores))
         points.append(
-            rates.mean_average_precision(scores[:, None], labels[:, None], rule="11-point")
+            classification.mean_average_precision(scores[:, None], labels[:, None], rule="11-point")
         )
     assert left_out > 4
     row = result["rows"][0]
@@ -141,7 +142,7 @@ def test_images_of_several_classes_are_learned_of_one_split_and_tested_on_anothe
     assert row["mean_average_precision_11_point"] == pytest.approx(np.mean(points))
     assert (result["side"], result["short_side"], result["images"]) == (SIDE, SIDE, [14, 18])
     head = "| layer | length | mAP | mAP, 11-point |"
-    assert evaluation.features_table(result["rows"]).startswith(head)
+    assert evaluation.format_feature_results(result["rows"]).startswith(head)
 
 
 @pytest.mark.slow

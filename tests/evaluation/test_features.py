@@ -7,7 +7,7 @@ import photographs
 import pytest
 
 from spp_keras import zoo
-from spp_keras.data import sizes
+from spp_keras.data import size_policies
 from spp_keras.evaluation import features
 
 LEVELS = ((3, 3), (2, 1))
@@ -43,8 +43,8 @@ def output_of(network, name, pixels):
 
 def extracted(network, layers, protocol):
     crop = {"side": SIDE, "short_side": SHORT} if protocol == "crop" else {}
-    extract = features.extractor(
-        network, layers, protocol, whole=sizes.Whole(short_side=SHORT), **crop
+    extract = features.make_extractor(
+        network, layers, protocol, whole=size_policies.Whole(short_side=SHORT), **crop
     )
     return extract(photographs.encoded(photographs.photograph(*SIZE)))
 
@@ -74,7 +74,7 @@ def test_a_network_without_pyramid_has_features_of_crops(fixed):
 
 
 def test_every_name_that_is_listed_can_be_taken(network):
-    layers = features.names(network)
+    layers = features.list_layers(network)
     assert not {"images", "mixed_sizes", "valid_cells"} & set(layers)
     assert len(extracted(network, layers, "crop")) == len(layers)
 
@@ -84,10 +84,10 @@ def test_every_name_that_is_listed_can_be_taken(network):
 )
 def test_layers_that_are_not_there_are_named_with_those_that_are(network, layers):
     with pytest.raises(ValueError, match=r"`layer` must be one or more of .*'spp/3x3', 'spp/2x1'"):
-        features.check(network, layers, "crop")
+        features.check_layers(network, layers, "crop")
 
 
 def test_maps_of_whole_images_are_refused_with_what_can_be_taken(network):
     message = r"behind the pyramid of zf5_spp .* take 'spp', .*'fc7'.* or crops.*layer='conv5'"
     with pytest.raises(ValueError, match=message):
-        features.check(network, ["spp", "conv5"], "full")
+        features.check_layers(network, ["spp", "conv5"], "full")

@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 
 from spp_keras import zoo
-from spp_keras.data import images, sizes
+from spp_keras.data import image_ops, size_policies
 from spp_keras.evaluation import Scorer, protocols
-from spp_keras.zoo import boxes
+from spp_keras.zoo import roi_model
 
 SIDE = 64
 LEVELS = (2, 1)
@@ -44,20 +44,20 @@ def picture(size):
 
 @functools.cache
 def halves_of(network):
-    return boxes.halves_of(network)
+    return roi_model.split_model(network)
 
 
 def scaled(image, short):
-    pixels = images.decode(image)
+    pixels = image_ops.decode_image(image)
     height, width = pixels.shape[:2]
     target = [round(length * short / min(height, width)) for length in (height, width)]
-    return images.view(image, (height, width), (0, 0, height, width), target).numpy()
+    return image_ops.decode_window(image, (height, width), (0, 0, height, width), target).numpy()
 
 
 def warped(image):
-    pixels = images.decode(image)
+    pixels = image_ops.decode_image(image)
     window = (0, 0, *pixels.shape[:2])
-    return images.view(image, pixels.shape[:2], window, (SIDE, SIDE)).numpy()
+    return image_ops.decode_window(image, pixels.shape[:2], window, (SIDE, SIDE)).numpy()
 
 
 def positions(length, both_ends_only=False):
@@ -191,9 +191,9 @@ def test_a_network_of_another_trunk_knows_what_needs_no_map(network):
 
 def test_whole_images_are_sent_as_is_said(network):
     image = picture((60, 83))
-    scorer = Scorer(network, "full", whole=sizes.Whole(longest_side=70))
+    scorer = Scorer(network, "full", whole=size_policies.Whole(longest_side=70))
     assert scorer.parts((60, 83))[0].size == (51, 70)
-    own = Scorer(network, "full", whole=sizes.Whole())
+    own = Scorer(network, "full", whole=size_policies.Whole())
     np.testing.assert_allclose(own(image), alone(network, photographs.photograph(60, 83)), **CLOSE)
 
 
@@ -206,7 +206,7 @@ def test_an_image_that_is_one_view_scores_the_same_from_map_and_pixels(network, 
 
 
 def test_whole_images_of_a_scale_of_their_own_are_sent_as_they_are(network, scorers):
-    image, other = picture((60, 83)), sizes.Whole(longest_side=70)
+    image, other = picture((60, 83)), size_policies.Whole(longest_side=70)
     scorer = Scorer(network, "96-view+full", side=SIDE, whole=other)
     assert [part.on_map for part in scorer.parts((60, 83))] == [True] * 6 + [False]
     each, whole = scorer.each(image), Scorer(network, "full", whole=other)(image)
@@ -227,7 +227,7 @@ def test_a_whole_image_from_the_map_has_cells_that_are_centred_beyond_it(tmp_pat
     weights = caffe_nets.drawn({"conv": (4, 3, 1, 1), "fc": (3, 4)})
     (tmp_path / "net.prototxt").write_text(caffe_nets.text(layers))
     (tmp_path / "net.caffemodel").write_bytes(caffe_nets.content(layers, weights))
-    model = zoo.from_caffe(tmp_path / "net.prototxt", tmp_path / "net.caffemodel")
+    model = zoo.load_caffe_model(tmp_path / "net.prototxt", tmp_path / "net.caffemodel")
     pixels = np.zeros((73, 101, 3), "uint8")
     pixels[:, -1] = pixels[-1] = 255
     scorer = Scorer(model, "96-view+full", side=SIDE)
@@ -252,7 +252,7 @@ def receptive_radius(trunk):
 def test_cells_that_see_no_border_are_equal_in_a_view_and_on_the_map(trunk):
     """A window that begins on a multiple of the step has the cells of its crop."""
     model = getattr(zoo, f"{trunk.name}_spp")(classes=3, width=0.0625, levels=LEVELS)
-    halves, side, radius = boxes.halves_of(model), 224, receptive_radius(trunk)
+    halves, side, radius = roi_model.split_model(model), 224, receptive_radius(trunk)
     step, first, _ = trunk.grid
     image = photographs.photograph(side + 4 * step, side + 4 * step).astype("float32")
     of_image = halves.trunk(image[None])[0].numpy()

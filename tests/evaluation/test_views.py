@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spp_keras.data import sizes
+from spp_keras.data import size_policies
 from spp_keras.evaluation import views
 
 SIDES = st.integers(1, 3000)
@@ -13,17 +13,17 @@ SIDES = st.integers(1, 3000)
 
 @given(SIDES, SIDES, st.integers(1, 600))
 def test_a_scaled_size_is_that_of_training(height, width, short):
-    expected = sizes.Whole(short_side=short).shapes(np.array([(height, width)]))[0]
-    assert views.scaled((height, width), short) == tuple(expected)
-    assert min(views.scaled((height, width), short)) == short
+    expected = size_policies.Whole(short_side=short).shapes(np.array([(height, width)]))[0]
+    assert views.scale_size((height, width), short) == tuple(expected)
+    assert min(views.scale_size((height, width), short)) == short
 
 
 @given(SIDES, SIDES, st.sampled_from([64, 112, 180, 224]))
 def test_96_views_are_distinct_inside_and_as_many_as_there_is_room_for(height, width, side):
     found = []
-    for short in views.short_sides(side):
-        size = views.scaled((height, width), short)
-        these = views.nine(size, side)
+    for short in views.six_short_sides(side):
+        size = views.scale_size((height, width), short)
+        these = views.eighteen_views(size, side)
         rooms = [length - side for length in size]
         positions = [len({0, room // 2, room}) for room in rooms]
         assert len(these) == 2 * positions[0] * positions[1]
@@ -49,21 +49,24 @@ def test_96_views_are_distinct_inside_and_as_many_as_there_is_room_for(height, w
     ids=str,
 )
 def test_views_are_counted_as_in_the_paper(size, ten, six_scales):
-    assert len(views.corners(views.scaled(size, views.short_side(224)), 224)) == ten
-    counts = [len(views.nine(views.scaled(size, s), 224)) for s in views.short_sides(224)]
+    assert len(views.ten_views(views.scale_size(size, views.short_side_for(224)), 224)) == ten
+    counts = [
+        len(views.eighteen_views(views.scale_size(size, s), 224))
+        for s in views.six_short_sides(224)
+    ]
     assert counts == six_scales
 
 
 def test_positions_are_worked_by_hand():
-    squares = [view.window for view in views.nine((9, 7), 4) if not view.mirrored]
+    squares = [view.window for view in views.eighteen_views((9, 7), 4) if not view.mirrored]
     expected = [(x, y, x + 4, y + 4) for y, x in itertools.product((0, 2, 5), (0, 1, 3))]
     assert squares == expected
-    assert [view.window for view in views.centre((9, 7), 4)] == [(1, 2, 5, 6)]
-    ten = views.corners((9, 7), 4)
+    assert [view.window for view in views.center_view((9, 7), 4)] == [(1, 2, 5, 6)]
+    ten = views.ten_views((9, 7), 4)
     assert {view.window for view in ten} == {expected[i] for i in (0, 2, 4, 6, 8)}
     assert sum(view.mirrored for view in ten) == 5
 
 
 def test_a_crop_larger_than_its_image_is_refused():
     with pytest.raises(ValueError, match=r"`side` must be at most the shorter side .* side=65"):
-        views.centre((64, 90), 65)
+        views.center_view((64, 90), 65)

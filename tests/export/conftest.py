@@ -56,7 +56,9 @@ def exported(tmp_path_factory):
     return {
         name: Exported(
             model,
-            export.save(model, repository / name, labels=LABELS, errors=errors.get(name, "raise")),
+            export.export_saved_model(
+                model, repository / name, labels=LABELS, errors=errors.get(name, "raise")
+            ),
         )
         for name, model in models.items()
     }

@@ -11,8 +11,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from spp_keras import data, export
-from spp_keras.data import encoded as decoding
-from spp_keras.export import detecting
+from spp_keras.data import safe_decoding as decoding
+from spp_keras.export.tf_serving import detector_signatures
 
 TEXT = b"<html>Not found</html>"
 # Of files: the last one is scaled down.
@@ -83,7 +83,7 @@ WRONG = {
     "a box from right to left": {"images": picture(64, 90)[None], "boxes": ONE[..., [2, 1, 0, 3]]},
     "too many boxes": {
         "images": picture(64, 90)[None],
-        "boxes": np.zeros((1, detecting.MOST_BOXES + 1, 4)),
+        "boxes": np.zeros((1, detector_signatures.MAX_BOXES + 1, 4)),
     },
 }
 SAID = {
@@ -105,7 +105,7 @@ def many(count):
     return {"images": picture(64, 90)[None], "boxes": boxes}
 
 
-COUNTS = (0, 1, detecting.MOST_BOXES)
+COUNTS = (0, 1, detector_signatures.MAX_BOXES)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def folders(detectors, tmp_path_factory):
     home = tmp_path_factory.mktemp("repository")
     errors = {"proposing": "raise", "given": "report"}
     return {
-        name: export.save_detector(
+        name: export.export_detector(
             detector, home / name, errors=errors[name], longest_side=LONGEST_SIDE
         )
         for name, detector in detectors.items()
@@ -180,7 +180,7 @@ def answers_of_python(detect, request):
             yield detect(image, *its)
         return
     for file, its in zip(request["image_bytes"], boxes, strict=False):
-        pixels = decoding.decode(file, data.Whole(longest_side=LONGEST_SIDE)).pixels
+        pixels = decoding.decode_safely(file, data.Whole(longest_side=LONGEST_SIDE)).pixels
         size = decoded(file).shape[:2]
         factors = np.array(size, "float32") / pixels.shape[:2]
         factors = factors[[1, 0, 1, 0]].astype("float32")
@@ -236,7 +236,7 @@ def test_a_broken_file_refuses_its_request_and_is_named(served):
 
 def test_a_broken_file_is_reported_beside_the_answers_for_the_others(served):
     (answer,) = served["given"]["broken"]
-    assert answer["error_codes"].tolist() == [0, decoding.NO_IMAGE, 0]
+    assert answer["error_codes"].tolist() == [0, decoding.NOT_AN_IMAGE, 0]
     assert answer["errors"][1].decode() == REFUSAL
     found, good = rows(answer), rows(served["given"]["requests"][2])
     for i in (0, 2):
@@ -310,12 +310,12 @@ REFUSED = {
 def test_a_wrong_argument_is_named_and_nothing_is_left(detectors, tmp_path, case):
     options, message = REFUSED[case]
     with pytest.raises(ValueError, match=message):
-        export.save_detector(detectors["given"], tmp_path / "m" / "x", **options)
+        export.export_detector(detectors["given"], tmp_path / "m" / "x", **options)
     assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_detector_is_refused(detectors, tmp_path):
-    for save, to in ((export.save_detector, "m/x"), (export.save_detector_tflite, "x.tflite")):
+    for save, to in ((export.export_detector, "m/x"), (export.export_detector_tflite, "x.tflite")):
         with pytest.raises(ValueError, match="`detector` must be a `spp_keras"):
             save(detectors["given"].trunk, tmp_path / to)
     assert not list(tmp_path.iterdir())

@@ -44,7 +44,10 @@ def asked(path):
 )
 def test_a_device_finds_in_given_windows_what_python_finds(tmp_path, scales, options):
     model = detector(scales, **options)
-    ask, detect = asked(export.save_detector_tflite(model, tmp_path / "x.tflite")), in_graph(model)
+    ask, detect = (
+        asked(export.export_detector_tflite(model, tmp_path / "x.tflite")),
+        in_graph(model),
+    )
     for seed, size in enumerate(SIZES):
         image = picture(*size, seed)
         every = windows(*size, 40, seed)
@@ -59,7 +62,10 @@ def test_a_device_finds_in_given_windows_what_python_finds(tmp_path, scales, opt
 
 def test_a_device_finds_in_its_own_windows_what_python_finds(tmp_path):
     model = detector((100, 120), proposer=True)
-    ask, detect = asked(export.save_detector_tflite(model, tmp_path / "x.tflite")), in_graph(model)
+    ask, detect = (
+        asked(export.export_detector_tflite(model, tmp_path / "x.tflite")),
+        in_graph(model),
+    )
     for seed, size in enumerate(SIZES):
         image = picture(*size, seed)
         expected = detect(tf.constant(image))
@@ -70,7 +76,7 @@ def test_a_device_finds_in_its_own_windows_what_python_finds(tmp_path):
 @pytest.mark.parametrize(("form", "close"), [("float16", 1e-2), ("dynamic", 0.1)])
 def test_a_smaller_file_finds_almost_the_same_in_windows_apart(tmp_path, form, close):
     model = detector(ONE_SCALE, corrections=False)
-    path = export.save_detector_tflite(model, tmp_path / "x.tflite", form=form)
+    path = export.export_detector_tflite(model, tmp_path / "x.tflite", form=form)
     weights = 4 * (model.trunk.count_params() + model.head.count_params())
     assert path.stat().st_size < 150_000 + weights * {"float16": 0.5, "dynamic": 0.25}[form]
     ask, image = asked(path), picture(150, 200)
@@ -86,7 +92,7 @@ def test_a_smaller_file_finds_almost_the_same_in_windows_apart(tmp_path, form, c
 def test_a_proposing_detector_takes_windows_where_it_is_told_to(tmp_path):
     model = detector(ONE_SCALE, proposer=True)
     ask = asked(
-        export.save_detector_tflite(model, tmp_path / "x.tflite", size=(64, 90), boxes=True)
+        export.export_detector_tflite(model, tmp_path / "x.tflite", size=(64, 90), boxes=True)
     )
     image, boxes = picture(64, 90), windows(64, 90, 9)
     check_equal(ask(image, boxes), model.detect(image, boxes))
@@ -111,7 +117,7 @@ REFUSED = {
 def test_a_wrong_argument_is_named_and_nothing_is_left(tmp_path, case):
     options, message = REFUSED[case]
     with pytest.raises(ValueError, match=message):
-        export.save_detector_tflite(detector(), tmp_path / "x.tflite", **options)
+        export.export_detector_tflite(detector(), tmp_path / "x.tflite", **options)
     with pytest.raises(ValueError, match=r"ends in \.tflite"):
-        export.save_detector_tflite(detector(), tmp_path / "x.lite")
+        export.export_detector_tflite(detector(), tmp_path / "x.lite")
     assert not list(tmp_path.iterdir())

@@ -13,8 +13,14 @@ from photographs import decoded, encoded, photograph
 
 from spp_keras import data, export, zoo
 from spp_keras.data import inspection
-from spp_keras.export import checks, inputs, saved_model, signatures, versions
-from spp_keras.zoo import chains
+from spp_keras.export import checks
+from spp_keras.export.tf_serving import (
+    classifier,
+    classifier_signatures,
+    input_decoding,
+    version_writer,
+)
+from spp_keras.zoo import layer_chain
 
 LABELS = [f"class {number}" for number in range(7)]
 FORMS = {"JPEG": {"quality": 90}, "PNG": {}, "BMP": {}}
@@ -48,13 +54,15 @@ def repository(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(model, repository):
-    folder = export.save(model, repository / "pets", labels=LABELS, top=len(LABELS))
+    folder = export.export_saved_model(model, repository / "pets", labels=LABELS, top=len(LABELS))
     return tf.saved_model.load(folder)
 
 
 @pytest.fixture(scope="module")
 def reporting(model, repository):
-    folder = export.save(model, repository / "reporting", labels=LABELS, errors="report")
+    folder = export.export_saved_model(
+        model, repository / "reporting", labels=LABELS, errors="report"
+    )
     return tf.saved_model.load(folder)
 
 
@@ -65,14 +73,14 @@ def ask(served, files, signature="bytes"):
 
 def asked_directly(model, files, view=None, signature="bytes"):
     """The answer of the function that would be saved."""
-    call, specifications = signatures.of_classifier(
+    call, specifications = classifier_signatures.build_classifier_signatures(
         model,
         LABELS,
-        inputs.Files(
-            checks.view(view, *model.input_shape[1:3]),
+        input_decoding.FileInputs(
+            checks.check_view(view, *model.input_shape[1:3]),
             "raise",
-            chains.least_side(model),
-            inspection.Limits(),
+            layer_chain.min_image_size(model),
+            inspection.ImageLimits(),
             "exif",
         ),
         top=len(LABELS),
@@ -225,10 +233,10 @@ def test_a_backbone_that_pads_otherwise_answers_for_each_image_alone_too():
 
 
 def test_versions_go_up_and_older_ones_stay(tiny, tmp_path):
-    first = export.save(tiny, tmp_path / "m", labels=LABELS)
+    first = export.export_saved_model(tiny, tmp_path / "m", labels=LABELS)
     before = {path: path.stat().st_mtime_ns for path in first.rglob("*")}
     (tmp_path / "m" / "7").mkdir()
-    second = export.save(tiny, tmp_path / "m", labels=LABELS)
+    second = export.export_saved_model(tiny, tmp_path / "m", labels=LABELS)
     assert (first.name, second.name) == ("1", "8")
     assert {path: path.stat().st_mtime_ns for path in first.rglob("*")} == before
     assert (second / "assets" / "labels.txt").read_text().splitlines() == LABELS
@@ -251,14 +259,17 @@ WRONG = {
 def test_a_wrong_argument_is_named_and_nothing_is_left(model, tmp_path, case):
     options, message = WRONG[case]
     with pytest.raises(ValueError, match=message):
-        export.save(model, tmp_path / "models" / "m", **{"labels": LABELS, **options})
+        export.export_saved_model(model, tmp_path / "models" / "m", **{"labels": LABELS, **options})
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["x.onnx", "x.keras", "X.H5", "x.pb", "x.tflite"])
 def test_a_file_is_not_what_a_server_loads(name, tmp_path):
     # Before the model is looked at, of either kind.
-    for save in (export.save, lambda *_, **__: export.save_detector(None, tmp_path / name)):
+    for save in (
+        export.export_saved_model,
+        lambda *_, **__: export.export_detector(None, tmp_path / name),
+    ):
         with pytest.raises(ValueError, match=rf"`to` must be a folder .* Received: to='.*{name}'"):
             save(None, tmp_path / name, labels=LABELS)
     assert not list(tmp_path.iterdir())
@@ -267,34 +278,36 @@ def test_a_file_is_not_what_a_server_loads(name, tmp_path):
 def test_what_is_no_classifier_is_refused(model, tmp_path):
     for other in (zoo.with_sizes(model), zoo.with_boxes(model), "zf5_spp"):
         with pytest.raises(ValueError, match=r"`model` must be a `keras.Model` from images"):
-            export.save(other, tmp_path / "m", labels=LABELS)
+            export.export_saved_model(other, tmp_path / "m", labels=LABELS)
     cut = zoo.zf5_spp(include_top=False, pooling="spp", width=0.0625, levels=(1,))
     with pytest.raises(ValueError, match="`model` must pool once"):
-        export.save(cut, tmp_path / "m", labels=[str(i) for i in range(cut.output_shape[-1])])
+        export.export_saved_model(
+            cut, tmp_path / "m", labels=[str(i) for i in range(cut.output_shape[-1])]
+        )
 
 
 def test_a_view_of_another_size_than_the_network_is_refused(tmp_path):
-    for shape, view in (((112, 112, 3), data.Crops(sides=(96,))), ((96, 112, 3), None)):
+    for shape, view in (((112, 112, 3), data.Crop(sides=(96,))), ((96, 112, 3), None)):
         with pytest.raises(
             ValueError, match="`view` must be `Crops` or `Warped` of the model's one size"
         ):
-            export.save(
+            export.export_saved_model(
                 network(zoo.zf5, input_shape=shape), tmp_path / "m", labels=LABELS, view=view
             )
 
 
 def test_a_folder_that_is_no_repository_is_refused_before_work(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(saved_model.signatures, "of_classifier", None)
+    monkeypatch.setattr(classifier.signatures, "of_classifier", None)
     (tmp_path / "photo.jpg").write_bytes(b"")
     with pytest.raises(ValueError, match="is no repository"):
-        export.save(model, tmp_path / "m", labels=LABELS)
+        export.export_saved_model(model, tmp_path / "m", labels=LABELS)
 
 
 def test_a_disk_without_room_is_noticed_before_work(model, tmp_path, monkeypatch):
-    usage = versions.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(versions.shutil, "disk_usage", lambda _: usage._replace(free=10**6))
+    usage = version_writer.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(version_writer.shutil, "disk_usage", lambda _: usage._replace(free=10**6))
     with pytest.raises(OSError, match=r"needs \d+ MB, and 1 MB are free there"):
-        export.save(model, tmp_path / "m", labels=LABELS)
+        export.export_saved_model(model, tmp_path / "m", labels=LABELS)
     assert not list(tmp_path.iterdir())
 
 
@@ -303,13 +316,13 @@ def loads(version):
 
 
 def test_a_disk_that_fills_up_leaves_older_versions_and_nothing_half_written(tiny, tmp_path):
-    first = export.save(tiny, tmp_path / "m", labels=LABELS)
+    first = export.export_saved_model(tiny, tmp_path / "m", labels=LABELS)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     # No file may be longer, as on a disk that is full from there on.
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
         with pytest.raises(OSError, match="the model could not be written"):
-            export.save(tiny, tmp_path / "m", labels=LABELS)
+            export.export_saved_model(tiny, tmp_path / "m", labels=LABELS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
@@ -317,15 +330,15 @@ def test_a_disk_that_fills_up_leaves_older_versions_and_nothing_half_written(tin
 
 
 def test_two_exports_at_once_do_not_take_the_same_version(tiny, tmp_path, monkeypatch):
-    write = versions.warm_up.write
+    write = version_writer.warm_up.write
 
     def overtaken(*arguments):
         (tmp_path / "m" / "1" / "variables").mkdir(parents=True)
         write(*arguments)
 
-    monkeypatch.setattr(versions.warm_up, "write", overtaken)
+    monkeypatch.setattr(version_writer.warm_up, "write", overtaken)
     with pytest.raises(OSError, match="was made by another export meanwhile: run this one again"):
-        export.save(tiny, tmp_path / "m", labels=LABELS)
+        export.export_saved_model(tiny, tmp_path / "m", labels=LABELS)
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
 
 

@@ -10,7 +10,7 @@ from photographs import photograph
 from tensorflow.lite.python import schema_py_generated as schema
 
 from spp_keras import zoo
-from spp_keras.export import tflite
+from spp_keras.export.tflite import classifier
 
 LABELS = ["arc", "bar", "cup", "dot", "egg"]
 SIZES = [(64, 50), (97, 140), (70, 71)]
@@ -18,7 +18,7 @@ BOXES = np.array([[0, 0, 50, 64], [-9, 3.5, 30, 200], [20, 10, 21, 11]], "float3
 # Of scores between 0 and 1.
 CLOSE = {"float32": 1e-4, "float16": 1e-2, "dynamic": 0.2, "int8": 0.2}
 
-every_form = pytest.mark.parametrize("form", tflite.FORMS)
+every_form = pytest.mark.parametrize("form", classifier.FORMS)
 
 
 @functools.cache
@@ -68,7 +68,9 @@ def any_size(folder):
     def make(form):
         path = folder / f"any_{form}.tflite"
         examples = calibration(form, *SIZES)
-        return tflite.save_tflite(network(), path, labels=LABELS, form=form, calibration=examples)
+        return classifier.export_tflite(
+            network(), path, labels=LABELS, form=form, calibration=examples
+        )
 
     return make
 
@@ -118,7 +120,7 @@ def test_a_device_gives_the_scores_of_keras_at_every_size(any_size, form):
 @pytest.mark.parametrize("form", ["float32", "int8"])
 def test_a_file_for_one_size_has_it_in_its_shape(folder, form):
     examples = calibration(form, (64, 50))
-    path = tflite.save_tflite(
+    path = classifier.export_tflite(
         network(),
         folder / f"one_{form}.tflite",
         labels=LABELS,
@@ -135,7 +137,7 @@ def test_a_file_for_one_size_has_it_in_its_shape(folder, form):
 
 def test_a_network_of_one_size_has_a_file_of_that_size(folder):
     model = zoo.zf5(classes=5, width=0.0625, input_shape=(90, 120, 3))
-    path = tflite.save_tflite(model, folder / "zf5.tflite", labels=LABELS)
+    path = classifier.export_tflite(model, folder / "zf5.tflite", labels=LABELS)
     (images,) = Interpreter(str(path)).get_input_details()
     assert images["shape_signature"].tolist() == [1, 90, 120, 3]
     image = picture(0, 90, 120)
@@ -147,7 +149,7 @@ def test_the_pyramid_on_another_backbone_is_the_same_on_a_device(folder):
         [keras.Input((None, None, 3)), keras.layers.Conv2D(6, 5, strides=3, activation="relu")]
     )
     model = zoo.spp_classifier(backbone, 5, levels=(3, 1), units=())
-    path = tflite.save_tflite(model, folder / "classifier.tflite", labels=LABELS)
+    path = classifier.export_tflite(model, folder / "classifier.tflite", labels=LABELS)
     for height, width in SIZES:
         image = picture(0, height, width)
         expected = model(image.astype("float32"))
@@ -158,7 +160,7 @@ def test_the_pyramid_on_another_backbone_is_the_same_on_a_device(folder):
 def test_windows_have_the_scores_of_keras_whatever_their_number(folder, form):
     model = zoo.with_boxes(network())
     examples = [(image, BOXES) for image in calibration("int8", *SIZES)]
-    path = tflite.save_tflite(
+    path = classifier.export_tflite(
         model,
         folder / f"boxes_{form}.tflite",
         labels=LABELS,
@@ -178,7 +180,9 @@ def test_windows_have_the_scores_of_keras_whatever_their_number(folder, form):
 
 def test_windows_of_images_of_one_size_have_the_scores_of_keras(folder):
     model = zoo.with_boxes(network())
-    path = tflite.save_tflite(model, folder / "one_boxes.tflite", labels=LABELS, size=(97, 140))
+    path = classifier.export_tflite(
+        model, folder / "one_boxes.tflite", labels=LABELS, size=(97, 140)
+    )
     request = {"images": picture(0, 97, 140), "boxes": BOXES[None]}
     expected = model({**request, "images": request["images"].astype("float32")})
     np.testing.assert_allclose(run(path, **request), expected, atol=1e-4)
@@ -235,7 +239,7 @@ def test_a_program_finds_what_it_needs_by_name(any_size, form):
 
 def test_a_model_with_boxes_names_them(folder):
     model = zoo.with_boxes(network())
-    path = tflite.save_tflite(model, folder / "named.tflite", labels=LABELS)
+    path = classifier.export_tflite(model, folder / "named.tflite", labels=LABELS)
     (signature,) = Interpreter(str(path)).get_signature_list().values()
     assert signature == {"inputs": ["boxes", "images"], "outputs": ["scores"]}
 
@@ -277,7 +281,7 @@ def test_a_wrong_argument_is_named_before_any_work(tmp_path, monkeypatch, change
     arguments = {"to": "model.tflite", "labels": LABELS, **change}
     arguments["to"] = tmp_path / "new" / arguments["to"]
     with pytest.raises(ValueError, match=re.escape(message)):
-        tflite.save_tflite(network(), **arguments)
+        classifier.export_tflite(network(), **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -292,7 +296,7 @@ def test_a_wrong_argument_is_named_before_any_work(tmp_path, monkeypatch, change
 def test_a_model_with_boxes_is_calibrated_with_some(tmp_path, example, message):
     model = zoo.with_boxes(network())
     with pytest.raises(ValueError, match=re.escape(message)):
-        tflite.save_tflite(
+        classifier.export_tflite(
             model, tmp_path / "m.tflite", labels=LABELS, form="int8", calibration=[example]
         )
 
@@ -307,13 +311,13 @@ def test_a_model_with_boxes_is_calibrated_with_some(tmp_path, example, message):
 )
 def test_a_model_without_scores_of_one_image_is_refused(tmp_path, model):
     with pytest.raises(ValueError, match=re.escape("`model` must be a `keras.Model` with its top")):
-        tflite.save_tflite(model(), tmp_path / "model.tflite", labels=LABELS)
+        classifier.export_tflite(model(), tmp_path / "model.tflite", labels=LABELS)
 
 
 def test_a_size_other_than_the_models_is_refused(tmp_path):
     model = zoo.zf5(classes=5, width=0.0625, input_shape=(90, 120, 3))
     with pytest.raises(ValueError, match=re.escape("such as the model takes, (90, 120)")):
-        tflite.save_tflite(model, tmp_path / "m.tflite", labels=LABELS, size=(90, 121))
+        classifier.export_tflite(model, tmp_path / "m.tflite", labels=LABELS, size=(90, 121))
 
 
 def test_a_conversion_that_fails_leaves_the_old_files_alone(tmp_path):
@@ -324,7 +328,7 @@ def test_a_conversion_that_fails_leaves_the_old_files_alone(tmp_path):
     x = keras.layers.Lambda(lambda x: tf.math.betainc(1.0 + x, 1.0 + x, 0.5))(images)
     model = keras.Model(images, keras.layers.GlobalMaxPooling2D()(x))
     with pytest.raises(Exception, match="Betainc"):
-        tflite.save_tflite(model, tmp_path / "model.tflite", labels=["a", "b", "c"])
+        classifier.export_tflite(model, tmp_path / "model.tflite", labels=["a", "b", "c"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.labels.txt", "model.tflite"]
     assert (tmp_path / "model.tflite").read_text() == "old"
     assert (tmp_path / "model.labels.txt").read_text() == "old labels"

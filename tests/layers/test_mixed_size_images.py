@@ -25,7 +25,7 @@ def sizes_of(images):
 
 @functools.cache
 def layer(least_size=1):
-    return layers.MixedSizeImages(least_size)
+    return layers.PadRagged(least_size)
 
 
 @functools.cache
@@ -81,7 +81,7 @@ def test_ragged_images_of_one_width_are_padded_below(run):
 @pytest.mark.parametrize("ragged", [False, True], ids=["dense", "ragged"])
 def test_a_functional_model_pools_every_image_as_if_alone(ragged):
     inputs = keras.Input((None, None, 3), ragged=ragged)
-    images, sizes = layers.MixedSizeImages()(inputs)
+    images, sizes = layers.PadRagged()(inputs)
     assert (sizes.shape, sizes.dtype) == ((None, 2), "int32")
     model = keras.Model(inputs, layers.SpatialPyramidPooling((2, 1))(images, sizes=sizes))
     images = drawn([(4, 6), (5, 2)] if ragged else [(4, 6), (4, 6)])
@@ -92,7 +92,7 @@ def test_a_functional_model_pools_every_image_as_if_alone(ragged):
 
 def test_a_functional_model_takes_padded_images_and_their_sizes():
     inputs, given_sizes = keras.Input((None, None, 3)), keras.Input((2,), dtype="int32")
-    images, sizes = layers.MixedSizeImages()(inputs, sizes=given_sizes)
+    images, sizes = layers.PadRagged()(inputs, sizes=given_sizes)
     model = keras.Model(
         [inputs, given_sizes], layers.SpatialPyramidPooling((2, 1))(images, sizes=sizes)
     )
@@ -104,15 +104,15 @@ def test_a_functional_model_takes_padded_images_and_their_sizes():
 
 def test_half_precision_rounds_images_but_not_sizes():
     images = drawn([(300, 2), (257, 1)])
-    half = layers.MixedSizeImages(dtype="mixed_bfloat16")
+    half = layers.PadRagged(dtype="mixed_bfloat16")
     padded, sizes = half(oracles.padded(images), sizes=sizes_of(images))
     assert padded.dtype == "bfloat16"
     np.testing.assert_array_equal(sizes, sizes_of(images))
 
 
 def test_a_config_makes_the_same_layer_again():
-    config = layers.MixedSizeImages(29, name="images").get_config()
-    again = layers.MixedSizeImages.from_config(config)
+    config = layers.PadRagged(29, name="images").get_config()
+    again = layers.PadRagged.from_config(config)
     assert again.get_config() == config
     assert (again.least_size, again.name) == (29, "images")
 
@@ -120,7 +120,7 @@ def test_a_config_makes_the_same_layer_again():
 @pytest.mark.parametrize("least_size", [0, -1, 2.0, "3", None, True], ids=repr)
 def test_a_least_size_that_is_none_is_refused(least_size):
     with pytest.raises(ValueError, match=r"`least_size` must be an int >= 1\. Received: least"):
-        layers.MixedSizeImages(least_size)
+        layers.PadRagged(least_size)
 
 
 TOO_SMALL = "Every image must be at least 5 pixels high and wide"
@@ -212,10 +212,10 @@ def test_ragged_images_whose_rows_differ_are_refused_and_named(run):
 
 def test_images_of_another_rank_are_refused():
     with pytest.raises(ValueError, match=r"`images` must have 4 dimensions, \(batch, height, wid"):
-        layers.MixedSizeImages()(np.zeros((7, 7, 3), "float32"))
+        layers.PadRagged()(np.zeros((7, 7, 3), "float32"))
 
 
 def test_images_with_ragged_channels_are_refused():
     batch = tf.ragged.constant([[[[1.0, 2.0], [3.0]]], [[[4.0, 5.0]]]])
     with pytest.raises(ValueError, match="`images` must have a known number of channels"):
-        layers.MixedSizeImages()(batch)
+        layers.PadRagged()(batch)

@@ -35,7 +35,7 @@ def new_backbone():
 @functools.cache
 def one_at_a_time(mode="max"):
     keras.utils.set_random_seed(2)
-    return layers.OneSizeAtATime(new_backbone(), layers.SpatialPyramidPooling(LEVELS, mode))
+    return layers.PerImage(new_backbone(), layers.SpatialPyramidPooling(LEVELS, mode))
 
 
 @functools.cache
@@ -111,7 +111,7 @@ def test_weights_get_the_sum_of_the_gradients_of_single_images():
 def test_a_frozen_backbone_gets_no_gradients():
     backbone = new_backbone()
     backbone.trainable = False
-    layer = layers.OneSizeAtATime(backbone, layers.SpatialPyramidPooling(LEVELS))
+    layer = layers.PerImage(backbone, layers.SpatialPyramidPooling(LEVELS))
     layer(np.zeros((1, 9, 9, 3), "float32"))
     assert layer.trainable_variables == []
     assert len(layer.non_trainable_variables) == 8
@@ -120,7 +120,7 @@ def test_a_frozen_backbone_gets_no_gradients():
 def test_half_precision_comes_out_in_half_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        layer = layers.OneSizeAtATime(new_backbone(), layers.SpatialPyramidPooling(LEVELS))
+        layer = layers.PerImage(new_backbone(), layers.SpatialPyramidPooling(LEVELS))
     finally:
         keras.config.set_dtype_policy("float32")
     images = drawn([(17, 23), (30, 8)])
@@ -134,8 +134,8 @@ def test_half_precision_comes_out_in_half_precision():
 
 def test_a_functional_model_takes_ragged_images_and_survives_being_saved(tmp_path):
     inputs = keras.Input((None, None, 3), ragged=True)
-    images, sizes = layers.MixedSizeImages()(inputs)
-    layer = layers.OneSizeAtATime(new_backbone(), layers.SpatialPyramidPooling(LEVELS))
+    images, sizes = layers.PadRagged()(inputs)
+    layer = layers.PerImage(new_backbone(), layers.SpatialPyramidPooling(LEVELS))
     vectors = layer(images, sizes=sizes)
     assert vectors.shape == (None, 10 * 5)
     model = keras.Model(inputs, vectors)
@@ -154,6 +154,6 @@ def test_the_output_shape_is_known_without_the_size():
 
 
 def test_images_of_another_number_of_channels_are_refused():
-    layer = layers.OneSizeAtATime(new_backbone(), layers.SpatialPyramidPooling(LEVELS))
+    layer = layers.PerImage(new_backbone(), layers.SpatialPyramidPooling(LEVELS))
     with pytest.raises(ValueError, match=r"expected shape=\(None, None, None, 3\), found"):
         layer(np.zeros((1, 9, 9, 4), "float32"))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spp_keras import layers
-from spp_keras.layers import _windows
+from spp_keras.layers import _roi_pooling
 
 CHANNELS = 3
 PAPER = (6, 3, 2, 1)
@@ -30,7 +30,7 @@ def drawn(shape, seed=0):
 
 @functools.cache
 def pooling(step=16, first_centre=14, levels=PAPER, mode="max", **arguments):
-    return layers.RoiSpatialPyramidPooling(
+    return layers.RoISpatialPyramidPooling(
         step, first_centre, levels=levels, mode=mode, **arguments
     )
 
@@ -246,7 +246,7 @@ def test_windows_give_the_pyramids_of_the_oracle(mode, levels, rows, columns, co
     x = drawn((3, rows, columns, CHANNELS), seed)
     windows = random_windows(random, rows, columns, count)
     items = random.integers(0, 3, count)
-    pool = _windows.max_windows if mode == "max" else _windows.average_windows
+    pool = _roi_pooling.max_windows if mode == "max" else _roi_pooling.average_windows
     pairs = [level if isinstance(level, tuple) else (level, level) for level in levels]
     answer = pool(tf.constant(x), windows.astype("int32"), items.astype("int32"), pairs)
     expected = [
@@ -322,11 +322,11 @@ def test_tables_of_every_height_and_of_powers_of_two_agree_with_the_oracle(
     windows[0] = (0, 0, *size)
     taken = []
 
-    def spy(condition, yes, no, choose=_windows._cond):
+    def spy(condition, yes, no, choose=_roi_pooling._cond):
         taken.append(condition)
         return choose(condition, yes, no)
 
-    monkeypatch.setattr(_windows, "_cond", spy)
+    monkeypatch.setattr(_roi_pooling, "_cond", spy)
     layer = pooling(1, 0, levels)
     expected = [oracles.window_pyramid(x[0], window, levels, "max") for window in windows]
     np.testing.assert_array_equal(layer(x, boxes_around(windows))[0], expected)
@@ -502,7 +502,7 @@ def test_no_boxes_give_no_vectors(mode, run, batch):
 def test_a_functional_model_knows_its_shape_and_takes_every_size(ragged):
     features = keras.Input((None, None, CHANNELS))
     inputs = keras.Input((None, 4), ragged=ragged)
-    vectors = layers.RoiSpatialPyramidPooling(16, 14, levels=(3, 1))(features, inputs)
+    vectors = layers.RoISpatialPyramidPooling(16, 14, levels=(3, 1))(features, inputs)
     assert vectors.shape == (None, None, 10 * CHANNELS)
     model = keras.Model([features, inputs], vectors)
     for rows, columns in [(13, 13), (20, 9)]:
@@ -637,7 +637,7 @@ def test_double_precision_is_kept(mode):
 
 
 def test_a_config_makes_the_same_layer_again():
-    layer = layers.RoiSpatialPyramidPooling(
+    layer = layers.RoISpatialPyramidPooling(
         12,
         8.5,
         30,
@@ -656,7 +656,7 @@ def test_a_config_makes_the_same_layer_again():
 
 
 def test_defaults_are_the_papers():
-    layer = layers.RoiSpatialPyramidPooling(16)
+    layer = layers.RoISpatialPyramidPooling(16)
     assert (layer.first_centre, layer.beyond) == (0, 0)
     assert layer.levels == ((6, 6), (3, 3), (2, 2), (1, 1))
     assert (layer.mode, layer.bounding_box_format) == ("max", "xyxy")
@@ -683,7 +683,7 @@ def test_defaults_are_the_papers():
 )
 def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        layers.RoiSpatialPyramidPooling(**{"step": 16, **arguments})
+        layers.RoISpatialPyramidPooling(**{"step": 16, **arguments})
 
 
 @eager_and_graph
@@ -751,7 +751,7 @@ def test_boxes_outside_an_image_whose_size_is_given_are_refused(box):
     ids=str,
 )
 def test_boxes_of_another_shape_are_refused(shape, message):
-    layer = layers.RoiSpatialPyramidPooling(16, 14)
+    layer = layers.RoISpatialPyramidPooling(16, 14)
     with pytest.raises(ValueError, match=message):
         layer(np.zeros((2, 13, 13, CHANNELS), "float32"), np.ones(shape, "float32"))
 
@@ -759,11 +759,11 @@ def test_boxes_of_another_shape_are_refused(shape, message):
 def test_boxes_with_ragged_coordinates_are_refused():
     boxes = tf.ragged.constant([[[0.0, 0.0, 9.0, 9.0]], [[0.0, 0.0]]])
     with pytest.raises(ValueError, match="where at most their number is ragged"):
-        layers.RoiSpatialPyramidPooling(16)(np.zeros((2, 13, 13, CHANNELS), "float32"), boxes)
+        layers.RoISpatialPyramidPooling(16)(np.zeros((2, 13, 13, CHANNELS), "float32"), boxes)
 
 
 def test_relative_boxes_without_the_sizes_of_images_are_refused():
-    layer = layers.RoiSpatialPyramidPooling(16, bounding_box_format="rel_xyxy")
+    layer = layers.RoISpatialPyramidPooling(16, bounding_box_format="rel_xyxy")
     with pytest.raises(ValueError, match="`image_sizes` must be given for boxes relative"):
         layer(np.zeros((1, 13, 13, CHANNELS), "float32"), one_box(0, 0, 1, 1))
 
@@ -815,9 +815,9 @@ def test_image_sizes_that_are_none_are_refused(image_sizes, message):
 def test_features_of_another_rank_or_of_unknown_channels_are_refused():
     boxes = np.ones((1, 1, 4), "float32")
     with pytest.raises(ValueError, match="`features` must have 4 dimensions"):
-        layers.RoiSpatialPyramidPooling(16)(np.zeros((13, 13, CHANNELS), "float32"), boxes)
+        layers.RoISpatialPyramidPooling(16)(np.zeros((13, 13, CHANNELS), "float32"), boxes)
     with pytest.raises(ValueError, match="`features` must have a known number of channels"):
-        layers.RoiSpatialPyramidPooling(16)(keras.Input((None, None, None)), keras.Input((None, 4)))
+        layers.RoISpatialPyramidPooling(16)(keras.Input((None, None, None)), keras.Input((None, 4)))
 
 
 @pytest.mark.parametrize("rows", [2, 4])
@@ -826,7 +826,7 @@ def test_ragged_boxes_of_another_batch_are_refused_in_a_graph(rows):
         tf.TensorSpec((None, None, None, 4)),
         tf.RaggedTensorSpec((None, None, 4), ragged_rank=1),
     ]
-    graph = tf.function(layers.RoiSpatialPyramidPooling(16), input_signature=signature)
+    graph = tf.function(layers.RoISpatialPyramidPooling(16), input_signature=signature)
     boxes = tf.RaggedTensor.from_row_lengths(
         np.full((rows, 4), (0, 0, 64, 64), "float32"), [1] * rows
     )
@@ -837,4 +837,4 @@ def test_ragged_boxes_of_another_batch_are_refused_in_a_graph(rows):
 def test_ragged_features_are_refused():
     features = tf.ragged.stack([np.zeros((4, 5, 2), "float32"), np.zeros((3, 3, 2), "float32")])
     with pytest.raises(ValueError, match="`features` must be a tensor; give maps of different"):
-        layers.RoiSpatialPyramidPooling(16)(features, np.zeros((2, 1, 4), "float32"))
+        layers.RoISpatialPyramidPooling(16)(features, np.zeros((2, 1, 4), "float32"))

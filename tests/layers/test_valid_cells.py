@@ -19,7 +19,7 @@ def drawn(shape, seed=0):
 
 @functools.cache
 def layer(step=1, first_centre=0, beyond=0):
-    return layers.ValidCells(step, first_centre, beyond)
+    return layers.MaskPadding(step, first_centre, beyond)
 
 
 @functools.cache
@@ -93,7 +93,7 @@ def trunk():
         convolve = keras.layers.Conv2D(
             4, kernel, stride, bias_initializer=random, activation="relu", name=f"conv{number}"
         )
-        parts.append((pad, convolve, layers.ValidCells(*grid)))
+        parts.append((pad, convolve, layers.MaskPadding(*grid)))
     return parts
 
 
@@ -142,7 +142,7 @@ def test_gradients_of_cells_beyond_an_image_are_zero():
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
 def test_maps_keep_the_float_type_of_the_policy(policy):
-    cut = layers.ValidCells(1, 0, dtype=policy)
+    cut = layers.MaskPadding(1, 0, dtype=policy)
     maps, cells = cut(drawn((1, 300, 2, 2)), sizes=np.array([[257, 1]]))
     assert maps.dtype == cut.compute_dtype
     np.testing.assert_array_equal(cells, [[257, 1]])
@@ -151,16 +151,16 @@ def test_maps_keep_the_float_type_of_the_policy(policy):
 
 
 def test_a_config_makes_the_same_layer_again():
-    config = layers.ValidCells(16, 13.5, 7, name="cells").get_config()
-    again = layers.ValidCells.from_config(config)
+    config = layers.MaskPadding(16, 13.5, 7, name="cells").get_config()
+    again = layers.MaskPadding.from_config(config)
     assert again.get_config() == config
     assert (again.step, again.first_centre, again.beyond, again.name) == (16, 13.5, 7, "cells")
 
 
 def test_a_config_of_before_layers_that_round_up_makes_one_that_rounds_down():
-    config = layers.ValidCells(16, 13.5).get_config()
+    config = layers.MaskPadding(16, 13.5).get_config()
     del config["beyond"]
-    assert layers.ValidCells.from_config(config).beyond == 0
+    assert layers.MaskPadding.from_config(config).beyond == 0
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_config_of_before_layers_that_round_up_makes_one_that_rounds_down():
 )
 def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        layers.ValidCells(*arguments)
+        layers.MaskPadding(*arguments)
 
 
 @eager_and_graph
@@ -195,4 +195,4 @@ def test_sizes_that_give_no_cells_or_more_than_the_map_has_are_refused(run, size
 
 def test_maps_of_another_rank_are_refused():
     with pytest.raises(ValueError, match=r"`maps` must have 4 dimensions, \(batch, height, wid"):
-        layers.ValidCells(1, 0)(np.zeros((5, 5, 3), "float32"))
+        layers.MaskPadding(1, 0)(np.zeros((5, 5, 3), "float32"))

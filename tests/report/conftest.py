@@ -8,9 +8,8 @@ import photographs
 import pytest
 import run_folder
 
-from spp_keras import runs
-from spp_keras.report import looking
-from spp_keras.zoo import recipes
+from spp_keras import recipes, runs
+from spp_keras.report import predictions
 
 # In the order of a folder's classes.
 LABELS = ("<script>alert('&')", "cat", "red car")
@@ -63,7 +62,7 @@ def run(make_run):
 
 @pytest.fixture(scope="session")
 def looked(run):
-    return looking.look(run, 600)
+    return predictions.predict_validation_images(run, 600)
 
 
 @pytest.fixture(scope="session")

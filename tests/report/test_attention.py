@@ -5,8 +5,8 @@ import pytest
 from photographs import photograph
 
 from spp_keras import zoo
-from spp_keras.report import attention
-from spp_keras.zoo import boxes
+from spp_keras.report import bin_contributions
+from spp_keras.zoo import roi_model
 
 LEVELS = ((3, 3), (2, 2), (1, 1))
 
@@ -18,7 +18,7 @@ def halves():
     last = network.layers[-1]
     last.kernel.assign(last.kernel * 100)
     last.bias.assign([0.5, -1.0, 2.0, 0.0])
-    return boxes.halves_of(network)
+    return roi_model.split_model(network)
 
 
 def weights_of(halves):
@@ -40,7 +40,7 @@ def score_and_slopes(vector, weights, number):
 @pytest.mark.parametrize(("size", "number"), [((101, 151), 1), ((64, 90), 2)])
 def test_dots_are_where_the_channel_that_adds_most_has_its_maximum(halves, size, number):
     pixels = photograph(*size)
-    seen = attention.of(halves, pixels, number)
+    seen = bin_contributions.compute_bin_contributions(halves, pixels, number)
     feature_map = np.array(halves.trunk(pixels[np.newaxis].astype("float32")))[0]
     vector = oracles.pyramid(feature_map, LEVELS, "max")
     score, slopes = score_and_slopes(vector, weights_of(halves), number)
@@ -59,7 +59,7 @@ def test_dots_are_where_the_channel_that_adds_most_has_its_maximum(halves, size,
 
 def test_what_bins_and_biases_add_is_the_score(halves):
     pixels = photograph(80, 120)
-    seen = attention.of(halves, pixels, 3)
+    seen = bin_contributions.compute_bin_contributions(halves, pixels, 3)
     # Twice as large a pyramid adds as much again, as far as no ReLU bends.
     feature_map = np.array(halves.trunk(pixels[np.newaxis].astype("float32")))[0]
     vector = oracles.pyramid(feature_map, LEVELS, "max").astype("float64")

@@ -4,9 +4,8 @@ import csv
 
 import pytest
 
-from spp_keras import runs, trained
-from spp_keras.report import trainings
-from spp_keras.zoo import recipes
+from spp_keras import recipes, runs, trained
+from spp_keras.report import training_status
 
 
 @pytest.fixture
@@ -18,7 +17,7 @@ def make(tmp_path):
         made.mkdir()
         squares = {"image_sizes": (112,)} if sizes in ("warped", "fixed") else {}
         recipe = recipes.Recipe(sizes=sizes, learning_rate=0.1, drops=1, patience=2, **squares)
-        (made / runs.RECIPE).write_text(recipes.write(recipe))
+        (made / runs.RECIPE).write_text(recipes.recipe_to_toml(recipe))
         (made / runs.LABELS).write_text("cat\ndog\n")
         (made / runs.BEST).write_bytes(b"")
         trained.write_facts(made, multi_label=False, longest_side=None)
@@ -34,18 +33,18 @@ def make(tmp_path):
 
 
 def test_one_training(make):
-    assert trainings.sentence([make("a", 1, 1)]).startswith(
+    assert training_status.describe_training([make("a", 1, 1)]).startswith(
         "The training of a was broken off after 1 epoch while it was still learning; more epochs "
         "can still change its figures. A training has stopped learning when all drops"
     )
-    assert trainings.sentence([make("B", 9, 2)]).startswith(
+    assert training_status.describe_training([make("B", 9, 2)]).startswith(
         "The training of B had stopped learning after 9 epochs. A training has"
     )
 
 
 def test_trainings_alike_are_said_together(make):
     seeds = [make(name, 5, 1) for name in "abc"]
-    assert trainings.sentence(seeds).startswith(
+    assert training_status.describe_training(seeds).startswith(
         "All 3 trainings were broken off after 5 epochs while they were still learning; their "
         "figures can still change. "
     )
@@ -53,7 +52,7 @@ def test_trainings_alike_are_said_together(make):
 
 def test_trainings_that_differ_are_said_apart(make):
     different = [make("whole", 9, 3), make("warped", 5, 1, "warped"), make("crops", 5, 0, "fixed")]
-    assert trainings.sentence(different).startswith(
+    assert training_status.describe_training(different).startswith(
         "The training of whole had stopped learning after 9 epochs; the training of warped was "
         "broken off after 5 epochs while it was still learning; the training of crops was broken "
         "off after 5 epochs while it was still learning; the order of cropped, warped and whole "
@@ -62,5 +61,7 @@ def test_trainings_that_differ_are_said_apart(make):
 
 
 def test_a_run_without_a_history_is_left_out(make):
-    assert trainings.sentence([make("a", 0, 0)]) == ""
-    assert trainings.sentence([make("b", 0, 0), make("c", 9, 2)]).startswith("The training of c ")
+    assert training_status.describe_training([make("a", 0, 0)]) == ""
+    assert training_status.describe_training([make("b", 0, 0), make("c", 9, 2)]).startswith(
+        "The training of c "
+    )

@@ -14,7 +14,7 @@ from sklearn import metrics
 
 from spp_keras import cli, detection, geometry, report, runs, serving
 from spp_keras.data import records
-from spp_keras.report import looking, page, pyramid
+from spp_keras.report import html, predictions, pyramid
 
 SCRIPT = "<script>alert('&')"
 VOID = {"meta", "img"}
@@ -66,7 +66,7 @@ class Page(parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def whole(run, looked):
-    return Page(report.write(run))
+    return Page(report.write_report(run))
 
 
 def test_a_page_has_all_parts_and_asks_no_host_for_anything(whole):
@@ -87,7 +87,7 @@ def test_names_of_classes_files_and_folders_are_text(whole):
     for name in (SCRIPT, "<img src=x>.jpg", "<b>run & co"):
         assert name in whole.text
     assert whole.all("script") == []
-    assert f"<title>{page.joined('<b>run & co')}</title>" in whole.source
+    assert f"<title>{html.join_markup('<b>run & co')}</title>" in whole.source
 
 
 def test_a_page_is_as_wide_as_a_phone(whole):
@@ -106,7 +106,7 @@ def test_a_page_is_as_wide_as_a_phone(whole):
 
 
 def test_answers_are_those_of_predict(run, looked):
-    ask = serving.load(run)
+    ask = serving.load_predictor(run)
     for number in range(0, 21, 5):
         answer = ask(looked.images.encoded(number))
         assert answer.labels[0] == looked.member.labels[looked.answers[number]]
@@ -163,7 +163,7 @@ def test_a_bin_is_outlined_around_the_centres_of_its_cells():
 
 
 def test_fewer_images_are_spread_over_the_split(run):
-    looked = looking.look(run, 4)
+    looked = predictions.predict_validation_images(run, 4)
     assert looked.of == 21
     assert [str(name) for name in looked.found.ids] == [
         f"validation/{name}" for name in (f"{SCRIPT}/0.jpg", f"{SCRIPT}/5.jpg")
@@ -171,7 +171,7 @@ def test_fewer_images_are_spread_over_the_split(run):
 
 
 def test_without_images_it_says_what_makes_them(run, tmp_path):
-    found = Page(report.write(run, tmp_path / "page.html", images=0))
+    found = Page(report.write_report(run, tmp_path / "page.html", images=0))
     assert found.headings[:2] == ["Tests", "Images"]
     assert f"spp-keras evaluate '{run}' --protocol full" in found.text
     assert f"spp-keras report '{run}'" in found.text
@@ -183,7 +183,7 @@ def test_tests_have_wilsons_interval_and_repeats_a_standard_error(run, tmp_path,
     for copy, share in zip(copies, (0.6, 0.7, 0.8), strict=True):
         shutil.copytree(run, copy)
         evaluated(copy, {"full": share, "crop": 0.5})
-    found = Page(report.write(copies[0], images=0, repeats=copies[1:]))
+    found = Page(report.write_report(copies[0], images=0, repeats=copies[1:]))
     # By hand: n=200, p=0.6 and p=0.5.
     assert "60.0% (53.1 to 66.5)" in found.text
     assert "50.0% (43.1 to 56.9)" in found.text
@@ -191,21 +191,21 @@ def test_tests_have_wilsons_interval_and_repeats_a_standard_error(run, tmp_path,
     assert f"70.0 ± {100 * math.sqrt(0.01 / 3):.1f}%" in found.text
     evaluated(copies[2], {"full": 0.5}, images=100)
     with pytest.raises(ValueError, match="tested on the same images as `run`, 200 of pets"):
-        report.write(copies[0], images=0, repeats=copies[2:])
+        report.write_report(copies[0], images=0, repeats=copies[2:])
     shutil.rmtree(copies[2] / runs.EVALUATION)
     with pytest.raises(ValueError, match=r"evaluation\.json is missing: make it with"):
-        report.write(copies[0], images=0, repeats=copies[2:])
+        report.write_report(copies[0], images=0, repeats=copies[2:])
 
 
 def test_a_network_without_a_pyramid_has_examples_all_the_same(make_run):
     run = make_run(model="zf5", sizes="fixed", image_sizes=(64,), short_side=73, longest_side=0)
-    found = Page(report.write(run, images=6))
+    found = Page(report.write_report(run, images=6))
     assert "zf5 has no pyramid; zf5_spp has one" in found.text
     assert len(found.all("img")) >= 6
 
 
 def test_of_images_with_several_classes_it_is_average_precision(make_run, monkeypatch):
-    run, load = make_run(multi_label=True), records.load
+    run, load = make_run(multi_label=True), records.load_records
 
     def several(*arguments, **options):
         found = load(*arguments, **options)
@@ -213,8 +213,8 @@ def test_of_images_with_several_classes_it_is_average_precision(make_run, monkey
         return dataclasses.replace(found, labels=labels)
 
     monkeypatch.setattr(records, "load", several)
-    found = Page(report.write(run, images=12))
-    looked = looking.look(run, 12)
+    found = Page(report.write_report(run, images=12))
+    looked = predictions.predict_validation_images(run, 12)
     rate = metrics.average_precision_score(looked.found.labels, looked.scores)
     assert f"Mean average precision {100 * rate:.1f}% (" in found.text
     assert "95% interval by 200 draws with seed 0" in found.text
@@ -288,7 +288,7 @@ def test_a_detector_draws_what_it_finds_and_what_is_there(detector, capsys):
 def test_a_detector_alone_says_what_is_not_there(detector, tmp_path):
     (tmp_path / "run").mkdir()
     shutil.copy(detector / runs.DETECTOR, tmp_path / "run")
-    found = Page(report.write(tmp_path / "run"))
+    found = Page(report.write_report(tmp_path / "run"))
     assert "scores.json is not there" in found.text
     assert f"spp-keras report {tmp_path / 'run'} --data DATA" in found.text
 

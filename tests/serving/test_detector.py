@@ -11,7 +11,7 @@ from photographs import decoded, encoded, photograph
 from PIL import Image
 
 from spp_keras import detection, export, runs, serving
-from spp_keras.data import sizes
+from spp_keras.data import size_policies
 from spp_keras.detection import selective_search
 
 LEAST = 0.5
@@ -86,7 +86,7 @@ def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, monk
     corrections = detector.head.get_layer("corrections")
     corrections.kernel.assign(corrections.kernel * 0)
     detector.save(tmp_path / runs.DETECTOR)
-    monkeypatch.setattr(sizes, "LONGEST_SIDE", 100)
+    monkeypatch.setattr(size_policies, "LONGEST_SIDE", 100)
     # Sides are rounded, so that the two factors differ.
     found = serving.load_detector(tmp_path, -1)(encoded(photograph(132, 350)))
     assert [image.shape for image in searched] == [(38, 100, 3)]
@@ -106,7 +106,7 @@ def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, monk
 def test_a_saved_model_finds_what_its_run_finds(
     made, finds, searched, tmp_path, monkeypatch, proposer, errors
 ):
-    saved = export.save_detector(made[proposer][1], tmp_path / "pets", errors=errors)
+    saved = export.export_detector(made[proposer][1], tmp_path / "pets", errors=errors)
     find = serving.load_detector(saved.parent if proposer else saved, LEAST)
     for content in (FILES[0], b"Not found", encoded(photograph(10, 60)), FILES[1]):
         expected, found = finds[proposer](content), find(content)
@@ -137,7 +137,7 @@ def test_the_eight_orientations_of_a_photograph_have_one_answer(finds, searched,
 def test_windows_for_a_saved_model_are_searched_for_the_way_up_that_it_takes(
     made, searched, tmp_path, orientation
 ):
-    saved = export.save_detector(made[False][1], tmp_path / "pets", orientation=orientation)
+    saved = export.export_detector(made[False][1], tmp_path / "pets", orientation=orientation)
     assert serving.read_orientation(saved.parent) == orientation
     find, picture = serving.load_detector(saved, LEAST), photograph(100, 151)
     lying = picture if orientation == "exif" else np.asarray(exif_files.lying(picture, 6))
@@ -155,7 +155,7 @@ def test_windows_for_a_saved_model_are_searched_for_the_way_up_that_it_takes(
 def test_what_is_no_usable_image_is_said_to_be_none(finds, kind):
     found = finds[True](UNUSABLE[kind][0])
     assert found.error
-    assert found == serving.Found(error=found.error)
+    assert found == serving.DetectorPrediction(error=found.error)
 
 
 def test_an_image_may_be_given_as_a_path_a_picture_or_pixels(finds, tmp_path):
@@ -178,7 +178,7 @@ def test_an_image_without_windows_has_nothing_on_it(finds, monkeypatch):
     monkeypatch.setattr(
         selective_search, "selective_search", lambda image: np.zeros((0, 4), "float32")
     )
-    assert finds[False](FILES[0]) == serving.Found()
+    assert finds[False](FILES[0]) == serving.DetectorPrediction()
 
 
 def test_without_opencv_a_detector_that_needs_it_fails_before_any_photograph(made, monkeypatch):
@@ -224,5 +224,5 @@ def test_a_saved_model_that_finds_nothing_is_refused(tmp_path):
 
 def test_the_proposer_of_the_folder_is_the_one_that_was_saved(made):
     loaded = keras.models.load_model(made[True][0] / runs.DETECTOR)
-    assert isinstance(loaded.proposer, detection.Proposer)
+    assert isinstance(loaded.proposer, detection.RegionProposalNetwork)
     assert loaded.labels == LABELS

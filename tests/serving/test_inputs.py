@@ -6,8 +6,8 @@ import tensorflow as tf
 from photographs import encoded, photograph
 from PIL import Image
 
-from spp_keras.data import images
-from spp_keras.serving import inputs
+from spp_keras.data import image_ops
+from spp_keras.serving import image_inputs
 
 PICTURE = Image.fromarray(photograph(20, 30))
 PICTURES = {
@@ -26,7 +26,7 @@ def test_a_picture_has_the_pixels_that_its_file_has(kind):
     file = encoded(PICTURES[kind])
     expected = tf.io.decode_png(file, channels=3)
     picture = Image.open(io.BytesIO(file))
-    np.testing.assert_array_equal(tf.io.decode_image(inputs.encode_image(picture)), expected)
+    np.testing.assert_array_equal(tf.io.decode_image(image_inputs.encode_image(picture)), expected)
 
 
 def test_a_photograph_is_turned_as_its_camera_noted():
@@ -34,11 +34,11 @@ def test_a_photograph_is_turned_as_its_camera_noted():
     exif[0x0112] = 6
     picture = Image.open(io.BytesIO(encoded(photograph(20, 30), "PNG", exif=exif)))
     expected = np.rot90(photograph(20, 30), -1)
-    np.testing.assert_array_equal(inputs.convert_to_rgb(picture), expected)
+    np.testing.assert_array_equal(image_inputs.convert_to_rgb(picture), expected)
     # Models that take pixels as the file has them still can.
-    file = inputs.encode_image(picture)
-    np.testing.assert_array_equal(images.decode(file), expected)
-    np.testing.assert_array_equal(images.decode(file, orientation=1), photograph(20, 30))
+    file = image_inputs.encode_image(picture)
+    np.testing.assert_array_equal(image_ops.decode_image(file), expected)
+    np.testing.assert_array_equal(image_ops.decode_image(file, orientation=1), photograph(20, 30))
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_a_photograph_is_turned_as_its_camera_noted():
 )
 def test_what_is_no_image_is_refused_with_what_to_do(image, error, message):
     with pytest.raises(error, match=message):
-        inputs.encode_image(image)
+        image_inputs.encode_image(image)

@@ -32,9 +32,11 @@ def left(run, tmp_path_factory):
     folder, network = run
     home = tmp_path_factory.mktemp("models")
     versions = home / "served" / "pets"
-    saved = export.save(network, versions, labels=LABELS, view=VIEW)
-    reporting = export.save(network, versions, labels=LABELS, view=VIEW, errors="report")
-    lite = export.save_tflite(network, home / "pets.tflite", labels=LABELS, view=VIEW)
+    saved = export.export_saved_model(network, versions, labels=LABELS, view=VIEW)
+    reporting = export.export_saved_model(
+        network, versions, labels=LABELS, view=VIEW, errors="report"
+    )
+    lite = export.export_tflite(network, home / "pets.tflite", labels=LABELS, view=VIEW)
     return {
         "run": folder,
         "version": saved,
@@ -49,7 +51,7 @@ KINDS = ["run", "version", "model of versions", "version that reports", "TFLite"
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_says_what_the_network_says(run, left, kind):
-    ask = serving.load(left[kind])
+    ask = serving.load_predictor(left[kind])
     for file in FILES:
         answer = ask(file)
         scores = np.asarray(run[1](decoded(file)[np.newaxis].astype("float32")))[0]
@@ -61,7 +63,10 @@ def test_each_says_what_the_network_says(run, left, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_says_the_same_of_what_is_no_usable_image_and_goes_on(left, kind):
-    ask, same = serving.load(left[kind], top=1), serving.load(left["run"], top=1)
+    ask, same = (
+        serving.load_predictor(left[kind], top=1),
+        serving.load_predictor(left["run"], top=1),
+    )
     for content, _ in [*UNUSABLE.values(), (encoded(photograph(28, 60)), "")]:
         answer = ask(content)
         assert answer == same(content)
@@ -83,12 +88,12 @@ def test_an_image_may_be_given_as_a_path_a_picture_or_pixels(left, kind, given, 
     # Larger than the view, so that it is scaled down.
     file = encoded(photograph(120, 70))
     (tmp_path / "photo.png").write_bytes(file)
-    ask = serving.load(left[kind])
+    ask = serving.load_predictor(left[kind])
     assert ask(GIVEN[given](tmp_path / "photo.png")) == ask(file)
 
 
 def test_a_path_that_leads_nowhere_is_said_and_is_not_taken_for_an_image(left, tmp_path):
-    ask = serving.load(left["run"])
+    ask = serving.load_predictor(left["run"])
     with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
         ask(str(tmp_path / "gone.jpg"))
     (tmp_path / "text.jpg").write_text("Not found")
@@ -97,7 +102,7 @@ def test_a_path_that_leads_nowhere_is_said_and_is_not_taken_for_an_image(left, t
 
 def test_a_large_photograph_is_scaled_down_alike(left):
     file = encoded(photograph(200, 150), "JPEG", quality=90)
-    first, *others = (serving.load(left[kind])(file) for kind in KINDS)
+    first, *others = (serving.load_predictor(left[kind])(file) for kind in KINDS)
     for other in others:
         assert other.labels == first.labels
         np.testing.assert_allclose(other.scores, first.scores, rtol=1e-4, atol=1e-6)
@@ -106,7 +111,7 @@ def test_a_large_photograph_is_scaled_down_alike(left):
 @pytest.mark.parametrize("form", exif_files.FORMS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_eight_orientations_of_a_photograph_have_one_answer(left, kind, form):
-    ask, picture = serving.load(left[kind]), photograph(80, 48)
+    ask, picture = serving.load_predictor(left[kind]), photograph(80, 48)
     first, *others = (
         ask(exif_files.file(picture, form, number)) for number in exif_files.ORIENTATIONS
     )
@@ -124,11 +129,11 @@ def test_a_run_and_what_is_made_of_it_take_files_as_they_were_taken_in_training(
     recipe = dataclasses.replace(RECIPE, orientation="file")
     network = make_run(tmp_path / "run", recipe)
     options = {"labels": LABELS, "view": VIEW, "orientation": "file"}
-    left = [tmp_path / "run", export.save_tflite(network, tmp_path / "pets.tflite", **options)]
+    left = [tmp_path / "run", export.export_tflite(network, tmp_path / "pets.tflite", **options)]
     picture = photograph(40, 61)
     lying = np.asarray(exif_files.lying(picture, 6))
     for each in left:
-        ask = serving.load(each)
+        ask = serving.load_predictor(each)
         found, expected = ask(exif_files.file(picture, "PNG", 6)), ask(encoded(lying))
         assert found.labels == expected.labels
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
@@ -137,9 +142,9 @@ def test_a_run_and_what_is_made_of_it_take_files_as_they_were_taken_in_training(
 
 def test_what_is_no_model_is_said_to_be_none(tmp_path):
     with pytest.raises(ValueError, match=r"`model` must be a run folder, .* It holds none of them"):
-        serving.load(tmp_path)
+        serving.load_predictor(tmp_path)
     with pytest.raises(ValueError, match=r"There is nothing\. Received: model='gone'"):
-        serving.load("gone")
+        serving.load_predictor("gone")
 
 
 @pytest.mark.parametrize("name", ["pets.labels.txt", "pets.view.json"])
@@ -148,7 +153,7 @@ def test_a_tflite_file_needs_what_lies_beside_it(left, tmp_path, name):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / name).unlink()
     with pytest.raises(ValueError, match=f"{re.escape(name)} must lie beside"):
-        serving.load(tmp_path / "pets.tflite")
+        serving.load_predictor(tmp_path / "pets.tflite")
 
 
 @pytest.fixture

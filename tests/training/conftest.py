@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spp_keras import runs, training
-from spp_keras.zoo import recipes
+from spp_keras import recipes, runs, training
 
 CLASSES = ("blue", "green", "red")
 # Shares of the work of a small network, of images of 32 to 90 pixels: 5 or fewer to a batch,
@@ -74,7 +73,7 @@ def undisturbed(recipe, tmp_path_factory):
         key = tuple(changes.items())
         if key not in done:
             run = tmp_path_factory.mktemp("undisturbed") / "run"
-            done[key] = training.train(recipe(**changes), run)
+            done[key] = training.train_model(recipe(**changes), run)
         return done[key]
 
     return trained
@@ -87,7 +86,7 @@ def start(tmp_path):
 
     def start(recipe, run, *arguments, cluster=None):
         file = tmp_path / f"{len(started)}.toml"
-        file.write_text(recipes.write(recipe))
+        file.write_text(recipes.recipe_to_toml(recipe))
         environment = os.environ | ({"TF_CONFIG": json.dumps(cluster)} if cluster else {})
         with file.with_suffix(".txt").open("w") as said:
             process = subprocess.Popen(

@@ -60,7 +60,7 @@ def fit(folder, epochs=3, others=(), kill=None, **options):
         folder, network, monitor="accuracy", callbacks=list(others), **options
     )
     checkpoint.restore(network.optimizer)
-    callbacks = trainer._OneTraining(
+    callbacks = trainer._ResumedCallbacks(
         [*others, *([kill] if kill else []), checkpoint],
         add_history=True,
         model=network,

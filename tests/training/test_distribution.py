@@ -66,14 +66,14 @@ def lost():
 def test_a_lost_worker_is_told_with_what_to_do():
     with (
         pytest.raises(WorkerLost, match=r"Start the same command.*: Connection reset by peer$"),
-        distribution.noticing_lost_workers(strategy_of(["worker"], "worker", 0)),
+        distribution.detect_lost_workers(strategy_of(["worker"], "worker", 0)),
     ):
         raise lost()
 
 
 @pytest.mark.parametrize("strategy", [None, types.SimpleNamespace()], ids=["one", "several GPUs"])
 def test_errors_on_one_machine_stay_what_they_are(strategy):
-    with pytest.raises(tf.errors.UnavailableError), distribution.noticing_lost_workers(strategy):
+    with pytest.raises(tf.errors.UnavailableError), distribution.detect_lost_workers(strategy):
         raise lost()
 
 

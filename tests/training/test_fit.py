@@ -10,7 +10,7 @@ import tensorflow as tf
 import two_devices
 
 from spp_keras import zoo
-from spp_keras.data import Crops, Pipeline, Whole, load
+from spp_keras.data import Crop, Pipeline, Whole, load_records
 from spp_keras.training import distribution
 
 
@@ -42,13 +42,13 @@ def assert_same(found, expected):
         tf.nest.map_structure(np.testing.assert_array_equal, batch, other)
 
 
-@pytest.mark.parametrize("policy", [Whole(), Crops(sides=(20, 16), short_side=24)], ids=type)
+@pytest.mark.parametrize("policy", [Whole(), Crop(sides=(20, 16), short_side=24)], ids=type)
 @pytest.mark.parametrize("given", ["pipeline", "dataset"])
 def test_fit_sees_the_batches_of_the_trainer_epoch_by_epoch(photographs, recorder, policy, given):
-    train = Pipeline(load(photographs, "train"), policy, batch_size=5, flip=True, seed=5)
+    train = Pipeline(load_records(photographs, "train"), policy, batch_size=5, flip=True, seed=5)
     steps = train.steps_per_epoch
     # What the trainer learns from; its weights are for the sizes of its batches.
-    trainers = distribution.batches(train, None).take(3 * steps).as_numpy_iterator()
+    trainers = distribution.distribute_batches(train, None).take(3 * steps).as_numpy_iterator()
     expected = [(x, y) for x, y, _ in trainers]
     x = train if given == "pipeline" else train.dataset()
     recorder.fit(x, epochs=2, verbose=0)

@@ -2,13 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from spp_keras.training import metrics
+from spp_keras.training import objectives
 
 RNG = np.random.default_rng(0)
 
 
 def test_images_count_once_or_not_at_all_whatever_their_weight():
-    accuracy = metrics.OverImages(keras.metrics.SparseCategoricalAccuracy(name="accuracy"))
+    accuracy = objectives.PerImageMetric(keras.metrics.SparseCategoricalAccuracy(name="accuracy"))
     right = total = 0
     for count in (5, 3, 1):
         labels, outputs = RNG.integers(0, 4, count), RNG.random((count, 4))
@@ -23,7 +23,7 @@ def test_images_count_once_or_not_at_all_whatever_their_weight():
 
 
 def test_images_count_all_the_same_without_weights():
-    entropy = metrics.OverImages(keras.metrics.SparseCategoricalCrossentropy(name="entropy"))
+    entropy = objectives.PerImageMetric(keras.metrics.SparseCategoricalCrossentropy(name="entropy"))
     outputs = RNG.dirichlet(np.ones(3), 7)
     labels = RNG.integers(0, 3, 7)
     entropy.update_state(labels, outputs)
@@ -32,13 +32,13 @@ def test_images_count_all_the_same_without_weights():
 
 
 def test_images_without_weight_alone_are_no_number_out_of_range():
-    accuracy = metrics.OverImages(keras.metrics.SparseCategoricalAccuracy())
+    accuracy = objectives.PerImageMetric(keras.metrics.SparseCategoricalAccuracy())
     accuracy.update_state([1], [[0.0, 1.0]], sample_weight=[0.0])
     assert float(accuracy.result()) == 0
 
 
 def test_a_metric_is_made_again_from_its_config():
-    metric = metrics.OverImages(keras.metrics.SparseTopKCategoricalAccuracy(2, name="top2"))
+    metric = objectives.PerImageMetric(keras.metrics.SparseTopKCategoricalAccuracy(2, name="top2"))
     config = keras.saving.serialize_keras_object(metric)
     again = keras.saving.deserialize_keras_object(config)
     assert (again.name, again.metric.k) == ("top2", 2)
@@ -54,14 +54,14 @@ def test_a_metric_is_made_again_from_its_config():
     ids=["few classes", "many classes", "several labels"],
 )
 def test_a_classifier_is_judged_by_the_first_of_its_metrics(classes, multi_label, names):
-    loss, found = metrics.classification(classes, multi_label)
+    loss, found = objectives.choose_loss_and_metrics(classes, multi_label)
     assert [metric.name for metric in found] == names
     kind = keras.losses.BinaryCrossentropy
     assert isinstance(loss, kind) == multi_label
 
 
 def test_average_precision_of_a_perfect_order_is_one():
-    _, (precision, _) = metrics.classification(2, multi_label=True)
+    _, (precision, _) = objectives.choose_loss_and_metrics(2, multi_label=True)
     labels = np.array([[1, 0], [1, 1], [0, 0], [0, 1]], "float32")
     precision.update_state(labels, 0.2 + 0.6 * labels, sample_weight=np.full(4, 0.3))
     # Of images without weight nothing is learned, however wrong.
@@ -71,7 +71,7 @@ def test_average_precision_of_a_perfect_order_is_one():
 
 @pytest.mark.parametrize(("name", "stops"), [("accuracy", False), ("cross_entropy", True)])
 def test_callbacks_know_whether_more_is_better(name, stops):
-    _, found = metrics.classification(3, multi_label=False)
+    _, found = objectives.choose_loss_and_metrics(3, multi_label=False)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=found)
     model.train_on_batch(np.zeros((2, 2)), np.zeros(2))

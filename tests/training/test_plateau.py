@@ -1,7 +1,7 @@
 import pytest
 
+from spp_keras import recipes
 from spp_keras.training import plateau
-from spp_keras.zoo import recipes
 
 RECIPE = recipes.Recipe(learning_rate=0.01, drops=2, patience=3)
 

@@ -22,7 +22,7 @@ HISTORY = [
 def test_a_bar_says_images_per_second_and_the_time_left(capsys, monkeypatch):
     now = iter(range(0, 1000, 2))
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
-    bar = progress.Progress(epochs=3, steps=100, images_per_step=8, first_step=98)
+    bar = progress.ProgressBar(epochs=3, steps=100, images_per_step=8, first_step=98)
     bar.on_epoch_begin(1)
     bar._bar.mininterval = 0
     bar.on_train_batch_end(0, {"loss": 3.0, "accuracy": 0.5})
@@ -50,7 +50,7 @@ class Epochs:
     def __init__(self, folder, history, **options):
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
         model.compile(keras.optimizers.SGD(0.5))
-        self.table = progress.EpochTable(
+        self.table = progress.HistoryWriter(
             history,
             folder / "history.csv",
             folder / "curves.png",
@@ -89,7 +89,7 @@ def test_a_machine_that_does_not_write_knows_the_rows_all_the_same(tmp_path):
 
 
 def test_columns_are_all_names_that_any_row_has():
-    assert progress.as_csv([{"a": 1}, {"a": 2, "b": 3}]) == "a,b\n1,\n2,3\n"
+    assert progress.format_csv([{"a": 1}, {"a": 2, "b": 3}]) == "a,b\n1,\n2,3\n"
 
 
 def test_curves_show_each_metric_and_the_learning_rate(tmp_path):

@@ -7,10 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from spp_keras import runs, training, zoo
-from spp_keras.data import Pipeline, load
+from spp_keras import recipes, runs, training, zoo
+from spp_keras.data import Pipeline, load_records
 from spp_keras.training import trainer
-from spp_keras.zoo import recipes
 
 
 def assert_same(network, other):
@@ -49,7 +48,7 @@ def test_colours_are_learned_at_every_size(undisturbed):
 
 def test_a_run_folder_has_everything_that_came_of_it(undisturbed, recipe):
     _, history, run = undisturbed()
-    assert recipes.read(run / runs.RECIPE) == recipe()
+    assert recipes.read_recipe(run / runs.RECIPE) == recipe()
     assert (run / runs.LABELS).read_text() == "blue\ngreen\nred\n"
     assert [int(row["epoch"]) for row in rows(run)] == [1, 2, 3]
     assert [float(row["val_accuracy"]) for row in rows(run)] == [
@@ -99,7 +98,7 @@ def test_tensorboard_can_read_the_metrics_of_every_epoch(undisturbed):
 def test_best_weights_are_those_of_the_epoch_that_was_best(undisturbed, recipe):
     run = undisturbed().run
     network = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), weights=str(run / runs.BEST))
-    _, validation = trainer.pipelines_of(recipe())
+    _, validation = trainer.build_pipelines(recipe())
     right = total = 0
     for images, labels in validation.dataset(form="ragged").take(validation.steps_per_epoch):
         right += int((network(images).numpy().argmax(axis=1) == labels.numpy()).sum())
@@ -109,7 +108,7 @@ def test_best_weights_are_those_of_the_epoch_that_was_best(undisturbed, recipe):
 
 def test_every_step_is_a_step_of_the_optimizer(undisturbed, state, recipe):
     values, stored = state(undisturbed().run)
-    pipeline, _ = trainer.pipelines_of(recipe())
+    pipeline, _ = trainer.build_pipelines(recipe())
     iterations = next(key for key in values if key.startswith("optimizer/0/"))
     assert values[iterations] == 3 * pipeline.steps_per_epoch
     assert (stored["epoch"], stored["step"]) == (3, 0)
@@ -119,7 +118,7 @@ def test_a_finished_run_is_left_as_it_is(undisturbed, recipe):
     network, history, run = undisturbed()
     kept = [runs.LAST, runs.BEST, runs.HISTORY]
     before = [(run / name).stat().st_mtime_ns for name in kept]
-    again = training.train(recipe(), run)
+    again = training.train_model(recipe(), run)
     assert again.history == history
     assert_same(again.network, network)
     assert [(run / name).stat().st_mtime_ns for name in kept] == before
@@ -130,14 +129,14 @@ def test_another_recipe_in_the_same_run_is_refused_with_what_differs(undisturbed
     run = undisturbed().run
     before = (run / runs.RECIPE).read_text()
     with pytest.raises(ValueError, match=re.escape("batch_size = 5 there, 4 now; seed = 0")):
-        training.train(recipe(batch_size=4, seed=1), run)
+        training.train_model(recipe(batch_size=4, seed=1), run)
     assert (run / runs.RECIPE).read_text() == before
 
 
 def test_a_folder_with_other_things_is_not_taken_for_a_run(recipe, tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(ValueError, match=r"`run` must be a new folder.*recipe\.toml is missing"):
-        training.train(recipe(), tmp_path)
+        training.train_model(recipe(), tmp_path)
 
 
 @pytest.mark.slow
@@ -149,10 +148,10 @@ def test_callbacks_remember_across_an_interruption_within_an_epoch(recipe, tmp_p
     def stopping():
         return keras.callbacks.EarlyStopping("val_accuracy", patience=3, restore_best_weights=True)
 
-    once = training.train(recipe(**slow), tmp_path / "once", callbacks=[stopping()])
+    once = training.train_model(recipe(**slow), tmp_path / "once", callbacks=[stopping()])
     with pytest.raises(KeyboardInterrupt):
-        training.train(often, tmp_path / "run", callbacks=[stopping(), InterruptedAt(2, 2)])
-    resumed = training.train(recipe(**slow), tmp_path / "run", callbacks=[stopping()])
+        training.train_model(often, tmp_path / "run", callbacks=[stopping(), InterruptedAt(2, 2)])
+    resumed = training.train_model(recipe(**slow), tmp_path / "run", callbacks=[stopping()])
     assert 3 < len(once.history) < 6
     rates = [row["learning_rate"] for row in once.history]
     np.testing.assert_allclose(rates[:4], [1e-6, 1e-6, 1e-7, 1e-7], rtol=1e-5)
@@ -161,13 +160,13 @@ def test_callbacks_remember_across_an_interruption_within_an_epoch(recipe, tmp_p
     assert_same(resumed.network, once.network)
 
     # It stays stopped, and the best weights are there again.
-    again = training.train(recipe(**slow), tmp_path / "run", callbacks=[stopping()])
+    again = training.train_model(recipe(**slow), tmp_path / "run", callbacks=[stopping()])
     assert again.history == resumed.history
     assert_same(again.network, once.network)
 
 
 def test_an_ordinary_script_trains_the_same_network(photographs):
-    train = Pipeline(load(photographs, "train"), batch_size=9)
+    train = Pipeline(load_records(photographs, "train"), batch_size=9)
     model = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1))
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     fitted = model.fit(train, verbose=0)
@@ -177,7 +176,7 @@ def test_an_ordinary_script_trains_the_same_network(photographs):
 @pytest.mark.slow
 def test_frozen_layers_stay_as_they_were_in_bfloat16_and_the_others_learn(recipe, tmp_path):
     frozen = recipe(precision="mixed_bfloat16", freeze=("conv", "fc6"), epochs=1, batch_size=9)
-    network, history, run = training.train(frozen, tmp_path / "run")
+    network, history, run = training.train_model(frozen, tmp_path / "run")
     keras.utils.set_random_seed(0)
     fresh = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1))
     for layer, other in zip(network.layers, fresh.layers, strict=True):
@@ -190,7 +189,7 @@ def test_frozen_layers_stay_as_they_were_in_bfloat16_and_the_others_learn(recipe
     assert np.isfinite(history[0]["val_cross_entropy"])
     assert keras.config.dtype_policy().name == "float32"
 
-    again = training.train(frozen, run)
+    again = training.train_model(frozen, run)
     best = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), weights=str(run / runs.BEST))
     assert_same(again.network, network)
     assert_same(best, network)
@@ -198,7 +197,7 @@ def test_frozen_layers_stay_as_they_were_in_bfloat16_and_the_others_learn(recipe
 
 def test_a_frozen_layer_that_there_is_not_leaves_no_run_behind(recipe, tmp_path):
     with pytest.raises(ValueError, match=r"`freeze` must name layers of zf5_spp.*'cnv' matches"):
-        training.train(recipe(freeze=("cnv",)), tmp_path / "run")
+        training.train_model(recipe(freeze=("cnv",)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -222,7 +221,7 @@ def test_images_with_any_number_of_labels_train_with_sigmoids(recipe, tmp_path):
                 f"{objects}</annotation>"
             )
     several = recipe(data=str(tmp_path / "VOCdevkit"), epochs=1)
-    network, history, run = training.train(several, tmp_path / "run")
+    network, history, run = training.train_model(several, tmp_path / "run")
     assert network.get_layer("predictions").activation is keras.activations.sigmoid
     assert network.output_shape == (None, 20)
     assert 0 <= history[0]["val_mean_average_precision"] <= 1
@@ -253,9 +252,9 @@ SIZES = [
 @pytest.mark.parametrize(("changes", "expected"), SIZES)
 def test_squares_train_at_the_size_of_their_epoch(changes, expected, recipe, tmp_path):
     cropped = recipe(**changes, batch_pixels=0, batch_size=9)
-    history = training.train(cropped, tmp_path / "run").history
+    history = training.train_model(cropped, tmp_path / "run").history
     assert [row["padding"] for row in history] == [0] * len(expected)
-    pipeline, _ = trainer.pipelines_of(cropped)
+    pipeline, _ = trainer.build_pipelines(cropped)
     steps = pipeline.steps_per_epoch
     batches = pipeline.dataset(repeat=True).take(steps * len(expected))
     shapes = [tuple(images.shape[1:3]) for images, _ in batches]
@@ -299,5 +298,5 @@ def test_what_is_wrong_with_data_is_said_before_anything_is_written(
 ):
     make(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=message):
-        training.train(recipe(data=str(tmp_path / "nowhere")), tmp_path / "run")
+        training.train_model(recipe(data=str(tmp_path / "nowhere")), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
+from spp_keras import recipes
 from spp_keras.training import trainer
-from spp_keras.zoo import recipes
 
 RATE, MOMENTUM, DECAY, STEPS = 0.01, 0.9, 0.05, 400
 

@@ -14,7 +14,7 @@ from mixed_batches import alone, assert_close, padded
 from spp_keras import zoo
 from spp_keras.detection import variants
 from spp_keras.layers import SpatialPyramidPooling
-from spp_keras.zoo import boxes, chains
+from spp_keras.zoo import layer_chain, roi_model
 
 LRN = "local_size: 3 alpha: 0.6 beta: 0.75 norm_region: WITHIN_CHANNEL"
 
@@ -115,7 +115,7 @@ def written(folder, layers, weights=WEIGHTS, form="layer", **options):
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
-    return zoo.from_caffe(*written(tmp_path_factory.mktemp("released"), zf5()))
+    return zoo.load_caffe_model(*written(tmp_path_factory.mktemp("released"), zf5()))
 
 
 def images_of(*sizes, seed=3):
@@ -133,7 +133,7 @@ def photograph():
 
 @pytest.mark.parametrize("form", caffe_nets.FORMS)
 def test_at_the_size_of_training_the_answer_is_that_of_the_files_own_poolings(tmp_path, form):
-    model = zoo.from_caffe(*written(tmp_path, zf5(second=6), form=form))
+    model = zoo.load_caffe_model(*written(tmp_path, zf5(second=6), form=form))
     maps = maps_by_loops(photograph())
     assert maps.shape == (5, 13, 13)
     poolings = ((13, 13), (7, 6), (5, 4), (3, 2))
@@ -150,7 +150,7 @@ def test_at_any_size_the_answer_is_that_of_caffes_maps_and_the_papers_bins(relea
 
 
 def test_the_trunk_alone_gives_caffes_maps(tmp_path):
-    model = zoo.from_caffe(*written(tmp_path, TRUNK))
+    model = zoo.load_caffe_model(*written(tmp_path, TRUNK))
     (image,) = images_of((120, 87))
     assert_close(model(image[np.newaxis])[0], maps_by_loops(image).transpose(1, 2, 0))
 
@@ -170,7 +170,7 @@ def test_groups_normalization_across_channels_a_mean_by_channel_and_no_pyramid(t
     weights = caffe_nets.drawn(shapes)
     weights["a/conv"][0] /= 50
     # 50, 24, 13, then 6 bins; rounding down, the pooling without padding would have 24 and 12.
-    model = zoo.from_caffe(
+    model = zoo.load_caffe_model(
         *written(tmp_path, layers, weights, size=(51, 51)), mean=(90, 110, 140), name="alex"
     )
     (image,) = images_of((51, 51))
@@ -187,14 +187,14 @@ def test_groups_normalization_across_channels_a_mean_by_channel_and_no_pyramid(t
 
 def test_dropout_that_scaled_at_test_scales_still(tmp_path):
     paths = written(tmp_path, zf5())
-    model = zoo.from_caffe(*paths, scale_train=False)
+    model = zoo.load_caffe_model(*paths, scale_train=False)
     (image,) = images_of((97, 130))
     expected = bins_by_loops(image, kept=0.75)
     assert np.abs(expected - bins_by_loops(image)).max() > 1e-3
     assert_close(model(image[np.newaxis])[0], expected)
     text = paths[0].read_text().replace("ratio: 0.25", "ratio: 0.25 scale_train: false")
     paths[0].write_text(text)
-    assert_close(zoo.from_caffe(*paths)(image[np.newaxis])[0], expected)
+    assert_close(zoo.load_caffe_model(*paths)(image[np.newaxis])[0], expected)
 
 
 # A network of the zoo.
@@ -213,7 +213,7 @@ def test_an_image_of_a_mixed_batch_gets_its_answer_alone(released):
 
 
 def test_maps_of_a_mixed_batch_are_those_of_each_image_and_zeros_around_them(tmp_path):
-    model, images = zoo.from_caffe(*written(tmp_path, TRUNK)), images_of(*SIZES)
+    model, images = zoo.load_caffe_model(*written(tmp_path, TRUNK)), images_of(*SIZES)
     maps = np.array(model(tf.ragged.stack(images)))
     for image, found in zip(images, maps, strict=True):
         (own,) = np.array(model(image[np.newaxis]))
@@ -230,13 +230,13 @@ def test_its_layers_are_named_as_in_the_zoo(released):
     weighted = [layer.name for layer in released.layers if layer.weights]
     assert weighted == ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "predictions"]
     assert released.name == "small"
-    assert chains.least_side(released) == 31
+    assert layer_chain.min_image_size(released) == 31
 
 
 def test_windows_are_pooled_from_cells_where_the_release_has_them(released):
     # Its offset is 21, counted from 1.
     # Its pools of stride 2 round up, at steps of 2 and 8 pixels.
-    assert boxes.halves_of(released).grid == (16, 20, 10)
+    assert roi_model.split_model(released).grid == (16, 20, 10)
     answer = zoo.with_boxes(released)(
         {"images": photograph()[np.newaxis], "boxes": np.array([[[0, 0, 224, 224]]])}
     )
@@ -247,7 +247,7 @@ def test_windows_are_pooled_from_cells_where_the_release_has_them(released):
 @pytest.mark.parametrize("size", [(95, 111), (97, 130), (31, 47)])
 def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
     (image,), (height, width) = images_of(size), size
-    halves = boxes.halves_of(released)
+    halves = roi_model.split_model(released)
     maps = maps_by_loops(image).transpose(1, 2, 0)
     assert maps.shape[:2] == tuple(halves.grid.cells(side) for side in size)
     found = [(0, 0, width, height), (width - 20, height - 25, width, height), (10, 5, 60, 28)]
@@ -265,7 +265,7 @@ def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
         expected = layer(expected)
     answer = zoo.with_boxes(released)({"images": image[np.newaxis], "boxes": np.array([found])})
     assert_close(answer[0], expected)
-    detector, _ = variants.untrained(halves, ("one", "other"), scales=(min(size),))
+    detector, _ = variants.create_detector(halves, ("one", "other"), scales=(min(size),))
     encoded = detector.encode(tf.constant(image))
     pooled, rows = detector.pool(encoded, tf.constant(found, "float32"), tf.constant(size))
     assert_close(tf.gather(pooled, rows), np.array(vectors))
@@ -273,12 +273,12 @@ def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
 
 
 def test_the_least_image_of_a_detector_is_that_of_its_trunk(released):
-    halves = boxes.halves_of(released)
-    detector, _ = variants.untrained(halves, ("one", "other"), scales=(31,))
+    halves = roi_model.split_model(released)
+    detector, _ = variants.create_detector(halves, ("one", "other"), scales=(31,))
     (one,) = detector.encode(tf.constant(images_of((31, 31))[0]))
     assert one.shape[1:3] == (1, 1)
     with pytest.raises(ValueError, match="`scales` must be an int >= 31"):
-        variants.untrained(halves, ("one", "other"), scales=(30,))
+        variants.create_detector(halves, ("one", "other"), scales=(30,))
 
 
 def test_it_is_saved_and_loaded_as_any_model(released, tmp_path):
@@ -335,7 +335,7 @@ def instead(name, *others):
 )  # fmt: skip
 def test_a_layer_that_cannot_be_rebuilt_is_named(tmp_path, layers, message):
     with pytest.raises(ValueError, match=f"`prototxt` must .* Received: .*{message}"):
-        zoo.from_caffe(*written(tmp_path, layers))
+        zoo.load_caffe_model(*written(tmp_path, layers))
 
 
 def test_weights_of_another_shape_are_named_with_both_shapes(tmp_path):
@@ -349,7 +349,7 @@ def test_weights_of_another_shape_are_named_with_both_shapes(tmp_path):
         "  fc8: (4, 10) and (4,) in the text, nothing in the file"
     )
     with pytest.raises(ValueError, match=f"{re.escape(lines)}$"):
-        zoo.from_caffe(*paths)
+        zoo.load_caffe_model(*paths)
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.98, 0.0])
@@ -360,7 +360,7 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, kept):
     with pytest.raises(
         ValueError, match=r"`caffemodel` must be a whole file .* which (cannot|has)"
     ):
-        zoo.from_caffe(prototxt, caffemodel)
+        zoo.load_caffe_model(prototxt, caffemodel)
 
 
 def test_a_blob_with_too_few_numbers_is_refused(tmp_path):
@@ -368,28 +368,28 @@ def test_a_blob_with_too_few_numbers_is_refused(tmp_path):
     content = caffemodel.read_bytes().replace(b"\x0a\x02\x02\x03", b"\x0a\x02\x02\x05")
     caffemodel.write_bytes(content)
     with pytest.raises(ValueError, match=r"'conv1' has 6 numbers for the shape \(2, 5\)"):
-        zoo.from_caffe(prototxt, caffemodel)
+        zoo.load_caffe_model(prototxt, caffemodel)
 
 
 def test_files_in_the_wrong_order_are_told_apart(tmp_path):
     prototxt, caffemodel = written(tmp_path, zf5())
     with pytest.raises(ValueError, match=r"`prototxt` must be the text .* comes second"):
-        zoo.from_caffe(caffemodel, prototxt)
+        zoo.load_caffe_model(caffemodel, prototxt)
     with pytest.raises(ValueError, match=r"`caffemodel` must be .* comes first, has no weights"):
-        zoo.from_caffe(prototxt, prototxt)
+        zoo.load_caffe_model(prototxt, prototxt)
 
 
 def test_the_text_must_say_what_images_there_are(tmp_path):
     paths = written(tmp_path, zf5())
     paths[0].write_text(paths[0].read_text().replace("input_dim: 3\n", ""))
     with pytest.raises(ValueError, match="`prototxt` must say what images"):
-        zoo.from_caffe(*paths)
+        zoo.load_caffe_model(*paths)
     paths[0].write_text('input: "data" input_shape { dim: 1 dim: 3 dim: 24 dim: 24 }')
     with pytest.raises(ValueError, match="`prototxt` must have layers"):
-        zoo.from_caffe(*paths)
+        zoo.load_caffe_model(*paths)
 
 
 @pytest.mark.parametrize("mean", [(1, 2), "128", (1, 2, "3")])
 def test_a_mean_is_one_number_or_one_for_each_channel(tmp_path, mean):
     with pytest.raises(ValueError, match="`mean` must be a number or 3 of them"):
-        zoo.from_caffe(*written(tmp_path, TRUNK), mean=mean)
+        zoo.load_caffe_model(*written(tmp_path, TRUNK), mean=mean)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spp_keras.zoo import recipes, summary
-from spp_keras.zoo.recipes import Recipe
+from spp_keras import recipes
+from spp_keras.recipes import Recipe
+from spp_keras.zoo import model_summary
 
 ROOT = Path(__file__).parents[2]
 GOLDENS = ROOT / "tests" / "goldens"
@@ -47,14 +48,14 @@ def recipe_file(tmp_path):
 @every_model
 def test_the_resolved_recipe_is_the_golden_one(name):
     golden = GOLDENS / f"{name}.txt"
-    assert recipes.write(recipes.read(name)) == golden.read_text(), (
+    assert recipes.recipe_to_toml(recipes.read_recipe(name)) == golden.read_text(), (
         f"Where the change is meant, write `recipes.write(recipes.read({name!r}))` to {golden}."
     )
 
 
 @every_model
 def test_a_recipe_trains_as_the_paper_did(name):
-    recipe = recipes.read(name)
+    recipe = recipes.read_recipe(name)
     assert recipe.model == name
     assert recipe.epochs == (70 if name.startswith("zf5") else 90)
     assert (recipe.learning_rate, recipe.drops, recipe.dropout) == (0.01, 2, 0.5)
@@ -87,7 +88,7 @@ def test_what_an_opening_says_to_set_is_a_recipe(name):
     opening = (ROOT / "zoo" / name / "recipe.toml").read_text()
     for line in re.findall(r"--set .*", opening):
         settings = re.findall(r"--set (\S+?)[.;]?(?:\s|$)", line)
-        assert recipes.read(name, settings).image_sizes in [(224,), (180, 224)]
+        assert recipes.read_recipe(name, settings).image_sizes in [(224,), (180, 224)]
 
 
 @every_model
@@ -95,7 +96,7 @@ def test_card_and_table_have_the_figures_of_paper_and_network(name):
     card = (ROOT / "zoo" / name / "card.md").read_text()
     measured, said = card.split("## Measured here")[1].split("## Said by the paper")
     assert not any(f"{value:.2f}" in measured for value in _all(name))
-    (network,) = (network for network in summary.summaries() if network.name == name)
+    (network,) = (network for network in model_summary.summarize_models() if network.name == name)
     (row,) = re.findall(rf"^\| \[{name}\].*", (ROOT / "zoo" / "README.md").read_text(), re.M)
     for value in figures(name):
         assert f" {value} |" in said
@@ -147,16 +148,16 @@ def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
 
 
 def test_the_zoo_has_a_recipe_for_any_machine():
-    assert set(recipes.names()) == {*NAMES, "zf5_spp/shapes"}
-    recipe = recipes.read("zf5_spp/shapes")
+    assert set(recipes.list_recipes()) == {*NAMES, "zf5_spp/shapes"}
+    recipe = recipes.read_recipe("zf5_spp/shapes")
     assert (recipe.data, recipe.sizes) == ("shapes", "native")
     assert recipe.width < 0.5
     assert recipe.epochs <= 20
 
 
 def test_the_defaults_need_no_file_of_ours(recipe_file):
-    assert recipes.read(recipe_file("")) == Recipe()
-    assert recipes.read(str(recipe_file("# nothing"))) == Recipe()
+    assert recipes.read_recipe(recipe_file("")) == Recipe()
+    assert recipes.read_recipe(str(recipe_file("# nothing"))) == Recipe()
 
 
 def test_an_integer_stands_for_a_float_and_lists_for_tuples():
@@ -196,8 +197,8 @@ def test_what_is_written_reads_back_equal(tmp_path_factory, sizes, levels, **key
     policy, sides = sizes
     recipe = Recipe(sizes=policy, image_sizes=sides, levels=tuple(levels), **keys)
     path = tmp_path_factory.getbasetemp() / "round_trip.toml"
-    path.write_text(recipes.write(recipe), encoding="utf-8", newline="")
-    assert recipes.read(path) == recipe
+    path.write_text(recipes.recipe_to_toml(recipe), encoding="utf-8", newline="")
+    assert recipes.read_recipe(path) == recipe
 
 
 @pytest.mark.parametrize(
@@ -205,8 +206,8 @@ def test_what_is_written_reads_back_equal(tmp_path_factory, sizes, levels, **key
 )
 def test_any_name_can_be_written(tmp_path, text):
     path = tmp_path / "named.toml"
-    path.write_bytes(recipes.write(Recipe(data=text)).encode())
-    assert recipes.read(path).data == text
+    path.write_bytes(recipes.recipe_to_toml(Recipe(data=text)).encode())
+    assert recipes.read_recipe(path).data == text
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def test_any_name_can_be_written(tmp_path, text):
     ],
 )
 def test_a_setting_is_read_as_toml_or_as_a_string(recipe_file, setting, key, value):
-    recipe = recipes.read(recipe_file("batch_size = 2"), [setting])
+    recipe = recipes.read_recipe(recipe_file("batch_size = 2"), [setting])
     assert getattr(recipe, key) == value
     assert type(getattr(recipe, key)) is type(value)
     assert recipe == dataclasses.replace(Recipe(batch_size=2), **{key: value})
@@ -239,7 +240,7 @@ def test_a_setting_is_read_as_toml_or_as_a_string(recipe_file, setting, key, val
 
 def test_a_setting_overrides_the_file_and_the_last_one_all(recipe_file):
     path = recipe_file("epochs = 5")
-    assert recipes.read(path, ["epochs=6", "seed=1", "epochs=7"]) == Recipe(epochs=7, seed=1)
+    assert recipes.read_recipe(path, ["epochs=6", "seed=1", "epochs=7"]) == Recipe(epochs=7, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +287,7 @@ def test_a_setting_overrides_the_file_and_the_last_one_all(recipe_file):
 )
 def test_a_wrong_key_or_value_is_named_with_what_was_expected(recipe_file, text, message):
     with pytest.raises(ValueError, match=message):
-        recipes.read(recipe_file(text))
+        recipes.read_recipe(recipe_file(text))
 
 
 FIXED = {"sizes": "fixed", "image_sizes": (224,)}
@@ -346,24 +347,24 @@ def test_keys_that_agree_make_a_recipe(keys):
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list():
     with pytest.raises(ValueError, match=r"zf5_spp/shapes\. Did you mean `zf5_spp`\? Received"):
-        recipes.read("zf5spp")
+        recipes.read_recipe("zf5spp")
 
 
 @pytest.mark.parametrize("setting", ["epochs", "=3", ""])
 def test_a_setting_without_key_or_value_is_refused(recipe_file, setting):
     with pytest.raises(ValueError, match=r"A setting must be key=value"):
-        recipes.read(recipe_file(""), [setting])
+        recipes.read_recipe(recipe_file(""), [setting])
 
 
 def test_an_error_names_file_and_settings(recipe_file):
     with pytest.raises(ValueError, match=r"Read from .*mine\.toml, with seed=1, with epochs=0\."):
-        recipes.read(recipe_file(""), ["seed=1", "epochs=0"])
+        recipes.read_recipe(recipe_file(""), ["seed=1", "epochs=0"])
 
 
 def test_bytes_that_are_no_text_are_an_error_of_the_file(tmp_path):
     (tmp_path / "bad.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"Read from .*bad\.toml"):
-        recipes.read(tmp_path / "bad.toml")
+        recipes.read_recipe(tmp_path / "bad.toml")
 
 
 def test_the_wheel_has_the_recipes_where_they_are_looked_for():

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from spp_keras import zoo
 from spp_keras.layers import LocalResponseNormalization
-from spp_keras.zoo import summary, tables
+from spp_keras.zoo import model_summary, tables
 
 
 class Printed(NamedTuple):
@@ -174,7 +174,7 @@ def test_a_network_without_pyramid_pools_the_printed_map_to_six_by_six(name):
 
 @every_network
 def test_the_summary_states_parameters_map_sizes_and_step_of_the_paper(name):
-    rows = {row.name: row for row in summary.summaries()}
+    rows = {row.name: row for row in model_summary.summarize_models()}
     paper = PAPER[name]
     for row, head in ((rows[name], "none"), (rows[f"{name}_spp"], "6321")):
         assert row.parameters == paper.parameters[head]

@@ -69,7 +69,7 @@ def path(source, tmp_path_factory):
 
 def test_every_layer_holds_what_the_file_holds(path):
     model = network(name="zf5_spp")
-    assert weights.load(model, path) == ()
+    assert weights.load_weights(model, path) == ()
     assert_holds(model, of_file(path), EVERY_LAYER)
 
 
@@ -81,7 +81,7 @@ def test_another_number_of_classes_gives_all_but_a_fresh_last_layer(path):
     # As it was initialized: normal with 0.01, against the file's normal with 1.
     assert 0.008 < kernel.std() < 0.012
     assert not bias.any()
-    assert weights.load(network(classes=3), path) == ("predictions",)
+    assert weights.load_weights(network(classes=3), path) == ("predictions",)
 
 
 def test_the_same_classes_load_the_last_layer_too(path):
@@ -230,7 +230,7 @@ def test_nothing_is_loaded_where_something_does_not_fit(path):
     model = network(levels=(2, 1))
     before = model.get_weights()
     with pytest.raises(ValueError, match="`levels`"):
-        weights.load(model, path)
+        weights.load_weights(model, path)
     for found, value in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(found, value)
 

@@ -11,7 +11,7 @@ QUALITY = 90
 _FINER = 4  # masks are drawn this much larger, then reduced, for soft edges
 
 
-def photograph(seed: int, split: int, index: int) -> tuple[bytes, scenes.Scene]:
+def draw_image(seed: int, split: int, index: int) -> tuple[bytes, scenes.Scene]:
     """An encoded image and what it shows: a function of the three numbers alone.
 
     Args:
@@ -28,14 +28,14 @@ def photograph(seed: int, split: int, index: int) -> tuple[bytes, scenes.Scene]:
     """
     layout, paints = np.random.SeedSequence((seed, split, index)).spawn(2)
     name = outlines.CLASSES[index % len(outlines.CLASSES)]
-    scene = scenes.compose(name, np.random.default_rng(layout))
+    scene = scenes.compose_scene(name, np.random.default_rng(layout))
     encoded = io.BytesIO()
-    image = Image.fromarray(paint(scene, np.random.default_rng(paints)))
+    image = Image.fromarray(paint_scene(scene, np.random.default_rng(paints)))
     image.save(encoded, format="JPEG", quality=QUALITY)
     return encoded.getvalue(), scene
 
 
-def paint(scene: scenes.Scene, rng: np.random.Generator) -> np.ndarray:
+def paint_scene(scene: scenes.Scene, rng: np.random.Generator) -> np.ndarray:
     """The pixels of a scene, `(height, width, 3)` uint8."""
     ground, noise, things = rng.spawn(3)
     light = ground.uniform(0.25, 0.75)
@@ -49,7 +49,7 @@ def paint(scene: scenes.Scene, rng: np.random.Generator) -> np.ndarray:
     return np.clip(grainy, 0, 255).astype(np.uint8)
 
 
-def mask(outline: outlines.Outline, size: tuple[int, int]) -> np.ndarray:
+def draw_mask(outline: outlines.Outline, size: tuple[int, int]) -> np.ndarray:
     """How much of each pixel is inside an outline, `(height, width)` float32 in 0..1."""
     canvas = Image.new("L", (size[1] * _FINER, size[0] * _FINER))
     pen = ImageDraw.Draw(canvas)
@@ -92,7 +92,9 @@ def _lay(image: np.ndarray, thing: scenes.Thing, light: float, rng: np.random.Ge
     # Whole pixels around the box, with one more for the soft edge.
     top, left = max(int(top) - 1, 0), max(int(left) - 1, 0)
     part = image[top : int(bottom) + 2, left : int(right) + 2]
-    inside = mask(tuple(ring - (left, top) for ring in thing.outline), part.shape[:2])[..., None]
+    inside = draw_mask(tuple(ring - (left, top) for ring in thing.outline), part.shape[:2])[
+        ..., None
+    ]
     # Lighter or darker than the ground, mostly by more than clutter is.
     away = 1 if light < 0.5 else -1
     if abs(light - 0.5) < 0.15 and rng.random() < 0.5:

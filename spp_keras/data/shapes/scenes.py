@@ -9,7 +9,7 @@ from spp_keras.data.shapes import outlines
 SHORT_SIDE = (60, 400)
 WIDEST = 3.0
 # The part of the short side that a 224 x 224 crop of an image of short side 256 keeps.
-CENTRE_CROP = 224 / 256
+CENTER_CROP = 224 / 256
 _SMALLEST = 16  # pixels: below that, people take a crescent for a disc
 _SMALL = 24
 
@@ -51,7 +51,7 @@ class Scene:
     things: tuple[Thing, ...]
 
 
-def compose(name: str, rng: np.random.Generator) -> Scene:
+def compose_scene(name: str, rng: np.random.Generator) -> Scene:
     """A scene of the class `name`."""
     size = _image_size(rng)
     count = int(rng.choice([1, 2, 3], p=[0.5, 0.3, 0.2]))
@@ -76,7 +76,7 @@ def _image_size(rng: np.random.Generator) -> tuple[int, int]:
 
 def _border(size: tuple[int, int]) -> float:
     """Pixels at either end of the long side that a centre crop leaves out."""
-    return (max(size) - CENTRE_CROP * min(size)) / 2
+    return (max(size) - CENTER_CROP * min(size)) / 2
 
 
 def _side_by_side(

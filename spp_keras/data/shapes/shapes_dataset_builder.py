@@ -109,7 +109,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         config = self.builder_config
         for index in range(getattr(config, split)):
-            image, scene = drawing.photograph(config.seed, _SPLITS.index(split), index)
+            image, scene = drawing.draw_image(config.seed, _SPLITS.index(split), index)
             height, width = scene.size
             objects = []
             for thing in scene.things:

@@ -9,14 +9,14 @@ import pytest
 from detector_folder import make_detector
 from run_folder import make_run
 
-from spp_keras.serving import page
+from spp_keras import app
 
 
 class Served(NamedTuple):
     """The model that is asked, and where."""
 
     model: keras.Model
-    server: page.Server
+    server: app.Server
     port: int
 
 
@@ -39,8 +39,8 @@ def served_detector(tmp_path_factory):
 
 @contextlib.contextmanager
 def _serving(run, model):
-    with page.Server("127.0.0.1", 0, most_bytes=300_000) as server:
-        server.answers = page.load(run, most_pixels=200_000)
+    with app.Server("127.0.0.1", 0, most_bytes=300_000) as server:
+        server.answers = app.load_session(run, most_pixels=200_000)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield Served(model, server, server.server_address[1])

@@ -8,8 +8,8 @@ from oracles import window_of_box, window_pyramid
 from photographs import bilinear, decoded, encoded, photograph
 
 from spp_keras import detection, runs, serving
+from spp_keras.app import detector_view, session
 from spp_keras.detection import selective_search
-from spp_keras.serving.page import answers, detector
 
 PHOTOGRAPH = encoded(photograph(100, 151))
 
@@ -23,7 +23,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(made):
-    return answers.load(made[0])
+    return session.load_session(made[0])
 
 
 def test_what_is_found_is_what_the_command_finds(made, page):
@@ -66,7 +66,7 @@ def test_a_detector_without_proposer_searches(tmp_path, monkeypatch):
     monkeypatch.setattr(
         selective_search, "selective_search", lambda image: searched.append(image.shape) or boxes
     )
-    model = detector.Detector(tmp_path)
+    model = detector_view.DetectorView(tmp_path)
     said = model.look(PHOTOGRAPH).answer["detections"]
     expected = made.detect(decoded(PHOTOGRAPH), boxes)
     count = int(expected["count"])
@@ -84,4 +84,4 @@ def test_a_detector_whose_windows_share_no_map_has_no_page(made, tmp_path):
     )
     regions.save(tmp_path / runs.DETECTOR)
     with pytest.raises(ValueError, match=r"whose windows share a map\. Received: one of RegionD"):
-        answers.load(tmp_path)
+        session.load_session(tmp_path)

@@ -8,9 +8,9 @@ from oracles import window_of_box, window_pyramid
 from photographs import bilinear, decoded, encoded, photograph
 from run_folder import LABELS, make_run
 
-from spp_keras import serving, zoo
-from spp_keras.serving.page import answers, network, photographs
-from spp_keras.zoo import boxes, recipes
+from spp_keras import recipes, serving, zoo
+from spp_keras.app import classifier_view, image_decoding, session
+from spp_keras.zoo import roi_model
 
 PHOTOGRAPH = encoded(photograph(100, 140))
 # Of 320x400 pixels, seen at half of that.
@@ -26,7 +26,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(run):
-    return network.Network(run[0], most_pixels=200_000)
+    return classifier_view.ClassifierView(run[0], most_pixels=200_000)
 
 
 def by_label(scores):
@@ -49,7 +49,7 @@ def dense(model, x):
 
 
 def test_the_whole_photograph_has_the_scores_that_the_command_prints(run, model):
-    ask = serving.load(run[0])
+    ask = serving.load_predictor(run[0])
     for file in (PHOTOGRAPH, LARGE):
         look, answer = model.look(file), ask(file)
         said = look.answer["whole"]["scores"]
@@ -77,7 +77,7 @@ def test_the_warped_one_has_the_scores_of_a_square_with_as_many_pixels(run, mode
     ],
 )
 def test_the_square_is_that_of_the_training(keys, expected):
-    assert network.warped_side(recipes.Recipe(**keys), (90, 160), 29) == expected
+    assert classifier_view.warp_size(recipes.Recipe(**keys), (90, 160), 29) == expected
 
 
 WINDOWS = [(0, 0, 140, 100), (40, 20, 130, 80), (33.5, 0, 61.25, 100), (60, 40, 62, 41)]
@@ -88,7 +88,7 @@ def test_a_window_has_the_scores_of_bins_over_its_cells(run, model, window):
     look = model.look(PHOTOGRAPH)
     feature_map = look.maps[0].numpy()[0]
     # Against the layers of the network itself, too: what is kept is its map.
-    trunk = boxes.halves_of(run[1]).trunk
+    trunk = roi_model.split_model(run[1]).trunk
     pixels = decoded(PHOTOGRAPH)[np.newaxis].astype("float32")
     np.testing.assert_allclose(feature_map, np.asarray(trunk(pixels))[0], rtol=1e-4, atol=1e-5)
     cells = window_of_box(window, 16, 14, *feature_map.shape[:2])
@@ -149,7 +149,7 @@ def test_a_cmyk_jpeg_is_seen_in_its_colours(model):
 @pytest.mark.parametrize("case", sorted(UNUSABLE))
 def test_what_cannot_be_used_is_said_with_what_to_do(model, case):
     with pytest.raises(
-        photographs.Unusable, match=r"^The file .*[;:] (send|take|conv|scale|cut).*\.$"
+        image_decoding.UnusableImage, match=r"^The file .*[;:] (send|take|conv|scale|cut).*\.$"
     ):
         model.look(UNUSABLE[case][0])
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_used_is_said_with_what_to_do(model, case):
 @pytest.mark.parametrize("kind", sorted(GIGAPIXEL))
 def test_pixels_are_counted_in_the_header(model, kind):
     with pytest.raises(
-        photographs.Unusable, match=r"has 40000x40000 pixels, more than 200000; sca"
+        image_decoding.UnusableImage, match=r"has 40000x40000 pixels, more than 200000; sca"
     ):
         model.look(GIGAPIXEL[kind])
 
@@ -176,14 +176,14 @@ def test_the_last_photographs_are_kept_and_no_more_memory_than_agreed(model):
         for number in numbers:
             try:
                 found.append(bool(page.window(number, whole)["scores"]))
-            except answers.Unknown:
+            except session.UnknownImage:
                 found.append(False)
         return found
 
-    small = answers.Answers(model, most_bytes=one // 2)
+    small = session.Session(model, most_bytes=one // 2)
     assert kept(small) == [False, False, False, True]
     # What was asked about last stays.
-    assert kept(answers.Answers(model, most_kept=3)) == [True, False, True, True]
+    assert kept(session.Session(model, most_kept=3)) == [True, False, True, True]
 
 
 def test_a_network_without_pyramid_has_no_page(tmp_path):
@@ -192,11 +192,11 @@ def test_a_network_without_pyramid_has_no_page(tmp_path):
         recipes.Recipe(model="zf5", width=0.0625, sizes="fixed", image_sizes=(96,), levels=(1,)),
     )
     with pytest.raises(ValueError, match=r"`run` must be of a network with a pyramid.* zf5_spp"):
-        network.Network(tmp_path)
+        classifier_view.ClassifierView(tmp_path)
 
 
 def test_what_is_no_run_is_said_to_be_none(tmp_path):
     with pytest.raises(ValueError, match=r"`run` must be the folder .* It holds neither"):
-        answers.load(tmp_path)
+        session.load_session(tmp_path)
     with pytest.raises(ValueError, match="It is not there"):
-        answers.load(tmp_path / "gone")
+        session.load_session(tmp_path / "gone")

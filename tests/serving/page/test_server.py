@@ -14,8 +14,8 @@ import pytest
 from photographs import decoded, encoded, photograph
 from run_folder import LABELS
 
-from spp_keras.serving import page
-from spp_keras.serving.page import guards
+from spp_keras import app
+from spp_keras.app import security
 
 PHOTOGRAPH = encoded(photograph(100, 140))
 WINDOW = {"left": 10, "top": 20, "right": 110, "bottom": 90}
@@ -231,10 +231,10 @@ def test_the_page_itself_and_programs_are_answered(served):
 def test_a_name_is_ours_where_we_listen_by_it(monkeypatch):
     monkeypatch.setattr(socket, "gethostname", lambda: "Workstation")
     asked = {"Host": "workstation:8000"}
-    assert guards.refused(asked, "0.0.0.0") is None
-    assert guards.refused(asked, "workstation") is None
-    assert guards.refused(asked, "127.0.0.1")
-    assert guards.refused({"Host": "[::1"}, "127.0.0.1")
+    assert security.find_refusal(asked, "0.0.0.0") is None
+    assert security.find_refusal(asked, "workstation") is None
+    assert security.find_refusal(asked, "127.0.0.1")
+    assert security.find_refusal({"Host": "[::1"}, "127.0.0.1")
 
 
 def test_a_failure_is_told_to_the_terminal_and_not_to_the_client(served, monkeypatch, capfd):
@@ -288,14 +288,14 @@ def test_a_client_that_leaves_is_nothing_to_tell(served, capfd):
 
 def test_a_port_that_is_taken_is_said_to_be(served):
     with pytest.raises(ValueError, match=f"`port` must be free.*Received: port={served.port}"):
-        page.Server("127.0.0.1", served.port)
+        app.Server("127.0.0.1", served.port)
 
 
 def test_an_address_that_is_not_ours_is_said_to_be_none():
     with pytest.raises(ValueError, match="`host` must be a name or an address of this machine"):
-        page.Server("203.0.113.7", 0)
+        app.Server("203.0.113.7", 0)
 
 
 def test_an_address_with_colons_is_shown_in_brackets():
-    with page.Server("::1", 0) as server:
+    with app.Server("::1", 0) as server:
         assert re.fullmatch(r"http://\[::1\]:\d+/", server.url)

@@ -1,0 +1,99 @@
+"""Photographs that people send: decoded where they can be, else refused with what to do."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from spp_keras.data import inspection, safe_decoding, size_policies
+
+MAX_PIXELS = 25_000_000
+# Twice what a training takes. A network with short sides of 256 sees two million pixels then.
+_MOST_ASPECT = 32
+_REMEDIES = {
+    safe_decoding.NOT_AN_IMAGE: "send a JPEG, PNG, GIF, BMP or WebP image",
+    safe_decoding.DAMAGED: "take the original, or save it again",
+    safe_decoding.TOO_LARGE: "scale it down, or serve with a larger --most-megapixels",
+    safe_decoding.TOO_SMALL: "take a larger one",
+    safe_decoding.ASPECT_TOO_LARGE: "cut it into shorter ones",
+}
+
+
+class UnusableImage(ValueError):
+    """What was sent cannot be answered for; the message says why, and what to do."""
+
+
+class ImageInput(NamedTuple):
+    """A photograph that was decoded.
+
+    Args:
+        pixels: uint8 `(height, width, 3)`, what the model sees of it.
+        size: Its height and width, upright and before it is scaled.
+        seen: Height and width of `pixels`.
+    """
+
+    pixels: Any
+    size: tuple[int, int]
+    seen: tuple[int, int]
+
+
+def make_decoder(
+    view: size_policies.SizePolicy,
+    least_side: int = 1,
+    most_pixels: int = MAX_PIXELS,
+    orientation: str = "exif",
+) -> Callable[[bytes], ImageInput]:
+    """A function from the bytes of a file to a `Photograph`, or to `Unusable`.
+
+    Args:
+        view: What the model sees of an image.
+        least_side: Pixels that the shorter side must have. What has fewer in the
+            view, as very long photographs may, is seen with so many instead.
+            Defaults to 1.
+        most_pixels: How many a photograph may have; its header tells, before
+            anything is decoded. Defaults to `MOST_PIXELS`.
+        orientation: `"exif"` or `"file"`, which way up it is taken. Defaults to `"exif"`.
+
+    Returns:
+        The function.
+
+    Example:
+
+    >>> decode = decoder(sizes.Whole(longest_side=160), least_side=29)
+    >>> decode(tf.io.encode_png(tf.zeros((40, 1000, 3), "uint8")).numpy()).seen
+    (29, 725)
+    """
+    limits = inspection.ImageLimits(most_pixels=most_pixels, most_aspect=_MOST_ASPECT)
+    as_trained, enlarged = (
+        _in_graph(one, least_side, limits, orientation)
+        for one in (view, size_policies.Whole(short_side=least_side))
+    )
+
+    def decode(image: bytes) -> ImageInput:
+        decoded = as_trained(image)
+        if decoded.code == safe_decoding.TOO_SMALL:
+            decoded = enlarged(image)
+        if decoded.code != safe_decoding.OK:
+            raise UnusableImage(_words(int(decoded.code), decoded.reason.numpy().decode()))
+        size = tuple(decoded.size.numpy().tolist())
+        return ImageInput(decoded.pixels, size, tuple(decoded.pixels.shape[:2]))
+
+    return decode
+
+
+def _in_graph(
+    view: size_policies.SizePolicy,
+    least_side: int,
+    limits: inspection.ImageLimits,
+    orientation: str,
+) -> Callable[..., Any]:
+    return tf.function(
+        lambda image: safe_decoding.decode_safely(image, view, least_side, limits, orientation),
+        input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
+
+
+def _words(code: int, reason: str) -> str:
+    remedy = "" if "convert it" in reason else f"; {_REMEDIES[code]}"
+    return f"The file {reason}{remedy}."

@@ -1,0 +1,1 @@
+"""Models as TensorFlow Serving loads them."""

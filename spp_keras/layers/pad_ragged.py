@@ -1,0 +1,106 @@
+"""The way into a network of any size: images of every form as one padded batch."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from spp_keras import _checks
+from spp_keras.layers import _assertions, _pyramid_pooling, _ragged
+
+
+@keras.saving.register_keras_serializable(package="spp_keras")
+class PadRagged(keras.layers.Layer):
+    """Turns images of different sizes into a padded batch and their sizes.
+
+    The first layer of a network that takes any size. A batch whose images all
+    have its size passes through, with `None` for the sizes, and costs nothing.
+
+    Args:
+        least_size: The shortest side that the layers behind can map. Images
+            with a shorter one are refused. Defaults to 1.
+        **kwargs: See `keras.layers.Layer`.
+
+    Call arguments:
+        images: A tensor `(batch, height, width, channels)`, or a
+            `tf.RaggedTensor` `(batch, (height), (width), channels)`.
+        sizes: Integer tensor `(batch, 2)`, height and width of each image of a
+            batch that is padded already; what lies beyond is set to zero.
+            Defaults to that of the whole batch.
+
+    Output:
+        The pair of a tensor `(batch, height, width, channels)` and an int32
+        tensor `(batch, 2)`, or `None` where every image has the batch's size.
+
+    Example:
+
+    >>> images, sizes = MixedSizeImages()(np.ones((2, 3, 4, 3)))
+    >>> tuple(images.shape), sizes
+    ((2, 3, 4, 3), None)
+    """
+
+    def __init__(self, least_size: int = 1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.least_size = _checks.at_least(least_size, 1, "least_size")
+        if keras.backend.backend() == "tensorflow":
+            # XLA has no ragged tensors, and would compile anew for every size.
+            self.supports_jit = False
+
+    def build(self, images_shape: Any, sizes_shape: Any = None) -> None:
+        _checks.feature_maps(images_shape, "channels_last", "images")
+
+    def call(self, images: Any, sizes: Any = None) -> Any:
+        if _ragged.is_ragged(images):
+            if sizes is not None:
+                raise ValueError("`sizes` must be None for ragged `images`, which hold their own.")
+            images, sizes = _ragged.to_dense(images, "images")
+        elif sizes is not None:
+            sizes = _assertions.valid_sizes(sizes, images)
+            # Padding may hold anything; a NaN there would reach the gradients of weights.
+            images = _pyramid_pooling.zero_outside(images, sizes)
+        return _assertions.after([self._check_least(images, sizes)], images), sizes
+
+    def _check_least(self, images: Any, sizes: Any) -> Any:
+        message = (
+            f"Every image must be at least {self.least_size} pixels high and wide, the least that "
+            "this network can map: enlarge or drop the smaller ones."
+        )
+        _, height, width, _ = ops.shape(images)
+        if sizes is not None:
+            holds = ops.all(sizes >= self.least_size, axis=1)
+            return _assertions.require(holds, message, "height and width", sizes)
+        if isinstance(height, int) and isinstance(width, int):
+            # Said here, or the layers behind would fail to be traced first.
+            if min(height, width) < self.least_size:
+                raise ValueError(f"{message} Received: height and width={[height, width]}.")
+            return None
+        holds = ops.minimum(height, width) >= self.least_size
+        sides = ops.stack([height, width])
+        return _assertions.require(holds, message, "height and width", sides, ("the whole batch",))
+
+    def compute_output_spec(self, images: Any, sizes: Any = None) -> Any:
+        if sizes is None:
+            _refuse_sizes(images)
+        return (
+            keras.KerasTensor(images.shape, self.compute_dtype),
+            keras.KerasTensor((images.shape[0], 2), "int32"),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "least_size": self.least_size}
+
+
+# What Keras says is missing where a plain functional model is sent `{"images", "sizes"}`.
+_REFUSED = "images_without_sizes"
+
+
+def _refuse_sizes(images: Any) -> None:
+    """Makes a plain functional model that has no input for sizes refuse a dictionary with them.
+
+    Keras picks from a dictionary what the model's inputs are named after and drops the rest:
+    padding would count as picture. By a name that is in no such dictionary it raises. The
+    tensor keeps its name, after which exported signatures name their argument.
+    """
+    layer = getattr(getattr(images, "_keras_history", None), "operation", None)
+    if isinstance(layer, keras.layers.InputLayer) and layer.name in ("images", _REFUSED):
+        layer.name, images.name = _REFUSED, "images"

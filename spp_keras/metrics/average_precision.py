@@ -1,0 +1,38 @@
+"""Average precision by the rules of PASCAL VOC, of what was found in falling order."""
+
+import numpy as np
+
+
+def area_under_curve(recall: np.ndarray, precision: np.ndarray) -> float:
+    """The area below the curve, each precision raised to the highest at that recall or above.
+
+    VOC's rule from 2010 on.
+
+    Args:
+        recall: `(n,)`, rising, share of what there is that is among the first 1, ..., n.
+        precision: `(n,)`, share of those that are right.
+
+    Example:
+
+    >>> area(np.array([0.5, 0.5, 1.0]), np.array([1.0, 1 / 2, 2 / 3]))
+    0.8333333333333333
+    """
+    highest = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(np.diff(recall, prepend=0.0) * highest))
+
+
+def eleven_point_average(recall: np.ndarray, precision: np.ndarray) -> float:
+    """The mean of the highest precision at a recall of 0, 0.1, ..., 1 or above.
+
+    VOC's rule of 2007, and that of the tables of the SPP-net paper.
+
+    Args:
+        recall: As for `area`. Quotients of ints, so that they equal k / 10 where they should.
+        precision: As for `area`.
+
+    Example:
+
+    >>> round(eleven_points(np.array([0.5, 0.5, 1.0]), np.array([1.0, 1 / 2, 2 / 3])), 6)
+    0.848485
+    """
+    return float(np.mean([precision[recall >= k / 10].max(initial=0.0) for k in range(11)]))

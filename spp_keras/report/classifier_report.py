@@ -1,0 +1,168 @@
+"""The parts of the page for a network that names photographs."""
+
+import csv
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spp_keras import runs, trained
+from spp_keras.metrics import classification
+from spp_keras.report import (
+    confusion,
+    curves,
+    example_images,
+    html,
+    intervals,
+    predictions,
+    pyramid,
+    test_table,
+)
+
+_MOST_SKIPPED = 20
+
+
+def sections(
+    run: Path,
+    repeats: Sequence[Path],
+    compare: Sequence[Path],
+    count: int,
+    data: str,
+    data_dir: str,
+    split: str,
+) -> list[html.Markup | None]:
+    """All parts, in the order of the page.
+
+    Args:
+        run: The run folder.
+        repeats: Runs of other seeds.
+        compare: Runs that were trained otherwise.
+        count: How many images to look at, 0 for none.
+        data: Folder or data set. Defaults to what the run was tested on.
+        data_dir: Where TensorFlow Datasets keeps its data.
+        split: Split to look at.
+    """
+    described = trained.describe(run)
+    history = curves.read(run)
+    # Before the pass over the images, since it may refuse the other runs.
+    tests = test_table.section(run, repeats, compare)
+    looked = (
+        predictions.predict_validation_images(run, count, data, data_dir, split) if count else None
+    )
+    return [
+        _facts(described, history, looked),
+        tests,
+        *(_of_images(looked) if looked else [_no_images(run)]),
+        curves.section(history),
+        _skipped(run),
+        html.section("Recipe", _details("recipe.toml", run / runs.RECIPE)),
+    ]
+
+
+def _facts(
+    described: trained.Described,
+    history: Sequence[dict[str, float]],
+    looked: predictions.Predictions | None,
+) -> html.Markup:
+    recipe = described.recipe
+    pyramid_of = ", ".join(
+        f"{n}x{n}" if isinstance(n, int) else f"{n[0]}x{n[1]}" for n in recipe.levels
+    )
+    sizes = ", ".join(map(str, recipe.image_sizes))
+    pairs = [
+        ("network", f"{recipe.model}, width {recipe.width:g}"),
+        ("pyramid", pyramid_of if recipe.model.endswith("_spp") else "none"),
+        ("parameters", f"{looked.network.count_params():,}" if looked else ""),
+        ("learned from", recipe.data),
+        ("classes", f"{len(described.labels)}{', any number' * described.multi_label}"),
+        ("sizes seen", f"{recipe.sizes} {sizes}".strip()),
+    ]
+    if history:
+        seconds = sum(row["seconds"] for row in history)
+        padding = np.mean([row["padding"] for row in history])
+        pairs += [
+            ("epochs", f"{history[-1]['epoch']:.0f} of {recipe.epochs}"),
+            ("time", f"{_clock(seconds)}, {seconds / len(history):.0f} s an epoch"),
+            ("padding", f"{100 * padding:.1f}% of the pixels"),
+        ]
+    if looked:
+        pairs.append(("looked at here", f"{len(looked.scores):,} of {looked.of:,} images"))
+    return html.join_markup(
+        html.tag("p", _result(looked)) if looked else None, html.render_facts(pairs)
+    )
+
+
+def _result(looked: predictions.Predictions) -> html.Markup:
+    """In a sentence, how good it is on what was looked at."""
+    labels, images = looked.found.labels, len(looked.scores)
+    where = f" of {images:,} images of {looked.found.name}"
+    if looked.found.multi_label:
+
+        def measure(numbers: np.ndarray) -> float:
+            return classification.mean_average_precision(looked.scores[numbers], labels[numbers])
+
+        spread = intervals.bootstrap(measure, images)
+        value = test_table.format_percent(measure(np.arange(images)), spread)
+        kind = ", 95% interval by 200 draws with seed 0"
+        return html.join_markup("Mean average precision ", html.tag("b", value), f"{where}{kind}.")
+    right = int(looked.right.sum())
+    value = test_table.format_percent(right / images, intervals.wilson(right, images))
+    return html.join_markup(
+        "Right for ", html.tag("b", value), f"{where}, 95% interval by Wilson, one view each."
+    )
+
+
+def _of_images(looked: predictions.Predictions) -> list[html.Markup]:
+    parts = [pyramid.section(looked), example_images.section(looked)]
+    names = looked.member.labels
+    if looked.found.multi_label:
+        return [*parts, _each_class(looked)]
+    return [
+        *parts,
+        confusion.section(confusion.counts(looked.found.labels, looked.answers, len(names)), names),
+    ]
+
+
+def _each_class(looked: predictions.Predictions) -> html.Markup:
+    rows = []
+    for number, name in enumerate(looked.member.labels):
+        column = slice(number, number + 1)
+        labels = looked.found.labels[:, column]
+        if labels.any():
+            share = classification.mean_average_precision(looked.scores[:, column], labels)
+            rows.append([name, str(int(labels.sum())), test_table.format_percent(share)])
+    return html.section("Classes", html.table(["class", "images", "average precision"], rows))
+
+
+def _no_images(run: Path) -> html.Markup:
+    return html.render_missing(
+        "Images",
+        "None were looked at; this shows examples, what the pyramid sees and which classes are "
+        "taken for which: ",
+        f"spp-keras report {shlex.quote(str(run))}",
+    )
+
+
+def _skipped(run: Path) -> html.Markup | None:
+    path = run / runs.SKIPPED
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [[row["images"], row["id"], row["reason"]] for row in csv.DictReader(file)]
+    more = len(rows) - _MOST_SKIPPED
+    return html.section(
+        f"{len(rows):,} images that could not be used",
+        html.table(["data", "image", "why"], rows[:_MOST_SKIPPED], words=3),
+        html.tag("p", f"And {more:,} more, see {runs.SKIPPED}.") if more > 0 else None,
+    )
+
+
+def _details(title: str, path: Path) -> html.Markup:
+    text = path.read_text(encoding="utf-8").strip()
+    return html.tag("details", html.tag("summary", title), html.tag("pre", text))
+
+
+def _clock(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{seconds / 60:.1f} min"

@@ -1,0 +1,1 @@
+"""Caffe networks and their weights, read into Keras models."""
