@@ -92,7 +92,7 @@ def _windows_keras_cv(setting: str) -> Prepared:
 
 
 def _boxes(setting: str) -> np.ndarray:
-    # Cell i is centred on pixel 16 i: half a step on either side of the centres.
+    # Cell i is centered on pixel 16 i: half a step on either side of the centers.
     top, left, bottom, right = _STEP * inputs.windows(setting).T - _STEP // 2
     return np.stack([left, top, right, bottom], axis=1).astype("float32")[np.newaxis]
 

@@ -84,14 +84,14 @@ _WHOLE = {"batch_pixels": _BATCH_PIXELS}
 _pipeline("whole images, from files", "own sizes, padded batches", _files, **_WHOLE)
 _pipeline("whole images, from TFRecord", "the same, from inside one file", _records, **_WHOLE)
 _pipeline("whole images, flip", "", _records, flip=True, **_WHOLE)
-_pipeline("whole images, flip and colour", "", _records, flip=True, colour=0.1, **_WHOLE)
+_pipeline("whole images, flip and color", "", _records, flip=True, color_jitter=0.1, **_WHOLE)
 _pipeline(
     "the paper's crops",
-    "224 and 180 from short side 256, flip, colour",
+    "224 and 180 from short side 256, flip, color",
     _records,
-    sizes=data.Crop(sides=(224, 180)),
+    sizes=data.Crop(image_sizes=(224, 180)),
     flip=True,
-    colour=0.1,
+    color_jitter=0.1,
 )
 
 

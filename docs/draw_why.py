@@ -27,7 +27,7 @@ from spp_keras.data.shapes import drawing
 # A pin: without its head it might as well be a fork.
 _NUMBER = 388
 _LEVELS = (6, 3, 2, 1)
-_COLOURS = ("#1f6f8b", "#b8442c", "#557a1f", "#6b4c9a")
+_COLORS = ("#1f6f8b", "#b8442c", "#557a1f", "#6b4c9a")
 _INK, _PAPER = "#1b1b1b", "#ffffff"
 # Pixels of the page, of which the file has `_FINER` times as many.
 _WIDTH, _HEIGHT, _MARGIN = 1000, 640, 30
@@ -61,7 +61,7 @@ def draw(photograph: Image.Image) -> bytes:
         _vector(page)
         drawn, small = io.BytesIO(), io.BytesIO()
         page.savefig(drawn, format="png", dpi=72 * _FINER)
-    # A palette of 256 colours is a third of the bytes.
+    # A palette of 256 colors is a third of the bytes.
     Image.open(drawn).convert("RGB").quantize(256).save(small, format="png", optimize=True)
     return small.getvalue()
 
@@ -71,7 +71,7 @@ def _ways_in(page: figure.Figure, photograph: Image.Image) -> None:
     height = 190
     ways = (
         ("Cropped", "its head is cut off", _seen(photograph, size_policies.center_crop(224))),
-        ("Warped", "its head is no disc", _seen(photograph, size_policies.Warp(square=224))),
+        ("Warped", "its head is no disc", _seen(photograph, size_policies.Warp(image_size=224))),
         ("Whole", "images of any size", photograph),
     )
     left = _MARGIN
@@ -93,14 +93,14 @@ def _pyramid(page: figure.Figure, photograph: Image.Image) -> None:
     gap = 28
     width = (_WIDTH - 2 * _MARGIN - gap * (len(_LEVELS) - 1)) / len(_LEVELS)
     height = width * photograph.height / photograph.width
-    for number, (level, colour) in enumerate(zip(_LEVELS, _COLOURS, strict=True)):
+    for number, (level, color) in enumerate(zip(_LEVELS, _COLORS, strict=True)):
         left = _MARGIN + number * (width + gap)
-        axes = _show(page, photograph, left, 322, width, height, colour, 5)
+        axes = _show(page, photograph, left, 322, width, height, color, 5)
         for edge in np.arange(1, level) / level:
             axes.axvline(edge * photograph.width, color="white", linewidth=2)
             axes.axhline(edge * photograph.height, color="white", linewidth=2)
         words = f"{level}x{level} bins" if level > 1 else "1 bin"
-        _say(page, left, 322 + height + 28, words, size=20, color=colour, weight="bold")
+        _say(page, left, 322 + height + 28, words, size=20, color=color, weight="bold")
 
 
 def _vector(page: figure.Figure) -> None:
@@ -108,8 +108,8 @@ def _vector(page: figure.Figure) -> None:
     counts = [level**2 for level in _LEVELS]
     axes = page.add_axes(_place(_MARGIN, 494, _WIDTH - 2 * _MARGIN, 50), xlim=(0, sum(counts)))
     axes.axis("off")
-    for number, colour in enumerate(np.repeat(_COLOURS, counts)):
-        axes.add_patch(patches.Rectangle((number + 0.08, 0), 0.84, 1, color=colour))
+    for number, color in enumerate(np.repeat(_COLORS, counts)):
+        axes.add_patch(patches.Rectangle((number + 0.08, 0), 0.84, 1, color=color))
     total = f"{' + '.join(map(str, counts))} = {sum(counts)} bins"
     _say(page, _MARGIN, 580, "One vector of one length, whatever the size", size=24, weight="bold")
     _say(page, _MARGIN, 612, f"{total}; of each, the maximum of every channel", size=19)
@@ -117,7 +117,7 @@ def _vector(page: figure.Figure) -> None:
 
 def _seen(photograph: Image.Image, policy: size_policies.SizePolicy) -> Image.Image:
     """What a policy sends of the photograph."""
-    window, target = policy.frame(tf.constant([photograph.height, photograph.width]))
+    window, target = policy.window_and_size(tf.constant([photograph.height, photograph.width]))
     top, left, height, width = window.numpy().tolist()
     box = (left, top, left + width, top + height)
     return photograph.resize(tuple(target.numpy().tolist()[::-1]), box=box)
@@ -130,12 +130,12 @@ def _show(
     top: float,
     width: float,
     height: float,
-    colour: str = _INK,
+    color: str = _INK,
     line: float = 1,
 ) -> plots.Axes:
     axes = page.add_axes(_place(left, top, width, height), xticks=[], yticks=[])
     axes.imshow(picture, interpolation="lanczos", aspect="auto")
-    axes.spines[:].set(color=colour, linewidth=line)
+    axes.spines[:].set(color=color, linewidth=line)
     return axes
 
 

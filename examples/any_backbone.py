@@ -22,7 +22,7 @@ options = parser.parse_args()
 whole = Whole(short_side=options.short_side)
 train, held_back = (load_records(options.data, split) for split in ("train", "validation"))
 # A square with as many pixels as the images have on average, so that neither form sees more.
-side = round(np.sqrt(whole.shapes(train.sizes).prod(axis=1, dtype="int64").mean()))
+side = round(np.sqrt(whole.output_sizes(train.sizes).prod(axis=1, dtype="int64").mean()))
 
 # Others of `keras.applications` need their preprocessing before them, as a part of the network.
 network = keras.applications.MobileNetV3Small(
@@ -41,7 +41,7 @@ def accuracy(policy: Whole | Warp) -> float:
     sets = []
     for records in (train, held_back):
         pipeline = Pipeline(records, policy, shuffle=False)
-        batches = pipeline.dataset(form="ragged")
+        batches = pipeline.dataset(batch_format="ragged")
         labels = np.concatenate([labels for _, labels in batches])
         sets.append((frozen.predict(batches, verbose=0), labels))
     top = keras.Sequential(model.layers[behind:])
@@ -51,5 +51,5 @@ def accuracy(policy: Whole | Warp) -> float:
     return top.evaluate(*sets[1], verbose=0, return_dict=True)["accuracy"]
 
 
-print(f"warped to {side}x{side}: accuracy {accuracy(Warp(square=side)):.3f}")
+print(f"warped to {side}x{side}: accuracy {accuracy(Warp(image_size=side)):.3f}")
 print(f"whole, short side {options.short_side}: accuracy {accuracy(whole):.3f}")

@@ -32,13 +32,13 @@ options = parser.parse_args()
 
 network, _, view, orientation = trained.load(options.run)
 if options.square:
-    view = Warp(square=options.square)
-least_side = layer_chain.min_image_size(network)
+    view = Warp(image_size=options.square)
+min_side = layer_chain.min_image_size(network)
 pooled = keras.Model(network.input, network.get_layer(options.layer).output)
 # One graph for all sizes.
 ask = tf.function(pooled.call, input_signature=[tf.TensorSpec((1, None, None, 3))])
 decode = tf.function(
-    lambda picture: safe_decoding.decode_safely(picture, view, least_side, orientation=orientation)
+    lambda picture: safe_decoding.decode_safely(picture, view, min_side, orientation=orientation)
 )
 
 

@@ -21,7 +21,7 @@ def cache_path(parts: tuple[str, ...], files: tuple[str, ...]) -> Path:
 
     Example:
 
-    >>> place(("limits",), ()).suffix
+    >>> cache_path(("limits",), ()).suffix
     '.npz'
     """
     digest = hashlib.sha256()

@@ -29,7 +29,7 @@ def replace_file(path: str | Path) -> Iterator[Path]:
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "runs" / "epoch.txt"
-    >>> with replacing(path) as beside:
+    >>> with replace_file(path) as beside:
     ...     _ = beside.write_text("7")
     ...     path.exists()
     False
@@ -57,7 +57,7 @@ def replace_file(path: str | Path) -> Iterator[Path]:
 
 
 def write_file(path: str | Path, content: str | bytes) -> None:
-    """Writes text (as UTF-8) or bytes by way of `replacing`.
+    """Writes text (as UTF-8) or bytes by way of `replace_file`.
 
     Args:
         path: Path of the file to write or replace.
@@ -67,7 +67,7 @@ def write_file(path: str | Path, content: str | bytes) -> None:
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "state.json"
-    >>> write(path, '{"epoch": 7}')
+    >>> write_file(path, '{"epoch": 7}')
     >>> path.read_text()
     '{"epoch": 7}'
     """
@@ -87,7 +87,7 @@ def check_free_space(path: str | Path, needed: int) -> None:
     Example:
 
     >>> import tempfile
-    >>> check_room(Path(tempfile.mkdtemp()) / "last.npz", 1)
+    >>> check_free_space(Path(tempfile.mkdtemp()) / "last.npz", 1)
     """
     if shutil.disk_usage(Path(path).parent).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
@@ -108,7 +108,7 @@ def create_folder(folder: str | Path) -> Iterator[Path]:
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp()) / "zf5_spp" / "1"
-    >>> with making(folder) as beside:
+    >>> with create_folder(folder) as beside:
     ...     _ = (beside / "labels.txt").write_text("cat")
     ...     folder.exists()
     False

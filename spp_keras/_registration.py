@@ -16,14 +16,14 @@ CLASSES = {
     "Detector": "spp_keras.detection.detector",
     "ImageModel": "spp_keras.zoo.image_model",
     "LocalResponseNormalization": "spp_keras.layers.local_response_normalization",
-    "MixedSizeImages": "spp_keras.layers.pad_ragged",
-    "OneSizeAtATime": "spp_keras.layers.per_image",
-    "OverImages": "spp_keras.training.objectives",
-    "Proposer": "spp_keras.detection.rpn",
+    "PadRagged": "spp_keras.layers.pad_ragged",
+    "PerImage": "spp_keras.layers.per_image",
+    "PerImageMetric": "spp_keras.training.objectives",
+    "RegionProposalNetwork": "spp_keras.detection.rpn",
     "RegionDetector": "spp_keras.detection.rcnn",
-    "RoiSpatialPyramidPooling": "spp_keras.layers.roi_spatial_pyramid_pooling",
+    "RoISpatialPyramidPooling": "spp_keras.layers.roi_spatial_pyramid_pooling",
     "SpatialPyramidPooling": "spp_keras.layers.spatial_pyramid_pooling",
-    "ValidCells": "spp_keras.layers.mask_padding",
+    "MaskPadding": "spp_keras.layers.mask_padding",
 }
 
 

@@ -15,7 +15,7 @@ def bin_edges(index: Any, length: Any, bins: int) -> tuple[Any, Any]:
 
     Bin `index` of `bins` over `length` cells covers cells
     `floor(index * length / bins)` up to, not including,
-    `ceil((index + 1) * length / bins)` (Appendix A of the paper). Neighbours
+    `ceil((index + 1) * length / bins)` (Appendix A of the paper). Neighbors
     may share a cell; where there are more bins than cells, they must.
 
     Args:
@@ -71,7 +71,7 @@ def derive_levels(levels: Sequence[Level]) -> list[Derivation]:
 
     Example:
 
-    >>> for step in derivations([(6, 6), (4, 4), (2, 2)]):
+    >>> for step in derive_levels([(6, 6), (4, 4), (2, 2)]):
     ...     print(step.level, step.source, step.pool)
     0 None (1, 1)
     1 None (1, 1)
@@ -98,52 +98,52 @@ def derive_levels(levels: Sequence[Level]) -> list[Derivation]:
 class CellGrid(NamedTuple):
     """Where the cells of a feature map lie on the image.
 
-    Cell `i` is centred on pixel `first_centre + step * i`. With explicit
+    Cell `i` is centered on pixel `first_center + stride * i`. With explicit
     symmetric padding the three numbers say all there is to say: the number of
-    cells is `floor((pixels + beyond - 1 - 2 * first_centre) / step) + 1`
+    cells is `floor((pixels + ceil_excess - 1 - 2 * first_center) / stride) + 1`
     however many layers lie between.
 
     A pooling of stride `s` that rounds up has the cells that it would have,
     rounding down, on a map of `s - 1` cells more at its end:
     `ceil((L - k) / s) = floor((L + s - 1 - k) / s)`. So all the numbers of
     cells are those of an image that is some pixels longer, while its cells are
-    centred where they were.
+    centered where they were.
 
     Args:
-        step: Pixels from one cell to the next, the product of the strides.
-        first_centre: Pixel that cell 0 is centred on, 0-based. A multiple
+        stride: Pixels from one cell to the next, the product of the strides.
+        first_center: Pixel that cell 0 is centered on, 0-based. A multiple
             of one half.
-        beyond: Pixels that an image counts as longer by, where layers round up.
+        ceil_excess: Pixels that an image counts as longer by, where layers round up.
 
     Example:
 
-    >>> grid = CellGrid().then(kernel=7, stride=2, padding=3).then(kernel=3, stride=2)
+    >>> grid = CellGrid().after_layer(kernel=7, stride=2, padding=3).after_layer(kernel=3, stride=2)
     >>> grid
-    CellGrid(step=4, first_centre=2.0, beyond=0)
-    >>> grid.cells(224), grid.least_pixels()
+    CellGrid(stride=4, first_center=2.0, ceil_excess=0)
+    >>> grid.map_size(224), grid.min_pixels()
     (55, 5)
     """
 
-    step: int = 1
-    first_centre: float = 0.0
-    beyond: int = 0
+    stride: int = 1
+    first_center: float = 0.0
+    ceil_excess: int = 0
 
-    def then(
-        self, kernel: int, stride: int = 1, padding: int = 0, *, rounds_up: bool = False
+    def after_layer(
+        self, kernel: int, stride: int = 1, padding: int = 0, *, ceil_mode: bool = False
     ) -> "CellGrid":
         """The grid after one more convolution or pooling."""
-        shift = self.step * ((kernel - 1) / 2 - padding)
-        longer = self.step * (stride - 1) if rounds_up else 0
-        return CellGrid(self.step * stride, self.first_centre + shift, self.beyond + longer)
+        shift = self.stride * ((kernel - 1) / 2 - padding)
+        longer = self.stride * (stride - 1) if ceil_mode else 0
+        return CellGrid(self.stride * stride, self.first_center + shift, self.ceil_excess + longer)
 
-    def cells(self, pixels: Any) -> Any:
+    def map_size(self, pixels: Any) -> Any:
         """Number of cells along a side of so many pixels; an int or a tensor."""
-        return (pixels + self.beyond - 1 - int(2 * self.first_centre)) // self.step + 1
+        return (pixels + self.ceil_excess - 1 - int(2 * self.first_center)) // self.stride + 1
 
-    def least_pixels(self, cells: int = 1) -> int:
+    def min_pixels(self, cells: int = 1) -> int:
         """The shortest side that has so many cells."""
-        return max(1, (cells - 1) * self.step + 1 + int(2 * self.first_centre) - self.beyond)
+        return max(1, (cells - 1) * self.stride + 1 + int(2 * self.first_center) - self.ceil_excess)
 
-    def most_pixels(self, cells: Any) -> Any:
+    def max_pixels(self, cells: Any) -> Any:
         """The longest side that has so many cells; an int or a tensor."""
-        return cells * self.step + int(2 * self.first_centre) - self.beyond
+        return cells * self.stride + int(2 * self.first_center) - self.ceil_excess

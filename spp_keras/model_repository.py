@@ -76,7 +76,7 @@ def list_versions(model: str | Path) -> list[int]:
 
     Example:
 
-    >>> versions("saved_models/none_yet")
+    >>> list_versions("saved_models/none_yet")
     []
     """
     model = Path(model)
@@ -128,7 +128,7 @@ def _check_ending(model: Path) -> None:
     if ending in _OTHER_FORMS:
         raise ValueError(
             "`to` must be a folder for TensorFlow Serving, such as saved_models/zf5_spp, or, for "
-            f"`spp-keras export` and `save_tflite`, a file that ends in .tflite: {ending} is not "
+            f"`spp-keras export` and `export_tflite`, a file that ends in .tflite: {ending} is not "
             "written. A file of Keras is written by the network itself, "
             "`spp_keras.trained.load(RUN).network.save('model.keras')`. "
             f"Received: to={str(model)!r}."
@@ -136,7 +136,7 @@ def _check_ending(model: Path) -> None:
     if ending == ".tflite":
         raise ValueError(
             "`to` must be a folder for TensorFlow Serving, such as saved_models/zf5_spp; a TFLite "
-            "file is written by `save_tflite`, and by `spp-keras export` where the name ends in "
+            "file is written by `export_tflite`, and by `spp-keras export` where the name ends in "
             f".tflite, in small letters. Received: to={str(model)!r}."
         )
 

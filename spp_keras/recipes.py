@@ -12,8 +12,8 @@ from typing import Any
 from spp_keras import _checks
 from spp_keras.zoo import tables
 
-SIZES = ("fixed", "alternating", "range", "warped", "whole", "native")
-CROPS = ("corners", "random", "centre")
+SIZE_POLICIES = ("fixed", "alternating", "range", "warped", "whole", "native")
+CROPS = ("corners", "random", "center")
 ORIENTATIONS = ("exif", "file")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MODELS = tuple(f"{trunk.name}{ending}" for trunk in tables.TRUNKS for ending in ("", "_spp"))
@@ -41,7 +41,7 @@ class Recipe:
         train_split: Part of the data to learn from. Defaults to `""`, the
             data's own.
         validation_split: Part of the data to measure on, likewise.
-        sizes: What sizes the network sees. `"fixed"`: crops of one size.
+        size_policy: What sizes the network sees. `"fixed"`: crops of one size.
             `"alternating"`: crops of the greatest size, scaled to the next one
             each epoch. `"range"`: likewise, scaled to a size drawn each epoch.
             `"warped"`: whole images, squeezed into one square. `"whole"`: whole
@@ -52,11 +52,11 @@ class Recipe:
             none. Defaults to `()`.
         short_side: Short side that images are scaled to, before a crop or for
             `"whole"`. Defaults to 256.
-        crops: Where crops lie: `"corners"`, at random in the centre or one of
+        crop: Where crops lie: `"corners"`, at random in the center or one of
             the four corners of the whole image, as in the paper; `"random"`,
-            anywhere; `"centre"`. Defaults to `"corners"`.
+            anywhere; `"center"`. Defaults to `"corners"`.
         flip: Whether to mirror half of the images. Defaults to `True`.
-        colour: Standard deviation of the change of colour along its principal
+        color_jitter: Standard deviation of the change of color along its principal
             axes; 0 for none. Defaults to 0.1.
         longest_side: For `"whole"` and `"native"`, images with a longer side
             are scaled down to it; 0 for no limit. Defaults to 0.
@@ -67,14 +67,14 @@ class Recipe:
         learning_rate: Of SGD, at the start. Defaults to 0.01.
         momentum: Of SGD. Defaults to 0.9.
         weight_decay: Of SGD. Defaults to 5e-4.
-        drops: How often the learning rate is divided by ten. Defaults to 2.
+        num_lr_drops: How often the learning rate is divided by ten. Defaults to 2.
         patience: Epochs without improvement before a drop. Defaults to 5.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
             Defaults to `"float32"`.
-        seed: Of weights, order, crops and colours. Defaults to 0.
+        seed: Of weights, order, crops and colors. Defaults to 0.
         on_error: What a broken image does: `"skip"` or `"fail"`. Defaults to
             `"skip"`.
-        most_skipped: Share of images that may be skipped. Defaults to 0.05.
+        max_skipped_fraction: Share of images that may be skipped. Defaults to 0.05.
         orientation: Which way up images are taken: `"exif"`, turned as their EXIF
             orientation says, or `"file"`, as their pixels lie in the file. What is made of
             the run takes them likewise. Defaults to `"exif"`.
@@ -83,7 +83,7 @@ class Recipe:
 
     Example:
 
-    >>> recipe = Recipe(sizes="alternating", image_sizes=(224, 180))
+    >>> recipe = Recipe(size_policy="alternating", image_sizes=(224, 180))
     >>> recipe.learning_rate, recipe.levels
     (0.01, (6, 3, 2, 1))
     """
@@ -98,12 +98,12 @@ class Recipe:
     data_dir: str = ""
     train_split: str = ""
     validation_split: str = ""
-    sizes: str = "native"
+    size_policy: str = "native"
     image_sizes: tuple[int, ...] = ()
     short_side: int = 256
-    crops: str = "corners"
+    crop: str = "corners"
     flip: bool = True
-    colour: float = 0.1
+    color_jitter: float = 0.1
     longest_side: int = 0
     batch_pixels: int = 0
     batch_size: int = 128
@@ -111,12 +111,12 @@ class Recipe:
     learning_rate: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    drops: int = 2
+    num_lr_drops: int = 2
     patience: int = 5
     precision: str = "float32"
     seed: int = 0
     on_error: str = "skip"
-    most_skipped: float = 0.05
+    max_skipped_fraction: float = 0.05
     orientation: str = "exif"
     checkpoint_minutes: float = 10.0
 
@@ -141,7 +141,7 @@ def read_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
 
     Example:
 
-    >>> recipe = read("zf5_spp", settings=["batch_size=32", "data=photographs"])
+    >>> recipe = read_recipe("zf5_spp", settings=["batch_size=32", "data=photographs"])
     >>> recipe.batch_size, recipe.data, recipe.epochs
     (32, 'photographs', 70)
     """
@@ -157,11 +157,11 @@ def read_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
-    """The recipe as TOML, every key on its line, which `read` makes the same recipe of.
+    """The recipe as TOML, every key on its line, which `read_recipe` makes the same recipe of.
 
     Example:
 
-    >>> print(write(Recipe(epochs=2)).splitlines()[19])
+    >>> print(recipe_to_toml(Recipe(epochs=2)).splitlines()[19])
     epochs = 2
     """
     return "".join(f"{key} = {_toml(value)}\n" for key, value in vars(recipe).items())
@@ -172,7 +172,7 @@ def list_recipes() -> list[str]:
 
     Example:
 
-    >>> names()[:2]
+    >>> list_recipes()[:2]
     ['alexnet5', 'alexnet5_spp']
     """
     files = [file.relative_to(_folder()) for file in _folder().glob("*/*.toml")]
@@ -270,20 +270,20 @@ def _check_values(recipe: Recipe) -> None:
             f"`model` must be one of {', '.join(MODELS)}.{_nearest(recipe.model, MODELS)} "
             f"Received: model={recipe.model!r}."
         )
-    _checks.one_of(recipe.sizes, SIZES, "sizes")
-    _checks.one_of(recipe.crops, CROPS, "crops")
+    _checks.one_of(recipe.size_policy, SIZE_POLICIES, "size_policy")
+    _checks.one_of(recipe.crop, CROPS, "crop")
     _checks.one_of(recipe.precision, PRECISIONS, "precision")
     _checks.one_of(recipe.on_error, ("skip", "fail"), "on_error")
     _checks.one_of(recipe.orientation, ORIENTATIONS, "orientation")
     for name in ("batch_size", "epochs", "patience", "short_side"):
         _checks.at_least(getattr(recipe, name), 1, name)
-    for name in ("drops", "seed", "longest_side", "batch_pixels"):
+    for name in ("num_lr_drops", "seed", "longest_side", "batch_pixels"):
         _checks.at_least(getattr(recipe, name), 0, name)
     for name in ("width", "learning_rate", "checkpoint_minutes"):
         _checks.positive(getattr(recipe, name), name)
-    for name in ("dropout", "momentum", "most_skipped"):
+    for name in ("dropout", "momentum", "max_skipped_fraction"):
         _checks.fraction(getattr(recipe, name), name)
-    for name in ("colour", "weight_decay"):
+    for name in ("color_jitter", "weight_decay"):
         if getattr(recipe, name) < 0:
             raise ValueError(
                 f"`{name}` must be a number >= 0. Received: {name}={getattr(recipe, name)!r}."
@@ -301,13 +301,13 @@ def _check_values(recipe: Recipe) -> None:
 
 def _check_sizes(recipe: Recipe) -> None:
     """What the policy of sizes asks of the other keys."""
-    policy, sides = recipe.sizes, recipe.image_sizes
+    policy, sides = recipe.size_policy, recipe.image_sizes
     trunk = tables.get_trunk(recipe.model)
     pyramid = recipe.model != trunk.name
     if not pyramid and policy not in ("fixed", "warped"):
         raise ValueError(
-            f"`sizes` must be 'fixed' or 'warped' for {recipe.model}, which takes one size alone; "
-            f"{recipe.model}_spp takes any. Received: sizes={policy!r}."
+            f"`size_policy` must be 'fixed' or 'warped' for {recipe.model}, which takes one size alone; "
+            f"{recipe.model}_spp takes any. Received: size_policy={policy!r}."
         )
     rules = {
         "fixed": ("one side, such as [224]", len(sides) == 1),
@@ -323,10 +323,10 @@ def _check_sizes(recipe: Recipe) -> None:
     rule, fits = rules[policy]
     if not fits:
         raise ValueError(
-            f"`image_sizes` must be {rule}, for sizes={policy!r}. "
+            f"`image_sizes` must be {rule}, for size_policy={policy!r}. "
             f"Received: image_sizes={list(sides)}."
         )
-    least = trunk.least_size if pyramid else trunk.grid.least_pixels(trunk.last_pool.kernel)
+    least = trunk.min_size if pyramid else trunk.grid.min_pixels(trunk.last_pool.kernel)
     if sides and min(sides) < least:
         raise ValueError(
             f"`image_sizes` must be at least {least}, the least that {recipe.model} can map. "
@@ -341,7 +341,7 @@ def _check_sizes(recipe: Recipe) -> None:
     for name in ("longest_side", "batch_pixels"):
         if policy in _SQUARE and getattr(recipe, name):
             raise ValueError(
-                f"`{name}` must be 0 for sizes={policy!r}: it is for whole images, 'whole' or "
+                f"`{name}` must be 0 for size_policy={policy!r}: it is for whole images, 'whole' or "
                 f"'native'. Received: {name}={getattr(recipe, name)}."
             )
     lowest = recipe.short_side if policy == "whole" else least

@@ -119,7 +119,7 @@ def sample(
     reader, drawn = image_reader.ImageReader(found.files, found.spans), []
     for number in sorted(chosen):
         encoded = reader.read(reader.row(number))
-        window, target = view.frame(tf.constant(found.sizes[number]))
+        window, target = view.window_and_size(tf.constant(found.sizes[number]))
         turn = int(found.orientations[number])
         drawn.append(
             image_ops.decode_window(encoded, found.sizes[number], window, target, turn).numpy()
@@ -158,7 +158,7 @@ def view(recipe: recipes.Recipe, longest_side: int | None = None) -> size_polici
 
     A network with pyramid that learned from crops sees whole images of the short
     side that they were cut from, the best single view in the paper; one without
-    gets the crop at the centre. One that learned from warped images sees them warped.
+    gets the crop at the center. One that learned from warped images sees them warped.
     Images that are larger than any in training are scaled down.
 
     Args:
@@ -166,16 +166,16 @@ def view(recipe: recipes.Recipe, longest_side: int | None = None) -> size_polici
         longest_side: Pixels of the longest side seen in training. Defaults to
             `None`, not known.
     """
-    if recipe.sizes == "warped":
-        return size_policies.Warp(square=recipe.image_sizes[0])
-    if recipe.sizes == "native":
+    if recipe.size_policy == "warped":
+        return size_policies.Warp(image_size=recipe.image_sizes[0])
+    if recipe.size_policy == "native":
         return size_policies.Whole(
             longest_side=recipe.longest_side or longest_side or size_policies.DEFAULT_LONGEST_SIDE
         )
-    if recipe.sizes == "whole" or recipe.model.endswith("_spp"):
+    if recipe.size_policy == "whole" or recipe.model.endswith("_spp"):
         return size_policies.Whole(
             short_side=recipe.short_side, longest_side=recipe.longest_side or None
         )
     return size_policies.Crop(
-        sides=recipe.image_sizes, short_side=recipe.short_side, positions="centre"
+        image_sizes=recipe.image_sizes, short_side=recipe.short_side, position="center"
     )

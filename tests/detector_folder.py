@@ -8,7 +8,7 @@ from spp_keras.zoo import roi_model
 LABELS = ("cat", "größe", "red car")
 
 
-def make_detector(folder, labels=LABELS, *, proposer=True, **options):
+def make_detector(folder, labels=LABELS, *, rpn=True, **options):
     """Writes it and returns the detector."""
     halves = roi_model.split_model(zoo.zf5_spp(classes=len(labels), width=0.0625, levels=(2, 1)))
     vectors = keras.Input((5 * halves.trunk.output_shape[-1],))
@@ -23,7 +23,7 @@ def make_detector(folder, labels=LABELS, *, proposer=True, **options):
         levels=(2, 1),
         scales=(120,),
         side=64,
-        proposer=detection.RegionProposalNetwork(4, sides=(32, 64), most=20) if proposer else None,
+        rpn=detection.RegionProposalNetwork(4, sides=(32, 64), most=20) if rpn else None,
         **options,
     )
     # Scores that differ, and boxes that stay near their windows.

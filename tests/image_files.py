@@ -9,11 +9,11 @@ from PIL import Image
 
 ROWS, COLUMNS = np.mgrid[:48, :64]
 RGB = np.stack([ROWS * 5, COLUMNS * 3, (ROWS + COLUMNS) * 2], -1).astype(np.uint8)
-GREY = RGB[..., 0]
+GRAY = RGB[..., 0]
 DEEP = (np.arange(48 * 64).reshape(48, 64) * 21).astype(np.uint16)
 IMAGE = Image.fromarray(RGB)
 PALETTE = IMAGE.quantize(32)
-WITH_ALPHA = Image.fromarray(np.dstack([RGB, GREY]))
+WITH_ALPHA = Image.fromarray(np.dstack([RGB, GRAY]))
 
 
 def encoded(image, form, **options):
@@ -26,16 +26,16 @@ def chunk(kind, data=b""):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(height, width, depth, colours, data):
-    header = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)
+def png(height, width, depth, colors, data):
+    header = struct.pack(">IIBBBBB", width, height, depth, colors, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(data)), chunk(b"IEND"))
     )
 
 
-def deep_png(pixels, colours):
+def deep_png(pixels, colors):
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    return png(*pixels.shape[:2], 16, colours, rows)
+    return png(*pixels.shape[:2], 16, colors, rows)
 
 
 def jpeg_claiming(height, width):
@@ -72,17 +72,17 @@ REFUSAL = "is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG"
 USABLE = {
     "JPEG": (encoded(IMAGE, "JPEG", quality=95), None, RGB, LOSSY),
     "progressive JPEG": (encoded(IMAGE, "JPEG", quality=95, progressive=True), None, RGB, LOSSY),
-    "grey JPEG": (encoded(IMAGE.convert("L"), "JPEG", quality=95), "grey", None, LOSSY),
+    "gray JPEG": (encoded(IMAGE.convert("L"), "JPEG", quality=95), "gray", None, LOSSY),
     "CMYK JPEG": (encoded(IMAGE.convert("CMYK"), "JPEG", quality=95), "CMYK", RGB, LOSSY),
     "PNG": (encoded(IMAGE, "PNG"), None, RGB, 0),
-    "grey PNG": (encoded(Image.fromarray(GREY), "PNG"), "grey", np.dstack([GREY] * 3), 0),
-    "black and white PNG": (encoded(IMAGE.convert("1"), "PNG"), "grey", None, 0),
+    "gray PNG": (encoded(Image.fromarray(GRAY), "PNG"), "gray", np.dstack([GRAY] * 3), 0),
+    "black and white PNG": (encoded(IMAGE.convert("1"), "PNG"), "gray", None, 0),
     "palette PNG": (encoded(PALETTE, "PNG"), "palette", None, 0),
     "palette PNG with alpha": (encoded(PALETTE, "PNG", transparency=3), "palette", None, 0),
     "RGBA PNG": (encoded(WITH_ALPHA, "PNG"), "alpha", RGB, 0),
-    "grey PNG with alpha": (encoded(WITH_ALPHA.convert("LA"), "PNG"), "alpha", None, 0),
-    # Pillow cuts 16-bit grey off at 255, so the upper byte is the oracle.
-    "16-bit grey PNG": (deep_png(DEEP, 0), "16-bit", np.dstack([DEEP >> 8] * 3), 0),
+    "gray PNG with alpha": (encoded(WITH_ALPHA.convert("LA"), "PNG"), "alpha", None, 0),
+    # Pillow cuts 16-bit gray off at 255, so the upper byte is the oracle.
+    "16-bit gray PNG": (deep_png(DEEP, 0), "16-bit", np.dstack([DEEP >> 8] * 3), 0),
     "16-bit RGB PNG": (
         deep_png(np.dstack([DEEP, DEEP[::-1], DEEP[:, ::-1]]), 2),
         "16-bit",
@@ -103,10 +103,10 @@ USABLE = {
         0,
     ),
     "BMP": (encoded(IMAGE, "BMP"), None, RGB, 0),
-    "grey BMP": (encoded(Image.fromarray(GREY), "BMP"), "grey", None, 0),
+    "gray BMP": (encoded(Image.fromarray(GRAY), "BMP"), "gray", None, 0),
     "WebP": (encoded(IMAGE, "WEBP", quality=95), None, None, 0),
     "lossless WebP": (encoded(IMAGE, "WEBP", lossless=True), None, RGB, 0),
-    "grey WebP": (encoded(IMAGE.convert("L"), "WEBP", lossless=True), None, None, 0),
+    "gray WebP": (encoded(IMAGE.convert("L"), "WEBP", lossless=True), None, None, 0),
     "WebP with alpha": (encoded(WITH_ALPHA, "WEBP"), "alpha", None, 0),
     "lossless WebP with alpha": (
         encoded(WITH_ALPHA, "WEBP", lossless=True, exact=True),

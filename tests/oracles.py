@@ -69,20 +69,20 @@ def window_pyramid_gradient(feature_map, window, levels, mode, upstream):
     return gradient
 
 
-def window_of_box(box, step, first_centre, rows, columns):
+def window_of_box(box, step, first_center, rows, columns):
     """Window `(top, left, bottom, right)` in cells of a box `(left, top, right, bottom)` in pixels.
 
-    The cells whose centres lie strictly inside; where there are none, the one
+    The cells whose centers lie strictly inside; where there are none, the one
     nearest to the middle, the later of two as near.
     """
 
     def cells(low, high, count):
-        centres = [first_centre + step * i for i in range(count)]
-        inside = [i for i in range(count) if low < centres[i] < high]
+        centers = [first_center + step * i for i in range(count)]
+        inside = [i for i in range(count) if low < centers[i] < high]
         if not inside:
             middle = (low + high) / 2
-            least = min(abs(centre - middle) for centre in centres)
-            inside = [i for i in range(count) if abs(centres[i] - middle) == least][-1:]
+            least = min(abs(center - middle) for center in centers)
+            inside = [i for i in range(count) if abs(centers[i] - middle) == least][-1:]
         return inside[0], inside[-1] + 1
 
     left, right = cells(box[0], box[2], columns)

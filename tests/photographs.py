@@ -26,7 +26,7 @@ def decoded(data):
 
 
 def bilinear(picture, target):
-    """Linear interpolation between the four nearest pixels, centres at halves."""
+    """Linear interpolation between the four nearest pixels, centers at halves."""
     result = picture.astype(float)
     for axis, length in enumerate(target):
         place = (np.arange(length) + 0.5) * picture.shape[axis] / length - 0.5

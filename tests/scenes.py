@@ -7,7 +7,7 @@ CLASSES = ("disc", "square")
 
 
 def scene(rng):
-    """A grey image with a red square and a blue disc, and their boxes, top left bottom right."""
+    """A gray image with a red square and a blue disc, and their boxes, top left bottom right."""
     height, width = rng.integers(90, 130, 2)
     pixels = np.full((height, width, 3), 128, "uint8") + rng.integers(0, 20, (height, width, 3))
     y, x = np.mgrid[:height, :width]

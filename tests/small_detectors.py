@@ -13,7 +13,7 @@ ONE_SCALE, THREE_SCALES, FIVE_SCALES = (120,), (60, 100, 150), (60, 80, 100, 120
 MOST = 12
 
 
-def detector(scales=ONE_SCALE, *, corrections=True, proposer=False):
+def detector(scales=ONE_SCALE, *, corrections=True, rpn=False):
     keras.utils.set_random_seed(1)
     halves = cutting.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1)))
     vectors = keras.Input((5 * halves.trunk.output_shape[-1],))
@@ -33,7 +33,7 @@ def detector(scales=ONE_SCALE, *, corrections=True, proposer=False):
         levels=(2, 1),
         scales=scales,
         side=64,
-        proposer=detection.RegionProposalNetwork(4, sides=(24, 48), most=20) if proposer else None,
+        rpn=detection.RegionProposalNetwork(4, sides=(24, 48), most=20) if rpn else None,
         most=MOST,
     )
 
@@ -41,7 +41,7 @@ def detector(scales=ONE_SCALE, *, corrections=True, proposer=False):
 def in_graph(model, with_boxes=None):
     """What it does with one image, traced once, which takes less time than it saves."""
     specs = [tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4))]
-    with_boxes = model.proposer is None if with_boxes is None else with_boxes
+    with_boxes = model.rpn is None if with_boxes is None else with_boxes
     return tf.function(model.detect, specs[: 2 if with_boxes else 1], autograph=False)
 
 

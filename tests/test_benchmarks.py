@@ -112,7 +112,7 @@ def test_the_form_of_a_training_is_that_of_its_recipe(paper):
 
     for variant in networks.VARIANTS:
         recipe = networks.recipe("zf5", variant, seed=0)
-        assert networks.FORMS[variant] == of_sizes[recipe.sizes]
+        assert networks.FORMS[variant] == of_sizes[recipe.size_policy]
 
 
 def test_whole_images_have_as_many_pixels_as_the_squares(paper):
@@ -124,7 +124,7 @@ def test_whole_images_have_as_many_pixels_as_the_squares(paper):
         ]
     )
 
-    sent = policies.Whole(short_side=networks.WHOLE_SHORT_SIDE).shapes(drawn)
+    sent = policies.Whole(short_side=networks.WHOLE_SHORT_SIDE).output_sizes(drawn)
 
     assert sent.prod(axis=1).mean() == pytest.approx(networks.SIDE**2, rel=0.02)
 
@@ -223,8 +223,8 @@ def test_every_crossing_that_is_named_is_there(paper):
     ("variant", "policy"),
     [
         ("whole", policies.Whole(short_side=93)),
-        ("warped", policies.Warp(square=112)),
-        ("single", policies.Crop(sides=(112,), short_side=128, positions="centre")),
+        ("warped", policies.Warp(image_size=112)),
+        ("single", policies.Crop(image_sizes=(112,), short_side=128, position="center")),
     ],
 )
 def test_the_table_of_forms_sends_what_a_training_is_validated_with(paper, variant, policy):
@@ -232,7 +232,9 @@ def test_the_table_of_forms_sends_what_a_training_is_validated_with(paper, varia
 
     (part,) = sizes._ask(network, variant, sizes._OWN[variant]).parts((375, 500))
 
-    window, target = (value.numpy() for value in policy.frame(np.array([375, 500], "int32")))
+    window, target = (
+        value.numpy() for value in policy.window_and_size(np.array([375, 500], "int32"))
+    )
     left, top, right, bottom = part.views[0].window
     assert len(part.views) == 1
     assert [bottom - top, right - left] == target.tolist()

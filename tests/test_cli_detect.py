@@ -61,7 +61,7 @@ def test_the_command_prints_what_the_detector_of_a_run_finds(run, photos, capsys
         return lambda image: answers.append(find(image)) or answers[-1]
 
     monkeypatch.setattr(serving, "load_detector", load)
-    assert cli.main(["detect", "--model", run, "--least-score", "0.1", photos[0]]) == 0
+    assert cli.main(["detect", "--model", run, "--score-threshold", "0.1", photos[0]]) == 0
     [found] = answers
     assert found.boxes
     assert min(found.scores) > 0.1
@@ -81,9 +81,9 @@ def machines(tmp_path_factory):
     folder = tmp_path_factory.mktemp("machines")
     keras.utils.set_random_seed(1)
     halves = cutting.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1)))
-    proposer = detection.RegionProposalNetwork(4, sides=(32, 64), most=20)
+    rpn = detection.RegionProposalNetwork(4, sides=(32, 64), most=20)
     made, head = variants.create_detector(
-        halves, LABELS, scales=(120,), side=64, proposer=proposer, least_score=-1.5
+        halves, LABELS, scales=(120,), side=64, rpn=rpn, score_threshold=-1.5
     )
     kernel = np.random.default_rng(0).normal(size=(head.get_layer("fc7").units, len(LABELS)))
     made = variants.replace_parts(
@@ -186,7 +186,7 @@ REFUSED = {
     "two of a name": (["0.jpg", "more/0.jpg", "--save", "out"], "two would become out/0.jpg"),
     "the photograph itself": (["0.jpg", "--save", "0.jpg"], "0.jpg would be lost"),
     "its own folder": (["0.jpg", "--save", "."], "0.jpg would be lost. Received: --save ."),
-    "no number": (["0.jpg", "--least-score", "nan"], "--least-score must be a number"),
+    "no number": (["0.jpg", "--score-threshold", "nan"], "--score-threshold must be a number"),
 }
 
 

@@ -59,7 +59,7 @@ def test_limits_reach_the_page(opened, monkeypatch):
 
     monkeypatch.setattr(app, "load", lambda *arguments: loads.append(arguments))
     monkeypatch.setattr(app.Server, "__init__", init)
-    limits = ["--most-megabytes", "0.5", "--most-megapixels", "2"]
+    limits = ["--max-upload-mb", "0.5", "--max-megapixels", "2"]
     assert cli.main(["serve", "run", "--port", "0", *limits]) == 0
     assert loads == [("run", 2_000_000)]
     assert servers == [("127.0.0.1", 0, 500_000)]
@@ -69,8 +69,8 @@ def test_limits_reach_the_page(opened, monkeypatch):
     ("arguments", "message"),
     [
         (["--port", "70000"], "--port must be from 0 to 65535. Received: 70000."),
-        (["--most-megabytes", "0"], "--most-megabytes must be a number above 0, 1000 at most."),
-        (["--most-megapixels", "nan"], "--most-megapixels must be a number above 0"),
+        (["--max-upload-mb", "0"], "--max-upload-mb must be a number above 0, 1000 at most."),
+        (["--max-megapixels", "nan"], "--max-megapixels must be a number above 0"),
         (["--host", "203.0.113.7"], "`host` must be a name or an address of this machine"),
         ([], "`run` must be the folder of a training"),
     ],

@@ -44,9 +44,9 @@ PUBLIC = {
     layers: PUBLIC_LAYERS,
     zoo: zoo.__all__,
     data: ["Crops", "Pipeline", "Whole", "load"],
-    detection: ["Detector", "Proposer", "RegionDetector", "Settings"],
-    evaluation: ["Scorer", "features_table", "table"],
-    export: ["save", "save_detector", "save_detector_tflite", "save_tflite"],
+    detection: ["Detector", "RegionProposalNetwork", "RegionDetector", "Settings"],
+    evaluation: ["Scorer", "format_feature_results", "table"],
+    export: ["save", "export_detector", "export_detector_tflite", "export_tflite"],
     serving: ["load", "load_detector", "predict_images"],
     report: ["write"],
 }

@@ -80,7 +80,7 @@ SIZES = [(60, 80), (45, 45), (88, 50), (70, 31), (52, 64), (40, 90), (33, 47), (
 
 @pytest.fixture(scope="module")
 def trained_run(tmp_path_factory):
-    recipe = dataclasses.replace(run_folder.RECIPE, sizes="native", image_sizes=())
+    recipe = dataclasses.replace(run_folder.RECIPE, size_policy="native", image_sizes=())
     folder = tmp_path_factory.mktemp("runs") / "run"
     return folder, run_folder.make_run(folder, recipe)
 
@@ -97,13 +97,13 @@ def pictures(tmp_path):
     return made
 
 
-def similarities(network, pictures, layer="spp", square=None):
+def similarities(network, pictures, layer="spp", image_size=None):
     """Cosines between the network's vectors of all pictures, one at a time."""
     part = keras.Model(network.input, network.get_layer(layer).output)
     vectors = []
     for picture in pictures.values():
-        if square:
-            window, target = Warp(square=square).frame(picture.shape[:2])
+        if image_size:
+            window, target = Warp(image_size=image_size).window_and_size(picture.shape[:2])
             picture = image_ops.decode_window(
                 encoded(picture), picture.shape[:2], window, target
             ).numpy()

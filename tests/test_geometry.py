@@ -52,7 +52,7 @@ def test_mirrored_bins_are_the_bins_of_the_mirrored_map(length, bins):
 
 @thoroughly
 @given(lengths, bin_counts)
-def test_neighbouring_bins_share_a_cell_exactly_where_the_border_cuts_one(length, bins):
+def test_neighboring_bins_share_a_cell_exactly_where_the_border_cuts_one(length, bins):
     for i in range(bins - 1):
         _, stop = geometry.bin_edges(i, length, bins)
         start, _ = geometry.bin_edges(i + 1, length, bins)
@@ -144,7 +144,7 @@ def test_a_level_reads_the_map_only_where_no_other_level_can_give_it(levels):
 )
 def test_levels_come_from_the_smallest_grid_that_gives_them(levels, expected):
     steps = geometry.derive_levels([(n, n) for n in levels])
-    assert [tuple(step) for step in steps] == [
+    assert [tuple(stride) for stride in steps] == [
         (level, source, (pool, pool)) for level, source, pool in expected
     ]
 
@@ -162,7 +162,7 @@ layer_stacks = st.lists(
 def stacked(layers):
     grid = geometry.CellGrid()
     for kernel, stride, padding in layers:
-        grid = grid.then(kernel, stride, padding)
+        grid = grid.after_layer(kernel, stride, padding)
     return grid
 
 
@@ -177,26 +177,26 @@ def layer_by_layer(layers, pixels):
 @thoroughly
 @given(layer_stacks, st.integers(1, 1500))
 def test_cells_of_a_stack_are_those_of_going_through_it_layer_by_layer(layers, pixels):
-    assert max(stacked(layers).cells(pixels), 0) == layer_by_layer(layers, pixels)
+    assert max(stacked(layers).map_size(pixels), 0) == layer_by_layer(layers, pixels)
 
 
 @thoroughly
 @given(layer_stacks, st.integers(1, 20))
-def test_least_pixels_is_the_shortest_side_that_has_so_many_cells(layers, cells):
+def test_min_pixels_is_the_shortest_side_that_has_so_many_cells(layers, cells):
     grid = stacked(layers)
-    least = grid.least_pixels(cells)
-    assert grid.cells(least) == cells
-    assert grid.cells(least - 1) == cells - 1
+    least = grid.min_pixels(cells)
+    assert grid.map_size(least) == cells
+    assert grid.map_size(least - 1) == cells - 1
 
 
 @thoroughly
 @given(layer_stacks, st.integers(0, 8))
-def test_a_cell_is_centred_in_the_middle_of_the_pixels_it_sees(layers, cell):
+def test_a_cell_is_centerd_in_the_middle_of_the_pixels_it_sees(layers, cell):
     first = last = cell
     for kernel, stride, padding in reversed(layers):
         first, last = first * stride - padding, last * stride - padding + kernel - 1
     grid = stacked(layers)
-    assert grid.first_centre + grid.step * cell == (first + last) / 2
+    assert grid.first_center + grid.stride * cell == (first + last) / 2
 
 
 # Poolings that round up, among convolutions that round down.
@@ -210,9 +210,9 @@ rounding_stacks = st.lists(
 
 
 def rounding_layer_by_layer(layers, pixels):
-    for kernel, stride, padding, rounds_up in layers:
+    for kernel, stride, padding, ceil_mode in layers:
         steps = (pixels + 2 * padding - kernel) / stride
-        pixels = (math.ceil(steps) if rounds_up else math.floor(steps)) + 1
+        pixels = (math.ceil(steps) if ceil_mode else math.floor(steps)) + 1
         if pixels < 1:
             return 0
     return pixels
@@ -222,13 +222,13 @@ def rounding_layer_by_layer(layers, pixels):
 @given(rounding_stacks, st.integers(1, 1500), st.integers(1, 20))
 def test_a_grid_knows_what_rounds_up(layers, pixels, cells):
     grid = geometry.CellGrid()
-    for *sizes, rounds_up in layers:
-        grid = grid.then(*sizes, rounds_up=rounds_up)
-    assert max(grid.cells(pixels), 0) == rounding_layer_by_layer(layers, pixels)
-    most = grid.most_pixels(cells)
+    for *sizes, ceil_mode in layers:
+        grid = grid.after_layer(*sizes, ceil_mode=ceil_mode)
+    assert max(grid.map_size(pixels), 0) == rounding_layer_by_layer(layers, pixels)
+    most = grid.max_pixels(cells)
     assert rounding_layer_by_layer(layers, most) == cells
     assert rounding_layer_by_layer(layers, most + 1) == cells + 1
-    least = grid.least_pixels(cells)
+    least = grid.min_pixels(cells)
     assert rounding_layer_by_layer(layers, least) == cells
     assert least == 1 or rounding_layer_by_layer(layers, least - 1) == cells - 1
     # Rounding changes how many there are, not where they are.
@@ -238,7 +238,7 @@ def test_a_grid_knows_what_rounds_up(layers, pixels, cells):
 def test_cells_of_an_array_are_those_of_its_entries():
     grid = geometry.CellGrid(16, 14)
     pixels = np.arange(29, 700)
-    assert grid.cells(pixels).tolist() == [grid.cells(int(n)) for n in pixels]
+    assert grid.map_size(pixels).tolist() == [grid.map_size(int(n)) for n in pixels]
 
 
 def test_examples_of_the_module_hold():

@@ -41,7 +41,7 @@ def files(tmp_path_factory):
     network.evaluate(np.zeros((1, 40, 50, 3)), np.zeros(1), sample_weight=np.ones(1), verbose=0)
     images = keras.Input((None, None, 3))
     backbone = keras.Model(images, keras.layers.Conv2D(2, 3)(images))
-    detector = small_detectors.detector(proposer=True)
+    detector = small_detectors.detector(rpn=True)
     options = {
         "labels": small_detectors.LABELS,
         "grid": detector.grid,
@@ -94,13 +94,13 @@ assert importlib.util.find_spec("keras").origin.endswith("__init__.py")
 assert "keras" not in sys.modules
 from spp_keras import layers
 import keras
-assert keras.saving.get_registered_object("spp_keras>ValidCells") is layers.ValidCells
+assert keras.saving.get_registered_object("spp_keras>MaskPadding") is layers.MaskPadding
 assert not [finder for finder in sys.meta_path if "spp_keras" in type(finder).__module__]
 assert "spp_keras" not in type(keras.__loader__).__module__
 assert keras.__spec__.loader is keras.__loader__
 assert "__version__" in inspect.getsource(keras)
 importlib.reload(spp_keras)
-assert keras.saving.get_registered_object("spp_keras>ValidCells") is layers.ValidCells
+assert keras.saving.get_registered_object("spp_keras>MaskPadding") is layers.MaskPadding
 """
 
 

@@ -35,7 +35,7 @@ def test_where_the_formulas_of_the_paper_agree_is_as_said(bins):
 @pytest.mark.parametrize("trunk", tables.TRUNKS, ids=lambda trunk: trunk.name)
 def test_a_card_says_what_the_other_formula_gives(trunk):
     card = " ".join((ROOT / "zoo" / f"{trunk.name}_spp" / "card.md").read_text().split())
-    large, small = (trunk.grid.cells(side) for side in (224, 180))
+    large, small = (trunk.grid.map_size(side) for side in (224, 180))
     assert all(of_appendix(large, bins) == of_section(large, bins) for bins in LEVELS)
     differing = [bins for bins in LEVELS if of_appendix(small, bins) != of_section(small, bins)]
     said = f"gives the same at 224 ({large}x{large} cells); at 180 ({small}x{small}) "

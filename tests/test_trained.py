@@ -45,11 +45,11 @@ def test_a_file_that_the_recipe_started_from_is_not_needed_any_more(tmp_path):
         ),
         ({"sizes": "alternating", "image_sizes": (224, 180)}, None, data.Whole(short_side=256)),
         ({"sizes": "fixed", "image_sizes": (224,)}, None, data.Whole(short_side=256)),
-        ({"sizes": "warped", "image_sizes": (224,)}, None, data.Warp(square=224)),
+        ({"sizes": "warped", "image_sizes": (224,)}, None, data.Warp(image_size=224)),
         (
             {"model": "zf5", "sizes": "fixed", "image_sizes": (224,)},
             None,
-            data.Crop(sides=(224,), positions="centre"),
+            data.Crop(image_sizes=(224,), position="center"),
         ),
     ],
 )
@@ -68,10 +68,10 @@ def test_what_a_folder_lacks_is_named(tmp_path, name):
 
 def test_a_sample_is_of_what_the_run_learned_from_as_the_network_sees_it(tmp_path):
     for split in ("train", "val"):
-        for name, grey in (("cat", 40), ("dog", 200)):
+        for name, gray in (("cat", 40), ("dog", 200)):
             (tmp_path / "data" / split / name).mkdir(parents=True)
             for number in range(4):
-                pixels = np.full((40 + number, 60, 3), grey + (split == "val"), "uint8")
+                pixels = np.full((40 + number, 60, 3), gray + (split == "val"), "uint8")
                 content = encoded(pixels)
                 (tmp_path / "data" / split / name / f"{number}.png").write_bytes(content)
     recipe = recipes.Recipe(width=0.0625, levels=(2, 1), data=str(tmp_path / "data"))
@@ -82,7 +82,7 @@ def test_a_sample_is_of_what_the_run_learned_from_as_the_network_sees_it(tmp_pat
     assert {image.shape[1:] for image in images} == {(60, 3)}
     assert {int(value) for image in images for value in np.unique(image)} == {40, 200}
     assert len(trained.sample(tmp_path / "run", view)) == 8
-    crops = trained.sample(tmp_path / "run", data.Crop(sides=(32,), short_side=40), count=2)
+    crops = trained.sample(tmp_path / "run", data.Crop(image_sizes=(32,), short_side=40), count=2)
     assert [crop.shape for crop in crops] == 2 * [(32, 32, 3)]
 
 

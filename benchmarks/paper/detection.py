@@ -138,7 +138,7 @@ def _detectors(
     for name, path in kept.items():
         finished = keras.models.load_model(path)
         least = training.SCORE_THRESHOLDS[name.removesuffix(" bb")]
-        made[name] = variants.replace_parts(detector, head=finished, least_score=least)
+        made[name] = variants.replace_parts(detector, head=finished, score_threshold=least)
         plain = heads.remove_box_regression(finished)
         made[name.removesuffix(" bb")] = variants.replace_parts(made[name], head=plain)
     return made

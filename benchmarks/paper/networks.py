@@ -65,10 +65,10 @@ def recipe(net: str, variant: str, seed: int) -> recipes.Recipe:
         width=0.125,
         dropout=0.2,
         data="shapes",
-        colour=0.0,
+        color_jitter=0.0,
         batch_size=32,
         epochs=14,
-        drops=1,
+        num_lr_drops=1,
         patience=4,
         seed=seed,
         **settings,
@@ -91,7 +91,7 @@ def find_coarse_map(net: str, variant: str) -> str:
     made = recipe(net, variant, seed=0)
     sides = made.image_sizes or (made.short_side,)
     side = min(sides)
-    cells, bins = tables.get_trunk(net).grid.cells(side), max(made.levels)
+    cells, bins = tables.get_trunk(net).grid.map_size(side), max(made.levels)
     if cells >= bins:
         return ""
     which = "second" if made.sizes == "alternating" else "smallest"

@@ -50,7 +50,7 @@ _CLAIMS = {
         "training at two sizes is better than at one, ZF-5 and Convnet*-5",
         "training at random sizes is better than at one, Overfeat-7",
     ),
-    "table3": ("the whole image is better than its centre crop, four networks together",),
+    "table3": ("the whole image is better than its center crop, four networks together",),
     "table4": (
         "ten views are better than one crop, top-1",
         "96 views over six scales are better than ten, top-1",

@@ -1,4 +1,4 @@
-"""The paper's Table 3 in small: one view of an image, the centre crop or all of it.
+"""The paper's Table 3 in small: one view of an image, the center crop or all of it.
 
     python benchmarks/paper/train.py --runs runs/paper
     python benchmarks/paper/table3.py --runs runs/paper
@@ -23,7 +23,7 @@ import verdicts
 
 _NETS = ("zf5", "overfeat7")
 _VARIANTS = ("single", "multi")
-# Told apart by what lies outside the centre crop, see the card of `shapes`.
+# Told apart by what lies outside the center crop, see the card of `shapes`.
 _OUTSIDE = ("pin", "hammer", "fork")
 _VIEWS = {"crop": "1 crop", "full": "1 full"}
 _PAPER = {
@@ -84,7 +84,7 @@ def markdown(results: dict[str, Any]) -> str:
         f"Top-1 error in %, one view, of the {results['facts']['images']} test images of `shapes` "
         f"at a short side of {networks.SHORT_SIDE}; mean and standard error over "
         f"{verdicts.count_seeds(rows)} seeds. In brackets the paper's, of ImageNet at 256. Of "
-        "twelve classes three (pin, hammer, fork) differ outside the centre crop alone. All "
+        "twelve classes three (pin, hammer, fork) differ outside the center crop alone. All "
         "networks learned from crops, as the paper's." + networks.coarse_maps(_PAPER),
         "",
         "| | 1 crop | 1 full | those three: crop | full | the others: crop | full |",
@@ -110,7 +110,7 @@ def claims(rows: list[dict[str, Any]]) -> list[verdicts.Claim]:
     every = [_gains(rows, net=net, variant=variant) for net, variant in _PAPER]
     made = [
         verdicts.Claim(
-            "the whole image is better than its centre crop, four networks together",
+            "the whole image is better than its center crop, four networks together",
             verdicts.judge(verdicts.together(every)),
         )
     ]

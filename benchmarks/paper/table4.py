@@ -25,7 +25,7 @@ import verdicts
 
 _NET, _VARIANT = "overfeat7", "multi"
 _VIEWS = {
-    "crop": ("1, centre crop", "32.57", "none"),
+    "crop": ("1, center crop", "32.57", "none"),
     "full": ("1, full image", "31.25", "none"),
     "10-view": ("10", "29.68", "10.95"),
     "10-view-map": ("10, from maps", "none", "none"),

@@ -4,7 +4,7 @@
     python benchmarks/paper/tables67.py --runs runs/paper
     python benchmarks/paper/tables67.py --render    # text and drawing again, from the JSON
 
-ZF-5 without a pyramid and, trained at two sizes, with one: features of the centre crop and of
+ZF-5 without a pyramid and, trained at two sizes, with one: features of the center crop and of
 whole images, of the images of `shapes` that no network learned from. Table 6: machines learn
 from the validation split and are tested on the test split, mAP by the 11 points of VOC 2007.
 Table 7: both splits together, ten draws of 30 images a class to learn from and up to 50 to test

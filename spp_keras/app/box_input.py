@@ -21,7 +21,7 @@ def check_box(window: Any, size: tuple[int, int]) -> Box:
 
     Example:
 
-    >>> checked({"left": -5, "top": 8, "right": 90, "bottom": 40}, (60, 80))
+    >>> check_box({"left": -5, "top": 8, "right": 90, "bottom": 40}, (60, 80))
     (0.0, 8.0, 80.0, 40.0)
     """
     edges: list[Any] = [window.get(edge) for edge in EDGES] if isinstance(window, dict) else [None]
@@ -52,7 +52,7 @@ def scale_box(window: Box, size: tuple[int, int], seen: tuple[int, int]) -> np.n
 
     Example:
 
-    >>> scaled((10, 20, 30, 40), (100, 200), (50, 50)).tolist()
+    >>> scale_box((10, 20, 30, 40), (100, 200), (50, 50)).tolist()
     [2.5, 10.0, 7.5, 20.0]
     """
     factors = (np.array(seen) / np.array(size))[[1, 0, 1, 0]]

@@ -22,19 +22,19 @@ class ClassifierView:
 
     Args:
         run: Run folder of a network with a pyramid.
-        most_pixels: How many a photograph may have. Defaults to
+        max_pixels: How many a photograph may have. Defaults to
             `photographs.MOST_PIXELS`.
 
     Attributes:
         name: Name of the network.
         labels: Name of each class.
         orientation: `"exif"` or `"file"`, which way up it takes photographs.
-        least_score: `None`, since every class has a score.
+        score_threshold: `None`, since every class has a score.
     """
 
-    least_score = None
+    score_threshold = None
 
-    def __init__(self, run: str | Path, most_pixels: int = image_decoding.MAX_PIXELS):
+    def __init__(self, run: str | Path, max_pixels: int = image_decoding.MAX_PIXELS):
         self._recipe = trained.describe(run).recipe
         if not self._recipe.model.endswith("_spp"):
             raise ValueError(
@@ -44,9 +44,9 @@ class ClassifierView:
             )
         network, self.labels, view, self.orientation = trained.load(run)
         self.name = network.name
-        self._least_side = layer_chain.min_image_size(network)
+        self._min_side = layer_chain.min_image_size(network)
         self._decode = image_decoding.make_decoder(
-            view, self._least_side, most_pixels, self.orientation
+            view, self._min_side, max_pixels, self.orientation
         )
         self._halves = roi_model.split_model(network)
         self._pool = roi_model.make_roi_pooling(self._halves)
@@ -77,7 +77,7 @@ class ClassifierView:
         mapped = time.perf_counter()
         scores = self._whole(feature_map).numpy()
         scored = time.perf_counter()
-        side, square = warp_size(self._recipe, photograph.seen, self._least_side)
+        side, square = warp_size(self._recipe, photograph.seen, self._min_side)
         squeezed = self._squeeze(image, photograph.size, (side, side))
         warped = self._whole(self._map(squeezed)).numpy()
         answer = {
@@ -122,13 +122,13 @@ class ClassifierView:
         return self._halves.answer(self._pool.pool(maps, cells, first))[0], cells[0]
 
 
-def warp_size(recipe: recipes.Recipe, seen: tuple[int, int], least_side: int) -> tuple[int, str]:
+def warp_size(recipe: recipes.Recipe, seen: tuple[int, int], min_side: int) -> tuple[int, str]:
     """Side of the square that a network without pyramid would see in place of a photograph.
 
     Args:
         recipe: How the network was trained.
         seen: Height and width of what the network sees of the photograph.
-        least_side: The least that it can map.
+        min_side: The least that it can map.
 
     Returns:
         The side, and which square that is: the largest crop of a training by
@@ -138,14 +138,14 @@ def warp_size(recipe: recipes.Recipe, seen: tuple[int, int], least_side: int) ->
 
     Example:
 
-    >>> warped_side(recipes.Recipe(sizes="alternating", image_sizes=(224, 180)), (256, 400), 29)
+    >>> warp_size(recipes.Recipe(size_policy="alternating", image_sizes=(224, 180)), (256, 400), 29)
     (224, "the training's crop")
-    >>> warped_side(recipes.Recipe(sizes="native"), (40, 1000), 29)
+    >>> warp_size(recipes.Recipe(size_policy="native"), (40, 1000), 29)
     (200, 'as many pixels')
     """
     if recipe.image_sizes:
-        kind = "square" if recipe.sizes == "warped" else "crop"
+        kind = "square" if recipe.size_policy == "warped" else "crop"
         return max(recipe.image_sizes), f"the training's {kind}"
-    if recipe.sizes == "whole":
+    if recipe.size_policy == "whole":
         return recipe.short_side, "the training's short side"
-    return max(least_side, round(math.sqrt(seen[0] * seen[1]))), "as many pixels"
+    return max(min_side, round(math.sqrt(seen[0] * seen[1]))), "as many pixels"

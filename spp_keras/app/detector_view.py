@@ -20,39 +20,39 @@ class DetectorView:
 
     Args:
         run: Run folder of a detector.
-        most_pixels: How many a photograph may have. Defaults to
+        max_pixels: How many a photograph may have. Defaults to
             `photographs.MOST_PIXELS`.
 
     Attributes:
         name: Name of the network whose convolutions it has.
         labels: Name of each class.
         orientation: `"exif"` or `"file"`, which way up it takes photographs.
-        least_score: Score that all that is found exceeds.
+        score_threshold: Score that all that is found exceeds.
     """
 
-    def __init__(self, run: str | Path, most_pixels: int = image_decoding.MAX_PIXELS):
+    def __init__(self, run: str | Path, max_pixels: int = image_decoding.MAX_PIXELS):
         self._detector = detector = detection.load_detector_model(run)
         if not isinstance(detector, detection.Detector) or detector.encodes_windows:
             raise ValueError(
                 f"{runs.DETECTOR} must hold a `spp_keras.detection.Detector`, whose windows share "
                 f"a map. Received: one of {type(detector).__name__} in run={str(run)!r}."
             )
-        if detector.proposer is None:
+        if detector.rpn is None:
             # To fail before photographs are sent.
             selective_search.import_opencv()
         self.name, self.labels = detector.trunk.name.removesuffix("_trunk"), detector.labels
-        self.least_score = detector.least_score
+        self.score_threshold = detector.score_threshold
         view = size_policies.Whole(longest_side=size_policies.DEFAULT_LONGEST_SIDE)
         self.orientation = detection.read_orientation(run)
         self._decode = image_decoding.make_decoder(
-            view, most_pixels=most_pixels, orientation=self.orientation
+            view, max_pixels=max_pixels, orientation=self.orientation
         )
         output = detector.trunk.outputs[0]
         one_map = tf.TensorSpec((1, None, None, output.shape[-1]), tf.as_dtype(output.dtype))
         maps = (one_map,) * len(detector.scales)
         pixels, size = tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((2,), tf.int32)
         one, some = tf.TensorSpec((1, 4)), tf.TensorSpec((None, 4))
-        proposed = [some] if detector.proposer is None else []
+        proposed = [some] if detector.rpn is None else []
         self._maps = tf.function(self._encode, input_signature=[pixels], autograph=False)
         self._found = tf.function(
             self._find, input_signature=[maps, size, *proposed], autograph=False
@@ -72,7 +72,7 @@ class DetectorView:
             one.numpy()
         mapped = time.perf_counter()
         boxes = []
-        if self._detector.proposer is None:
+        if self._detector.rpn is None:
             boxes = [selective_search.selective_search(photograph.pixels.numpy())]
         proposed = time.perf_counter()
         found = self._found(maps, photograph.seen, *boxes)

@@ -13,7 +13,7 @@ _MOST_ASPECT = 32
 _REMEDIES = {
     safe_decoding.NOT_AN_IMAGE: "send a JPEG, PNG, GIF, BMP or WebP image",
     safe_decoding.DAMAGED: "take the original, or save it again",
-    safe_decoding.TOO_LARGE: "scale it down, or serve with a larger --most-megapixels",
+    safe_decoding.TOO_LARGE: "scale it down, or serve with a larger --max-megapixels",
     safe_decoding.TOO_SMALL: "take a larger one",
     safe_decoding.ASPECT_TOO_LARGE: "cut it into shorter ones",
 }
@@ -39,19 +39,19 @@ class ImageInput(NamedTuple):
 
 def make_decoder(
     view: size_policies.SizePolicy,
-    least_side: int = 1,
-    most_pixels: int = MAX_PIXELS,
+    min_side: int = 1,
+    max_pixels: int = MAX_PIXELS,
     orientation: str = "exif",
 ) -> Callable[[bytes], ImageInput]:
-    """A function from the bytes of a file to a `Photograph`, or to `Unusable`.
+    """A function from the bytes of a file to a `ImageInput`, or to `UnusableImage`.
 
     Args:
         view: What the model sees of an image.
-        least_side: Pixels that the shorter side must have. What has fewer in the
+        min_side: Pixels that the shorter side must have. What has fewer in the
             view, as very long photographs may, is seen with so many instead.
             Defaults to 1.
-        most_pixels: How many a photograph may have; its header tells, before
-            anything is decoded. Defaults to `MOST_PIXELS`.
+        max_pixels: How many a photograph may have; its header tells, before
+            anything is decoded. Defaults to `MAX_PIXELS`.
         orientation: `"exif"` or `"file"`, which way up it is taken. Defaults to `"exif"`.
 
     Returns:
@@ -59,14 +59,14 @@ def make_decoder(
 
     Example:
 
-    >>> decode = decoder(sizes.Whole(longest_side=160), least_side=29)
+    >>> decode = make_decoder(sizes.Whole(longest_side=160), min_side=29)
     >>> decode(tf.io.encode_png(tf.zeros((40, 1000, 3), "uint8")).numpy()).seen
     (29, 725)
     """
-    limits = inspection.ImageLimits(most_pixels=most_pixels, most_aspect=_MOST_ASPECT)
+    limits = inspection.ImageLimits(max_pixels=max_pixels, max_aspect=_MOST_ASPECT)
     as_trained, enlarged = (
-        _in_graph(one, least_side, limits, orientation)
-        for one in (view, size_policies.Whole(short_side=least_side))
+        _in_graph(one, min_side, limits, orientation)
+        for one in (view, size_policies.Whole(short_side=min_side))
     )
 
     def decode(image: bytes) -> ImageInput:
@@ -83,12 +83,12 @@ def make_decoder(
 
 def _in_graph(
     view: size_policies.SizePolicy,
-    least_side: int,
+    min_side: int,
     limits: inspection.ImageLimits,
     orientation: str,
 ) -> Callable[..., Any]:
     return tf.function(
-        lambda image: safe_decoding.decode_safely(image, view, least_side, limits, orientation),
+        lambda image: safe_decoding.decode_safely(image, view, min_side, limits, orientation),
         input_signature=[tf.TensorSpec((), tf.string)],
         autograph=False,
     )

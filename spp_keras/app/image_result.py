@@ -38,7 +38,7 @@ def top_classes(scores: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any
 
     Example:
 
-    >>> ranked(np.array([0.25, 0.75]), ["cat", "dog"])
+    >>> top_classes(np.array([0.25, 0.75]), ["cat", "dog"])
     [{'label': 'dog', 'score': 0.75}, {'label': 'cat', 'score': 0.25}]
     """
     best = np.argsort(-scores, kind="stable")[:_MOST_CLASSES]

@@ -20,10 +20,10 @@ def find_refusal(headers: Mapping[str, str] | Message, host: str) -> str | None:
 
     Example:
 
-    >>> refused({"Host": "localhost:8000", "Origin": "http://localhost:8000"}, "127.0.0.1")
-    >>> refused({"Host": "elsewhere.example:8000"}, "127.0.0.1")
+    >>> find_refusal({"Host": "localhost:8000", "Origin": "http://localhost:8000"}, "127.0.0.1")
+    >>> find_refusal({"Host": "elsewhere.example:8000"}, "127.0.0.1")
     'This server answers to its address and to localhost, not to elsewhere.example.'
-    >>> refused({"Host": "localhost:8000", "Origin": "http://elsewhere.example"}, "127.0.0.1")
+    >>> find_refusal({"Host": "localhost:8000", "Origin": "http://elsewhere.example"}, "127.0.0.1")
     'This server answers its own page alone, not one of http://elsewhere.example.'
     """
     asked = headers.get("Host", "")

@@ -37,7 +37,7 @@ class Server(ThreadingHTTPServer):
     Args:
         host: Name or address to listen on.
         port: Port; 0 takes one that is free.
-        most_bytes: How many a photograph's file may have. Defaults to `MOST_BYTES`.
+        max_bytes: How many a photograph's file may have. Defaults to `MAX_BYTES`.
 
     Attributes:
         answers: What it answers by, to be set before it serves.
@@ -47,8 +47,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     answers: Session
 
-    def __init__(self, host: str, port: int, most_bytes: int = MAX_BYTES):
-        self.host, self.most_bytes = host, most_bytes
+    def __init__(self, host: str, port: int, max_bytes: int = MAX_BYTES):
+        self.host, self.max_bytes = host, max_bytes
         # Of a form that goes with the family.
         address: Any
         try:
@@ -105,13 +105,13 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/":
             return static_page.read_page(), "text/html; charset=utf-8"
         if self.path == "/model":
-            return self.server.answers.model() | {"most_bytes": self.server.most_bytes}, ""
+            return self.server.answers.model() | {"max_bytes": self.server.max_bytes}, ""
         raise self._nothing_here("POST")
 
     def _post(self) -> tuple[Any, str]:
         window = _WINDOW.fullmatch(self.path)
         if self.path == "/photograph":
-            return self.server.answers.photograph(self._body(self.server.most_bytes)), ""
+            return self.server.answers.photograph(self._body(self.server.max_bytes)), ""
         if window:
             body = self._body(_MOST_BYTES_OF_A_WINDOW)
             try:
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(
                 413,
                 f"The file has more than {most / 1e6:g} MB; scale it down, or serve with a larger "
-                "--most-megabytes.",
+                "--max-upload-mb.",
             )
         body = self.rfile.read(int(length))
         if len(body) < int(length):

@@ -29,18 +29,18 @@ class Session:
 
     Args:
         model: A `Network` or a `Detector`.
-        most_kept: How many photographs are kept. Defaults to 8.
-        most_bytes: Memory that their maps may take together; the last is always
+        cache_size: How many photographs are kept. Defaults to 8.
+        max_bytes: Memory that their maps may take together; the last is always
             kept. Defaults to 256 million.
     """
 
     def __init__(
         self,
         model: ClassifierView | DetectorView,
-        most_kept: int = _MOST_KEPT,
-        most_bytes: int = _MOST_BYTES,
+        cache_size: int = _MOST_KEPT,
+        max_bytes: int = _MOST_BYTES,
     ):
-        self._model, self._most_kept, self._most_bytes = model, most_kept, most_bytes
+        self._model, self._cache_size, self._max_bytes = model, cache_size, max_bytes
         self._looks: collections.OrderedDict[str, ImageResult] = collections.OrderedDict()
         # Each answer keeps all cores busy; two at once would only make both late.
         self._lock = threading.Lock()
@@ -51,7 +51,7 @@ class Session:
             "name": self._model.name,
             "classes": len(self._model.labels),
             "finds": isinstance(self._model, DetectorView),
-            "least_score": self._model.least_score,
+            "score_threshold": self._model.score_threshold,
             "orientation": self._model.orientation,
         }
 
@@ -73,7 +73,7 @@ class Session:
         """What the model says of a window, from the maps that were kept.
 
         Args:
-            number: The photograph's `id`. `Unknown` is raised where it is not kept.
+            number: The photograph's `id`. `UnknownImage` is raised where it is not kept.
             window: A dictionary of left, top, right and bottom, in pixels of the
                 photograph.
         """
@@ -90,25 +90,25 @@ class Session:
         self._looks.pop(number, None)
         self._looks[number] = look
         while len(self._looks) > 1 and (
-            len(self._looks) > self._most_kept
-            or sum(one.bytes for one in self._looks.values()) > self._most_bytes
+            len(self._looks) > self._cache_size
+            or sum(one.bytes for one in self._looks.values()) > self._max_bytes
         ):
             self._looks.popitem(last=False)
 
 
-def load_session(run: str | Path, most_pixels: int = image_decoding.MAX_PIXELS) -> Session:
+def load_session(run: str | Path, max_pixels: int = image_decoding.MAX_PIXELS) -> Session:
     """Answers of the network or the detector of a run folder.
 
     Args:
         run: Run folder of a network with a pyramid, or of a detector.
-        most_pixels: How many a photograph may have. Defaults to
+        max_pixels: How many a photograph may have. Defaults to
             `photographs.MOST_PIXELS`.
     """
     run = Path(run)
     if (run / runs.DETECTOR).is_file():
-        model: ClassifierView | DetectorView = DetectorView(run, most_pixels)
+        model: ClassifierView | DetectorView = DetectorView(run, max_pixels)
     elif (run / runs.RECIPE).is_file():
-        model = ClassifierView(run, most_pixels)
+        model = ClassifierView(run, max_pixels)
     else:
         raise ValueError(
             "`run` must be the folder of a training: give what `spp-keras train` or `spp-keras "

@@ -13,7 +13,7 @@ def read_page() -> bytes:
 
     Example:
 
-    >>> content()[:15]
+    >>> read_page()[:15]
     b'<!doctype html>'
     """
     return resources.files(__package__).joinpath("page.html").read_bytes()
@@ -25,7 +25,7 @@ def content_security_policy() -> str:
 
     Example:
 
-    >>> policy().partition(";")[0]
+    >>> content_security_policy().partition(";")[0]
     "default-src 'none'"
     """
     allowed = {

@@ -21,9 +21,9 @@ def describe_error(error: Exception, options: argparse.Namespace) -> str | None:
 
     Example:
 
-    >>> words(ValueError("`top` must be an int >= 1."), argparse.Namespace())
+    >>> describe_error(ValueError("`top` must be an int >= 1."), argparse.Namespace())
     '`top` must be an int >= 1.'
-    >>> words(OSError(errno.ENOSPC, "No space left on device", "last.npz"), argparse.Namespace())
+    >>> describe_error(OSError(errno.ENOSPC, "No space left on device", "last.npz"), argparse.Namespace())
     "no space left on the disk for 'last.npz': make room, and give the same command again."
     """
     if _is_full(error):

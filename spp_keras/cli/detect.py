@@ -28,7 +28,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         examples="  spp-keras detect --model runs/detector photo.jpg\n"
         "  spp-keras detect --model runs/detector photo.jpg --save found.jpg\n"
         "  spp-keras detect --model runs/detector photographs/*.jpg --save found/\n"
-        "  spp-keras detect --model runs/detector --least-score 0.8 --json photo.png",
+        "  spp-keras detect --model runs/detector --score-threshold 0.8 --json photo.png",
     )
     parser.add_argument(
         "photographs", nargs="+", metavar="photo", help="JPEG, PNG, GIF, BMP or WebP"
@@ -44,7 +44,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="draw what is found into a copy: a file ending in .jpg, .jpeg or .png, or a folder",
     )
     parser.add_argument(
-        "--least-score",
+        "--score-threshold",
         type=float,
         metavar="SCORE",
         help="score that an object must exceed (default: the detector's own, 0.5 for "
@@ -55,13 +55,13 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.least_score is not None and math.isnan(options.least_score):
-        raise ValueError("--least-score must be a number. Received: nan.")
+    if options.score_threshold is not None and math.isnan(options.score_threshold):
+        raise ValueError("--score-threshold must be a number. Received: nan.")
     copies = _copies(options.photographs, options.save)
     load_tensorflow()
     from spp_keras import serving
 
-    find, failed = serving.load_detector(options.model, options.least_score), False
+    find, failed = serving.load_detector(options.model, options.score_threshold), False
     for name, copy in zip(options.photographs, copies, strict=True):
         try:
             content = Path(name).read_bytes()

@@ -30,14 +30,14 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--port", type=int, default=8000, help="port; 0 takes a free one (default: 8000)"
     )
     parser.add_argument(
-        "--most-megabytes",
+        "--max-upload-mb",
         type=float,
         default=20,
         metavar="N",
         help="how large a file may be (default: 20)",
     )
     parser.add_argument(
-        "--most-megapixels",
+        "--max-megapixels",
         type=float,
         default=25,
         metavar="N",
@@ -48,7 +48,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    for name in ("most_megabytes", "most_megapixels"):
+    for name in ("max_upload_mb", "max_megapixels"):
         if not 0 < getattr(options, name) <= 1000:
             flag = f"--{name.replace('_', '-')}"
             raise ValueError(
@@ -61,8 +61,8 @@ def _run(options: argparse.Namespace) -> int:
     from spp_keras import app
 
     # First the port, which may be taken, and then the model, which takes time.
-    with app.Server(options.host, options.port, round(options.most_megabytes * 1e6)) as server:
-        server.answers = app.load_session(options.model, round(options.most_megapixels * 1e6))
+    with app.Server(options.host, options.port, round(options.max_upload_mb * 1e6)) as server:
+        server.answers = app.load_session(options.model, round(options.max_megapixels * 1e6))
         if not app.is_loopback(options.host):
             print(
                 f"spp-keras: whoever reaches {options.host} can use this page: it has no password "

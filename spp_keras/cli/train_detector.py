@@ -55,8 +55,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--proposals", default="", metavar="FILE", help="windows (default: selective search)"
     )
     parser.add_argument(
-        "--no-proposer",
-        dest="proposer",
+        "--no-rpn",
+        dest="rpn",
         action="store_false",
         help="the detector is always given windows, and need not learn to propose them",
     )
@@ -94,7 +94,7 @@ def _run(options: argparse.Namespace) -> int:
 
     given = vars(options)
     names: tuple[str, ...] = ("data", "data_dir", "train_split", "validation_split", "head")
-    names += ("scales", "side", "proposals", "proposer", "epochs", "learning_rate", "seed")
+    names += ("scales", "side", "proposals", "rpn", "epochs", "learning_rate", "seed")
     names += ("orientation",)
     settings = detection.Settings(run=options.network, **{name: given[name] for name in names})
     folder = Path(options.folder or f"{options.network.rstrip('/')}-detector")

@@ -33,9 +33,9 @@ def _run(options: argparse.Namespace) -> int:
     )
     for network in networks:
         sides = [f"{side}x{side}" for side in (network.map_180, network.map_224)]
-        size = f"any from {network.least_size}" if network.pyramid else "the one it is built for"
+        size = f"any from {network.min_size}" if network.pyramid else "the one it is built for"
         print(
             f"{network.name:<14} {network.title:<12} {network.parameters:>12,} "
-            f"{network.flops / 1e9:>14.2f} {network.step:>5} {sides[0]:>11} {sides[1]:>11}  {size}"
+            f"{network.flops / 1e9:>14.2f} {network.stride:>5} {sides[0]:>11} {sides[1]:>11}  {size}"
         )
     return 0

@@ -43,7 +43,7 @@ class BatchPlanner:
 
     Example:
 
-    >>> batches = Batches(10, 4, shuffle=False)
+    >>> batches = BatchPlanner(10, 4, shuffle=False)
     >>> batches.steps
     3
     >>> plan = batches.epoch(0)

@@ -40,7 +40,7 @@ def starts_with(content: Any, beginning: bytes) -> tf.Tensor:
 
     Example:
 
-    >>> bool(begins_with(tf.constant([66, 77, 9], tf.uint8), b"B?"))
+    >>> bool(starts_with(tf.constant([66, 77, 9], tf.uint8), b"B?"))
     True
     """
     mask, values = (tf.constant(each, tf.uint8) for each in make_pattern(beginning, len(beginning)))
@@ -53,7 +53,7 @@ def make_pattern(beginning: bytes, length: int) -> tuple[tuple[int, ...], tuple[
 
     Example:
 
-    >>> pattern(b"B?", 3)
+    >>> make_pattern(b"B?", 3)
     ((255, 0, 0), (66, 0, 0))
     """
     known = [byte != ord("?") for byte in beginning]

@@ -17,7 +17,7 @@ def find_devkit(root: Path) -> Path | None:
 
     Example:
 
-    >>> home(Path("/nowhere")) is None
+    >>> find_devkit(Path("/nowhere")) is None
     True
     """
     around = (root, *sorted(root.glob("ILSVRC*")))

@@ -44,7 +44,7 @@ def find_images(root: Path, split: str) -> Source:
     >>> for name in ("train/cat/1.jpg", "train/dog/old/2.jpg", "train/dog/notes.txt"):
     ...     (root / name).parent.mkdir(parents=True, exist_ok=True)
     ...     (root / name).touch()
-    >>> contents = find(root, "train").read()
+    >>> contents = find_images(root, "train").read()
     >>> contents.classes, [candidate.id for candidate in contents.candidates]
     (('cat', 'dog'), ['train/cat/1.jpg', 'train/dog/old/2.jpg'])
     """
@@ -125,7 +125,7 @@ def make_candidate(
 
     Example:
 
-    >>> candidate(Path("/nowhere"), "cat/1.jpg", 0).reason
+    >>> make_candidate(Path("/nowhere"), "cat/1.jpg", 0).reason
     'cannot be read: No such file or directory'
     """
     length, reason = 0, None

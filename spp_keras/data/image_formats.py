@@ -17,7 +17,7 @@ def detect_format(image: bytes) -> str | None:
 
     Example:
 
-    >>> name_format(b"BM6"), name_format(b"<html>")
+    >>> detect_format(b"BM6"), detect_format(b"<html>")
     ('BMP', None)
     """
     for name, beginning in MAGIC_BYTES.items():

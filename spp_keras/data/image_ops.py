@@ -18,7 +18,7 @@ _DCT = "INTEGER_ACCURATE"
 def decode_image(encoded: Any, orientation: Any = None) -> tf.Tensor:
     """RGB pixels of a JPEG, PNG, GIF, BMP or WebP file, the right way up.
 
-    Grey, palette and CMYK images become RGB; of an animation the first frame is
+    Gray, palette and CMYK images become RGB; of an animation the first frame is
     taken, transparency is ignored.
 
     Args:
@@ -33,7 +33,7 @@ def decode_image(encoded: Any, orientation: Any = None) -> tf.Tensor:
     Example:
 
     >>> png = tf.io.encode_png(tf.zeros((2, 3, 1), "uint8"))
-    >>> tuple(decode(png).shape)
+    >>> tuple(decode_image(png).shape)
     (2, 3, 3)
     """
     if orientation is None:
@@ -60,7 +60,7 @@ def decode_window(
         size: int32 `(2,)`, height and width of the image, upright.
         window: int32 `(4,)`, top, left, height and width in its pixels.
         target: int32 `(2,)`, height and width of what is returned.
-        orientation: int32 scalar, 1 to 8, as for `decode`. Defaults to `None`, that of
+        orientation: int32 scalar, 1 to 8, as for `decode_image`. Defaults to `None`, that of
             the file's EXIF block.
 
     Returns:
@@ -69,7 +69,7 @@ def decode_window(
     Example:
 
     >>> png = tf.io.encode_png(tf.zeros((6, 8, 3), "uint8"))
-    >>> tuple(view(png, [6, 8], [0, 2, 6, 6], [3, 3]).shape)
+    >>> tuple(decode_window(png, [6, 8], [0, 2, 6, 6], [3, 3]).shape)
     (3, 3, 3)
     """
     size, window, target = (tf.convert_to_tensor(x, tf.int32) for x in (size, window, target))
@@ -87,13 +87,13 @@ def decode_window(
 
 
 def decode_resized(encoded: Any, size: Any, target: Any, orientation: Any = None) -> tf.Tensor:
-    """All of an image, brought to a size as by `view`.
+    """All of an image, brought to a size as by `decode_window`.
 
     Args:
         encoded: Scalar string tensor, the file's bytes.
         size: int32 `(2,)`, height and width of the image, upright.
         target: int32 `(2,)`, height and width of what is returned.
-        orientation: int32 scalar, 1 to 8, as for `decode`. Defaults to `None`, that of
+        orientation: int32 scalar, 1 to 8, as for `decode_image`. Defaults to `None`, that of
             the file's EXIF block.
 
     Returns:
@@ -102,7 +102,7 @@ def decode_resized(encoded: Any, size: Any, target: Any, orientation: Any = None
     Example:
 
     >>> png = tf.io.encode_png(tf.zeros((6, 8, 3), "uint8"))
-    >>> tuple(whole(png, [6, 8], [3, 4]).shape)
+    >>> tuple(decode_resized(png, [6, 8], [3, 4]).shape)
     (3, 4, 3)
     """
     return decode_window(encoded, size, tf.concat([[0, 0], size], axis=0), target, orientation)
@@ -115,7 +115,7 @@ def flip_horizontal(image: Any, mirrored: Any) -> tf.Tensor:
 
 
 def draw_color_shifts(factors: Any) -> tf.Tensor:
-    """Light of another colour: Krizhevsky's alteration along principal components.
+    """Light of another color: Krizhevsky's alteration along principal components.
 
     Args:
         factors: float32 `(n, 3)`, normally distributed; the paper's deviation is 0.1.
@@ -125,7 +125,7 @@ def draw_color_shifts(factors: Any) -> tf.Tensor:
 
     Example:
 
-    >>> colour_shifts([[0.5, 0.0, 0.0]]).numpy().tolist()
+    >>> color_shifts([[0.5, 0.0, 0.0]]).numpy().tolist()
     [[-16, -16, -16]]
     """
     shifts = tf.matmul(tf.cast(factors, tf.float32) * _DEVIATIONS, tf.constant(_DIRECTIONS))
@@ -155,7 +155,7 @@ def _jpeg_window(encoded: Any, size: Any, window: Any, target: Any, orientation:
         # To the nearest pixel: rounded down, all that is in the window would move up and left.
         first = tf.minimum((window[:2] + ratio // 2) // ratio, scaled - 1)
         last = tf.maximum((window[:2] + window[2:] + ratio // 2) // ratio, first + 1)
-        # Colours of half the resolution are spread over pixels by their neighbours to the left
+        # Colors of half the resolution are spread over pixels by their neighbors to the left
         # and right, which are not there at the edge of what is decoded.
         left, right = tf.maximum(first[1] - 1, 0), tf.minimum(last[1] + 1, scaled[1])
         crop = tf.stack([first[0], left, last[0] - first[0], right - left])

@@ -58,7 +58,7 @@ def read_span(files: Sequence[str], span: Sequence[int]) -> bytes:
     """The bytes of an image in plain Python, for those who need no tensor.
 
     Args:
-        files: As for `Reader`.
+        files: As for `ImageReader`.
         span: Number of the file, offset and length.
     """
     number, offset, length = span

@@ -39,8 +39,8 @@ _READERS = {
 UNSUPPORTED_BMP = "is a BMP image of a kind TensorFlow gets wrong: convert it to JPEG"
 ANIMATED_WEBP = "is an animated WebP image: convert it to JPEG"
 _MODES = {
-    "1": "grey",
-    "L": "grey",
+    "1": "gray",
+    "L": "gray",
     "LA": "alpha",
     "RGBA": "alpha",
     "P": "palette",
@@ -54,16 +54,16 @@ class ImageLimits(NamedTuple):
     """What an image must be to be used.
 
     Args:
-        least_side: Pixels that the shorter side must have. Defaults to `16`.
-        most_pixels: Pixels that it may have. Nothing beyond the header is read
+        min_side: Pixels that the shorter side must have. Defaults to `16`.
+        max_pixels: Pixels that it may have. Nothing beyond the header is read
             of an image that has more. Defaults to `64_000_000`.
-        most_aspect: How many times as long as the shorter side the longer side
+        max_aspect: How many times as long as the shorter side the longer side
             may be. Defaults to `16`.
     """
 
-    least_side: int = 16
-    most_pixels: int = 64_000_000
-    most_aspect: float = 16
+    min_side: int = 16
+    max_pixels: int = 64_000_000
+    max_aspect: float = 16
 
 
 class Inspection(NamedTuple):
@@ -71,7 +71,7 @@ class Inspection(NamedTuple):
 
     Args:
         size: Height and width as decoded, upright.
-        converted: What it was before it was turned to RGB: `"grey"`,
+        converted: What it was before it was turned to RGB: `"gray"`,
             `"palette"`, `"CMYK"`, `"16-bit"`, `"alpha"` or `"animated"`;
             `None` if it was RGB.
         reason: Why it cannot be used; `None` if it can.
@@ -93,7 +93,7 @@ def inspect_image(
     """Tells whether an encoded image can be used, and what it is.
 
     JPEG, PNG, GIF, BMP and WebP can, where TensorFlow turns them into the right RGB:
-    grey, palette, CMYK, 16 bits (the upper eight), alpha (dropped), the first
+    gray, palette, CMYK, 16 bits (the upper eight), alpha (dropped), the first
     frame of an animation. It gets palettes in BMP wrong, cuts GIF frames
     smaller than their canvas out of it and cannot be trusted with animations in WebP, so
     these are refused.
@@ -105,14 +105,14 @@ def inspect_image(
             its pixels as they lie in the file. Defaults to `"exif"`.
 
     Returns:
-        A `Finding`.
+        A `Inspection`.
 
     Example:
 
-    >>> grey = tf.io.encode_png(tf.zeros((20, 30, 1), "uint8")).numpy()
-    >>> inspect(grey)
-    Finding(size=(20, 30), converted='grey', reason=None, orientation=1)
-    >>> inspect(b"Not found").reason
+    >>> gray = tf.io.encode_png(tf.zeros((20, 30, 1), "uint8")).numpy()
+    >>> inspect_image(gray)
+    Finding(size=(20, 30), converted='gray', reason=None, orientation=1)
+    >>> inspect_image(b"Not found").reason
     'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
     if not image:
@@ -165,17 +165,17 @@ def inspect_images(
         candidates: The images. What the source gave up on is passed on.
         files: Paths of the files that their spans number.
         limits: What each must be. Defaults to `Limits()`.
-        orientation: As for `inspect`. Defaults to `"exif"`.
+        orientation: As for `inspect_image`. Defaults to `"exif"`.
 
     Returns:
-        An iterator over pairs of candidate and `Finding`.
+        An iterator over pairs of candidate and `Inspection`.
 
     Example:
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "text.jpg"
     >>> _ = path.write_text("Not found")
-    >>> [(_, finding)] = inspect_all([Candidate("text", (0, 0, 9))], [str(path)])
+    >>> [(_, finding)] = inspect_images([Candidate("text", (0, 0, 9))], [str(path)])
     >>> finding.reason
     'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
@@ -209,8 +209,8 @@ def _inspect_candidate(
         return Inspection(reason=candidate.reason)
     length = candidate.span[2]
     # Of 16-bit RGBA, the longest there is, uncompressed.
-    if length > 8 * limits.most_pixels:
-        return Inspection(reason=f"has {length} bytes, too many for {limits.most_pixels} pixels")
+    if length > 8 * limits.max_pixels:
+        return Inspection(reason=f"has {length} bytes, too many for {limits.max_pixels} pixels")
     try:
         image = image_reader.read_span(files, candidate.span)
     except OSError as error:
@@ -228,7 +228,7 @@ def _unusable_webp(image: bytes, limits: ImageLimits) -> str | None:
             return ANIMATED_WEBP
         # Pillow takes memory for the pixels before it can be asked for the size.
         height, width = webp.read_size(header).numpy().tolist()
-    if height * width > limits.most_pixels:
+    if height * width > limits.max_pixels:
         return _out_of_limits((height, width), limits)
     return None
 
@@ -236,7 +236,7 @@ def _unusable_webp(image: bytes, limits: ImageLimits) -> str | None:
 def _conversion(header: Any, image: bytes) -> str | None:
     if getattr(header, "is_animated", False):
         return "animated"
-    # Pillow shows 16-bit colours as 8-bit ones; the depth is byte 24 of every PNG.
+    # Pillow shows 16-bit colors as 8-bit ones; the depth is byte 24 of every PNG.
     if header.format == "PNG" and image[24] == 16:
         return "16-bit"
     return _MODES.get(header.mode)
@@ -245,12 +245,12 @@ def _conversion(header: Any, image: bytes) -> str | None:
 def _out_of_limits(size: tuple[int, int], limits: ImageLimits) -> str | None:
     height, width = size
     shorter, longer = min(size), max(size)
-    if height * width > limits.most_pixels:
-        return f"has {height}x{width} pixels, more than {limits.most_pixels}"
-    if shorter < limits.least_side:
-        return f"has {height}x{width} pixels, fewer than {limits.least_side} on a side"
-    if longer > limits.most_aspect * shorter:
-        return f"has {height}x{width} pixels, one side over {limits.most_aspect} times the other"
+    if height * width > limits.max_pixels:
+        return f"has {height}x{width} pixels, more than {limits.max_pixels}"
+    if shorter < limits.min_side:
+        return f"has {height}x{width} pixels, fewer than {limits.min_side} on a side"
+    if longer > limits.max_aspect * shorter:
+        return f"has {height}x{width} pixels, one side over {limits.max_aspect} times the other"
     return None
 
 

@@ -12,7 +12,7 @@ from spp_keras import _checks
 from spp_keras.data import batch_planner, image_ops, image_reader, records, size_policies
 
 # What is drawn for an image, each from a stream of its own.
-_PLACE, _FLIP, _COLOUR = range(3)
+_PLACE, _FLIP, _COLOR = range(3)
 # What shares of a batch are like: filled up to one length, with weights by which images count the
 # same in an epoch; as they come, with weights by which they count the same in a batch; as they
 # come, and empty where there are more replicas than images.
@@ -34,13 +34,13 @@ class Pipeline:
 
     Args:
         records: The images, see `load`.
-        sizes: A size policy, `Crops` or `Whole`. Defaults to `Whole()`, every
+        sizes: A size policy, `Crop` or `Whole`. Defaults to `Whole()`, every
             image at its own size.
         batch_size: Most images in a batch, over all devices. Defaults to 32.
         batch_pixels: Number of pixels, padding included, that a batch of `Whole`
             images is kept to. Defaults to `None`, no limit.
         flip: Whether half of the images are mirrored. Defaults to `False`.
-        colour: Standard deviation of the alteration of colours; the paper's is
+        color_jitter: Standard deviation of the alteration of colors; the paper's is
             0.1. Defaults to 0, none.
         shuffle: Whether the order changes from epoch to epoch. Defaults to `True`.
         seed: Seed of order and augmentation. Defaults to 0.
@@ -64,13 +64,13 @@ class Pipeline:
         batch_size: int = 32,
         batch_pixels: int | None = None,
         flip: bool = False,
-        colour: float = 0.0,
+        color_jitter: float = 0.0,
         shuffle: bool = True,
         seed: int = 0,
     ):
         self.records, self.sizes, self.seed = records, sizes, seed
-        self.flip, self.colour = flip, _checks.fraction(colour, "colour")
-        self._shapes = sizes.shapes(records.sizes)
+        self.flip, self.color_jitter = flip, _checks.fraction(color_jitter, "color_jitter")
+        self._shapes = sizes.output_sizes(records.sizes)
         self._reader = image_reader.ImageReader(records.files, records.spans)
         self._batches = batch_planner.BatchPlanner(
             len(records),
@@ -126,20 +126,20 @@ class Pipeline:
         parts = [order[start:stop] for start, stop in zip(starts, stops, strict=True)]
         return np.concatenate(parts)
 
-    def padding(self, epoch: int = 0, of: int = 1) -> float:
+    def padding_fraction(self, epoch: int = 0, num_shards: int = 1) -> float:
         """Share of the pixels sent in an epoch that are padding.
 
         Args:
             epoch: Number of the epoch. Defaults to 0.
-            of: Number of replicas that a batch is dealt to. Defaults to 1.
+            num_shards: Number of replicas that a batch is dealt to. Defaults to 1.
         """
         if self._shapes is None:
             return 0.0
         plan, sent = self._batches.epoch(epoch), 0
         order = plan.order.numpy()
         for start, stop in zip(plan.starts.numpy(), plan.stops.numpy(), strict=True):
-            share = -(-(stop - start) // of)
-            for first in range(start, start + of * share, share):
+            share = -(-(stop - start) // num_shards)
+            for first in range(start, start + num_shards * share, share):
                 rows = order[np.minimum(np.arange(first, first + share), stop - 1)]
                 sent += share * int(np.prod(self._shapes[rows].max(axis=0), dtype="int64"))
         return 1.0 - int(self._shapes.prod(axis=1, dtype="int64").sum()) / sent
@@ -148,10 +148,10 @@ class Pipeline:
         self,
         start: int = 0,
         *,
-        form: Literal["padded", "ragged"] = "padded",
+        batch_format: Literal["padded", "ragged"] = "padded",
         repeat: bool = False,
-        replicas: Sequence[int] = (0,),
-        of: int = 1,
+        shard_indices: Sequence[int] = (0,),
+        num_shards: int = 1,
         weights: bool = False,
     ) -> tf.data.Dataset:
         """A dataset of one epoch: the first time it is iterated the first, then the next.
@@ -161,17 +161,17 @@ class Pipeline:
         Args:
             start: Number of the first batch, counted from the first epoch on.
                 Defaults to 0.
-            form: Of batches of mixed sizes: `"padded"`, `{"images", "sizes"}`, or
+            batch_format: Of batches of mixed sizes: `"padded"`, `{"images", "sizes"}`, or
                 `"ragged"`, a ragged tensor. Batches of one size are dense tensors.
                 Defaults to `"padded"`.
             repeat: Whether to go on without end, epoch after epoch, rather than to
                 end with each epoch. Defaults to `False`.
-            replicas: Numbers of the replicas whose shares of each batch are
+            shard_indices: Numbers of the replicas whose shares of each batch are
                 wanted, one after the other. Defaults to `(0,)`.
-            of: Number of replicas that each batch is dealt to. Defaults to 1.
+            num_shards: Number of replicas that each batch is dealt to. Defaults to 1.
             weights: Whether to add weights, with which every image counts the
                 same in an epoch: shares are filled up to one length with images
-                that weigh nothing. Defaults to `False`, which needs `of=1`.
+                that weigh nothing. Defaults to `False`, which needs `num_shards=1`.
 
         Returns:
             A `tf.data.Dataset` of `(images, labels)` or `(images, labels, weights)`;
@@ -179,28 +179,32 @@ class Pipeline:
             image may have several.
         """
         _checks.at_least(start, 0, "start")
-        _checks.one_of(form, ("padded", "ragged"), "form")
+        _checks.one_of(batch_format, ("padded", "ragged"), "batch_format")
         if not repeat and start % self.steps_per_epoch:
             raise ValueError(
                 "`start` must be the first batch of an epoch, a multiple of `steps_per_epoch`, "
                 "where the dataset ends with each epoch: give `repeat=True` for one that goes on. "
                 f"Received: start={start} with steps_per_epoch={self.steps_per_epoch}."
             )
-        if of > 1 and not weights:
+        if num_shards > 1 and not weights:
             raise ValueError(
                 "`weights` must be True where batches are dealt to several replicas, so that what "
-                f"fills them up does not count. Received: weights=False with of={of}."
+                f"fills them up does not count. Received: weights=False with num_shards={num_shards}."
             )
-        replicas = tuple(replicas)
-        if not replicas or not set(replicas) <= set(range(_checks.at_least(of, 1, "of"))):
+        shard_indices = tuple(shard_indices)
+        if not shard_indices or not set(shard_indices) <= set(
+            range(_checks.at_least(num_shards, 1, "num_shards"))
+        ):
             raise ValueError(
-                "`replicas` must be numbers of replicas, from 0 to `of` - 1. "
-                f"Received: replicas={replicas} with of={of}."
+                "`shard_indices` must be numbers of replicas, from 0 to `num_shards` - 1. "
+                f"Received: shard_indices={shard_indices} with num_shards={num_shards}."
             )
-        dataset = self._dataset(start, form, repeat, replicas, of, _EQUAL if weights else _TEST)
+        dataset = self._dataset(
+            start, batch_format, repeat, shard_indices, num_shards, _EQUAL if weights else _TEST
+        )
         if not (repeat or weights):
             # What `batches_for` says to a model that asks, a dataset of ours says, too.
-            dataset.batches_for = functools.partial(self.batches_for, form=form)
+            dataset.batches_for = functools.partial(self.batches_for, batch_format=batch_format)
             dataset.steps_per_epoch = self.steps_per_epoch
         return dataset
 
@@ -209,7 +213,7 @@ class Pipeline:
         strategy: tf.distribute.Strategy | None,
         epoch: int = 0,
         *,
-        form: Literal["padded", "ragged"] = "padded",
+        batch_format: Literal["padded", "ragged"] = "padded",
         training: bool = False,
     ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
         """Batches without end for all replicas of a model, as its `fit` and `evaluate` take them.
@@ -220,41 +224,51 @@ class Pipeline:
         Args:
             strategy: Of the model; `None` for one device.
             epoch: Number of the first epoch. Defaults to 0.
-            form: See `dataset`. Defaults to `"padded"`.
+            batch_format: See `dataset`. Defaults to `"padded"`.
             training: Whether they are to be learned from. Defaults to `False`.
         """
         start = epoch * self.steps_per_epoch
         if strategy is None:
-            return self._dataset(start, form, True, (0,), 1, _TEST)
+            return self._dataset(start, batch_format, True, (0,), 1, _TEST)
 
         def share(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            of = context.num_replicas_in_sync
-            shares = _TRAIN if training and of > 1 else _TEST
-            return self._dataset(start, form, True, list_replicas(context), of, shares)
+            num_shards = context.num_replicas_in_sync
+            shares = _TRAIN if training and num_shards > 1 else _TEST
+            return self._dataset(
+                start, batch_format, True, list_replicas(context), num_shards, shares
+            )
 
         return strategy.distribute_datasets_from_function(share)
 
     def _dataset(
-        self, start: int, form: str, repeat: bool, replicas: tuple[int, ...], of: int, shares: int
+        self,
+        start: int,
+        batch_format: str,
+        repeat: bool,
+        shard_indices: tuple[int, ...],
+        num_shards: int,
+        shares: int,
     ) -> Any:
-        rows = self._rows(start, repeat, replicas, of, shares)
+        rows = self._rows(start, repeat, shard_indices, num_shards, shares)
         rows = rows.map(self._load, tf.data.AUTOTUNE)
-        ragged = self.mixed and form == "ragged"
+        ragged = self.mixed and batch_format == "ragged"
         dataset = rows.group_by_window(
             lambda row: row["batch"],
             lambda batch, window: _gathered(window, batch % 2**_LENGTH_BITS, ragged),
             window_size_func=lambda batch: batch % 2**_LENGTH_BITS,
         )
-        empty = shares == _TEST and of > 1
+        empty = shares == _TEST and num_shards > 1
         weights = shares != _TEST
         dataset = dataset.map(lambda batch: _finished(batch, self.mixed, ragged, weights, empty))
         # So that whoever asks is told how many there are: `fit` takes a step too many otherwise.
-        count = tf.data.INFINITE_CARDINALITY if repeat else self.steps_per_epoch * len(replicas)
+        count = (
+            tf.data.INFINITE_CARDINALITY if repeat else self.steps_per_epoch * len(shard_indices)
+        )
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
         return dataset.prefetch(tf.data.AUTOTUNE)
 
     def _rows(
-        self, start: int, repeat: bool, replicas: tuple[int, ...], of: int, shares: int
+        self, start: int, repeat: bool, shard_indices: tuple[int, ...], num_shards: int, shares: int
     ) -> tf.data.Dataset:
         """Everything about every image to load, in order: all that can be said for many at once."""
         steps = self.steps_per_epoch
@@ -271,17 +285,17 @@ class Pipeline:
             epoch: tf.Tensor, plan: batch_planner.EpochPlan, drawn: dict, step: tf.Tensor
         ) -> tf.data.Dataset:
             begin, end = plan.starts[step], plan.stops[step]
-            share = -(-(end - begin) // of)
-            first = begin + tf.constant(replicas) * share
+            share = -(-(end - begin) // num_shards)
+            first = begin + tf.constant(shard_indices) * share
             if shares == _EQUAL:
-                length, whole = tf.fill((len(replicas),), share), self.images_per_step
+                length, whole = tf.fill((len(shard_indices),), share), self.images_per_step
             else:
                 # An empty share has an image of no weight, which goes where it need not train.
                 length = tf.clip_by_value(end - first, 1, share)
                 whole = tf.cast(end - begin, tf.float32)
             places = tf.ragged.range(first, first + length).flat_values
-            weight = tf.repeat(tf.cast(of * length, tf.float32) / whole, length)
-            batch = (epoch * steps + step) * of + tf.constant(replicas, tf.int64)
+            weight = tf.repeat(tf.cast(num_shards * length, tf.float32) / whole, length)
+            batch = (epoch * steps + step) * num_shards + tf.constant(shard_indices, tf.int64)
             batch = batch * 2**_LENGTH_BITS + tf.cast(length, tf.int64)
             numbers = tf.gather(plan.order, tf.minimum(places, end - 1))
             rows = {
@@ -290,7 +304,7 @@ class Pipeline:
                 **{name: tf.gather(values, numbers) for name, values in (about | drawn).items()},
             }
             if not isinstance(self.sizes, size_policies.Whole):
-                side = self.sizes.side(epoch, self.seed)
+                side = self.sizes.epoch_size(epoch, self.seed)
                 rows["target"] = tf.fill((tf.size(numbers), 2), side)
                 rows["window"] = self.sizes.windows(rows["size"], rows.pop("place"))
             return tf.data.Dataset.from_tensor_slices(rows)
@@ -329,8 +343,8 @@ class Pipeline:
             drawn["place"] = tf.random.stateless_uniform((count, 2), seed(_PLACE))
         if self.flip:
             drawn["mirrored"] = tf.random.stateless_uniform((count,), seed(_FLIP)) < 0.5
-        if self.colour:
-            factors = tf.random.stateless_normal((count, 3), seed(_COLOUR), stddev=self.colour)
+        if self.color_jitter:
+            factors = tf.random.stateless_normal((count, 3), seed(_COLOR), stddev=self.color_jitter)
             drawn["shift"] = image_ops.draw_color_shifts(factors)
         return drawn
 
@@ -346,7 +360,7 @@ class Pipeline:
             image = image_ops.decode_image(encoded, row["orientation"])
         if self.flip:
             image = image_ops.flip_horizontal(image, row["mirrored"])
-        if self.colour:
+        if self.color_jitter:
             image = image_ops.shift_color(image, row["shift"])
         kept = {name: row[name] for name in ("batch", "label", "weight")}
         return {"image": image, "size": size, **kept}

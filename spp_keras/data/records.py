@@ -41,7 +41,7 @@ class Records:
             encoded image.
         skipped: Images that were found and cannot be used.
         converted: How many of the usable images that were found are turned to RGB,
-            by what they are: `"grey"`, `"palette"`, `"CMYK"`, `"16-bit"`,
+            by what they are: `"gray"`, `"palette"`, `"CMYK"`, `"16-bit"`,
             `"alpha"`, `"animated"`.
         orientations: `(N,)` uint8, EXIF orientation by which the pixels of each have to be
             turned, 1 to 8; 1 takes them as they lie in the file. Defaults to `None`, 1 for
@@ -94,7 +94,7 @@ def load_records(
     data_dir: str | os.PathLike | None = None,
     *,
     on_error: str = "skip",
-    most_skipped: float = 0.05,
+    max_skipped_fraction: float = 0.05,
     progress: bool = True,
     limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
@@ -116,7 +116,7 @@ def load_records(
             name. Defaults to `~/tensorflow_datasets`.
         on_error: `"skip"` leaves out what cannot be used and lists it as
             `skipped`; `"fail"` stops at the first. Defaults to `"skip"`.
-        most_skipped: Share of images that may be skipped. Defaults to `0.05`.
+        max_skipped_fraction: Share of images that may be skipped. Defaults to `0.05`.
         progress: Whether to show a bar on standard error. Defaults to `True`.
         limits: What an image must be. Defaults to `Limits()`.
         orientation: `"exif"` turns images as their EXIF orientation says. Boxes are turned,
@@ -136,12 +136,12 @@ def load_records(
     ...     (root / "train" / name).mkdir(parents=True)
     ...     image = np.full((20, 30 + number, 3), 255, "uint8")
     ...     keras.utils.save_img(root / "train" / name / "1.png", image)
-    >>> records = load(root, "train")
+    >>> records = load_records(root, "train")
     >>> records.classes, records.ids.tolist(), records.sizes.tolist()
     (('cat', 'dog'), ['train/cat/1.png', 'train/dog/1.png'], [[20, 30], [20, 31]])
     """
     _checks.one_of(on_error, ("skip", "fail"), "on_error")
-    _checks.fraction(most_skipped, "most_skipped")
+    _checks.fraction(max_skipped_fraction, "max_skipped_fraction")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
     source = _source(data, split, data_dir)
     parts = (_FORMAT, tf.__version__, repr(tuple(limits)), orientation, *source.marks)
@@ -151,7 +151,7 @@ def load_records(
         arrays = _inspect(source, limits, orientation, on_error, progress)
         _cache.write_arrays(path, arrays)
     records = _from_arrays(source, arrays)
-    _check_skipped(records, on_error, most_skipped)
+    _check_skipped(records, on_error, max_skipped_fraction)
     return records
 
 
@@ -333,20 +333,20 @@ def _upright(
     return objects._replace(boxes=boxes.astype(np.float32))
 
 
-def _check_skipped(records: Records, on_error: str, most_skipped: float) -> None:
+def _check_skipped(records: Records, on_error: str, max_skipped_fraction: float) -> None:
     skipped = records.skipped
     if skipped and on_error == "fail":
         raise ValueError(_unusable(records.name, skipped[0]))
     found = len(records) + len(skipped)
-    if len(skipped) > most_skipped * found or not len(records):
+    if len(skipped) > max_skipped_fraction * found or not len(records):
         listed = [f"{image.id} {image.reason}" for image in skipped[:10]]
         if len(skipped) > 10:
             listed.append(f"and {len(skipped) - 10} more")
         raise ValueError(
-            f"`data` must have at most a share of most_skipped={most_skipped} of images that "
+            f"`data` must have at most a share of max_skipped_fraction={max_skipped_fraction} of images that "
             f"cannot be used. Received: {records.name}, where {len(skipped)} of {found} cannot:\n  "
             + "\n  ".join(listed)
-            + "\nMend or remove them, or pass a larger `most_skipped` to go on without them."
+            + "\nMend or remove them, or pass a larger `max_skipped_fraction` to go on without them."
         )
 
 

@@ -22,7 +22,7 @@ OK, NOT_AN_IMAGE, DAMAGED, TOO_LARGE, TOO_SMALL, ASPECT_TOO_LARGE, UNSUPPORTED =
 
 _HEADER_BYTES = 32
 _BMP_HEADER = 54
-_GREYS = [value for grey in range(256) for value in (grey, grey, grey, 0)]
+_GRAYS = [value for gray in range(256) for value in (gray, gray, gray, 0)]
 
 
 class DecodedImage(NamedTuple):
@@ -46,7 +46,7 @@ class DecodedImage(NamedTuple):
 def decode_safely(
     image: Any,
     view: size_policies.SizePolicy,
-    least_side: int = 1,
+    min_side: int = 1,
     limits: inspection.ImageLimits = inspection.ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
 ) -> DecodedImage:
@@ -58,21 +58,21 @@ def decode_safely(
     Args:
         image: Scalar string tensor, bytes of a JPEG, PNG, GIF, BMP or WebP image.
         view: What part of the image is wanted, at what size.
-        least_side: Pixels that the shorter side must have in that view.
+        min_side: Pixels that the shorter side must have in that view.
             Defaults to 1.
         limits: What the image must be. Defaults to `Limits()`.
         orientation: `"exif"` turns the image as its EXIF orientation says; `"file"` takes
             its pixels as they lie in the file. Defaults to `"exif"`.
 
     Returns:
-        A `Decoded`.
+        A `DecodedImage`.
 
     Example:
 
     >>> png = tf.io.encode_png(tf.zeros((40, 60, 3), "uint8"))
-    >>> tuple(decode(png, sizes.Whole(short_side=20)).pixels.shape)
+    >>> tuple(decode_safely(png, sizes.Whole(short_side=20)).pixels.shape)
     (20, 30, 3)
-    >>> decode(tf.constant("Not found"), sizes.Whole()).reason.numpy()
+    >>> decode_safely(tf.constant("Not found"), sizes.Whole()).reason.numpy()
     b'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
@@ -85,7 +85,7 @@ def decode_safely(
     def known() -> DecodedImage:
         return _attempt(
             image,
-            lambda x: _decode_known(x, header, kinds, view, least_side, limits, orientation),
+            lambda x: _decode_known(x, header, kinds, view, min_side, limits, orientation),
         )
 
     nothing = tf.equal(tf.strings.length(image), 0)
@@ -94,7 +94,7 @@ def decode_safely(
 
 
 def _attempt(image: Any, decode: Callable[[Any], DecodedImage]) -> DecodedImage:
-    """The result of `decode`, or a refusal where it raises.
+    """The result of `decode_safely`, or a refusal where it raises.
 
     A graph has no other way to go on behind an operation that failed than a data
     set that leaves such elements out.
@@ -114,7 +114,7 @@ def _decode_known(
     header: Any,
     kinds: list[Any],
     view: size_policies.SizePolicy,
-    least_side: int,
+    min_side: int,
     limits: inspection.ImageLimits,
     orientation: str,
 ) -> DecodedImage:
@@ -131,8 +131,8 @@ def _decode_known(
     )
     turn = tf.constant(1) if orientation == "file" else exif.read_orientation(image)
     size = orientations.turn_size(size, turn)
-    window, target = view.frame(size)
-    code, reason = _verdict(size, target, least_side, limits)
+    window, target = view.window_and_size(size)
+    code, reason = _verdict(size, target, min_side, limits)
     for wrong, words in (
         (is_bmp & ~_is_right_bmp(image, header), inspection.UNSUPPORTED_BMP),
         (is_webp & webp.is_animated(header), inspection.ANIMATED_WEBP),
@@ -147,7 +147,7 @@ def _decode_known(
     )
 
 
-def _verdict(size: Any, target: Any, least_side: int, limits: inspection.ImageLimits) -> Any:
+def _verdict(size: Any, target: Any, min_side: int, limits: inspection.ImageLimits) -> Any:
     """Code and reason for an image of so many pixels, which are not read yet."""
     height, width = tf.unstack(tf.cast(size, tf.int64))
     shorter, longer = tf.minimum(height, width), tf.maximum(height, width)
@@ -155,21 +155,21 @@ def _verdict(size: Any, target: Any, least_side: int, limits: inspection.ImageLi
     pixels = tf.strings.format("has {}x{} pixels", (height, width))
     # The first that holds is said.
     faults = [
-        (height * width > limits.most_pixels, TOO_LARGE, f", more than {limits.most_pixels}"),
+        (height * width > limits.max_pixels, TOO_LARGE, f", more than {limits.max_pixels}"),
         (
-            shorter < limits.least_side,
+            shorter < limits.min_side,
             TOO_SMALL,
-            f", fewer than {limits.least_side} on a side",
+            f", fewer than {limits.min_side} on a side",
         ),
         (
-            tf.cast(longer, tf.float64) > limits.most_aspect * tf.cast(shorter, tf.float64),
+            tf.cast(longer, tf.float64) > limits.max_aspect * tf.cast(shorter, tf.float64),
             ASPECT_TOO_LARGE,
-            f", one side over {limits.most_aspect} times the other",
+            f", one side over {limits.max_aspect} times the other",
         ),
         (
-            least < least_side,
+            least < min_side,
             TOO_SMALL,
-            f", which leaves fewer than the {least_side} on a side that the network can map",
+            f", which leaves fewer than the {min_side} on a side that the network can map",
         ),
     ]
     code, reason = tf.constant(OK), tf.constant("")
@@ -180,17 +180,17 @@ def _verdict(size: Any, target: Any, least_side: int, limits: inspection.ImageLi
 
 
 def _is_right_bmp(image: Any, header: Any) -> Any:
-    """Whether colours are in the pixels, or in a palette that is all the greys in order."""
+    """Whether colors are in the pixels, or in a palette that is all the grays in order."""
     bits = tf.cast(header[28], tf.int32)
     palette = tf.cond(
         tf.equal(bits, 8),
         lambda: tf.io.decode_raw(
-            tf.strings.substr(image, _BMP_HEADER, len(_GREYS)), tf.uint8, fixed_length=len(_GREYS)
+            tf.strings.substr(image, _BMP_HEADER, len(_GRAYS)), tf.uint8, fixed_length=len(_GRAYS)
         ),
-        lambda: tf.zeros(len(_GREYS), tf.uint8),
+        lambda: tf.zeros(len(_GRAYS), tf.uint8),
     )
-    grey = tf.reduce_all(palette == tf.constant(_GREYS, tf.uint8))
-    return tf.logical_or(tf.logical_or(tf.equal(bits, 24), tf.equal(bits, 32)), grey)
+    gray = tf.reduce_all(palette == tf.constant(_GRAYS, tf.uint8))
+    return tf.logical_or(tf.logical_or(tf.equal(bits, 24), tf.equal(bits, 32)), gray)
 
 
 def _refused(code: int, reason: Any) -> DecodedImage:

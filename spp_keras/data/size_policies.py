@@ -12,7 +12,7 @@ from spp_keras import _checks
 # Of whole images, where nobody says how large they may be and memory must.
 DEFAULT_LONGEST_SIDE = 1024
 
-CropPosition = Literal["corners", "random", "centre"]
+CropPosition = Literal["corners", "random", "center"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,52 +20,52 @@ class Crop:
     """Square crops, in each epoch of one size, so that batches are dense.
 
     As in the paper: the image is brought to a short side, its aspect kept; the
-    crop is as large as the largest of `sides`; in an epoch of a smaller side
+    crop is as large as the largest of `image_sizes`; in an epoch of a smaller side
     the same crop is resized.
 
     Args:
-        sides: The sizes. One, or those that `draw` chooses from.
-        draw: `"cycle"`, one after the other, an epoch each; or `"range"`, in
+        image_sizes: The sizes. One, or those that `schedule` chooses from.
+        schedule: `"cycle"`, one after the other, an epoch each; or `"range"`, in
             each epoch one drawn from between the least and the largest.
             Defaults to `"cycle"`.
         short_side: Length that the shorter side is brought to. Defaults to 256.
-        positions: `"corners"`, the centre and the four corners of the whole
-            image; `"random"`, anywhere; or `"centre"`. Defaults to `"corners"`.
+        position: `"corners"`, the center and the four corners of the whole
+            image; `"random"`, anywhere; or `"center"`. Defaults to `"corners"`.
 
     Example:
 
-    >>> policy = Crops(sides=(224, 180))
+    >>> policy = Crop(image_sizes=(224, 180))
     >>> [int(policy.side(epoch, seed=0)) for epoch in range(3)]
     [224, 180, 224]
     """
 
-    sides: Sequence[int]
-    draw: Literal["cycle", "range"] = "cycle"
+    image_sizes: Sequence[int]
+    schedule: Literal["cycle", "range"] = "cycle"
     short_side: int = 256
-    positions: CropPosition = "corners"
+    position: CropPosition = "corners"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.sides, Sequence) or not self.sides:
+        if not isinstance(self.image_sizes, Sequence) or not self.image_sizes:
             raise ValueError(
-                f"`sides` must be a non-empty sequence of ints. Received: sides={self.sides!r}."
+                f"`image_sizes` must be a non-empty sequence of ints. Received: image_sizes={self.image_sizes!r}."
             )
-        for side in self.sides:
-            _checks.at_least(side, 1, "sides")
-        _checks.one_of(self.draw, ("cycle", "range"), "draw")
-        _checks.one_of(self.positions, ("corners", "random", "centre"), "positions")
-        if _checks.at_least(self.short_side, 1, "short_side") < max(self.sides):
+        for image_size in self.image_sizes:
+            _checks.at_least(image_size, 1, "image_sizes")
+        _checks.one_of(self.schedule, ("cycle", "range"), "schedule")
+        _checks.one_of(self.position, ("corners", "random", "center"), "position")
+        if _checks.at_least(self.short_side, 1, "short_side") < max(self.image_sizes):
             raise ValueError(
-                "`short_side` must be at least the largest of `sides`, which is cut from it. "
-                f"Received: short_side={self.short_side} with sides={tuple(self.sides)}."
+                "`short_side` must be at least the largest of `image_sizes`, which is cut from it. "
+                f"Received: short_side={self.short_side} with image_sizes={tuple(self.image_sizes)}."
             )
 
-    def side(self, epoch: Any, seed: int) -> tf.Tensor:
+    def epoch_size(self, epoch: Any, seed: int) -> tf.Tensor:
         """The size of an epoch."""
         epoch = tf.cast(epoch, tf.int32)
-        if self.draw == "cycle":
-            return tf.gather(tf.constant(self.sides), epoch % len(self.sides))
+        if self.schedule == "cycle":
+            return tf.gather(tf.constant(self.image_sizes), epoch % len(self.image_sizes))
         return tf.random.stateless_uniform(
-            (), (seed, epoch), min(self.sides), max(self.sides) + 1, tf.int32
+            (), (seed, epoch), min(self.image_sizes), max(self.image_sizes) + 1, tf.int32
         )
 
     def windows(self, sizes: Any, places: Any) -> tf.Tensor:
@@ -77,20 +77,20 @@ class Crop:
         """
         sizes, places = tf.convert_to_tensor(sizes, tf.int32), tf.cast(places, tf.float64)
         short = tf.cast(tf.reduce_min(sizes, axis=1), tf.float64)
-        side = tf.cast(short * (max(self.sides) / self.short_side) + 0.5, tf.int32)
-        side = tf.tile(tf.maximum(1, side)[:, None], [1, 2])
-        room = sizes - side
-        if self.positions == "corners":
+        image_size = tf.cast(short * (max(self.image_sizes) / self.short_side) + 0.5, tf.int32)
+        image_size = tf.tile(tf.maximum(1, image_size)[:, None], [1, 2])
+        room = sizes - image_size
+        if self.position == "corners":
             corners = tf.constant([(1, 1), (0, 0), (0, 2), (2, 0), (2, 2)])
             corner = room * tf.gather(corners, tf.cast(places[:, 0] * 5, tf.int32)) // 2
-        elif self.positions == "random":
+        elif self.position == "random":
             corner = tf.cast(places * tf.cast(room + 1, tf.float64), tf.int32)
         else:
             corner = room // 2
-        return tf.concat([corner, side], axis=1)
+        return tf.concat([corner, image_size], axis=1)
 
-    def frame(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """The window of one image at the centre, and what it is resized to.
+    def window_and_size(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """The window of one image at the center, and what it is resized to.
 
         Args:
             size: int32 `(2,)`, height and width.
@@ -98,15 +98,17 @@ class Crop:
         Returns:
             int32 `(4,)`, top, left, height and width; and int32 `(2,)`.
         """
-        side = max(self.sides)
-        centre = replace(self, sides=(side,), positions="centre")
-        return centre.windows(size[None], tf.zeros((1, 2)))[0], tf.constant([side, side])
+        image_size = max(self.image_sizes)
+        center = replace(self, image_sizes=(image_size,), position="center")
+        return center.windows(size[None], tf.zeros((1, 2)))[0], tf.constant(
+            [image_size, image_size]
+        )
 
-    def most_pixels(self, aspect: float) -> int:
+    def max_pixels(self, aspect: float) -> int:
         """Pixels of the largest image that is sent, whatever its aspect was."""
-        return max(self.sides) ** 2
+        return max(self.image_sizes) ** 2
 
-    def shapes(self, sizes: np.ndarray) -> None:
+    def output_sizes(self, sizes: np.ndarray) -> None:
         """`None`: every image of a batch has the same size."""
 
 
@@ -122,7 +124,7 @@ class Whole:
 
     Example:
 
-    >>> Whole(short_side=256).shapes(np.array([[375, 500]])).tolist()
+    >>> Whole(short_side=256).output_sizes(np.array([[375, 500]])).tolist()
     [[256, 341]]
     """
 
@@ -134,11 +136,11 @@ class Whole:
             if getattr(self, name) is not None:
                 _checks.at_least(getattr(self, name), 1, name)
 
-    def shapes(self, sizes: np.ndarray) -> np.ndarray:
+    def output_sizes(self, sizes: np.ndarray) -> np.ndarray:
         """Height and width of images as they are sent: int32 `(n, 2)` from `(n, 2)`."""
         return self._targets(tf.constant(sizes, tf.int64)).numpy()
 
-    def frame(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def window_and_size(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """The window of one image that is all of it, and what it is resized to.
 
         Args:
@@ -150,7 +152,7 @@ class Whole:
         size = tf.cast(size, tf.int32)
         return tf.concat([[0, 0], size], axis=0), self._targets(size[None])[0]
 
-    def most_pixels(self, aspect: float) -> int | None:
+    def max_pixels(self, aspect: float) -> int | None:
         """Pixels of the largest image that is sent, `None` where there is no limit.
 
         Args:
@@ -182,69 +184,71 @@ class Warp:
     Nothing is cut off, but shape is lost: the other way out for networks of one size.
 
     Args:
-        square: Side of the square.
+        image_size: Side of the square.
 
     Example:
 
-    >>> window, target = Warped(square=224).frame(tf.constant([375, 500]))
+    >>> window, target = Warp(image_size=224).window_and_size(tf.constant([375, 500]))
     >>> window.numpy().tolist(), target.numpy().tolist()
     ([0, 0, 375, 500], [224, 224])
     """
 
-    square: int
+    image_size: int
 
     def __post_init__(self) -> None:
-        _checks.at_least(self.square, 1, "square")
+        _checks.at_least(self.image_size, 1, "image_size")
 
-    def side(self, epoch: Any, seed: int) -> tf.Tensor:
+    def epoch_size(self, epoch: Any, seed: int) -> tf.Tensor:
         """The size of an epoch, the same in each."""
-        return tf.constant(self.square)
+        return tf.constant(self.image_size)
 
     def windows(self, sizes: Any, places: Any) -> tf.Tensor:
         """All of each image: int32 `(n, 4)`, top, left, height and width."""
         sizes = tf.cast(sizes, tf.int32)
         return tf.concat([tf.zeros_like(sizes), sizes], axis=1)
 
-    def frame(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def window_and_size(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """The window of one image that is all of it, and the square it is resized to."""
         size = tf.cast(size, tf.int32)
-        return tf.concat([[0, 0], size], axis=0), tf.constant([self.square] * 2)
+        return tf.concat([[0, 0], size], axis=0), tf.constant([self.image_size] * 2)
 
-    def most_pixels(self, aspect: float) -> int:
+    def max_pixels(self, aspect: float) -> int:
         """Pixels of every image that is sent."""
-        return self.square**2
+        return self.image_size**2
 
-    def shapes(self, sizes: np.ndarray) -> None:
+    def output_sizes(self, sizes: np.ndarray) -> None:
         """`None`: every image of a batch has the same size."""
 
 
 SizePolicy = Crop | Whole | Warp
 
 
-def center_crop(side: int) -> Crop:
-    """The crop at the centre that the paper tests by: 224 of a short side of 256, or in proportion.
+def center_crop(image_size: int) -> Crop:
+    """The crop at the center that the paper tests by: 224 of a short side of 256, or in proportion.
 
     Example:
 
-    >>> centre(112).short_side
+    >>> center(112).short_side
     128
     """
-    return Crop(sides=(side,), short_side=round(side * 256 / 224), positions="centre")
+    return Crop(
+        image_sizes=(image_size,), short_side=round(image_size * 256 / 224), position="center"
+    )
 
 
 def policy_to_dict(policy: SizePolicy) -> dict[str, Any]:
-    """A policy as JSON can hold it; `from_dict` makes the same policy of it.
+    """A policy as JSON can hold it; `policy_from_dict` makes the same policy of it.
 
     Example:
 
-    >>> as_dict(Whole(short_side=256))
+    >>> policy_to_dict(Whole(short_side=256))
     {'policy': 'Whole', 'short_side': 256, 'longest_side': None}
     """
     return {"policy": type(policy).__name__, **asdict(policy)}
 
 
 def policy_from_dict(values: dict[str, Any]) -> SizePolicy:
-    """The policy that `as_dict` was given."""
+    """The policy that `policy_to_dict` was given."""
     policy = {"Crops": Crop, "Whole": Whole, "Warped": Warp}[values["policy"]]
     keys = {key: value for key, value in values.items() if key != "policy"}
     return policy(**{key: tuple(v) if isinstance(v, list) else v for key, v in keys.items()})

@@ -100,7 +100,7 @@ def make_example_id(path: str, place: int) -> str:
 
     Example:
 
-    >>> id_by_place("/data/mnist-train.tfrecord-00000-of-00001", 7)
+    >>> make_example_id("/data/mnist-train.tfrecord-00000-of-00001", 7)
     'mnist-train.tfrecord-00000-of-00001__7'
     """
     return f"{Path(path).name}__{place}"

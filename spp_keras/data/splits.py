@@ -28,7 +28,7 @@ def choose_splits(
     >>> root = Path(tempfile.mkdtemp())
     >>> for split in ("train", "test"):
     ...     (root / split / "cat").mkdir(parents=True)
-    >>> defaults(root)
+    >>> choose_splits(root)
     ('train', 'test')
     """
     folder = Path(data).expanduser()

@@ -32,7 +32,7 @@ def read_records(path: str, skip: int, take: int, count: int) -> Iterator[tuple[
     >>> with tf.io.TFRecordWriter(path) as writer:
     ...     for record in (b"one", b"two", b"three"):
     ...         writer.write(record)
-    >>> list(records(path, skip=1, take=2, count=3))
+    >>> list(read_records(path, skip=1, take=2, count=3))
     [(1, 31, b'two'), (2, 50, b'three')]
     """
     size = Path(path).stat().st_size
@@ -61,7 +61,7 @@ def parse_features(example: bytes) -> dict[str, tuple[int, int]]:
     >>> feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
     >>> example = tf.train.Example(features=tf.train.Features(feature={"label": feature}))
     >>> serialized = example.SerializeToString()
-    >>> [(key, (start, end))] = features(serialized).items()
+    >>> [(key, (start, end))] = parse_features(serialized).items()
     >>> key, serialized[start:end] == feature.SerializeToString()
     ('label', True)
     """

@@ -56,7 +56,7 @@ def find_devkit(root: Path) -> Path | None:
 
     Example:
 
-    >>> home(Path("/nowhere")) is None
+    >>> find_devkit(Path("/nowhere")) is None
     True
     """
     around = (*sorted(root.glob("VOC*")), *sorted(root.glob("VOCdevkit/VOC*")))
@@ -124,7 +124,7 @@ def read_annotation(path: Path) -> Annotation | str:
 
     Example:
 
-    >>> annotation(Path("/nowhere/000001.xml"))
+    >>> read_annotation(Path("/nowhere/000001.xml"))
     'has no annotation'
     """
     try:
@@ -138,7 +138,7 @@ def read_annotation(path: Path) -> Annotation | str:
 def make_candidate(
     root: Path, image: str, place: int, found: Annotation | str, classes: dict[str, int]
 ) -> Candidate:
-    """An image and what `annotation` found for it.
+    """An image and what `read_annotation` found for it.
 
     Args:
         root: Folder of the data set.
@@ -150,7 +150,7 @@ def make_candidate(
     Example:
 
     >>> found = Annotation([("dog", (0.0, 0.0, 0.5, 0.5), False)], (375, 500))
-    >>> candidate(Path("/nowhere"), "1.jpg", 0, found, {"cat": 0, "dog": 1}).labels
+    >>> make_candidate(Path("/nowhere"), "1.jpg", 0, found, {"cat": 0, "dog": 1}).labels
     (1,)
     """
     unusable = found if isinstance(found, str) else None

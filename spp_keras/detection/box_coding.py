@@ -1,6 +1,6 @@
 """Corrections of boxes: where the object lies that a window roughly covers.
 
-Four numbers: by how much its centre is to the right and below, as shares of the
+Four numbers: by how much its center is to the right and below, as shares of the
 window's width and height, and the logarithms of how much wider and higher it is.
 """
 
@@ -20,7 +20,7 @@ def encode_boxes(boxes: Any, objects: Any) -> Any:
 
     Example:
 
-    >>> encoded([[0.0, 0.0, 10.0, 20.0]], [[5.0, 0.0, 15.0, 20.0]]).numpy().tolist()
+    >>> encode_boxes([[0.0, 0.0, 10.0, 20.0]], [[5.0, 0.0, 15.0, 20.0]]).numpy().tolist()
     [[0.5, 0.0, 0.0, 0.0]]
     """
     return keras.utils.bounding_boxes.encode_box_to_deltas(

@@ -31,7 +31,7 @@ def object_boxes(objects: Objects, size: tuple[int, int]) -> np.ndarray:
     Example:
 
     >>> cat = Objects(np.array([[0.0, 0.25, 0.5, 1.0]]), np.array([0]), np.array([False]))
-    >>> of_objects(cat, (100, 200)).tolist()
+    >>> object_boxes(cat, (100, 200)).tolist()
     [[50.0, 0.0, 200.0, 50.0]]
     """
     height, width = size
@@ -48,7 +48,7 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     Example:
 
-    >>> iou(np.array([[0, 0, 10, 10]]), np.array([[0, 0, 10, 5], [20, 20, 30, 30]])).tolist()
+    >>> box_iou(np.array([[0, 0, 10, 10]]), np.array([[0, 0, 10, 5], [20, 20, 30, 30]])).tolist()
     [[0.5, 0.0]]
     """
     a, b = np.asarray(a, "float64"), np.asarray(b, "float64")

@@ -63,7 +63,7 @@ def tune_head(
     """The detector with its head fine-tuned again: what thin layers have lost comes back.
 
     Args:
-        detector: One with a head of softmax, such as `truncated` made.
+        detector: One with a head of softmax, such as `truncate_dense` made.
         maps: Maps of the examples it learned from.
         state: File for the state behind each epoch, see `fine_tuning.fine_tune`.
         epochs: Defaults to 2.

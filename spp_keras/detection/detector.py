@@ -22,15 +22,15 @@ INPUT_SIZE = 224
 _MOST_ASPECT = 4
 
 # Arguments that are models or layers, each with a configuration of its own.
-_PARTS = ("trunk", "head", "proposer")
+_PARTS = ("trunk", "head", "rpn")
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
 class Detector(keras.Model):
     """Finds objects: an image is convolved once a scale, each window pooled from its map.
 
-    Windows come with the image, or from `proposer`. Each is pooled from the map
-    of the scale at which its area is nearest to `side` x `side`, and scored by
+    Windows come with the image, or from `rpn`. Each is pooled from the map
+    of the scale at which its area is nearest to `input_size` x `input_size`, and scored by
     `head`; windows on the same cells are pooled and scored once. What is left of
     overlapping boxes of a class after non-maximum suppression is the answer,
     which for an image never depends on what else is in its batch.
@@ -40,23 +40,23 @@ class Detector(keras.Model):
     Args:
         trunk: Model from images to feature maps.
         head: Model from pooled vectors to scores `(n, classes)`, or to these and
-            the corrections of boxes `(n, 4 * classes)`: for each class centre x
+            the corrections of boxes `(n, 4 * classes)`: for each class center x
             and y, as shares of the box, and logarithms of width and height.
         labels: Name of each class.
         grid: Where the trunk's cells lie, a `geometry.CellGrid`: their step, the
-            first centre and, where the trunk rounds up, `beyond`.
+            first center and, where the trunk rounds up, `ceil_excess`.
         levels: Levels of the pyramid. Defaults to the paper's `(6, 3, 2, 1)`.
         mode: `"max"` or `"average"`. Defaults to `"max"`.
         scales: Short sides that an image is scaled to. Defaults to the paper's
             single one, `(688,)`.
-        side: Side of the square whose area a scaled window should have.
+        input_size: Side of the square whose area a scaled window should have.
             Defaults to 224.
-        proposer: Layer that makes windows where none are given, from the map of
+        rpn: Layer that makes windows where none are given, from the map of
             the scale in the middle. Defaults to `None`.
-        overlap: Intersection over union above which the lesser of two boxes of
+        iou_threshold: Intersection over union above which the lesser of two boxes of
             a class is dropped. Defaults to the paper's 0.3.
-        least_score: Score that a detection must exceed. Defaults to 0.05.
-        most: How many are answered at most, the best. Defaults to 100.
+        score_threshold: Score that a detection must exceed. Defaults to 0.05.
+        max_detections: How many are answered at most, the best. Defaults to 100.
         **kwargs: See `keras.Model`.
 
     Call arguments:
@@ -98,15 +98,15 @@ class Detector(keras.Model):
         levels: Sequence[int | tuple[int, int]] = (6, 3, 2, 1),
         mode: Literal["max", "average"] = "max",
         scales: Sequence[int] = ONE_SCALE,
-        side: int = INPUT_SIZE,
-        proposer: RegionProposalNetwork | None = None,
-        overlap: float = 0.3,
-        least_score: float = 0.05,
-        most: int = 100,
+        input_size: int = INPUT_SIZE,
+        rpn: RegionProposalNetwork | None = None,
+        iou_threshold: float = 0.3,
+        score_threshold: float = 0.05,
+        max_detections: int = 100,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.trunk, self.head, self.proposer = trunk, head, proposer
+        self.trunk, self.head, self.rpn = trunk, head, rpn
         self.labels = tuple(labels)
         self.grid = geometry.CellGrid(*grid)
         self.roi_spp = RoISpatialPyramidPooling(
@@ -121,12 +121,12 @@ class Detector(keras.Model):
             raise ValueError(
                 f"`scales` must be a non-empty sequence of ints. Received: scales={scales!r}."
             )
-        least = self.grid.least_pixels()
+        least = self.grid.min_pixels()
         self.scales = tuple(sorted(_checks.at_least(scale, least, "scales") for scale in scales))
-        self.side = _checks.at_least(side, 1, "side")
-        self.overlap = _checks.fraction(overlap, "overlap")
-        self.least_score = float(least_score)
-        self.most = _checks.at_least(most, 1, "most")
+        self.input_size = _checks.at_least(input_size, 1, "input_size")
+        self.iou_threshold = _checks.fraction(iou_threshold, "iou_threshold")
+        self.score_threshold = float(score_threshold)
+        self.max_detections = _checks.at_least(max_detections, 1, "max_detections")
         scores, *deltas = head.outputs
         if scores.shape[-1] != len(self.labels):
             raise ValueError(
@@ -138,9 +138,9 @@ class Detector(keras.Model):
                 "`head` must correct boxes by four numbers a class, "
                 f"{4 * len(self.labels)}. Received: {deltas[0].shape[-1]}."
             )
-        if proposer is not None and not proposer.built:
+        if rpn is not None and not rpn.built:
             # Here, or its weights would not be there to be saved before the first call.
-            proposer.build(trunk.output_shape)
+            rpn.build(trunk.output_shape)
         self.built = True
 
     @property
@@ -151,9 +151,9 @@ class Detector(keras.Model):
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         images, boxes = _arguments(inputs)
-        if boxes is None and self.proposer is None:
+        if boxes is None and self.rpn is None:
             raise ValueError(
-                "`boxes` must be given to a detector without `proposer`. Received: images alone."
+                "`boxes` must be given to a detector without `rpn`. Received: images alone."
             )
         elements = (images,) if boxes is None else (images, boxes)
         # AutoGraph has nothing to do in there, and takes seconds to find out.
@@ -164,9 +164,9 @@ class Detector(keras.Model):
             detect,
             elements,
             fn_output_signature={
-                "boxes": tf.TensorSpec((self.most, 4), tf.float32),
-                "scores": tf.TensorSpec((self.most,), tf.float32),
-                "classes": tf.TensorSpec((self.most,), tf.int32),
+                "boxes": tf.TensorSpec((self.max_detections, 4), tf.float32),
+                "scores": tf.TensorSpec((self.max_detections,), tf.float32),
+                "classes": tf.TensorSpec((self.max_detections,), tf.int32),
                 "count": tf.TensorSpec((), tf.int32),
             },
             # Each has maps and vectors of its own in memory, and keeps all cores busy.
@@ -184,7 +184,7 @@ class Detector(keras.Model):
         # Boxes of different classes do not meet when each class has a place of its own.
         place = tf.cast(classes * (tf.reduce_max(size) + 1), tf.float32)
         kept, count = non_max_suppression(
-            boxes + place[:, tf.newaxis], scores, self.most, self.overlap
+            boxes + place[:, tf.newaxis], scores, self.max_detections, self.iou_threshold
         )
         # What is gathered behind the last.
         boxes, scores = tf.pad(boxes, [[0, 1], [0, 0]]), tf.pad(scores, [[0, 1]])
@@ -211,7 +211,7 @@ class Detector(keras.Model):
         scores, deltas = self.answers(vectors)
         scores = tf.gather(scores, rows)
         scores = tf.where(real[:, tf.newaxis], scores, scores.dtype.min)
-        places = tf.cast(tf.where(scores > self.least_score), tf.int32)
+        places = tf.cast(tf.where(scores > self.score_threshold), tf.int32)
         which, classes = places[:, 0], places[:, 1]
         boxes, scores = tf.gather(boxes, which), tf.gather_nd(scores, places)
         if deltas is not None:
@@ -269,7 +269,7 @@ class Detector(keras.Model):
 
     def numbers_encoded(self, size: tuple[int, int], windows: int) -> int:
         """How many numbers `encode` makes of an image of that size."""
-        sides = [self.grid.cells(self.scaled_size(size, scale)) for scale in self.scales]
+        sides = [self.grid.map_size(self.scaled_size(size, scale)) for scale in self.scales]
         return sum(int(tf.reduce_prod(cells)) for cells in sides) * self.trunk.output_shape[-1]
 
     def answers(self, vectors: Any) -> tuple[Any, Any]:
@@ -282,8 +282,8 @@ class Detector(keras.Model):
         """Windows of the proposer, in pixels of the image."""
         middle = len(self.scales) // 2
         target = self.scaled_size(size, self.scales[middle])
-        proposer: Any = self.proposer
-        boxes = proposer.propose(encoded[middle], self.grid, target)
+        rpn: Any = self.rpn
+        boxes = rpn.propose(encoded[middle], self.grid, target)
         factors = tf.cast(size, tf.float32) / tf.cast(target, tf.float32)
         return boxes * tf.gather(factors, [1, 0, 1, 0])
 
@@ -292,7 +292,7 @@ class Detector(keras.Model):
         size = tf.cast(size, tf.int32)
         shorter, longer = tf.reduce_min(size), tf.reduce_max(size)
         shorter = tf.maximum(shorter, longer // _MOST_ASPECT)
-        return tf.maximum((2 * size * scale + shorter) // (2 * shorter), self.grid.least_pixels())
+        return tf.maximum((2 * size * scale + shorter) // (2 * shorter), self.grid.min_pixels())
 
     def get_config(self) -> dict[str, Any]:
         parts = {name: getattr(self, name) for name in _PARTS}
@@ -304,10 +304,10 @@ class Detector(keras.Model):
             "levels": self.roi_spp.levels,
             "mode": self.roi_spp.mode,
             "scales": self.scales,
-            "side": self.side,
-            "overlap": self.overlap,
-            "least_score": self.least_score,
-            "most": self.most,
+            "input_size": self.input_size,
+            "iou_threshold": self.iou_threshold,
+            "score_threshold": self.score_threshold,
+            "max_detections": self.max_detections,
         }
 
     @classmethod
@@ -328,10 +328,10 @@ class Detector(keras.Model):
         return cls(**{**arguments, **made})
 
     def _scales_of(self, boxes: Any, factors: Any) -> Any:
-        """For each box the scale at which its area is nearest to `side` squared."""
+        """For each box the scale at which its area is nearest to `input_size` squared."""
         extents = boxes[:, 2:] - boxes[:, :2]
         area = tf.reduce_prod(extents, axis=1, keepdims=True) * tf.reduce_prod(factors, axis=1)
-        return tf.argmin(tf.abs(area - float(self.side**2)), axis=1, output_type=tf.int32)
+        return tf.argmin(tf.abs(area - float(self.input_size**2)), axis=1, output_type=tf.int32)
 
 
 def _arguments(inputs: Any) -> tuple[Any, Any]:

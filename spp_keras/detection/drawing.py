@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from spp_keras import _checks, _files
 from spp_keras.detection import boxes
 
-# Okabe and Ito's colours, told apart by the colour-blind too; without their black, which is
+# Okabe and Ito's colors, told apart by the color-blind too; without their black, which is
 # lost in shadows.
 _PALETTE = (
     (230, 159, 0),
@@ -61,7 +61,7 @@ def draw_detections(
     Example:
 
     >>> found = boxes.Detections(np.array([[10, 30, 90, 70]]), np.array([0.9]), np.array([1]))
-    >>> drawn = draw(np.zeros((80, 120, 3), "uint8"), found, ["cat", "dog"])
+    >>> drawn = draw_detections(np.zeros((80, 120, 3), "uint8"), found, ["cat", "dog"])
     >>> drawn[50, 10].tolist(), drawn[50, 50].tolist()
     ([86, 180, 233], [0, 0, 0])
     """
@@ -95,26 +95,26 @@ def save_drawing(
     found: boxes.Detections,
     labels: Sequence[str] | Mapping[int, str],
 ) -> None:
-    """Writes what `draw` draws, as JPEG or PNG by the ending of the path.
+    """Writes what `draw_detections` draws, as JPEG or PNG by the ending of the path.
 
     Args:
         path: Path of the file to write or replace.
-        image: As for `draw`.
-        found: As for `draw`.
-        labels: As for `draw`.
+        image: As for `draw_detections`.
+        found: As for `draw_detections`.
+        labels: As for `draw_detections`.
 
     Example:
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "found.jpg"
     >>> found = boxes.Detections(np.array([[10, 30, 90, 70]]), np.array([0.9]), np.array([1]))
-    >>> save(path, np.zeros((80, 120, 3), "uint8"), found, ["cat", "dog"])
+    >>> save_drawing(path, np.zeros((80, 120, 3), "uint8"), found, ["cat", "dog"])
     >>> path.is_file()
     True
     """
     drawn = Image.fromarray(draw_detections(image, found, labels))
     with _files.replace_file(path) as beside:
-        # Colours at full resolution: at half of it thin lines are smeared.
+        # Colors at full resolution: at half of it thin lines are smeared.
         jpeg = {"quality": _QUALITY, "subsampling": 0}
         drawn.save(beside, **({} if beside.suffix.lower() == ".png" else jpeg))
 
@@ -127,7 +127,7 @@ def class_color(number: int) -> tuple[int, int, int]:
 
     Example:
 
-    >>> colour(0), colour(7), colour(21)
+    >>> color(0), color(7), color(21)
     ((230, 159, 0), (115, 79, 0), (230, 159, 0))
     """
     round_, place = divmod(number, len(_PALETTE))
@@ -237,7 +237,7 @@ def _shortened(name: str, score: str, letters: ImageFont.FreeTypeFont, room: int
 
 
 def _ink(paint: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Black or white, whichever is the easier to read on a colour."""
+    """Black or white, whichever is the easier to read on a color."""
     # Relative luminance; at 0.179 both have the same contrast (WCAG 2.1, 1.4.3).
     linear = ((np.array(paint) / 255 + 0.055) / 1.055) ** 2.4
     return _BLACK if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else _WHITE

@@ -49,7 +49,7 @@ def build_softmax_head(halves: ModelParts, classes: int, dropout: float = 0.5) -
 
 
 def finalize_head(trained: keras.Model) -> keras.Model:
-    """The head of a detector, from one that `softmax` made and that was trained.
+    """The head of a detector, from one that `build_softmax_head` made and that was trained.
 
     Without dropout and background; the corrections' spread is in the weights.
     """
@@ -61,7 +61,7 @@ def finalize_head(trained: keras.Model) -> keras.Model:
 
 
 def make_trainable(finished: keras.Model, dropout: float = 0.0) -> keras.Model:
-    """The opposite of `finished`: a head of softmax and corrections, to be trained on.
+    """The opposite of `finalize_head`: a head of softmax and corrections, to be trained on.
 
     Args:
         finished: The head.
@@ -98,7 +98,7 @@ def build_linear_head(
     """The paper's kind of head: machines on the last hidden layer, corrections of the vectors.
 
     Args:
-        trained: Head that `softmax` made and that was trained.
+        trained: Head that `build_softmax_head` made and that was trained.
         svms: Kernel and bias of the machines.
         regression: Kernel and bias from pooled vectors to corrections, or `None`.
     """
@@ -193,7 +193,7 @@ def remove_box_regression(head: keras.Model) -> keras.Model:
 
 
 def box_targets(deltas: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """What `softmax`'s corrections should be: `(n, 8 * classes)`, values and which count.
+    """What `build_softmax_head`'s corrections should be: `(n, 8 * classes)`, values and which count.
 
     Args:
         deltas: `(n, 4)` corrections of each window.

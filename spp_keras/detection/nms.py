@@ -5,7 +5,9 @@ from typing import Any
 import tensorflow as tf
 
 
-def non_max_suppression(boxes: Any, scores: Any, most: int, overlap: float) -> tuple[Any, Any]:
+def non_max_suppression(
+    boxes: Any, scores: Any, max_detections: int, iou_threshold: float
+) -> tuple[Any, Any]:
     """Which boxes are left when each takes away the lesser ones that overlap it too much.
 
     A box without area is taken away, too.
@@ -13,8 +15,8 @@ def non_max_suppression(boxes: Any, scores: Any, most: int, overlap: float) -> t
     Args:
         boxes: float32 `(n, 4)`; `n` may be 0.
         scores: float32 `(n,)`.
-        most: How many are left at most.
-        overlap: Intersection over union above which a box is taken away.
+        max_detections: How many are left at most.
+        iou_threshold: Intersection over union above which a box is taken away.
 
     Returns:
         Their numbers, int32 `(most,)`, the best first and `n` where there are no more; and
@@ -23,7 +25,7 @@ def non_max_suppression(boxes: Any, scores: Any, most: int, overlap: float) -> t
     Example:
 
     >>> boxes = tf.constant([[0.0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10]])
-    >>> kept, count = suppressed(boxes, tf.constant([0.5, 0.9, 0.7]), 3, 0.3)
+    >>> kept, count = non_max_suppression(boxes, tf.constant([0.5, 0.9, 0.7]), 3, 0.3)
     >>> kept.numpy().tolist(), int(count)
     ([1, 2, 3], 2)
     """
@@ -39,10 +41,10 @@ def non_max_suppression(boxes: Any, scores: Any, most: int, overlap: float) -> t
     kept, count = tf.raw_ops.NonMaxSuppressionV4(
         boxes=boxes,
         scores=ranks,
-        max_output_size=most,
-        iou_threshold=overlap,
+        max_output_size=max_detections,
+        iou_threshold=iou_threshold,
         score_threshold=0.5,
         # The kernel of TFLite always does.
         pad_to_max_output_size=True,
     )
-    return tf.where(tf.range(most) < count, tf.gather(order, kept), number - 1), count
+    return tf.where(tf.range(max_detections) < count, tf.gather(order, kept), number - 1), count

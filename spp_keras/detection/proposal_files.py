@@ -40,8 +40,8 @@ def read_proposals(path: str | Path, found: records.Records) -> list[np.ndarray]
     ...     keras.utils.save_img(root / "train" / name / "1.png", image)
     >>> found = records.load(root, "train")
     >>> boxes = [np.array([[5, 5, 40, 15]]), np.zeros((0, 4))]
-    >>> write(root / "proposals.jsonl", found.ids, boxes)
-    >>> [each.tolist() for each in read(root / "proposals.jsonl", found)]
+    >>> write_proposals(root / "proposals.jsonl", found.ids, boxes)
+    >>> [each.tolist() for each in read_proposals(root / "proposals.jsonl", found)]
     [[[5.0, 5.0, 30.0, 15.0]], []]
     """
     path = Path(path)
@@ -65,7 +65,7 @@ def read_proposals(path: str | Path, found: records.Records) -> list[np.ndarray]
 
 
 def write_proposals(path: str | Path, ids: Sequence[str], boxes: Sequence[np.ndarray]) -> None:
-    """Writes proposals as JSON Lines, as `read` takes them.
+    """Writes proposals as JSON Lines, as `read_proposals` takes them.
 
     Args:
         path: Path of the file to write or replace.
@@ -77,7 +77,7 @@ def write_proposals(path: str | Path, ids: Sequence[str], boxes: Sequence[np.nda
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "proposals.jsonl"
-    >>> write(path, ["cat/1.png"], [np.array([[0, 0, 20, 30]])])
+    >>> write_proposals(path, ["cat/1.png"], [np.array([[0, 0, 20, 30]])])
     >>> print(path.read_text().strip())
     {"id": "cat/1.png", "boxes": [[0, 0, 20, 30]]}
     """

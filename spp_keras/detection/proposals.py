@@ -50,7 +50,7 @@ def propose_boxes(
     ...     (root / "train" / name).mkdir(parents=True)
     ...     image = np.full((20, 30, 3), 255, "uint8")
     ...     keras.utils.save_img(root / "train" / name / "1.png", image)
-    >>> [boxes.tolist() for boxes in propose(records.load(root, "train"))]
+    >>> [boxes.tolist() for boxes in propose_boxes(records.load(root, "train"))]
     [[[0.0, 0.0, 30.0, 20.0]], [[0.0, 0.0, 30.0, 20.0]]]
     """
     threads = os.cpu_count() or 1 if threads is None else _checks.at_least(threads, 1, "threads")

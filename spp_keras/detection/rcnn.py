@@ -20,7 +20,7 @@ class RegionDetector(Detector):
     """A `Detector` that convolves each window by itself, as R-CNN does.
 
     For comparison: the same network, head and proposals. A window is cut out
-    with 16 pixels of context of 224, what lies outside the image is grey, and
+    with 16 pixels of context of 224, what lies outside the image is gray, and
     warped to `side` x `side`; the pyramid then pools the whole map. `scales` are
     not used. R-CNN as published also fine-tunes the convolutions, on warped
     windows; here they stay those of the network, as they do for `Detector`.
@@ -83,7 +83,7 @@ def warped(image: Any, boxes: Any, side: int) -> Any:
     extents = tf.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
     margin = extents * (_CONTEXT / (1 - 2 * _CONTEXT))
     low, high = boxes[:, :2] - margin, boxes[:, 2:] + margin
-    # Centres of the outermost pixels, as shares of the way between those of the image.
+    # Centers of the outermost pixels, as shares of the way between those of the image.
     half = (high - low) / (2 * side)
     between = tf.cast(tf.shape(image)[1::-1] - 1, tf.float32)
     low, high = ((edge - 0.5) / tf.maximum(between, 1.0) for edge in (low + half, high - half))

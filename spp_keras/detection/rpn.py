@@ -25,12 +25,12 @@ class RegionProposalNetwork(keras.layers.Layer):
 
     Args:
         filters: Channels between the map and the scores. Defaults to 256.
-        sides: Sides of squares, in pixels of the scaled image, around every cell.
+        anchor_sizes: Sides of squares, in pixels of the scaled image, around every cell.
             Defaults to `(64, 128, 256, 512)`.
-        aspects: Height over width of what these squares are stretched to.
+        aspect_ratios: Height over width of what these squares are stretched to.
             Defaults to `(0.5, 1.0, 2.0)`.
-        most: How many windows are proposed at most. Defaults to 300.
-        overlap: Intersection over union above which the lesser of two is
+        max_proposals: How many windows are proposed at most. Defaults to 300.
+        iou_threshold: Intersection over union above which the lesser of two is
             dropped. Defaults to 0.7.
         **kwargs: See `keras.layers.Layer`.
 
@@ -42,7 +42,7 @@ class RegionProposalNetwork(keras.layers.Layer):
 
     Example:
 
-    >>> proposer = Proposer(filters=8, most=50)
+    >>> proposer = RegionProposalNetwork(filters=8, max_proposals=50)
     >>> grid = geometry.CellGrid(16, 14)
     >>> boxes = proposer.propose(tf.zeros((1, 13, 13, 4)), grid, tf.constant([224, 224]))
     >>> int(tf.shape(boxes)[0]) <= 50
@@ -53,19 +53,23 @@ class RegionProposalNetwork(keras.layers.Layer):
         self,
         filters: int = 256,
         *,
-        sides: Sequence[float] = (64, 128, 256, 512),
-        aspects: Sequence[float] = (0.5, 1.0, 2.0),
-        most: int = 300,
-        overlap: float = 0.7,
+        anchor_sizes: Sequence[float] = (64, 128, 256, 512),
+        aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
+        max_proposals: int = 300,
+        iou_threshold: float = 0.7,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.filters = _checks.at_least(filters, 1, "filters")
-        self.sides = tuple(_checks.positive(side, "sides") for side in sides)
-        self.aspects = tuple(_checks.positive(aspect, "aspects") for aspect in aspects)
-        self.most = _checks.at_least(most, 1, "most")
-        self.overlap = _checks.fraction(overlap, "overlap")
-        number = len(self.sides) * len(self.aspects)
+        self.anchor_sizes = tuple(
+            _checks.positive(anchor_size, "anchor_sizes") for anchor_size in anchor_sizes
+        )
+        self.aspect_ratios = tuple(
+            _checks.positive(aspect_ratio, "aspect_ratios") for aspect_ratio in aspect_ratios
+        )
+        self.max_proposals = _checks.at_least(max_proposals, 1, "max_proposals")
+        self.iou_threshold = _checks.fraction(iou_threshold, "iou_threshold")
+        number = len(self.anchor_sizes) * len(self.aspect_ratios)
         self._hidden = keras.layers.Conv2D(
             self.filters,
             3,
@@ -90,19 +94,19 @@ class RegionProposalNetwork(keras.layers.Layer):
         """The windows themselves: `(rows * columns * sides * aspects, 4)`, cell by cell."""
         shapes = np.array(
             [
-                (side / aspect**0.5, side * aspect**0.5)
-                for side in self.sides
-                for aspect in self.aspects
+                (anchor_size / aspect_ratio**0.5, anchor_size * aspect_ratio**0.5)
+                for anchor_size in self.anchor_sizes
+                for aspect_ratio in self.aspect_ratios
             ]
         )
         shapes = np.concatenate([-shapes, shapes], axis=1) / 2
         x, y = (
-            tf.cast(tf.range(count), tf.float32) * grid.step + grid.first_centre + 0.5
+            tf.cast(tf.range(count), tf.float32) * grid.stride + grid.first_center + 0.5
             for count in (columns, rows)
         )
         x, y = tf.meshgrid(x, y)
-        centres = tf.reshape(tf.stack([x, y, x, y], axis=-1), (-1, 1, 4))
-        return tf.reshape(centres + tf.constant(shapes, tf.float32), (-1, 4))
+        centers = tf.reshape(tf.stack([x, y, x, y], axis=-1), (-1, 1, 4))
+        return tf.reshape(centers + tf.constant(shapes, tf.float32), (-1, 4))
 
     def propose(self, maps: Any, grid: geometry.CellGrid, size: Any) -> Any:
         """The best windows, `(n, 4)`, inside a scaled image of that height and width."""
@@ -110,18 +114,18 @@ class RegionProposalNetwork(keras.layers.Layer):
         rows, columns = tf.unstack(tf.shape(maps)[1:3])
         boxes = self.anchors(rows, columns, grid)
         # As many again for what suppression takes away.
-        number = tf.minimum(4 * self.most, tf.shape(logits)[0])
+        number = tf.minimum(4 * self.max_proposals, tf.shape(logits)[0])
         logits, best = tf.math.top_k(logits, number)
         boxes = clip_boxes(decode_boxes(tf.gather(boxes, best), tf.gather(deltas, best)), size)
-        kept, count = non_max_suppression(boxes, logits, self.most, self.overlap)
+        kept, count = non_max_suppression(boxes, logits, self.max_proposals, self.iou_threshold)
         return tf.gather(boxes, kept[:count])
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,
-            "sides": self.sides,
-            "aspects": self.aspects,
-            "most": self.most,
-            "overlap": self.overlap,
+            "anchor_sizes": self.anchor_sizes,
+            "aspect_ratios": self.aspect_ratios,
+            "max_proposals": self.max_proposals,
+            "iou_threshold": self.iou_threshold,
         }

@@ -18,7 +18,7 @@ _WINDOWS = 256
 
 
 def train_rpn(
-    proposer: RegionProposalNetwork,
+    rpn: RegionProposalNetwork,
     maps: FeatureMapCache,
     *,
     epochs: int = 4,
@@ -29,7 +29,7 @@ def train_rpn(
     """Trains a proposer on the maps of the scale in the middle.
 
     Args:
-        proposer: The layer; its weights change.
+        rpn: The layer; its weights change.
         maps: Maps of the examples.
         epochs: How often it sees each image. Defaults to 4.
         learning_rate: Of Adam, at the start; it falls to nothing by a cosine.
@@ -43,8 +43,8 @@ def train_rpn(
     optimizer = keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(maps))
     )
-    proposer.build((1, None, None, detector.trunk.output_shape[-1]))
-    optimizer.build(proposer.trainable_variables)
+    rpn.build((1, None, None, detector.trunk.output_shape[-1]))
+    optimizer.build(rpn.trainable_variables)
 
     @tf.function(
         input_signature=[
@@ -57,24 +57,24 @@ def train_rpn(
     )
     def step(one: Any, which: Any, labels: Any, deltas: Any) -> Any:
         with tf.GradientTape() as tape:
-            logits, found = proposer(one)
+            logits, found = rpn(one)
             logits, found = tf.gather(logits, which), tf.gather(found, which)
             loss = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
             counts = tf.repeat(labels[:, tf.newaxis], 4, axis=1)
             loss += heads.smooth_l1(tf.concat([deltas, counts], axis=1), found)
             loss = tf.reduce_mean(loss)
-        gradients = tape.gradient(loss, proposer.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, proposer.trainable_variables, strict=True))
+        gradients = tape.gradient(loss, rpn.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, rpn.trainable_variables, strict=True))
         return loss
 
     for epoch in range(epochs):
         order = np.random.default_rng((seed, epoch)).permutation(len(maps))
-        what = f"Proposer, epoch {epoch + 1}/{epochs}"
+        what = f"RegionProposalNetwork, epoch {epoch + 1}/{epochs}"
         for number in window_features.show_progress(order, what, progress):
             example, one = maps.examples[number], maps[number][middle]
             target = detector.scaled_size(example.size, scale).numpy()
             rows, columns = one.shape[1:3]
-            anchors = proposer.anchors(rows, columns, detector.grid).numpy()
+            anchors = rpn.anchors(rows, columns, detector.grid).numpy()
             rng = np.random.default_rng((seed, epoch, number))
             step(one, *_drawn(example, anchors, target, rng))
 

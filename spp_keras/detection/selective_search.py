@@ -14,8 +14,8 @@ MAX_BOXES, MIN_SIDE, LONGEST_SIDE = 2000, 20, 500
 def selective_search(
     image: np.ndarray,
     *,
-    most: int = MAX_BOXES,
-    least_side: int = MIN_SIDE,
+    max_boxes: int = MAX_BOXES,
+    min_side: int = MIN_SIDE,
     longest_side: int = LONGEST_SIDE,
 ) -> np.ndarray:
     """Boxes that may hold an object, by OpenCV's "fast" selective search.
@@ -34,8 +34,8 @@ def selective_search(
 
     Args:
         image: uint8 `(height, width, 3)`, RGB.
-        most: Boxes that are returned at most. Defaults to 2000.
-        least_side: Pixels that each side of a box must have, where the image has
+        max_boxes: Boxes that are returned at most. Defaults to 2000.
+        min_side: Pixels that each side of a box must have, where the image has
             been made smaller in that image. Defaults to 20.
         longest_side: Pixels of the image's longer side, to which a larger image is
             made smaller first. Defaults to 500.
@@ -51,8 +51,8 @@ def selective_search(
     >>> [20.0, 10.0, 60.0, 40.0] in selective_search(image).tolist()
     True
     """
-    _checks.at_least(most, 1, "most")
-    _checks.at_least(least_side, 1, "least_side")
+    _checks.at_least(max_boxes, 1, "max_boxes")
+    _checks.at_least(min_side, 1, "min_side")
     _checks.at_least(longest_side, 1, "longest_side")
     shape: tuple[int, ...] = getattr(image, "shape", ())
     dtype = getattr(image, "dtype", None)
@@ -64,8 +64,8 @@ def selective_search(
     cv2 = import_opencv()
     searched = _at_most(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), longest_side, cv2)
     boxes = _segment(searched, cv2)
-    boxes = boxes[np.min(boxes[:, 2:] - boxes[:, :2], axis=1) >= least_side]
-    boxes = _ranked(boxes)[:most]
+    boxes = boxes[np.min(boxes[:, 2:] - boxes[:, :2], axis=1) >= min_side]
+    boxes = _ranked(boxes)[:max_boxes]
     height, width = shape[:2]
     # Multiplied first: what ends at the edge then ends at the edge, to the last bit.
     boxes = boxes * np.array([width, height] * 2) / np.array([*searched.shape[1::-1]] * 2)

@@ -56,7 +56,7 @@ class Settings:
             Defaults to 224: the size of what the network learned from.
         proposals: File of windows, see `spp_keras.detection.proposal_files`, of
             all images. Defaults to selective search.
-        proposer: Whether the detector learns to propose windows itself.
+        rpn: Whether the detector learns to propose windows itself.
             Defaults to `True`.
         epochs: Of the fine-tuning. Defaults to 12.
         learning_rate: Of its first epochs, a tenth behind four fifths of them.
@@ -81,7 +81,7 @@ class Settings:
     scales: tuple[int, ...] = ONE_SCALE
     side: int = INPUT_SIZE
     proposals: str = ""
-    proposer: bool = True
+    rpn: bool = True
     epochs: int = 12
     learning_rate: float = 0.01
     seed: int = 0
@@ -129,7 +129,7 @@ def train_detector(
         learning.classes,
         scales=settings.scales,
         side=settings.side,
-        least_score=SCORE_THRESHOLDS[settings.head],
+        score_threshold=SCORE_THRESHOLDS[settings.head],
     )
     _files.write_file(to / runs.SETTINGS, json.dumps(dataclasses.asdict(settings), indent=2) + "\n")
     folder = Path(maps or to / "maps")
@@ -149,12 +149,10 @@ def train_detector(
     )
     finished, untrained = finish_head(settings.head, head, known, settings.seed, progress)
     detector = variants.replace_parts(detector, head=finished)
-    if settings.proposer:
-        proposer = RegionProposalNetwork(
-            sides=[share * settings.side for share in _SIDES], name="proposer"
-        )
-        rpn_training.train_rpn(proposer, known, seed=settings.seed, progress=progress)
-        detector = variants.replace_parts(detector, proposer=proposer)
+    if settings.rpn:
+        rpn = RegionProposalNetwork(sides=[share * settings.side for share in _SIDES], name="rpn")
+        rpn_training.train_rpn(rpn, known, seed=settings.seed, progress=progress)
+        detector = variants.replace_parts(detector, rpn=rpn)
     with _files.replace_file(to / runs.DETECTOR) as beside:
         detector.save(beside)
     found = evaluation.detect_images(detector, unknown, progress)
@@ -179,7 +177,7 @@ def finish_head(
 
 
 def load_detector_model(run: str | Path) -> Detector:
-    """The detector of a folder that `train` made.
+    """The detector of a folder that `train_detector` made.
 
     Args:
         run: The folder.

@@ -41,7 +41,7 @@ def replace_parts(detector: Detector, **changes: Any) -> Detector:
         **changes: New values of arguments of `Detector`.
     """
     names: tuple[str, ...] = ("trunk", "head", "labels", "grid", "scales", "side")
-    names += ("proposer", "overlap", "least_score", "most")
+    names += ("rpn", "iou_threshold", "score_threshold", "most")
     arguments = {name: getattr(detector, name) for name in names}
     arguments |= {"levels": detector.roi_spp.levels, "mode": detector.roi_spp.mode}
     return type(detector)(**arguments | changes)

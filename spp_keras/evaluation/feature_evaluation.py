@@ -120,7 +120,7 @@ def format_feature_results(rows: Sequence[dict[str, Any]]) -> str:
     Example:
 
     >>> row = {"layer": "fc7", "length": 4096, "accuracy": 0.871, "deviation": 0.006}
-    >>> print(features_table([row]))
+    >>> print(format_feature_results([row]))
     | layer | length | accuracy |
     |---|---|---|
     | fc7 | 4096 | 87.1% ± 0.6 |
@@ -207,7 +207,7 @@ def _records(
             name,
             data_dir or None,
             on_error=recipe.on_error,
-            most_skipped=recipe.most_skipped,
+            max_skipped_fraction=recipe.max_skipped_fraction,
             orientation=recipe.orientation,
         )
         for name in (train_split or usual[0], split or usual[1])

@@ -17,7 +17,7 @@ def normalize(vectors: np.ndarray) -> np.ndarray:
 
     Example:
 
-    >>> normalised(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    >>> normalized(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -50,7 +50,7 @@ def score_by_svm(
     Example:
 
     >>> vectors, labels = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([[1, 0], [0, 1]])
-    >>> scores(vectors, labels, vectors).round(2).tolist()
+    >>> score_by_svm(vectors, labels, vectors).round(2).tolist()
     [[1.0, -1.0], [-1.0, 1.0]]
     """
     machine = import_svm()
@@ -82,7 +82,7 @@ def measure_accuracies(
         vectors: `(images, length)`.
         labels: `(images,)` numbers of classes.
         draws: How often images to learn from and to test on are drawn. Defaults to 10.
-        per_class: See `drawn`.
+        per_class: See `draw_split`.
         cost: C of the machines, one against the rest for each class. Defaults to 1.
         what: What the bar on standard error says.
     """
@@ -112,7 +112,7 @@ def draw_split(
 
     Example:
 
-    >>> learn, test = drawn(np.repeat([0, 1], [4, 9]), 0, per_class=(3, 5))
+    >>> learn, test = draw_split(np.repeat([0, 1], [4, 9]), 0, per_class=(3, 5))
     >>> len(learn), len(test)
     (6, 6)
     """

@@ -21,7 +21,7 @@ def make_extractor(
 
     Args:
         network: Model of the zoo.
-        layers: Names of layers, see `names`.
+        layers: Names of layers, see `list_layers`.
         protocol: `"crop"` or `"full"`, see `protocols.Scorer`.
         **settings: `side`, `short_side` and `whole` of the `Scorer`.
 
@@ -32,7 +32,7 @@ def make_extractor(
     Example:
 
     >>> model = zf5_spp(classes=10, width=0.125)
-    >>> features = extractor(model, ["conv5", "spp", "spp/6x6"], "crop", side=64)
+    >>> features = make_extractor(model, ["conv5", "spp", "spp/6x6"], "crop", side=64)
     >>> photograph = tf.io.encode_jpeg(tf.zeros((60, 80, 3), "uint8"))
     >>> [vector.shape for vector in features(photograph)]
     [(288,), (1600,), (1152,)]
@@ -65,7 +65,7 @@ def extract_features(
     Args:
         member: A run that is asked for features, see `members.for_features`.
         protocol: Of that.
-        layers: Names of layers, see `names`.
+        layers: Names of layers, see `list_layers`.
         network: Gives the run's network. Not called if all are there.
         images: Several lots of images.
         folder: Folder for what is kept.
@@ -93,7 +93,7 @@ def list_layers(network: keras.Model) -> list[str]:
 
     Example:
 
-    >>> names(zf5_spp(classes=10, width=0.125))[-11:-6]
+    >>> list_layers(zf5_spp(classes=10, width=0.125))[-11:-6]
     ['conv5', 'spp', 'spp/6x6', 'spp/3x3', 'spp/2x2']
     """
     found = []

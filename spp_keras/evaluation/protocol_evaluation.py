@@ -93,7 +93,7 @@ def format_results(rows: Sequence[dict[str, Any]]) -> str:
     Example:
 
     >>> runs = ["runs/a", "runs/b"]
-    >>> print(table([{"runs": runs, "protocol": "full", "views": 1.0, "top1": 0.68}]))
+    >>> print(format_results([{"runs": runs, "protocol": "full", "views": 1.0, "top1": 0.68}]))
     | run | protocol | views | top-1 |
     |---|---|---|---|
     | mean of 2 | full | 1 | 68.0% |

@@ -115,7 +115,7 @@ class Scorer:
     def each(
         self, image: Any, size: views.Size | None = None, orientation: Any = None
     ) -> np.ndarray:
-        """Scores of each view, float32 `(views, classes)`, in the order of `parts`."""
+        """Scores of each view, float32 `(views, classes)`, in the order of `list_scaled_views`."""
         if orientation is None:
             orientation = exif.read_orientation_compiled(image)
         if size is None:
@@ -174,7 +174,7 @@ def list_scaled_views(
 def _whole(
     size: views.Size, whole: size_policies.Whole, choose: Callable[[views.Size], list[views.View]]
 ) -> ScaledViews:
-    height, width = whole.shapes(np.array([size]))[0].tolist()
+    height, width = whole.output_sizes(np.array([size]))[0].tolist()
     return ScaledViews((height, width), choose((height, width)))
 
 
@@ -207,7 +207,7 @@ def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[.
         maps = halves.trunk(tf.stack([pixels, pixels[:, ::-1]]), training=False)
         height, width = tf.unstack(tf.shape(pixels)[:2])
         # All of an image is all of its map. Where poolings round up, as Caffe's, some of its
-        # cells are centred beyond the image.
+        # cells are centered beyond the image.
         whole = tf.reduce_all(windows == [0, 0, width, height], axis=1, keepdims=True)
         windows += tf.where(whole, [-width, -height, width, height], 0)
         left, top, right, bottom = tf.unstack(windows, axis=1)

@@ -33,7 +33,7 @@ def format_markdown(lines: Sequence[Sequence[str]]) -> str:
 
     Example:
 
-    >>> print(markdown([["run", "top-1"], ["runs/a", "68.0%"]]))
+    >>> print(format_markdown([["run", "top-1"], ["runs/a", "68.0%"]]))
     | run | top-1 |
     |---|---|
     | runs/a | 68.0% |

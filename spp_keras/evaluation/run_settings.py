@@ -75,13 +75,13 @@ def read_for_features(
             )
         side = own
     if short_side is None:
-        short_side = side or (None if recipe.sizes == "native" else recipe.short_side)
+        short_side = side or (None if recipe.size_policy == "native" else recipe.short_side)
     if short_side is None:
         raise ValueError(
             "`short_side` must be given for a network that learned from images of their own "
             f"sizes. Received: short_side=None for {str(run)!r}."
         )
-    least = tables.get_trunk(recipe.model).least_size
+    least = tables.get_trunk(recipe.model).min_size
     seen = {"short_side": short_side} if side is None else {"side": side, "short_side": short_side}
     for name, value in seen.items():
         _checks.at_least(value, 1, name)
@@ -119,8 +119,8 @@ def find_usable(member: EvaluatedRun, asked: Sequence[str], found: records.Recor
     """Which images are large enough for the network as the protocols send them: `(n,)` bool."""
     if not {"full", "96-view+full"} & set(asked):
         return np.ones(len(found), bool)
-    least = tables.get_trunk(member.recipe.model).least_size
-    return member.settings["whole"].shapes(found.sizes).min(axis=1) >= least
+    least = tables.get_trunk(member.recipe.model).min_size
+    return member.settings["whole"].output_sizes(found.sizes).min(axis=1) >= least
 
 
 def load_evaluation_records(
@@ -151,7 +151,7 @@ def load_evaluation_records(
         split or splits.choose_splits(data, data_dir or None)[1],
         data_dir or None,
         on_error=first.recipe.on_error,
-        most_skipped=first.recipe.most_skipped,
+        max_skipped_fraction=first.recipe.max_skipped_fraction,
         orientation=first.recipe.orientation,
     )
     if found.multi_label:
@@ -225,7 +225,7 @@ def _settings(
             "whose views could be of any: that of a typical object or image. 'full' alone needs "
             f"none. Received: side=None for {str(run)!r}."
         )
-    least = tables.get_trunk(recipe.model).least_size
+    least = tables.get_trunk(recipe.model).min_size
     if own is not None and own < least:
         raise ValueError(
             f"`side` must be at least {least}, the least that {recipe.model} can map. "
@@ -239,9 +239,9 @@ def _settings(
 
 def _own_side(recipe: recipes.Recipe) -> tuple[int | None, int | None]:
     """Side and short side of the views that a network learned from."""
-    if recipe.sizes == "native":
+    if recipe.size_policy == "native":
         return None, None
-    if recipe.sizes == "whole":
+    if recipe.size_policy == "whole":
         return views.view_size(recipe.short_side), recipe.short_side
     side = max(recipe.image_sizes)
-    return side, views.short_side_for(side) if recipe.sizes == "warped" else recipe.short_side
+    return side, views.short_side_for(side) if recipe.size_policy == "warped" else recipe.short_side

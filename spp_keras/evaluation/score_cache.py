@@ -53,7 +53,7 @@ def cached_scores(
     folder: Path,
     what: str,
 ) -> np.ndarray:
-    """One vector of each image; `fill` of one folder and `load`.
+    """One vector of each image; `fill_cache` of one folder and `load_cached`.
 
     Args:
         images: The images.
@@ -107,7 +107,7 @@ def fill_cache(
 
 
 def load_cached(images: ImageChunks, folder: Path) -> np.ndarray:
-    """What `fill` has kept of all images in a folder: float32 `(images, length)`."""
+    """What `fill_cache` has kept of all images in a folder: float32 `(images, length)`."""
     paths = [folder / f"{content}.npy" for content in images.contents]
     return np.concatenate([np.load(path, allow_pickle=False) for path in paths])
 

@@ -34,7 +34,7 @@ def center_view(size: Size, side: int) -> list[View]:
 
     Example:
 
-    >>> centre((256, 341), 224)
+    >>> center((256, 341), 224)
     [View(window=(58, 16, 282, 240), mirrored=False)]
     """
     return _squares(size, side, [(1, 1)])
@@ -51,7 +51,7 @@ def ten_views(size: Size, side: int) -> list[View]:
 
     Example:
 
-    >>> len(corners((256, 341), 224)), len(corners((224, 299), 224))
+    >>> len(ten_views((256, 341), 224)), len(ten_views((224, 299), 224))
     (10, 6)
     """
     return _both_ways(_squares(size, side, [(1, 1), (0, 0), (0, 2), (2, 0), (2, 2)]))
@@ -62,7 +62,7 @@ def eighteen_views(size: Size, side: int) -> list[View]:
 
     Example:
 
-    >>> [len(nine((short, short * 4 // 3), 224)) for short in short_sides(224)]
+    >>> [len(eighteen_views((short, short * 4 // 3), 224)) for short in six_short_sides(224)]
     [6, 18, 18, 18, 18, 18]
     """
     return _both_ways(_squares(size, side, [(i, j) for i in range(3) for j in range(3)]))
@@ -73,7 +73,7 @@ def whole_view(size: Size) -> list[View]:
 
     Example:
 
-    >>> whole((256, 341))
+    >>> whole_view((256, 341))
     [View(window=(0, 0, 341, 256), mirrored=False)]
     """
     return [View((0, 0, size[1], size[0]))]
@@ -89,7 +89,7 @@ def scale_size(size: Size, short_side: int) -> Size:
 
     Example:
 
-    >>> scaled((375, 500), 256)
+    >>> scale_size((375, 500), 256)
     (256, 341)
     """
     shorter = min(size)
@@ -104,7 +104,7 @@ def six_short_sides(side: int) -> tuple[int, ...]:
 
     Example:
 
-    >>> short_sides(224), short_sides(112)
+    >>> six_short_sides(224), six_short_sides(112)
     ((224, 256, 300, 360, 448, 560), (112, 128, 150, 180, 224, 280))
     """
     return tuple(_proportional(side, short) for short in _SIX)
@@ -115,7 +115,7 @@ def short_side_for(side: int) -> int:
 
     Example:
 
-    >>> short_side(112)
+    >>> short_side_for(112)
     128
     """
     return _proportional(side, _TEN)
@@ -126,7 +126,7 @@ def view_size(short_side: int) -> int:
 
     Example:
 
-    >>> side(256), side(128)
+    >>> view_size(256), view_size(128)
     (224, 112)
     """
     return round(_checks.at_least(short_side, 1, "short_side") * _PAPER / _TEN)

@@ -10,7 +10,7 @@ from spp_keras.detection import Detector
 
 
 def check_classifier(model: keras.Model) -> None:
-    """A model from images, in colour, to the scores of classes."""
+    """A model from images, in color, to the scores of classes."""
     fits = isinstance(model, keras.Model) and len(getattr(model, "inputs", None) or ()) == 1
     fits = fits and len(model.inputs[0].shape) == 4 and model.inputs[0].shape[-1] == 3
     if not fits or len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
@@ -56,7 +56,7 @@ def check_view(
     """What a model of that size, or of any, sees of an image; it must bound its size."""
     if height is None or width is None:
         value = value or size_policies.Whole(longest_side=size_policies.DEFAULT_LONGEST_SIDE)
-        if value.most_pixels(aspect=1) is None:
+        if value.max_pixels(aspect=1) is None:
             raise ValueError(
                 "`view` must have a `short_side` or a `longest_side`, or the largest photograph "
                 f"that comes decides what memory is needed. Received: view={value}."
@@ -66,10 +66,10 @@ def check_view(
     if isinstance(value, size_policies.Whole):
         side = None
     else:
-        side = value.square if isinstance(value, size_policies.Warp) else max(value.sides)
+        side = value.image_size if isinstance(value, size_policies.Warp) else max(value.image_sizes)
     if (side, side) != (height, width):
         raise ValueError(
-            f"`view` must be `Crops` or `Warped` of the model's one size, {height}x{width}, which "
+            f"`view` must be `Crop` or `Warp` of the model's one size, {height}x{width}, which "
             f"must be square. Received: view={value}."
         )
     return value

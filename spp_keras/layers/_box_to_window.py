@@ -60,7 +60,7 @@ def to_windows(
     if image_sizes is not None:
         height, width = (ops.take(image_sizes[:, i], items)[:, None] for i in (0, 1))
     else:
-        image_sizes = grid.most_pixels(sizes)
+        image_sizes = grid.max_pixels(sizes)
     boxes = keras.utils.bounding_boxes.convert_format(
         boxes, source=bounding_box_format, target="xyxy", height=height, width=width
     )
@@ -89,9 +89,9 @@ def _checked(boxes: Any, items: Any, image_sizes: Any) -> Any:
 
 
 def _cells(low: Any, high: Any, grid: geometry.CellGrid, cells: Any) -> tuple[Any, Any]:
-    """First cell whose centre is in `(low, high)`, and the one after the last."""
-    low = (low - grid.first_centre) / grid.step
-    high = (high - grid.first_centre) / grid.step
+    """First cell whose center is in `(low, high)`, and the one after the last."""
+    low = (low - grid.first_center) / grid.stride
+    high = (high - grid.first_center) / grid.stride
     limit = ops.cast(cells, "float32")
     start = ops.clip(ops.floor(low) + 1, 0, limit)
     stop = ops.clip(ops.ceil(high), 0, limit)

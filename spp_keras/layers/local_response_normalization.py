@@ -14,8 +14,8 @@ class LocalResponseNormalization(keras.layers.Layer):
     """Divides each value by a power of the energy around it.
 
     `y = x / (bias + alpha * sum(x'^2)) ** beta`, the sum over the `size`
-    neighbouring channels of the same cell (`region="across"`, AlexNet's) or
-    over the `size x size` neighbouring cells of the same channel
+    neighboring channels of the same cell (`region="across"`, AlexNet's) or
+    over the `size x size` neighboring cells of the same channel
     (`region="within"`, that of the released SPP-net ZF-5). Beyond the edge
     there is nothing to add.
 
@@ -88,7 +88,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 def _across(squares: Any, size: int) -> Any:
-    """Sums over `size` neighbouring channels."""
+    """Sums over `size` neighboring channels."""
     # As a convolution, in which most weights are 0: adding up slices takes twice as long.
     channel = np.arange(squares.shape[-1])
     near = np.abs(channel[:, None] - channel) <= size // 2
@@ -97,7 +97,7 @@ def _across(squares: Any, size: int) -> Any:
 
 
 def _within(squares: Any, size: int) -> Any:
-    """Sums over `size x size` neighbouring cells."""
+    """Sums over `size x size` neighboring cells."""
     margin = (size // 2, size // 2)
     padded = ops.pad(squares, ((0, 0), margin, margin, (0, 0)))
     means = ops.average_pool(padded, size, 1, padding="valid", data_format="channels_last")

@@ -18,13 +18,13 @@ class MaskPadding(keras.layers.Layer):
     alone. Where all images have the batch's size it does nothing.
 
     It presumes that every layer before it pads by the same on both sides and
-    rounds down, or up as `beyond` says, so that map sizes follow from image
+    rounds down, or up as `ceil_excess` says, so that map sizes follow from image
     sizes by `geometry.CellGrid`. Layers with `padding="same"` and a stride do not.
 
     Args:
-        step: Pixels from one cell of the map to the next.
-        first_centre: Pixel that the first cell is centred on, 0-based.
-        beyond: Pixels that an image counts as longer by, where layers before
+        stride: Pixels from one cell of the map to the next.
+        first_center: Pixel that the first cell is centered on, 0-based.
+        ceil_excess: Pixels that an image counts as longer by, where layers before
             round up, see `geometry.CellGrid`. Defaults to 0.
         **kwargs: See `keras.layers.Layer`.
 
@@ -39,18 +39,18 @@ class MaskPadding(keras.layers.Layer):
 
     Example:
 
-    >>> maps, cells = ValidCells(step=2, first_centre=0)(np.ones((1, 3, 3, 1)), sizes=[[4, 5]])
+    >>> maps, cells = MaskPadding(stride=2, first_center=0)(np.ones((1, 3, 3, 1)), sizes=[[4, 5]])
     >>> cells.tolist() if hasattr(cells, "tolist") else cells.numpy().tolist()
     [[2, 3]]
     >>> float(maps[0, 2, 0, 0])
     0.0
     """
 
-    def __init__(self, step: int, first_centre: float, beyond: int = 0, **kwargs: Any):
+    def __init__(self, stride: int, first_center: float, ceil_excess: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
-        self.step = _checks.at_least(step, 1, "step")
-        self.first_centre = _checks.half_integer(first_centre, "first_centre")
-        self.beyond = _checks.at_least(beyond, 0, "beyond")
+        self.stride = _checks.at_least(stride, 1, "stride")
+        self.first_center = _checks.half_integer(first_center, "first_center")
+        self.ceil_excess = _checks.at_least(ceil_excess, 0, "ceil_excess")
 
     def build(self, maps_shape: Any, sizes_shape: Any = None) -> None:
         _checks.rank(maps_shape, 4, "maps", "(batch, height, width, channels)")
@@ -58,8 +58,8 @@ class MaskPadding(keras.layers.Layer):
     def call(self, maps: Any, sizes: Any = None) -> Any:
         if sizes is None:
             return maps, None
-        grid = geometry.CellGrid(self.step, self.first_centre, self.beyond)
-        cells = grid.cells(keras.ops.cast(sizes, "int32"))
+        grid = geometry.CellGrid(self.stride, self.first_center, self.ceil_excess)
+        cells = grid.map_size(keras.ops.cast(sizes, "int32"))
         cells = _assertions.valid_sizes(cells, maps, "sizes in cells")
         return _pyramid_pooling.zero_outside(maps, cells), cells
 
@@ -72,7 +72,7 @@ class MaskPadding(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "step": self.step,
-            "first_centre": self.first_centre,
-            "beyond": self.beyond,
+            "stride": self.stride,
+            "first_center": self.first_center,
+            "ceil_excess": self.ceil_excess,
         }

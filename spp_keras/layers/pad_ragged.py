@@ -17,7 +17,7 @@ class PadRagged(keras.layers.Layer):
     have its size passes through, with `None` for the sizes, and costs nothing.
 
     Args:
-        least_size: The shortest side that the layers behind can map. Images
+        min_size: The shortest side that the layers behind can map. Images
             with a shorter one are refused. Defaults to 1.
         **kwargs: See `keras.layers.Layer`.
 
@@ -34,14 +34,14 @@ class PadRagged(keras.layers.Layer):
 
     Example:
 
-    >>> images, sizes = MixedSizeImages()(np.ones((2, 3, 4, 3)))
+    >>> images, sizes = PadRagged()(np.ones((2, 3, 4, 3)))
     >>> tuple(images.shape), sizes
     ((2, 3, 4, 3), None)
     """
 
-    def __init__(self, least_size: int = 1, **kwargs: Any):
+    def __init__(self, min_size: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
-        self.least_size = _checks.at_least(least_size, 1, "least_size")
+        self.min_size = _checks.at_least(min_size, 1, "min_size")
         if keras.backend.backend() == "tensorflow":
             # XLA has no ragged tensors, and would compile anew for every size.
             self.supports_jit = False
@@ -62,19 +62,19 @@ class PadRagged(keras.layers.Layer):
 
     def _check_least(self, images: Any, sizes: Any) -> Any:
         message = (
-            f"Every image must be at least {self.least_size} pixels high and wide, the least that "
+            f"Every image must be at least {self.min_size} pixels high and wide, the least that "
             "this network can map: enlarge or drop the smaller ones."
         )
         _, height, width, _ = ops.shape(images)
         if sizes is not None:
-            holds = ops.all(sizes >= self.least_size, axis=1)
+            holds = ops.all(sizes >= self.min_size, axis=1)
             return _assertions.require(holds, message, "height and width", sizes)
         if isinstance(height, int) and isinstance(width, int):
             # Said here, or the layers behind would fail to be traced first.
-            if min(height, width) < self.least_size:
+            if min(height, width) < self.min_size:
                 raise ValueError(f"{message} Received: height and width={[height, width]}.")
             return None
-        holds = ops.minimum(height, width) >= self.least_size
+        holds = ops.minimum(height, width) >= self.min_size
         sides = ops.stack([height, width])
         return _assertions.require(holds, message, "height and width", sides, ("the whole batch",))
 
@@ -87,7 +87,7 @@ class PadRagged(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "least_size": self.least_size}
+        return {**super().get_config(), "min_size": self.min_size}
 
 
 # What Keras says is missing where a plain functional model is sent `{"images", "sizes"}`.

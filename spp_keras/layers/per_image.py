@@ -41,7 +41,7 @@ class PerImage(keras.layers.Layer):
 
     >>> inputs = keras.Input((None, None, 3))
     >>> outputs = keras.layers.Conv2D(4, 3, strides=2, padding="same")(inputs)
-    >>> layer = OneSizeAtATime(keras.Model(inputs, outputs), SpatialPyramidPooling((2, 1)))
+    >>> layer = PerImage(keras.Model(inputs, outputs), SpatialPyramidPooling((2, 1)))
     >>> tuple(layer(np.ones((2, 8, 9, 3)), sizes=np.array([[8, 9], [5, 4]])).shape)
     (2, 20)
     """

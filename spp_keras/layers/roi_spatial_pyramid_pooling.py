@@ -30,8 +30,8 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
     2,000 an image, is then pooled from the map as `SpatialPyramidPooling` pools a
     whole one. What a window costs does not depend on its area.
 
-    A window covers the cells whose centres lie strictly inside it: cell `i` is
-    centred on pixel `first_centre + step * i`. A window between centres gets
+    A window covers the cells whose centers lie strictly inside it: cell `i` is
+    centered on pixel `first_center + step * i`. A window between centers gets
     the cell nearest to its middle, one that leaves the image is cut at its
     border.
 
@@ -41,10 +41,10 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
       Appendix A.
 
     Args:
-        step: Pixels from one cell to the next: the trunk's total stride.
-        first_centre: Pixel that the first cell is centred on, 0-based.
+        stride: Pixels from one cell to the next: the trunk's total stride.
+        first_center: Pixel that the first cell is centered on, 0-based.
             Defaults to 0, the paper's trunk for detection.
-        beyond: Pixels that an image counts as longer by, where layers of the
+        ceil_excess: Pixels that an image counts as longer by, where layers of the
             trunk round up, see `geometry.CellGrid`. Defaults to 0.
         levels: Sequence of ints, or of `(rows, columns)` pairs. Defaults to
             the paper's 50 bins, `(6, 3, 2, 1)`.
@@ -73,7 +73,7 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
 
     Example:
 
-    >>> pool = RoiSpatialPyramidPooling(step=16, first_centre=14, levels=(2, 1))
+    >>> pool = RoISpatialPyramidPooling(stride=16, first_center=14, levels=(2, 1))
     >>> features = np.ones((1, 13, 13, 4))
     >>> tuple(pool(features, np.array([[[0, 0, 224, 224], [30, 40, 90, 70]]])).shape)
     (1, 2, 20)
@@ -81,9 +81,9 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
 
     def __init__(
         self,
-        step: int,
-        first_centre: float = 0,
-        beyond: int = 0,
+        stride: int,
+        first_center: float = 0,
+        ceil_excess: int = 0,
         *,
         levels: Sequence[int | tuple[int, int]] = (6, 3, 2, 1),
         mode: Literal["max", "average"] = "max",
@@ -93,16 +93,16 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
     ):
         # Box coordinates must not be rounded to half precision with the features.
         super().__init__(autocast=False, **kwargs)
-        self.step = _checks.at_least(step, 1, "step")
-        self.first_centre = _checks.half_integer(first_centre, "first_centre")
-        self.beyond = _checks.at_least(beyond, 0, "beyond")
+        self.stride = _checks.at_least(stride, 1, "stride")
+        self.first_center = _checks.half_integer(first_center, "first_center")
+        self.ceil_excess = _checks.at_least(ceil_excess, 0, "ceil_excess")
         self.levels = _checks.levels(levels)
         self.mode = _checks.one_of(mode, ("max", "average"), "mode")
         self.bounding_box_format = _checks.one_of(
             bounding_box_format, _BOX_FORMATS, "bounding_box_format"
         )
         self.data_format = _checks.data_format(data_format)
-        self._grid = geometry.CellGrid(self.step, self.first_centre, self.beyond)
+        self._grid = geometry.CellGrid(self.stride, self.first_center, self.ceil_excess)
 
     def build(
         self,
@@ -172,7 +172,7 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
         if image_sizes is None:
             return whole
         # Padding that is not the same on both sides may leave a cell less than the grid has.
-        cells = ops.minimum(self._grid.cells(image_sizes), whole)
+        cells = ops.minimum(self._grid.map_size(image_sizes), whole)
         return _assertions.valid_sizes(cells, features)
 
     def compute_output_spec(
@@ -188,9 +188,9 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "step": self.step,
-            "first_centre": self.first_centre,
-            "beyond": self.beyond,
+            "stride": self.stride,
+            "first_center": self.first_center,
+            "ceil_excess": self.ceil_excess,
             "levels": self.levels,
             "mode": self.mode,
             "bounding_box_format": self.bounding_box_format,

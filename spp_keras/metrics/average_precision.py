@@ -14,7 +14,7 @@ def area_under_curve(recall: np.ndarray, precision: np.ndarray) -> float:
 
     Example:
 
-    >>> area(np.array([0.5, 0.5, 1.0]), np.array([1.0, 1 / 2, 2 / 3]))
+    >>> area_under_curve(np.array([0.5, 0.5, 1.0]), np.array([1.0, 1 / 2, 2 / 3]))
     0.8333333333333333
     """
     highest = np.maximum.accumulate(precision[::-1])[::-1]
@@ -27,12 +27,12 @@ def eleven_point_average(recall: np.ndarray, precision: np.ndarray) -> float:
     VOC's rule of 2007, and that of the tables of the SPP-net paper.
 
     Args:
-        recall: As for `area`. Quotients of ints, so that they equal k / 10 where they should.
-        precision: As for `area`.
+        recall: As for `area_under_curve`. Quotients of ints, so that they equal k / 10 where they should.
+        precision: As for `area_under_curve`.
 
     Example:
 
-    >>> round(eleven_points(np.array([0.5, 0.5, 1.0]), np.array([1.0, 1 / 2, 2 / 3])), 6)
+    >>> round(eleven_point_average(np.array([0.5, 0.5, 1.0]), np.array([1.0, 1 / 2, 2 / 3])), 6)
     0.848485
     """
     return float(np.mean([precision[recall >= k / 10].max(initial=0.0) for k in range(11)]))

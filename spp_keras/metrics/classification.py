@@ -21,7 +21,7 @@ def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
     Example:
 
     >>> scores = np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]])
-    >>> top(scores, np.array([1, 1]), 1), top(scores, np.array([1, 1]), 2)
+    >>> top_k_accuracy(scores, np.array([1, 1]), 1), top_k_accuracy(scores, np.array([1, 1]), 2)
     (0.5, 1.0)
     """
     classes = scores.shape[1]

@@ -30,14 +30,14 @@ class PrecisionRecall(NamedTuple):
 
 
 class VocResult(NamedTuple):
-    """What `voc` says about detections.
+    """What `evaluate_voc` says about detections.
 
     Args:
         mean: Mean average precision (mAP) of the classes that have objects.
         average_precision: By class, NaN for those that have none.
         recall: Share of the objects that any detection finds, by class; NaN as well.
         objects: Number of objects that count, by class.
-        curves: A `Curve` by class, of the classes that have objects.
+        curves: A `PrecisionRecall` by class, of the classes that have objects.
         absent: Names of the classes that have none and are not in the mean.
     """
 
@@ -55,7 +55,7 @@ def evaluate_voc(
     sizes: Sequence[tuple[int, int]] | np.ndarray,
     classes: Sequence[str],
     *,
-    overlap: float = 0.5,
+    iou_threshold: float = 0.5,
     rule: str = "area",
 ) -> VocResult:
     """Average precision of each class and their mean, as PASCAL VOC counts it.
@@ -63,7 +63,7 @@ def evaluate_voc(
     The detections of a class are taken from all images by falling score, those of
     the same score in the order of the images and then their own. Each is held
     against the object of its class, in its image, that it overlaps most. If
-    intersection over union is at least `overlap` and no detection before had that
+    intersection over union is at least `iou_threshold` and no detection before had that
     object, it is right, otherwise wrong; if the object is difficult, it counts as
     neither. Difficult objects need not be found.
 
@@ -85,7 +85,7 @@ def evaluate_voc(
         objects: The objects of each image.
         sizes: Height and width of each image, in the pixels of the detections.
         classes: Names of the classes.
-        overlap: Intersection over union that a right detection has at least.
+        iou_threshold: Intersection over union that a right detection has at least.
             Defaults to 0.5.
         rule: `"area"` for the area below the curve, each precision raised to the
             highest at that recall or above (VOC 2010 and later), or `"11-point"` for
@@ -93,25 +93,31 @@ def evaluate_voc(
             SPP-net paper). Defaults to `"area"`.
 
     Returns:
-        The `Scores`.
+        The `VocResult`.
 
     Example:
 
     >>> cat = Objects(np.array([[0.0, 0.0, 0.5, 0.5]]), np.array([0]), np.array([False]))
     >>> corner = Detections(np.array([[0, 0, 20, 10]]), np.array([0.9]), np.array([0]))
-    >>> scores = voc([corner], [cat], [(20, 40)], ("cat", "dog"))
+    >>> scores = evaluate_voc([corner], [cat], [(20, 40)], ("cat", "dog"))
     >>> scores.average_precision, scores.mean, scores.absent
     ({'cat': 1.0, 'dog': nan}, 1.0, ('dog',))
     """
-    if isinstance(overlap, bool) or not isinstance(overlap, int | float) or not 0 < overlap <= 1:
-        raise ValueError(f"`overlap` must be a number in (0, 1]. Received: overlap={overlap!r}.")
+    if (
+        isinstance(iou_threshold, bool)
+        or not isinstance(iou_threshold, int | float)
+        or not 0 < iou_threshold <= 1
+    ):
+        raise ValueError(
+            f"`iou_threshold` must be a number in (0, 1]. Received: iou_threshold={iou_threshold!r}."
+        )
     _checks.one_of(rule, ("area", "11-point"), "rule")
     _check(found, objects, sizes, classes)
     difficult = np.concatenate([truth.difficult for truth in objects]).astype(bool)
     owners = np.concatenate([truth.labels for truth in objects])
     kinds = np.concatenate([each.classes for each in found])
     scores = np.concatenate([each.scores for each in found]).astype("float64")
-    targets = _targets(found, objects, sizes, overlap)
+    targets = _targets(found, objects, sizes, iou_threshold)
     counts = np.isin(targets, np.flatnonzero(difficult), invert=True)
     counted = {name: int(np.sum(~difficult[owners == i])) for i, name in enumerate(classes)}
     curves = {
@@ -167,7 +173,7 @@ def evaluate_coco(
 
     >>> cat = Objects(np.array([[0.0, 0.0, 0.5, 0.5]]), np.array([0]), np.array([False]))
     >>> most = Detections(np.array([[0, 0, 20, 8]]), np.array([0.9]), np.array([0]))
-    >>> scores = coco([most], [cat], [(20, 40)], ("cat", "dog"))
+    >>> scores = evaluate_coco([most], [cat], [(20, 40)], ("cat", "dog"))
     >>> {name: round(score, 2) for name, score in scores.items() if name[:2] == "AP"}
     {'AP': 0.7, 'AP50': 1.0, 'AP75': 1.0, 'APsmall': 0.7, 'APmedium': nan, 'APlarge': nan}
     """
@@ -200,7 +206,7 @@ def evaluate_coco(
     return {name: float(value) if value >= 0 else math.nan for name, value in stats.items()}
 
 
-def _targets(found: Any, objects: Any, sizes: Any, overlap: float) -> np.ndarray:
+def _targets(found: Any, objects: Any, sizes: Any, iou_threshold: float) -> np.ndarray:
     """Number of the object, among those of all images, that each detection may be; else -1."""
     targets, before = [], 0
     for each, truth, size in zip(found, objects, sizes, strict=True):
@@ -208,7 +214,7 @@ def _targets(found: Any, objects: Any, sizes: Any, overlap: float) -> np.ndarray
         if len(truth.labels):
             shared = boxes.box_iou(each.boxes, boxes.object_boxes(truth, size))
             shared[np.asarray(each.classes)[:, None] != np.asarray(truth.labels)] = 0.0
-            enough = shared.max(axis=1) >= overlap
+            enough = shared.max(axis=1) >= iou_threshold
             # The first of several, as the devkit does.
             mine[enough] = before + shared.argmax(axis=1)[enough]
         targets.append(mine)
@@ -282,7 +288,7 @@ def _pycocotools() -> tuple[Any, Any]:
         from pycocotools import coco, cocoeval
     except ImportError as error:
         raise ImportError(
-            "`coco` needs pycocotools, which counts as COCO does. Install it with: "
+            "`evaluate_coco` needs pycocotools, which counts as COCO does. Install it with: "
             f"{_extras.install_line('detection')}"
         ) from error
     return cocoeval, coco.COCO

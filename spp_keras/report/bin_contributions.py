@@ -48,8 +48,8 @@ def compute_bin_contributions(
 
     Example:
 
-    >>> halves = boxes.halves_of(zf5_spp(classes=2, width=0.0625, levels=(2, 1)))
-    >>> of(halves, np.zeros((64, 80, 3)), 1).cells.shape
+    >>> halves = boxes.split_model(zf5_spp(classes=2, width=0.0625, levels=(2, 1)))
+    >>> compute_bin_contributions(halves, np.zeros((64, 80, 3)), 1).cells.shape
     (5, 2)
     """
     maps = halves.trunk(tf.cast(pixels[np.newaxis], tf.float32))

@@ -76,7 +76,7 @@ def _facts(
         ("parameters", f"{looked.network.count_params():,}" if looked else ""),
         ("learned from", recipe.data),
         ("classes", f"{len(described.labels)}{', any number' * described.multi_label}"),
-        ("sizes seen", f"{recipe.sizes} {sizes}".strip()),
+        ("sizes seen", f"{recipe.size_policy} {sizes}".strip()),
     ]
     if history:
         seconds = sum(row["seconds"] for row in history)

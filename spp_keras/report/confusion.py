@@ -67,13 +67,13 @@ def _matrix(matrix: np.ndarray, names: Sequence[str]) -> html.Markup:
 def _cell(count: int, share: float, right: bool) -> html.Markup:
     if not count:
         return html.tag("td", "0", class_="zero")
-    colour = "0 114 178" if right else "213 94 0"
+    color = "0 114 178" if right else "213 94 0"
     # A single mistake among many is still to be seen.
     depth = 0.12 + 0.88 * share
     return html.tag(
         "td",
         str(count),
-        style=f"background: rgb({colour} / {depth:.2f})",
+        style=f"background: rgb({color} / {depth:.2f})",
         class_="strong" if depth > 0.6 else None,
     )
 

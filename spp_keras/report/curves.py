@@ -1,4 +1,4 @@
-"""The curves of a training as SVG, in the colours of the page."""
+"""The curves of a training as SVG, in the colors of the page."""
 
 import csv
 import math
@@ -49,7 +49,7 @@ def read(run: Path) -> list[dict[str, float]]:
 
 
 def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> html.Markup:
-    """Curves over epochs, of which the first and the second have their own colours.
+    """Curves over epochs, of which the first and the second have their own colors.
 
     Args:
         title: What is drawn.
@@ -83,9 +83,9 @@ def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> ht
         if first <= x <= last:
             place = {"x": float(x_of(x)), "y": _HEIGHT - 8}
             parts.append(html.tag("text", f"{x:g}", text_anchor="middle", **place))
-    for points, colour in zip(shown, ("first", "second"), strict=False):
+    for points, color in zip(shown, ("first", "second"), strict=False):
         places = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in points)
-        parts.append(html.tag("polyline", points=places, class_=colour))
+        parts.append(html.tag("polyline", points=places, class_=color))
     drawn = html.tag("svg", *parts, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=title)
     return html.tag("figure", html.tag("h3", title), drawn, class_="chart")
 

@@ -158,7 +158,7 @@ def _figure(
     letters = max(height, width) / 24
     order = range(len(found.boxes) - 1, -1, -1)
     for i in order:
-        parts.append(_box(found.boxes[i], stroke=_colour(found.classes[i])))
+        parts.append(_box(found.boxes[i], stroke=_color(found.classes[i])))
     for i in order:
         left, top, right, _ = found.boxes[i]
         text = f"{found.labels[i]} {found.scores[i]:.2f}"
@@ -183,7 +183,7 @@ def _box(edges: Any, **attributes: str) -> html.Markup:
     return html.tag("rect", x=left, y=top, **size, **attributes)
 
 
-def _colour(number: int) -> str:
+def _color(number: int) -> str:
     return "#{:02x}{:02x}{:02x}".format(*drawing.class_color(number))
 
 

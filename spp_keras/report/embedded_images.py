@@ -20,7 +20,7 @@ def data_uri(pixels: np.ndarray, longest: int) -> str:
 
     Example:
 
-    >>> address(np.zeros((30, 40, 3), "uint8"), 20)[:23]
+    >>> data_uri(np.zeros((30, 40, 3), "uint8"), 20)[:23]
     'data:image/jpeg;base64,'
     """
     picture, file = Image.fromarray(pixels), io.BytesIO()
@@ -33,8 +33,8 @@ def read_image(pixels: np.ndarray, longest: int, alt: str) -> html.Markup:
     """An element that shows a photograph at its own aspect.
 
     Args:
-        pixels: As for `address`.
-        longest: As for `address`.
+        pixels: As for `data_uri`.
+        longest: As for `data_uri`.
         alt: What is on it, in words.
     """
     height, width = pixels.shape[:2]

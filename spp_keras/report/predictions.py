@@ -60,7 +60,7 @@ class Predictions(NamedTuple):
 
     def sent(self, number: int) -> np.ndarray:
         """An image as the network sees it."""
-        window, target = self.member.settings["whole"].frame(self.found.sizes[number])
+        window, target = self.member.settings["whole"].window_and_size(self.found.sizes[number])
         encoded, orientation = self._file(number)
         size = self.found.sizes[number]
         return image_operations.decode_window(encoded, size, window, target, orientation).numpy()

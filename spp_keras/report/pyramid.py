@@ -20,12 +20,12 @@ def section(looked: predictions.Predictions) -> html.Markup:
         return html.render_missing(_TITLE, f"Nothing: {model} has no pyramid; {model}_spp has one.")
     halves = roi_model.split_model(looked.network)
     figures = [_figure(looked, halves, number) for number in chosen(looked)]
-    step = halves.grid.step
+    step = halves.grid.stride
     return html.section(
         _TITLE,
         html.tag(
             "p",
-            "Each image as the network was given it, and again in grey for each level. The lines "
+            "Each image as the network was given it, and again in gray for each level. The lines "
             "are the borders of the bins, which share cells where they do not divide the map "
             "evenly. In each bin the dot marks the cell that a maximum came from: that of the "
             "channel which there adds most to the score of the answer (value times gradient, "
@@ -106,15 +106,15 @@ def _panel(
     for i in numbers:
         # Where nothing speaks for the answer there is nothing to mark.
         if seen.strongest[i] > 0:
-            y, x = (centre(int(cell), grid) for cell in seen.cells[i])
-            radius = 0.42 * grid.step * math.sqrt(seen.strongest[i] / strongest)
+            y, x = (center(int(cell), grid) for cell in seen.cells[i])
+            radius = 0.42 * grid.stride * math.sqrt(seen.strongest[i] / strongest)
             parts.append(html.tag("circle", cx=x, cy=y, r=float(radius)))
     return html.tag("svg", *parts, viewBox=f"0 0 {width} {height}", class_="bins")
 
 
-def centre(cell: int, grid: geometry.CellGrid) -> float:
-    """Where a cell is centred, in a drawing whose first pixel reaches from 0 to 1."""
-    return grid.first_centre + grid.step * cell + 0.5
+def center(cell: int, grid: geometry.CellGrid) -> float:
+    """Where a cell is centered, in a drawing whose first pixel reaches from 0 to 1."""
+    return grid.first_center + grid.stride * cell + 0.5
 
 
 def outline(
@@ -132,9 +132,9 @@ def outline(
     >>> outline((0, 1, 2, 3), geometry.CellGrid(16, 14.0), (40, 90))
     (22.5, 6.5, 54.5, 38.5)
     """
-    half = grid.step / 2
+    half = grid.stride / 2
     (top, left), (bottom, right) = (
-        [centre(int(cell), grid) - half for cell in corner] for corner in (window[:2], window[2:])
+        [center(int(cell), grid) - half for cell in corner] for corner in (window[:2], window[2:])
     )
     height, width = size
     return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))

@@ -56,7 +56,7 @@ def write_report(
     >>> detection.Detector(
     ...     trunk, head, labels=["cat", "dog"], grid=(16, 14), levels=(1,), scales=(120,)
     ... ).save(run / "detector.keras")
-    >>> write(run).read_text().splitlines()[0]
+    >>> write_report(run).read_text().splitlines()[0]
     '<!doctype html>'
     """
     run = Path(run)

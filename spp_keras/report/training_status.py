@@ -30,7 +30,7 @@ def describe_training(runs: Sequence[Path]) -> str:
             named.append(run.resolve().name)
             epochs.append(int(history[-1]["epoch"]))
             stopped.append(plateau.has_stopped_learning(history, recipe))
-            kinds.append(_KINDS.get(recipe.sizes, "cropped"))
+            kinds.append(_KINDS.get(recipe.size_policy, "cropped"))
     if not named:
         return ""
     return f"{_words(named, epochs, stopped)}{_consequence(stopped, kinds)}. {plateau.STOPPED_LEARNING_RULE}."

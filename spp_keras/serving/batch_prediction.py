@@ -84,7 +84,7 @@ def _side_lengths(model: keras.Model) -> tuple[int | None, int | None]:
     return tuple(images.shape[1:3])
 
 
-def _check(least_side: int, height: int | None, width: int | None) -> Callable[..., None]:
+def _check(min_side: int, height: int | None, width: int | None) -> Callable[..., None]:
     """A function that refuses an image that the model cannot take."""
 
     def check(shape: tuple[int, ...], name: str) -> None:
@@ -96,9 +96,9 @@ def _check(least_side: int, height: int | None, width: int | None) -> Callable[.
                 "scale it, or take a model with a pyramid, such as `zf5_spp`. "
                 f"Received: {shape[0]}x{shape[1]} pixels."
             )
-        if min(shape[:2]) < least_side:
+        if min(shape[:2]) < min_side:
             raise ValueError(
-                f"`{name}` must be at least {least_side} pixels high and wide, the least that this "
+                f"`{name}` must be at least {min_side} pixels high and wide, the least that this "
                 f"model can map: enlarge it. Received: {shape[0]}x{shape[1]} pixels."
             )
 
@@ -132,7 +132,7 @@ def _pixels(image: image_inputs.ImageLike, name: str) -> np.ndarray:
 @functools.cache
 def _decoder() -> Callable[[bytes], safe_decoding.DecodedImage]:
     # What a network can map is for the network to say.
-    limits = inspection.ImageLimits(least_side=1, most_aspect=math.inf)
+    limits = inspection.ImageLimits(min_side=1, max_aspect=math.inf)
     return tf.function(
         lambda image: safe_decoding.decode_safely(image, size_policies.Whole(), limits=limits),
         input_signature=[tf.TensorSpec((), tf.string)],

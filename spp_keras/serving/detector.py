@@ -33,17 +33,17 @@ class DetectorPrediction(NamedTuple):
 
 
 def load_detector(
-    model: str | Path, least_score: float | None = None
+    model: str | Path, score_threshold: float | None = None
 ) -> Callable[[image_inputs.ImageLike], DetectorPrediction]:
-    """A function from an image to what is `Found` on it.
+    """A function from an image to what is `DetectorPrediction` on it.
 
     Where the detector has no proposer, selective search makes its windows.
 
     Args:
         model: Run folder of a detector; or a SavedModel of one, or a folder of its
             versions, of which the highest is taken.
-        least_score: Score that an object must exceed, besides the detector's own
-            `least_score`. Defaults to `None`: 0.5 where scores are probabilities, 0
+        score_threshold: Score that an object must exceed, besides the detector's own
+            `score_threshold`. Defaults to `None`: 0.5 where scores are probabilities, 0
             where they are margins of support vector machines (`--head svm`).
 
     Returns:
@@ -70,10 +70,10 @@ def load_detector(
     path = Path(model)
     version = saved_models.find_version(path)
     if (path / runs.DETECTOR).is_file():
-        find = _of_run(path, least_score)
+        find = _of_run(path, score_threshold)
         return lambda image: find(image_inputs.encode_image(image))
     if version is not None:
-        find = _of_saved_model(version, least_score)
+        find = _of_saved_model(version, score_threshold)
         return lambda image: find(image_inputs.encode_image(image))
     why = f"It holds no {runs.DETECTOR}" if path.exists() else "There is nothing"
     if (path / runs.RECIPE).is_file():
@@ -100,17 +100,17 @@ def read_orientation(model: str | Path) -> str:
     return model_repository.read_orientation(version)
 
 
-def _of_run(run: Path, least_score: float | None) -> Callable[[bytes], DetectorPrediction]:
+def _of_run(run: Path, score_threshold: float | None) -> Callable[[bytes], DetectorPrediction]:
     detector = detection.load_detector_model(run)
     if not isinstance(detector, detection.Detector):
         raise ValueError(
             f"{runs.DETECTOR} must hold a `spp_keras.detection.Detector`. "
             f"Received: one of {type(detector).__name__} in model={str(run)!r}."
         )
-    if least_score is None:
-        least_score = heads.score_threshold(weight.path for weight in detector.head.weights)
+    if score_threshold is None:
+        score_threshold = heads.score_threshold(weight.path for weight in detector.head.weights)
     pixels = tf.TensorSpec((None, None, 3), tf.uint8)
-    if detector.proposer is None:
+    if detector.rpn is None:
         search = _search()
         on_windows = tf.function(
             detector.detect,
@@ -135,13 +135,13 @@ def _of_run(run: Path, least_score: float | None) -> Callable[[bytes], DetectorP
         width_height = decoded.size.numpy()[[1, 0, 1, 0]]
         found["boxes"] = np.clip(found["boxes"] * _factors(decoded), 0, width_height)
         names = [detector.labels[number] for number in found["classes"][: found["count"]]]
-        return _found(found, names, least_score)
+        return _found(found, names, score_threshold)
 
     return find
 
 
 def _of_saved_model(
-    version: Path, least_score: float | None
+    version: Path, score_threshold: float | None
 ) -> Callable[[bytes], DetectorPrediction]:
     loaded = tf.saved_model.load(str(version))
     orientation = model_repository.read_orientation(version)
@@ -157,10 +157,10 @@ def _of_saved_model(
             f"Received: model={str(version)!r}."
         )
 
-    if least_score is None:
+    if score_threshold is None:
         # An export keeps the names of the weights.
         variables = getattr(loaded, "variables_of_the_model", ())
-        least_score = heads.score_threshold(one.name.partition(":")[0] for one in variables)
+        score_threshold = heads.score_threshold(one.name.partition(":")[0] for one in variables)
 
     def find(image: bytes) -> DetectorPrediction:
         if windows is None:
@@ -177,7 +177,7 @@ def _of_saved_model(
         if error is not None:
             return DetectorPrediction(error=error)
         names = [name.decode() for name in found["labels"][: found["count"]]]
-        return _found(found, names, least_score)
+        return _found(found, names, score_threshold)
 
     return find
 
@@ -203,13 +203,13 @@ def _factors(decoded: safe_decoding.DecodedImage) -> np.ndarray:
 
 
 def _found(
-    found: dict[str, np.ndarray], names: list[str], least_score: float
+    found: dict[str, np.ndarray], names: list[str], score_threshold: float
 ) -> DetectorPrediction:
     """What counts of a detector's answer, with a name for each detection that does."""
     boxes, scores, classes = (
         found[key][: found["count"]] for key in ("boxes", "scores", "classes")
     )
-    kept = np.flatnonzero(scores > least_score)
+    kept = np.flatnonzero(scores > score_threshold)
     return DetectorPrediction(
         tuple(map(tuple, boxes[kept].tolist())),
         tuple(scores[kept].tolist()),

@@ -86,7 +86,7 @@ def check_pixels(pixels: Any, name: str) -> np.ndarray:
     if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise ValueError(
             f"`{name}` must be (height, width, 3), RGB, where it is an array: "
-            "`np.stack([grey] * 3, axis=-1)` makes it of a gray image (height, width), and "
+            "`np.stack([gray] * 3, axis=-1)` makes it of a gray image (height, width), and "
             f"`pixels[..., :3]` of RGBA. Received: shape {pixels.shape}."
         )
     return pixels

@@ -31,7 +31,7 @@ class Prediction(NamedTuple):
 def load_predictor(
     model: str | Path, top: int = 5
 ) -> Callable[[image_inputs.ImageLike], Prediction]:
-    """A function from an image to an `Answer`.
+    """A function from an image to an `Prediction`.
 
     Args:
         model: A run folder; a SavedModel or a folder of its versions, of which the
@@ -50,7 +50,7 @@ def load_predictor(
     >>> from spp_keras import export
     >>> model = zf5_spp(classes=2, width=0.0625)
     >>> saved = export.save(model, tempfile.mkdtemp() + "/models/pets", labels=["cat", "dog"])
-    >>> ask = load(saved)
+    >>> ask = load_predictor(saved)
     >>> photograph = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8"))
     >>> sorted(ask(photograph.numpy()).labels)
     ['cat', 'dog']
@@ -127,15 +127,15 @@ def _of_tflite(path: Path, top: int) -> Callable[[bytes], Prediction]:
 
     # Files of 0.1.0 say nothing of it.
     orientation = seen.get("orientation", "exif")
-    decode = _decoder(size_policies.policy_from_dict(seen["view"]), seen["least_side"], orientation)
+    decode = _decoder(size_policies.policy_from_dict(seen["view"]), seen["min_side"], orientation)
     return lambda image: _answer(decode(image), ask, labels, top)
 
 
 def _decoder(
-    view: size_policies.SizePolicy, least_side: int, orientation: str
+    view: size_policies.SizePolicy, min_side: int, orientation: str
 ) -> Callable[[bytes], Any]:
     return tf.function(
-        lambda image: safe_decoding.decode_safely(image, view, least_side, orientation=orientation),
+        lambda image: safe_decoding.decode_safely(image, view, min_side, orientation=orientation),
         input_signature=[tf.TensorSpec((), tf.string)],
     )
 

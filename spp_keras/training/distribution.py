@@ -82,8 +82,8 @@ def distribute_batches(
         return pipeline.dataset(
             start,
             repeat=True,
-            replicas=pipelines.list_replicas(context),
-            of=context.num_replicas_in_sync,
+            shard_indices=pipelines.list_replicas(context),
+            num_shards=context.num_replicas_in_sync,
             weights=True,
         )
 

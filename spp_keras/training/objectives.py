@@ -18,7 +18,7 @@ class PerImageMetric(keras.metrics.Metric):
 
     Example:
 
-    >>> accuracy = OverImages(keras.metrics.SparseCategoricalAccuracy(name="accuracy"))
+    >>> accuracy = PerImageMetric(keras.metrics.SparseCategoricalAccuracy(name="accuracy"))
     >>> accuracy.update_state([0, 1], [[0.9, 0.1], [0.8, 0.2]], sample_weight=[0.5, 0.0])
     >>> float(accuracy.result())
     1.0

@@ -29,7 +29,7 @@ def has_stopped_learning(history: Sequence[Mapping[str, float]], recipe: recipes
 
     Example:
 
-    >>> recipe = recipes.Recipe(learning_rate=0.01, drops=1, patience=2)
+    >>> recipe = recipes.Recipe(learning_rate=0.01, num_lr_drops=1, patience=2)
     >>> history = [
     ...     {"learning_rate": 0.01, "val_accuracy": 0.5},
     ...     {"learning_rate": 0.001, "val_accuracy": 0.6},
@@ -43,7 +43,7 @@ def has_stopped_learning(history: Sequence[Mapping[str, float]], recipe: recipes
     if not before:
         return False
     # Keras keeps the rate in float32.
-    lowest = 1.001 * recipe.learning_rate * 0.1**recipe.drops
+    lowest = 1.001 * recipe.learning_rate * 0.1**recipe.num_lr_drops
     if any(row["learning_rate"] > lowest for row in last):
         return False
     # The first of them is what the best weights and the drops go by.

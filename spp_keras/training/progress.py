@@ -100,7 +100,7 @@ class HistoryWriter(keras.callbacks.Callback):
             "epoch": epoch + 1,
             "learning_rate": self._rate,
             "seconds": round(seconds, 2),
-            "padding": round(float(self.padding(epoch)), 4),
+            "padding": round(float(self.padding_fraction(epoch)), 4),
             **_shown(logs),
         }
         # A run killed behind this row and before its state was kept repeats the epoch.

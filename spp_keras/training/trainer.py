@@ -19,7 +19,7 @@ from spp_keras.zoo import tables
 
 
 class Training(NamedTuple):
-    """What `train` made."""
+    """What `train_model` made."""
 
     network: keras.Model
     history: list[dict[str, float]]
@@ -81,7 +81,7 @@ def train_model(
             factor=0.1,
             patience=recipe.patience,
             min_delta=1e-4,
-            min_lr=recipe.learning_rate * 0.1**recipe.drops,
+            min_lr=recipe.learning_rate * 0.1**recipe.num_lr_drops,
         ),
         *callbacks,
     ]
@@ -112,7 +112,7 @@ def build_pipelines(recipe: recipes.Recipe) -> tuple[pipelines.Pipeline, pipelin
             split or default,
             data_dir,
             on_error=recipe.on_error,
-            most_skipped=recipe.most_skipped,
+            max_skipped_fraction=recipe.max_skipped_fraction,
             orientation=recipe.orientation,
         )
         found.append(_large_enough(images, recipe))
@@ -129,7 +129,7 @@ def build_pipelines(recipe: recipes.Recipe) -> tuple[pipelines.Pipeline, pipelin
             training,
             _policy(recipe),
             flip=recipe.flip,
-            colour=recipe.colour,
+            color_jitter=recipe.color_jitter,
             seed=recipe.seed,
             **size,
         ),
@@ -138,47 +138,49 @@ def build_pipelines(recipe: recipes.Recipe) -> tuple[pipelines.Pipeline, pipelin
 
 
 def _policy(recipe: recipes.Recipe) -> size_policies.SizePolicy:
-    if recipe.sizes == "warped":
-        return size_policies.Warp(square=recipe.image_sizes[0])
-    if recipe.sizes in ("whole", "native"):
+    if recipe.size_policy == "warped":
+        return size_policies.Warp(image_size=recipe.image_sizes[0])
+    if recipe.size_policy in ("whole", "native"):
         return size_policies.Whole(
-            short_side=recipe.short_side if recipe.sizes == "whole" else None,
+            short_side=recipe.short_side if recipe.size_policy == "whole" else None,
             longest_side=recipe.longest_side or None,
         )
     return size_policies.Crop(
-        sides=recipe.image_sizes,
-        draw="range" if recipe.sizes == "range" else "cycle",
+        image_sizes=recipe.image_sizes,
+        schedule="range" if recipe.size_policy == "range" else "cycle",
         short_side=recipe.short_side,
-        positions=cast(size_policies.CropPosition, recipe.crops),
+        position=cast(size_policies.CropPosition, recipe.crop),
     )
 
 
 def _test_policy(recipe: recipes.Recipe) -> size_policies.SizePolicy:
-    """The centre crop of the largest size; whole and warped images as in training."""
+    """The center crop of the largest size; whole and warped images as in training."""
     policy = _policy(recipe)
     if not isinstance(policy, size_policies.Crop):
         return policy
-    return dataclasses.replace(policy, sides=(max(policy.sides),), draw="cycle", positions="centre")
+    return dataclasses.replace(
+        policy, image_sizes=(max(policy.image_sizes),), schedule="cycle", position="center"
+    )
 
 
 def _large_enough(found: records.Records, recipe: recipes.Recipe) -> records.Records:
     """Without the images that the network cannot map at the size they would have."""
-    shapes = _policy(recipe).shapes(found.sizes)
+    shapes = _policy(recipe).output_sizes(found.sizes)
     if shapes is None:
         return found
     trunk = tables.get_trunk(recipe.model)
-    small = shapes.min(axis=1) < trunk.least_size
+    small = shapes.min(axis=1) < trunk.min_size
     if not small.any():
         return found
-    if small.mean() > recipe.most_skipped or recipe.on_error == "fail":
+    if small.mean() > recipe.max_skipped_fraction or recipe.on_error == "fail":
         number = int(np.flatnonzero(small)[0])
         raise ValueError(
             f"{found.name} has {small.sum()} images, {small.mean():.1%}, with a side below "
-            f"{trunk.least_size} pixels, the least that {recipe.model} can map, such as "
-            f"{found.ids[number]!r} of {shapes[number].tolist()}: take sizes='whole', which "
-            'enlarges them, or raise `most_skipped` and have on_error="skip".'
+            f"{trunk.min_size} pixels, the least that {recipe.model} can map, such as "
+            f"{found.ids[number]!r} of {shapes[number].tolist()}: take size_policy='whole', which "
+            'enlarges them, or raise `max_skipped_fraction` and have on_error="skip".'
         )
-    reason = f"a side is below {trunk.least_size} pixels, the least that {recipe.model} can map"
+    reason = f"a side is below {trunk.min_size} pixels, the least that {recipe.model} can map"
     skipped = tuple(sources.Skipped(str(name), reason) for name in found.ids[small])
     return dataclasses.replace(found.select(~small), skipped=found.skipped + skipped)
 
@@ -245,7 +247,7 @@ def _fit(
         checkpoint.history,
         run / runs.HISTORY,
         run / runs.CURVES,
-        padding=lambda epoch: training.padding(epoch, replicas),
+        padding=lambda epoch: training.padding_fraction(epoch, replicas),
         writes=writes,
     )
     callbacks = _ResumedCallbacks(
@@ -352,7 +354,7 @@ def _report(*found: pipelines.Pipeline) -> None:
             kinds = (f"{count} {kind}" for kind, count in images.converted.items())
             words.append(f"turned to RGB: {', '.join(kinds)}")
         if pipeline.mixed:
-            words.append(f"{pipeline.padding():.1%} of the pixels sent are padding")
+            words.append(f"{pipeline.padding_fraction():.1%} of the pixels sent are padding")
         if images.skipped:
             words.append(f"skipped {len(images.skipped)}:")
         print("; ".join(words), file=sys.stderr)

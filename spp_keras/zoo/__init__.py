@@ -38,7 +38,7 @@ _HOMES = {
         "spp_keras.zoo.networks",
     ),
     "ImageModel": "spp_keras.zoo.image_model",
-    "from_caffe": "spp_keras.zoo.caffe.network",
+    "load_caffe_model": "spp_keras.zoo.caffe.network",
     "with_boxes": "spp_keras.zoo.roi_model",
     "with_sizes": "spp_keras.zoo.sized_model",
 }

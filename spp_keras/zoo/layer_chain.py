@@ -18,12 +18,12 @@ def list_layers(model: keras.Model) -> list[keras.layers.Layer]:
             its end.
 
     Returns:
-        Its layers without the input; the first is a `MixedSizeImages`.
+        Its layers without the input; the first is a `PadRagged`.
 
     Example:
 
     >>> model = zf5_spp(classes=10, width=0.125)
-    >>> [layer.name for layer in layers_of(model)][-3:]
+    >>> [layer.name for layer in list_layers(model)][-3:]
     ['fc7', 'drop7', 'predictions']
     """
     chain = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
@@ -33,7 +33,7 @@ def list_layers(model: keras.Model) -> list[keras.layers.Layer]:
         fits = fits and keras.tree.flatten(layer.input)[0] is source
     if not fits:
         raise ValueError(
-            "`model` must begin with `MixedSizeImages` and go on as one chain of layers, as the "
+            "`model` must begin with `PadRagged` and go on as one chain of layers, as the "
             f"SPP models of this zoo do. Received: model={model.name!r}."
         )
     return chain
@@ -43,15 +43,15 @@ def apply_layers(model: keras.Model, images: Any, sizes: Any = None, training: A
     """What a model answers, with or without sizes, whichever it was built for.
 
     Args:
-        model: As for `layers_of`.
-        images: Images of every form that `MixedSizeImages` takes, or a symbolic tensor.
+        model: As for `list_layers`.
+        images: Images of every form that `PadRagged` takes, or a symbolic tensor.
         sizes: Height and width of each image of a padded batch. Defaults to `None`.
         training: As for any Keras layer. Defaults to `None`.
 
     Example:
 
     >>> model = zf5_spp(classes=10, width=0.125)
-    >>> tuple(answer(model, np.zeros((2, 64, 96, 3)), np.array([[64, 50], [40, 96]])).shape)
+    >>> tuple(apply_layers(model, np.zeros((2, 64, 96, 3)), np.array([[64, 50], [40, 96]])).shape)
     (2, 10)
     """
     mixed, *layers = list_layers(model)
@@ -76,8 +76,8 @@ def min_image_size(model: keras.Model) -> int:
 
     Example:
 
-    >>> least_side(zf5_spp(classes=10, width=0.125))
+    >>> min_side(zf5_spp(classes=10, width=0.125))
     29
     """
-    sides = [layer.least_size for layer in model.layers if isinstance(layer, PadRagged)]
+    sides = [layer.min_size for layer in model.layers if isinstance(layer, PadRagged)]
     return max(sides, default=1)

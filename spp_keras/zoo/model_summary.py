@@ -17,10 +17,10 @@ class Summary(NamedTuple):
     parameters: int
     flops: int
     """Of one image of 224x224; a multiplication and an addition count as two."""
-    step: int
+    stride: int
     map_180: int
     map_224: int
-    least_size: int
+    min_size: int
 
 
 def summarize_models() -> list[Summary]:
@@ -38,10 +38,10 @@ def _summary(trunk: tables.Trunk, pyramid: bool) -> Summary:
         pyramid=pyramid,
         parameters=conv_parameters + dense_parameters,
         flops=2 * (conv_products + dense_products),
-        step=trunk.grid.step,
-        map_180=trunk.grid.cells(180),
-        map_224=trunk.grid.cells(224),
-        least_size=trunk.least_size if pyramid else 224,
+        stride=trunk.grid.stride,
+        map_180=trunk.grid.map_size(180),
+        map_224=trunk.grid.map_size(224),
+        min_size=trunk.min_size if pyramid else 224,
     )
 
 
@@ -51,7 +51,7 @@ def _convolutions(trunk: tables.Trunk) -> tuple[int, int]:
         if isinstance(row, tables.Conv):
             weights = row.kernel**2 * channels * row.filters
             parameters += weights + row.filters
-            products += weights * grid.cells(224) ** 2
+            products += weights * grid.map_size(224) ** 2
             channels = row.filters
     return parameters, products
 

@@ -41,7 +41,7 @@ def _spp_network(trunk: tables.Trunk) -> Callable[..., keras.Model]:
         name: str = f"{trunk.name}_spp",
     ) -> keras.Model:
         _check_options(include_top, pooling, ("avg", "max", "spp"), classes)
-        shape = _checks.image_shape(input_shape or (None, None, 3), trunk.least_size)
+        shape = _checks.image_shape(input_shape or (None, None, 3), trunk.min_size)
         images = _any_size_input(shape)
         maps, cells = _mixed_size_trunk(images, trunk, width)
         if include_top:
@@ -80,13 +80,13 @@ def _fixed_network(trunk: tables.Trunk) -> Callable[..., keras.Model]:
     ) -> keras.Model:
         _check_options(include_top, pooling, ("avg", "max"), classes)
         if not include_top:
-            shape = _checks.image_shape(input_shape or (None, None, 3), trunk.least_size)
+            shape = _checks.image_shape(input_shape or (None, None, 3), trunk.min_size)
             images = _any_size_input(shape)
             maps, cells = _mixed_size_trunk(images, trunk, width)
             outputs = maps if pooling is None else _pool(maps, cells, pooling, ())
             return _finish(images, outputs, name, weights)
 
-        least = trunk.grid.least_pixels(trunk.last_pool.kernel)
+        least = trunk.grid.min_pixels(trunk.last_pool.kernel)
         shape = _checks.image_shape(input_shape or (224, 224, 3), least)
         if None in shape:
             raise ValueError(
@@ -178,7 +178,7 @@ def _any_size_input(shape: tuple[int | None, ...]) -> Any:
 
 
 def _mixed_size_trunk(images: Any, trunk: tables.Trunk, width: float) -> tuple[Any, Any]:
-    x, sizes = PadRagged(trunk.least_size, name="mixed_sizes")(images)
+    x, sizes = PadRagged(trunk.min_size, name="mixed_sizes")(images)
     x = _trunk(_preprocess(x), trunk, width, sizes)
     return MaskPadding(*trunk.grid, name="valid_cells")(x, sizes=sizes)
 
@@ -300,7 +300,7 @@ def _named(
     build: Callable[..., keras.Model], name: str, trunk: tables.Trunk, documentation: str
 ) -> Callable[..., keras.Model]:
     build.__name__ = build.__qualname__ = name
-    build.__doc__ = documentation.format(name=name, title=trunk.title, least=trunk.least_size)
+    build.__doc__ = documentation.format(name=name, title=trunk.title, least=trunk.min_size)
     return build
 
 

@@ -71,8 +71,8 @@ def split_model(model: keras.Model) -> ModelParts:
 
     Example:
 
-    >>> halves = halves_of(zf5_spp(classes=10, width=0.125))
-    >>> tuple(halves.trunk(np.zeros((1, 224, 224, 3))).shape), halves.grid.step
+    >>> halves = split_model(zf5_spp(classes=10, width=0.125))
+    >>> tuple(halves.trunk(np.zeros((1, 224, 224, 3))).shape), halves.grid.stride
     ((1, 13, 13, 32), 16)
     """
     layers = layer_chain.list_layers(model)
@@ -89,7 +89,7 @@ def split_model(model: keras.Model) -> ModelParts:
     grid = [layer for layer in layers[:pyramid] if isinstance(layer, MaskPadding)][-1]
     return ModelParts(
         trunk,
-        geometry.CellGrid(grid.step, grid.first_centre, grid.beyond),
+        geometry.CellGrid(grid.stride, grid.first_center, grid.ceil_excess),
         layers[pyramid],
         tuple(layers[pyramid + 1 :]),
     )
@@ -101,12 +101,12 @@ def make_roi_pooling(
     """The layer that pools windows as the pyramid of a network pools whole maps.
 
     Args:
-        halves: The network, see `halves_of`.
+        halves: The network, see `split_model`.
         bounding_box_format: As for `with_boxes`. Defaults to `"xyxy"`.
 
     Example:
 
-    >>> pool = roi_pooling(halves_of(zf5_spp(classes=10, width=0.125)))
+    >>> pool = make_roi_pooling(split_model(zf5_spp(classes=10, width=0.125)))
     >>> tuple(pool(np.zeros((1, 13, 13, 32)), np.array([[[0, 0, 96, 64]]])).shape)
     (1, 1, 1600)
     """

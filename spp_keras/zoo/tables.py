@@ -50,20 +50,20 @@ class Trunk(NamedTuple):
         grid = CellGrid()
         for row in self.rows:
             if isinstance(row, Conv):
-                grid = grid.then(row.kernel, row.stride, row.padding)
+                grid = grid.after_layer(row.kernel, row.stride, row.padding)
             elif isinstance(row, Pool):
-                grid = grid.then(row.kernel, row.stride)
+                grid = grid.after_layer(row.kernel, row.stride)
             yield row, grid
 
     @property
     def grid(self) -> CellGrid:
-        """Where the cells of the last map lie: its step and its first centre."""
+        """Where the cells of the last map lie: its step and its first center."""
         return list(self.grids())[-1][1]
 
     @property
-    def least_size(self) -> int:
+    def min_size(self) -> int:
         """The shortest side that every row can map."""
-        return max(grid.least_pixels() for _, grid in self.grids())
+        return max(grid.min_pixels() for _, grid in self.grids())
 
     @property
     def channels(self) -> int:
@@ -142,7 +142,7 @@ def get_trunk(network: str) -> Trunk:
 
     Example:
 
-    >>> trunk_of("zf5_spp").title
+    >>> get_trunk("zf5_spp").title
     'ZF-5'
     """
     return next(trunk for trunk in TRUNKS if network.removesuffix("_spp") == trunk.name)

@@ -33,7 +33,7 @@ def load_weights(model: keras.Model, path: str) -> tuple[str, ...]:
     >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/ten.weights.h5"
     >>> zf5_spp(classes=10, width=0.05).save_weights(path)
-    >>> load(zf5_spp(classes=20, width=0.05), path)
+    >>> load_weights(zf5_spp(classes=20, width=0.05), path)
     ('predictions',)
     """
     path = str(path)

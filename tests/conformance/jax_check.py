@@ -15,7 +15,7 @@ import pytest
 from spp_keras import layers, zoo
 
 LEVELS = (4, (1, 3), 2)
-STEP, FIRST_CENTRE = 8, 3.5
+STEP, FIRST_CENTER = 8, 3.5
 SIZES = np.array([[7, 5], [3, 6]])
 
 
@@ -51,13 +51,13 @@ def expected_gradient(cells, upstream, mode):
 
 
 def expected_window(cells, box):
-    """The cells whose centres lie inside, or the one nearest to the middle."""
+    """The cells whose centers lie inside, or the one nearest to the middle."""
     spans = []
     for low, high, length in zip(box[1::-1], box[:1:-1], cells.shape[:2], strict=True):
-        centres = FIRST_CENTRE + STEP * np.arange(length)
-        inside = np.flatnonzero((centres > low) & (centres < high))
+        centers = FIRST_CENTER + STEP * np.arange(length)
+        inside = np.flatnonzero((centers > low) & (centers < high))
         if not len(inside):
-            middle = ((low + high) / 2 - FIRST_CENTRE) / STEP
+            middle = ((low + high) / 2 - FIRST_CENTER) / STEP
             inside = [min(max(math.floor(middle + 0.5), 0), length - 1)]
         spans.append(slice(inside[0], inside[-1] + 1))
     return cells[tuple(spans)]
@@ -117,7 +117,7 @@ BOXES = np.array(
 
 
 def check_windows(mode):
-    layer = layers.RoISpatialPyramidPooling(STEP, FIRST_CENTRE, levels=LEVELS, mode=mode)
+    layer = layers.RoISpatialPyramidPooling(STEP, FIRST_CENTER, levels=LEVELS, mode=mode)
     x = maps()
     expected = [
         [expected_pyramid(expected_window(cells, box), numpy_of(mode)) for box in boxes]
@@ -127,7 +127,7 @@ def check_windows(mode):
 
 
 def check_windows_of_padded_maps(mode):
-    layer = layers.RoISpatialPyramidPooling(STEP, FIRST_CENTRE, levels=LEVELS, mode=mode)
+    layer = layers.RoISpatialPyramidPooling(STEP, FIRST_CENTER, levels=LEVELS, mode=mode)
     x = maps(np.nan)
     expected = [
         [expected_pyramid(expected_window(cells, box), numpy_of(mode)) for box in boxes]
@@ -137,7 +137,7 @@ def check_windows_of_padded_maps(mode):
 
 
 def check_gradient_of_windows(mode):
-    layer = layers.RoISpatialPyramidPooling(STEP, FIRST_CENTRE, levels=LEVELS, mode=mode)
+    layer = layers.RoISpatialPyramidPooling(STEP, FIRST_CENTER, levels=LEVELS, mode=mode)
     x = maps()
     whole = np.tile(np.array([[[-50, -50, 99, 99]]], "float32"), (2, 1, 1))
     upstream = np.random.default_rng(1).normal(size=(2, 1, 23 * 3)).astype("float32")

@@ -75,7 +75,7 @@ def sizes(height: int, width: int) -> np.ndarray:
 
 
 def boxes(height: int, width: int) -> np.ndarray:
-    """Of the whole image, inside it, across its border and between two centres."""
+    """Of the whole image, inside it, across its border and between two centers."""
     bottom, right = height * STEP, width * STEP
     of_one = [
         (0, 0, right, bottom),

@@ -47,7 +47,7 @@ def test_boxes_are_not_rounded_with_the_features(mode, dtype):
     features = np.arange(400, dtype="float32").reshape(1, 20, 20, 1) % 64
     # In half precision 1013 pixels would be 1016, another cell.
     boxes = np.array([[[1013.0, 1006.0, 1030.0, 1031.0]]], "float32")
-    options = {"step": 52, "first_centre": 26.5, "levels": (1,), "mode": mode}
+    options = {"stride": 52, "first_center": 26.5, "levels": (1,), "mode": mode}
     expected = layers.RoISpatialPyramidPooling(**options)(features, boxes)
     found = layers.RoISpatialPyramidPooling(**options, dtype=dtype)(features, boxes)
     np.testing.assert_array_equal(wide(found), wide(expected))

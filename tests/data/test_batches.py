@@ -128,8 +128,8 @@ def test_batches_of_like_sizes_come_in_any_order():
     batches = BatchPlanner(2000, 16, shapes=shapes)
     areas = [[pixels(group, shapes) for group in groups(batches.epoch(e))] for e in range(2)]
     for area in areas:
-        neighbours = np.corrcoef(area[:-1], area[1:])[0, 1]
-        assert abs(neighbours) < 0.3
+        neighbors = np.corrcoef(area[:-1], area[1:])[0, 1]
+        assert abs(neighbors) < 0.3
     assert areas[0] != areas[1]
 
 
@@ -158,7 +158,7 @@ def test_batches_hold_little_padding():
         assert 1 - real / sent_at_random > 0.4
 
 
-def test_no_epoch_exceeds_the_pixels_where_neighbours_by_height_differ_in_width():
+def test_no_epoch_exceeds_the_pixels_where_neighbors_by_height_differ_in_width():
     drawn = np.random.default_rng(0)
     wide = np.where(drawn.random(400) < 0.1, 1000, 100)
     shapes = np.stack([drawn.integers(50, 1000, 400), wide], axis=1)

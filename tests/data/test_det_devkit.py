@@ -104,7 +104,7 @@ def test_classes_have_the_names_and_the_order_of_the_development_kit_if_it_is_th
 
 def test_an_object_that_the_development_kit_does_not_name_is_a_reason(tree):
     write(tree, {"devkit/data/map_det.txt": NAMES.replace(BIRD, "n09999999")})
-    [(name, reason)] = records.load_records(tree, "train", most_skipped=0.5).skipped
+    [(name, reason)] = records.load_records(tree, "train", max_skipped_fraction=0.5).skipped
     assert name == f"Data/DET/train/{SCENE}.JPEG"
     assert reason == f"has objects of ['{BIRD}'], which devkit/data/map_det.txt does not name"
 
@@ -124,7 +124,7 @@ def test_lists_of_ones_own_take_the_place_of_those_of_the_classes(tree):
 
 def test_outside_of_training_an_image_without_an_annotation_is_skipped(tree):
     (tree / "Annotations" / "DET" / "val" / f"{VAL}2.xml").unlink()
-    [skipped] = records.load_records(tree, "val", most_skipped=0.5).skipped
+    [skipped] = records.load_records(tree, "val", max_skipped_fraction=0.5).skipped
     assert skipped == (f"Data/DET/val/{VAL}2.JPEG", "has no annotation")
 
 

@@ -11,11 +11,11 @@ from spp_keras import data
 from spp_keras.data import image_ops, inspection, safe_decoding
 
 
-def in_graph(view=None, least_side=1, orientation="exif", **limits):
+def in_graph(view=None, min_side=1, orientation="exif", **limits):
     """`decode` as it is served: traced once, for every image."""
     view, limits = view or data.Whole(), inspection.ImageLimits(**limits)
     return tf.function(
-        lambda image: safe_decoding.decode_safely(image, view, least_side, limits, orientation),
+        lambda image: safe_decoding.decode_safely(image, view, min_side, limits, orientation),
         input_signature=[tf.TensorSpec((), tf.string)],
     )
 
@@ -72,12 +72,12 @@ def test_a_gigapixel_is_refused_by_its_header(kind, at_own_size):
 @pytest.mark.parametrize(
     ("limits", "code"),
     [
-        ({"least_side": 48}, safe_decoding.OK),
-        ({"least_side": 49}, safe_decoding.TOO_SMALL),
-        ({"most_pixels": 48 * 64}, safe_decoding.OK),
-        ({"most_pixels": 48 * 64 - 1}, safe_decoding.TOO_LARGE),
-        ({"most_aspect": 64 / 48}, safe_decoding.OK),
-        ({"most_aspect": 1.33}, safe_decoding.ASPECT_TOO_LARGE),
+        ({"min_side": 48}, safe_decoding.OK),
+        ({"min_side": 49}, safe_decoding.TOO_SMALL),
+        ({"max_pixels": 48 * 64}, safe_decoding.OK),
+        ({"max_pixels": 48 * 64 - 1}, safe_decoding.TOO_LARGE),
+        ({"max_aspect": 64 / 48}, safe_decoding.OK),
+        ({"max_aspect": 1.33}, safe_decoding.ASPECT_TOO_LARGE),
     ],
 )
 def test_an_image_may_be_at_a_limit_and_not_beyond(limits, code):
@@ -86,7 +86,7 @@ def test_an_image_may_be_at_a_limit_and_not_beyond(limits, code):
 
 @pytest.mark.parametrize(("short_side", "answered"), [(29, True), (28, False)])
 def test_it_is_the_size_in_the_view_that_the_network_must_map(short_side, answered):
-    _, code, reason, _ = in_graph(data.Whole(short_side=short_side), least_side=29)(PNG)
+    _, code, reason, _ = in_graph(data.Whole(short_side=short_side), min_side=29)(PNG)
     assert (int(code) == safe_decoding.OK) == answered
     refused = b"has 48x64 pixels, which leaves fewer than the 29 on a side that the network can map"
     assert reason.numpy() == (b"" if answered else refused)
@@ -94,12 +94,12 @@ def test_it_is_the_size_in_the_view_that_the_network_must_map(short_side, answer
 
 @pytest.mark.parametrize("form", ["PNG", "GIF", "BMP"])
 @pytest.mark.parametrize("size", [(40, 61), (61, 40)])
-def test_a_whole_image_is_brought_to_a_short_side_and_a_crop_lies_at_the_centre(form, size):
+def test_a_whole_image_is_brought_to_a_short_side_and_a_crop_lies_at_the_center(form, size):
     picture = Image.fromarray(photograph(*size))
     content = file_of(picture.quantize(64) if form == "GIF" else picture, form)
     whole = in_graph(data.Whole(short_side=20))(content).pixels
     assert tuple(whole.shape[:2]) == tuple(20 if side == 40 else 31 for side in size)
-    crop = in_graph(data.Crop(sides=(40,), short_side=40))(content).pixels
+    crop = in_graph(data.Crop(image_sizes=(40,), short_side=40))(content).pixels
     expected = decoded(content)
     first = (np.array(size) - 40) // 2
     expected = expected[first[0] : first[0] + 40, first[1] : first[1] + 40]
@@ -120,7 +120,7 @@ def test_one_picture_is_decoded_alike_from_every_orientation(form):
         assert difference.max() <= (8 if form == "JPEG" else 0)
         lying = as_filed(file)
         assert tuple(lying.size.numpy()) == exif_files.lying(picture, number).size[::-1]
-    small = in_graph(view, most_aspect=1.5)(files[5])
+    small = in_graph(view, max_aspect=1.5)(files[5])
     assert small.reason.numpy() == b"has 160x96 pixels, one side over 1.5 times the other"
 
 
@@ -132,11 +132,11 @@ def test_rows_of_a_bmp_may_come_from_the_top_down(at_own_size):
 
 
 @pytest.mark.parametrize(
-    "kind", ["JPEG", "palette PNG", "animated GIF", "grey BMP", "WebP with alpha"]
+    "kind", ["JPEG", "palette PNG", "animated GIF", "gray BMP", "WebP with alpha"]
 )
 def test_damage_anywhere_never_raises_and_answers_are_of_what_training_sees(kind):
     content, random = USABLE[kind][0], np.random.default_rng(7)
-    decode = in_graph(most_pixels=10**6)
+    decode = in_graph(max_pixels=10**6)
     for _ in range(60):
         damaged = bytearray(content)
         for place in random.integers(0, min(len(content), 200), 3):

@@ -12,8 +12,8 @@ from spp_keras.data import image_ops
 HEIGHT, WIDTH = 97, 131
 FORMS = {
     "JPEG": {"quality": 92, "subsampling": "4:2:0"},
-    "JPEG wide colours": {"quality": 92, "subsampling": "4:2:2", "progressive": True},
-    "JPEG full colours": {"quality": 92, "subsampling": "4:4:4"},
+    "JPEG wide colors": {"quality": 92, "subsampling": "4:2:2", "progressive": True},
+    "JPEG full colors": {"quality": 92, "subsampling": "4:4:4"},
     "PNG": {},
     "BMP": {},
     "WebP": {"quality": 90},
@@ -68,15 +68,15 @@ def test_a_window_at_its_own_size_is_cut_out_of_the_image(form):
 
 def test_images_of_other_kinds_become_rgb():
     picture = photograph(20, 30)
-    colours = Image.fromarray(picture)
+    colors = Image.fromarray(picture)
     alpha = np.dstack([picture, np.full((20, 30), 9, "uint8")])
     kinds = [
-        encoded(colours.convert("L"), "JPEG", quality=95),
-        encoded(colours.convert("L")),
-        encoded(colours.convert("P")),
-        encoded(colours.convert("P"), "GIF"),
-        encoded(colours.convert("1")),
-        encoded(colours.convert("CMYK"), "JPEG", quality=95),
+        encoded(colors.convert("L"), "JPEG", quality=95),
+        encoded(colors.convert("L")),
+        encoded(colors.convert("P")),
+        encoded(colors.convert("P"), "GIF"),
+        encoded(colors.convert("1")),
+        encoded(colors.convert("CMYK"), "JPEG", quality=95),
     ]
     for data in kinds:
         found = both(image_ops.decode_image, data)
@@ -139,7 +139,7 @@ def test_what_is_finer_than_the_pixels_becomes_grey(form, factor):
     assert 120 <= inside.min() <= inside.max() <= 135
 
 
-@pytest.mark.parametrize("form", ["JPEG", "JPEG wide colours", "PNG"])
+@pytest.mark.parametrize("form", ["JPEG", "JPEG wide colors", "PNG"])
 @pytest.mark.parametrize("size", [(250, 375), (175, 250), (110, 200), (53, 77), (31, 45)])
 def test_nothing_moves_when_the_size_changes(form, size):
     y, x = np.mgrid[:375, :500] + 0.5
@@ -157,13 +157,13 @@ def test_nothing_moves_when_the_size_changes(form, size):
             file(picture, form), [375, 500], [top, left, height, width], list(size)
         ).numpy()
         mass = np.maximum(found[..., 0].astype(float) - 10, 0)
-        centre = [
+        center = [
             (mass.sum(axis=1 - axis) * (np.arange(size[axis]) + 0.5)).sum() / mass.sum()
             for axis in (0, 1)
         ]
         expected = (at[0] - top) * size[0] / height, (at[1] - left) * size[1] / width
         # A JPEG that is decoded smaller begins and ends at one of the pixels it then has.
-        assert np.abs(np.subtract(centre, expected)).max() <= (0.5 if "JPEG" in form else 0.1)
+        assert np.abs(np.subtract(center, expected)).max() <= (0.5 if "JPEG" in form else 0.1)
 
 
 @pytest.mark.parametrize("orientation", exif_files.ORIENTATIONS)
@@ -211,7 +211,7 @@ def test_an_image_is_mirrored_or_as_it_was():
     np.testing.assert_array_equal(both(image_ops.flip_horizontal, picture, False), picture)
 
 
-def test_colours_shift_by_one_number_a_channel_and_stop_at_black_and_white():
+def test_colors_shift_by_one_number_a_channel_and_stop_at_black_and_white():
     picture = np.concatenate([photograph(20, 30), np.full((1, 30, 3), 255), np.zeros((1, 30, 3))])
     picture = picture.astype("uint8")
     for shift in ([0, 0, 0], [3, -4, 5], [-70, 90, 0], [255, -255, 254]):
@@ -221,7 +221,7 @@ def test_colours_shift_by_one_number_a_channel_and_stop_at_black_and_white():
         assert found.dtype == np.uint8
 
 
-def test_colours_shift_along_the_principal_components():
+def test_colors_shift_along_the_principal_components():
     factors = np.random.default_rng(0).normal(0, 0.5, (8000, 3)).astype("float32")
     shifts = both(image_ops.draw_color_shifts, factors)
     np.testing.assert_array_equal(

@@ -32,7 +32,7 @@ def test_an_image_is_usable_and_said_to_be_what_it_is(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", USABLE)
-def test_tensorflow_turns_what_is_usable_into_the_right_colours(kind):
+def test_tensorflow_turns_what_is_usable_into_the_right_colors(kind):
     data, _, expected, tolerance = USABLE[kind]
     if expected is None:
         expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
@@ -81,12 +81,12 @@ def test_a_missing_file_and_what_the_source_gave_up_on_have_their_reasons(tmp_pa
 @pytest.mark.parametrize(
     ("limits", "usable"),
     [
-        ({"least_side": 48}, True),
-        ({"least_side": 49}, False),
-        ({"most_pixels": 48 * 64}, True),
-        ({"most_pixels": 48 * 64 - 1}, False),
-        ({"most_aspect": 64 / 48}, True),
-        ({"most_aspect": 1.33}, False),
+        ({"min_side": 48}, True),
+        ({"min_side": 49}, False),
+        ({"max_pixels": 48 * 64}, True),
+        ({"max_pixels": 48 * 64 - 1}, False),
+        ({"max_aspect": 64 / 48}, True),
+        ({"max_aspect": 1.33}, False),
     ],
 )
 def test_an_image_may_be_at_a_limit_and_not_beyond(limits, usable, tmp_path):
@@ -138,7 +138,7 @@ def test_the_size_is_that_of_the_upright_image(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "kind", ["JPEG", "palette PNG", "animated GIF", "grey BMP", "WebP with alpha"]
+    "kind", ["JPEG", "palette PNG", "animated GIF", "gray BMP", "WebP with alpha"]
 )
 def test_damage_anywhere_never_raises(kind):
     data, random = USABLE[kind][0], np.random.default_rng(7)
@@ -146,7 +146,5 @@ def test_damage_anywhere_never_raises(kind):
         damaged = bytearray(data)
         for place in random.integers(0, min(len(data), 200), 3):
             damaged[place] = random.integers(256)
-        finding = inspection.inspect_image(
-            bytes(damaged), inspection.ImageLimits(most_pixels=10**6)
-        )
+        finding = inspection.inspect_image(bytes(damaged), inspection.ImageLimits(max_pixels=10**6))
         assert (finding.reason is None) == (finding.size != (0, 0))

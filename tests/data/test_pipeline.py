@@ -51,7 +51,7 @@ def test_photographs_are_sent_upright_whatever_their_orientation(form, tmp_path)
     assert found.sizes.tolist() == [[48, 64]] * 8
     assert found.orientations.tolist() == [*exif_files.ORIENTATIONS]
     [(whole, _)] = batches(Pipeline(found, shuffle=False), 1)
-    crops = Crop(sides=(32,), short_side=48, positions="centre")
+    crops = Crop(image_sizes=(32,), short_side=48, position="center")
     [(cut, _)] = batches(Pipeline(found, crops, shuffle=False), 1)
     for sent, expected in ((whole["images"], picture), (cut, picture[8:40, 16:48])):
         assert np.abs(sent.astype(int) - expected).max() <= tolerance
@@ -121,7 +121,7 @@ def test_padded_batches_hold_the_images_and_zeros(records, budget):
 def test_ragged_batches_hold_the_same_images(records):
     pipeline = Pipeline(records, batch_size=6)
     padded = batches(pipeline, pipeline.steps_per_epoch)
-    ragged = pipeline.dataset(form="ragged").take(pipeline.steps_per_epoch)
+    ragged = pipeline.dataset(batch_format="ragged").take(pipeline.steps_per_epoch)
     for (images, labels), (x, expected) in zip(ragged, padded, strict=True):
         assert isinstance(images, tf.RaggedTensor)
         assert isinstance(labels, tf.Tensor)
@@ -134,7 +134,7 @@ def test_ragged_batches_hold_the_same_images(records):
 
 def test_whole_images_are_brought_to_a_short_side(records):
     pipeline = Pipeline(records, Whole(short_side=24, longest_side=40), batch_size=6)
-    expected = Whole(short_side=24, longest_side=40).shapes(records.sizes)
+    expected = Whole(short_side=24, longest_side=40).output_sizes(records.sizes)
     for x, labels in batches(pipeline, pipeline.steps_per_epoch):
         np.testing.assert_array_equal(x["sizes"], expected[labels])
         for image, (height, width), label in zip(x["images"], x["sizes"], labels, strict=True):
@@ -148,14 +148,14 @@ def test_whole_images_are_brought_to_a_short_side(records):
 
 POLICIES = {
     "whole": Whole(short_side=24),
-    "range": Crop(sides=(12, 20), draw="range", short_side=24, positions="random"),
+    "range": Crop(image_sizes=(12, 20), schedule="range", short_side=24, position="random"),
 }
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_run_can_start_anywhere_and_goes_on_as_another_did(records, policy):
     def pipeline(seed=3):
-        options = {"batch_size": 6, "flip": True, "colour": 0.5, "seed": seed}
+        options = {"batch_size": 6, "flip": True, "color_jitter": 0.5, "seed": seed}
         return Pipeline(records, POLICIES[policy], **options)
 
     whole = batches(pipeline(), 10, weights=True)
@@ -194,9 +194,9 @@ def test_replicas_share_each_batch_and_every_image_counts_the_same(records, of):
     steps = pipeline.steps_per_epoch
     whole = batches(pipeline, steps)
     dealt = {"of": of, "weights": True}
-    together = batches(pipeline, of * steps, replicas=range(of), **dealt)
+    together = batches(pipeline, of * steps, shard_indices=range(of), **dealt)
     shares = [together[replica::of] for replica in range(of)]
-    assert_same(batches(pipeline, steps, replicas=(1,), **dealt), shares[1])
+    assert_same(batches(pipeline, steps, shard_indices=(1,), **dealt), shares[1])
     counted = np.zeros(COUNT)
     for (_, expected), *parts in zip(whole, *shares, strict=True):
         (length,) = {len(labels) for _, labels, _ in parts}
@@ -215,10 +215,10 @@ def test_replicas_share_each_batch_and_every_image_counts_the_same(records, of):
 
 
 def test_one_size_and_another_take_turns_on_the_same_crop(alike):
-    policy = Crop(sides=(24, 16), short_side=32, positions="centre")
+    policy = Crop(image_sizes=(24, 16), short_side=32, position="center")
     pipeline = Pipeline(alike, policy, batch_size=4)
     assert not pipeline.mixed
-    assert pipeline.padding() == 0
+    assert pipeline.padding_fraction() == 0
     large, small = {}, {}
     for batch, (images, labels) in enumerate(batches(pipeline, 6)):
         side = 16 if batch in (2, 3) else 24
@@ -242,14 +242,16 @@ def test_padding_is_what_is_sent_beside_the_images(records, of, budget):
             pipeline,
             of * pipeline.steps_per_epoch,
             start=epoch * pipeline.steps_per_epoch,
-            replicas=range(of),
-            of=of,
+            shard_indices=range(of),
+            num_shards=of,
             weights=True,
         ):
             sent += x["images"][..., 0].size
             real += x["sizes"][weights > 0].prod(axis=1).sum()
         assert real == records.sizes.prod(axis=1).sum()
-        np.testing.assert_allclose(pipeline.padding(epoch, of), 1 - real / sent, rtol=1e-12)
+        np.testing.assert_allclose(
+            pipeline.padding_fraction(epoch, of), 1 - real / sent, rtol=1e-12
+        )
 
 
 @pytest.mark.parametrize("form", ["padded", "ragged"])
@@ -352,7 +354,7 @@ def test_each_process_has_the_shares_of_its_own_replicas(records):
     [
         ({"batch_size": 0}, "`batch_size` must be an int >= 1"),
         ({"batch_pixels": 0}, "`batch_pixels` must be an int >= 1"),
-        ({"colour": 1.5}, r"`colour` must be a number in \[0, 1\)"),
+        ({"color_jitter": 1.5}, r"`color_jitter` must be a number in \[0, 1\)"),
     ],
 )
 def test_wrong_settings_are_refused(records, options, message):
@@ -369,9 +371,12 @@ def test_wrong_settings_are_refused(records, options, message):
         ),
         ({"start": -1}, "`start` must be an int >= 0"),
         ({"form": "dense"}, "`form` must be one of 'padded', 'ragged'"),
-        ({"of": 2}, "`weights` must be True where .* Received: weights=False with of=2"),
+        ({"of": 2}, "`weights` must be True where .* Received: weights=False with num_shards=2"),
         ({"of": 0}, "`of` must be an int >= 1"),
-        ({"replicas": (2,), "of": 2, "weights": True}, r"`replicas` must be .*\(2,\) with of=2"),
+        (
+            {"replicas": (2,), "of": 2, "weights": True},
+            r"`replicas` must be .*\(2,\) with num_shards=2",
+        ),
         ({"replicas": (), "of": 2, "weights": True}, "`replicas` must be numbers of replicas"),
     ],
 )

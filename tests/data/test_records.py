@@ -135,7 +135,7 @@ def test_a_folder_that_links_to_itself_is_an_error_and_other_links_are_followed(
 
 def test_a_name_that_is_not_utf8_is_skipped(flowers):
     write(flowers, {os.fsdecode(b"train/rose/\xff.png"): image()})
-    [skipped] = records.load_records(flowers, "train", most_skipped=0.5).skipped
+    [skipped] = records.load_records(flowers, "train", max_skipped_fraction=0.5).skipped
     assert skipped == ("train/rose/\\udcff.png", "has a name that is not UTF-8; rename it")
 
 
@@ -145,7 +145,7 @@ def test_bad_images_are_skipped_with_their_reasons_up_to_a_share(flowers, monkey
         records.load_records(flowers, "train")
     # What was found is kept, to be looked at under another limit.
     monkeypatch.setattr(inspection, "inspect_all", None)
-    found = records.load_records(flowers, "train", most_skipped=0.2)
+    found = records.load_records(flowers, "train", max_skipped_fraction=0.2)
     assert found.skipped == (
         ("train/rose/0.png", "is empty"),
         ("train/tulip/3.png", REFUSAL),
@@ -163,7 +163,7 @@ def test_an_error_lists_ten_images_and_counts_the_rest(flowers):
         records.load_records(flowers, "train")
     assert str(caught.value).count("is empty") == 10
     assert "and 3 more" in str(caught.value)
-    assert "pass a larger `most_skipped`" in str(caught.value)
+    assert "pass a larger `max_skipped_fraction`" in str(caught.value)
 
 
 def test_the_first_bad_image_stops_if_asked_to(flowers, own_cache):
@@ -173,7 +173,7 @@ def test_the_first_bad_image_stops_if_asked_to(flowers, own_cache):
         records.load_records(flowers, "train", on_error="fail")
     assert not own_cache.exists()
     # The same from the cache.
-    records.load_records(flowers, "train", most_skipped=0.5)
+    records.load_records(flowers, "train", max_skipped_fraction=0.5)
     with stop:
         records.load_records(flowers, "train", on_error="fail")
 
@@ -181,14 +181,14 @@ def test_the_first_bad_image_stops_if_asked_to(flowers, own_cache):
 def test_no_usable_image_is_an_error_whatever_may_be_skipped(tmp_path):
     root = write(tmp_path, {"train/a/1.png": b"", "train/b/1.png": b""})
     with pytest.raises(ValueError, match="2 of 2 cannot"):
-        records.load_records(root, "train", most_skipped=0.99)
+        records.load_records(root, "train", max_skipped_fraction=0.99)
 
 
 def test_what_is_turned_to_rgb_is_counted(flowers):
     for number in range(3):
         Image.new("L", (30, 20)).save(flowers / "train" / "rose" / f"{number}.png")
     Image.new("CMYK", (30, 20)).save(flowers / "train" / "rose" / "3.jpg")
-    assert records.load_records(flowers, "train").converted == {"grey": 3, "CMYK": 1}
+    assert records.load_records(flowers, "train").converted == {"gray": 3, "CMYK": 1}
 
 
 def test_a_second_time_nothing_is_decoded_and_the_records_are_the_same(flowers, monkeypatch):
@@ -209,14 +209,14 @@ def test_a_file_that_changed_or_another_limit_is_noticed(flowers):
     assert records.load_records(flowers, "train").sizes[0].tolist() == [50, 60]
     path.write_bytes(b"x" * path.stat().st_size)
     os.utime(path, (1, 1))
-    assert len(records.load_records(flowers, "train", most_skipped=0.1)) == 9
+    assert len(records.load_records(flowers, "train", max_skipped_fraction=0.1)) == 9
     write(flowers, {"train/rose/0.png": image(0, 50, 60)})
     (flowers / "train" / "daisy").mkdir()
     assert records.load_records(flowers, "train").labels[0] == 1
     write(flowers, {"train/rose/9.png": image()})
     assert len(records.load_records(flowers, "train")) == 11
-    narrow = inspection.ImageLimits(least_side=22)
-    assert len(records.load_records(flowers, "train", limits=narrow, most_skipped=0.9)) == 7
+    narrow = inspection.ImageLimits(min_side=22)
+    assert len(records.load_records(flowers, "train", limits=narrow, max_skipped_fraction=0.9)) == 7
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a zip", "half", "flipped"])
@@ -289,7 +289,7 @@ def test_wrong_arguments_are_named(arguments, error, message):
         records.load_records(*arguments)
 
 
-@pytest.mark.parametrize(("name", "value"), [("on_error", "ignore"), ("most_skipped", 1.5)])
+@pytest.mark.parametrize(("name", "value"), [("on_error", "ignore"), ("max_skipped_fraction", 1.5)])
 def test_wrong_options_are_named(name, value, flowers):
     with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}="):
         records.load_records(flowers, "train", **{name: value})
@@ -412,7 +412,7 @@ def test_other_classes_than_those_of_voc_are_the_sorted_ones_of_every_split(devk
 def test_an_annotation_that_cannot_be_used_has_its_reason(text, reason, devkit):
     path = devkit / "VOC2007" / "Annotations" / "000002.xml"
     path.unlink() if text is None else path.write_text(text)
-    found = records.load_records(devkit, "train", most_skipped=0.5)
+    found = records.load_records(devkit, "train", max_skipped_fraction=0.5)
     assert found.ids.tolist() == ["JPEGImages/000001.jpg"]
     assert len(found.objects) == 1
     [(name, said)] = found.skipped
@@ -422,7 +422,7 @@ def test_an_annotation_that_cannot_be_used_has_its_reason(text, reason, devkit):
 
 def test_a_listed_image_that_is_missing_is_skipped(devkit):
     (devkit / "VOC2007" / "JPEGImages" / "000001.jpg").unlink()
-    [skipped] = records.load_records(devkit, "train", most_skipped=0.5).skipped
+    [skipped] = records.load_records(devkit, "train", max_skipped_fraction=0.5).skipped
     assert skipped == ("JPEGImages/000001.jpg", "cannot be read: No such file or directory")
 
 

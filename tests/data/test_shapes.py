@@ -51,7 +51,7 @@ def composed(name, count):
 
 
 def is_inside(outline, size):
-    """Pixels with their centre inside an odd number of rings: crossings of a ray, one by one."""
+    """Pixels with their center inside an odd number of rings: crossings of a ray, one by one."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
     inside = np.zeros(size, bool)
     for ring in outline:
@@ -192,7 +192,7 @@ def test_boxes_are_tight_around_what_is_inside_the_outline(name):
             # Tips of triangles and stars are thinner than a pixel.
             np.testing.assert_allclose(extent(inside), thing.box, atol=2.5)
             mask = drawing.draw_mask(thing.outline, scene.size)
-            # Every pixel is partly painted where its centre is inside, partly bare elsewhere.
+            # Every pixel is partly painted where its center is inside, partly bare elsewhere.
             assert np.abs(mask - inside).max() < 1
             # Pillow paints half a step of its quarter pixels over the edge.
             np.testing.assert_allclose(extent(mask > 0), thing.box, atol=1.13)
@@ -277,7 +277,7 @@ def test_the_ratio_of_axes_tells_classes_apart_until_the_image_is_warped_to_a_sq
 @pytest.mark.parametrize(
     "pair", list(itertools.combinations(outlines.BORDER_CLASSES, 2)), ids="-".join
 )
-def test_a_centre_crop_leaves_nothing_that_tells_border_classes_apart(pair):
+def test_a_center_crop_leaves_nothing_that_tells_border_classes_apart(pair):
     for one, other in zip(*(composed(name, 40) for name in pair), strict=True):
         assert one.size == other.size
         first, second = (

@@ -26,16 +26,16 @@ def counted(rows):
 
 
 def test_one_size_stays_and_two_alternate():
-    assert [int(Crop(sides=(224,)).side(epoch, 5)) for epoch in range(3)] == [224, 224, 224]
-    alternating = Crop(sides=(224, 180))
+    assert [int(Crop(image_sizes=(224,)).side(epoch, 5)) for epoch in range(3)] == [224, 224, 224]
+    alternating = Crop(image_sizes=(224, 180))
     assert [int(alternating.side(epoch, 5)) for epoch in range(5)] == [224, 180, 224, 180, 224]
-    three = Crop(sides=[7, 9, 5], short_side=9)
+    three = Crop(image_sizes=[7, 9, 5], short_side=9)
     found = tf.data.Dataset.range(7).map(lambda epoch: three.side(epoch, 0))
     assert list(found.as_numpy_iterator()) == [7, 9, 5, 7, 9, 5, 7]
 
 
 def test_a_range_is_drawn_from_between_its_ends_which_belong_to_it():
-    policy = Crop(sides=(9, 5), draw="range", short_side=9)
+    policy = Crop(image_sizes=(9, 5), schedule="range", short_side=9)
 
     def drawn(seed):
         found = tf.data.Dataset.range(500).map(lambda epoch: policy.side(epoch, seed))
@@ -55,22 +55,22 @@ CORNERS = {(0, 0), (0, 137), (37, 0), (37, 137), (18, 68)}
 
 
 @pytest.mark.parametrize("sides", [(224,), (224, 180), (180, 224)])
-def test_corners_and_centre_of_the_whole_image_are_drawn_alike(sides):
-    policy = Crop(sides=sides)
+def test_corners_and_center_of_the_whole_image_are_drawn_alike(sides):
+    policy = Crop(image_sizes=sides)
     counts = counted(windows(policy, (300, 400), 500))
     assert set(counts) == {(*corner, 263, 263) for corner in CORNERS}
     assert all(70 <= count <= 130 for count in counts.values())
 
 
-def test_the_centre_is_the_centre():
-    policy = Crop(sides=(224, 180), positions="centre")
+def test_the_center_is_the_center():
+    policy = Crop(image_sizes=(224, 180), position="center")
     assert counted(windows(policy, (300, 400), 5)) == {(18, 68, 263, 263): 5}
     found = policy.windows([[400, 300], [256, 256]], [[0.3, 0.9], [0.0, 0.0]])
     assert found.numpy().tolist() == [[68, 18, 263, 263], [16, 16, 224, 224]]
 
 
 def test_random_windows_lie_anywhere_alike():
-    policy = Crop(sides=(8,), short_side=10, positions="random")
+    policy = Crop(image_sizes=(8,), short_side=10, position="random")
     counts = counted(windows(policy, (10, 13), 1800))
     assert set(counts) == {(top, left, 8, 8) for top in range(3) for left in range(6)}
     assert all(60 <= count <= 145 for count in counts.values())
@@ -81,12 +81,14 @@ def test_random_windows_lie_anywhere_alike():
     st.tuples(lengths, lengths),
     lengths,
     st.lists(lengths, min_size=1, max_size=3),
-    st.sampled_from(["corners", "random", "centre"]),
+    st.sampled_from(["corners", "random", "center"]),
     st.tuples(*[st.floats(0, 1, exclude_max=True, width=32)] * 2),
 )
 def test_windows_are_squares_within_the_image(size, short_side, sides, positions, place):
     policy = Crop(
-        sides=[min(side, short_side) for side in sides], short_side=short_side, positions=positions
+        image_sizes=[min(side, short_side) for side in sides],
+        short_side=short_side,
+        position=positions,
     )
     found = policy.windows([size], [place])
     assert found.dtype == tf.int32
@@ -94,7 +96,7 @@ def test_windows_are_squares_within_the_image(size, short_side, sides, positions
     assert height == width
     assert 0 <= top <= size[0] - height
     assert 0 <= left <= size[1] - width
-    exact = Fraction(min(size) * max(policy.sides), short_side)
+    exact = Fraction(min(size) * max(policy.image_sizes), short_side)
     assert abs(max(1, exact) - height) <= Fraction(1, 2)
 
 
@@ -113,7 +115,7 @@ def test_windows_are_squares_within_the_image(size, short_side, sides, positions
     ],
 )
 def test_whole_images_keep_their_aspect(policy, size, expected):
-    found = policy.shapes(np.array([size]))
+    found = policy.output_sizes(np.array([size]))
     assert found.dtype == np.int32
     assert found.tolist() == [list(expected)]
 
@@ -129,9 +131,9 @@ def to_nearest(value):
     lengths,
 )
 def test_sides_are_the_nearest_to_exact_fractions(sizes, short, longest):
-    by_short = Whole(short_side=short).shapes(np.array(sizes)).tolist()
-    by_longest = Whole(longest_side=longest).shapes(np.array(sizes)).tolist()
-    by_both = Whole(short_side=short, longest_side=longest).shapes(np.array(sizes)).tolist()
+    by_short = Whole(short_side=short).output_sizes(np.array(sizes)).tolist()
+    by_longest = Whole(longest_side=longest).output_sizes(np.array(sizes)).tolist()
+    by_both = Whole(short_side=short, longest_side=longest).output_sizes(np.array(sizes)).tolist()
     for size, shorter, limited, both in zip(sizes, by_short, by_longest, by_both, strict=True):
         assert shorter == [to_nearest(Fraction(side * short, min(size))) for side in size]
         assert min(shorter) == short
@@ -143,23 +145,27 @@ def test_sides_are_the_nearest_to_exact_fractions(sizes, short, longest):
 
 @given(height=lengths, width=lengths, side=st.integers(1, 300))
 def test_a_warped_image_is_all_of_it_in_a_square(height, width, side):
-    policy = Warp(square=side)
+    policy = Warp(image_size=side)
 
-    window, target = policy.frame(tf.constant([height, width]))
+    window, target = policy.window_and_size(tf.constant([height, width]))
 
     assert window.numpy().tolist() == [0, 0, height, width]
     assert target.numpy().tolist() == [side, side] == [int(policy.side(5, 0))] * 2
     assert windows(policy, (height, width), 2).tolist() == [[0, 0, height, width]] * 2
-    assert policy.shapes(np.array([[height, width]])) is None
-    assert policy.most_pixels(aspect=2) == side**2
+    assert policy.output_sizes(np.array([[height, width]])) is None
+    assert policy.max_pixels(aspect=2) == side**2
 
 
 @pytest.mark.parametrize(
     ("policy", "arguments", "message"),
     [
-        (Crop, {"sides": ()}, r"`sides` must be a non-empty sequence of ints. Received: sides=\("),
+        (
+            Crop,
+            {"sides": ()},
+            r"`sides` must be a non-empty sequence of ints. Received: image_sizes=\(",
+        ),
         (Crop, {"sides": 224}, r"`sides` must be a non-empty sequence of ints. .*sides=224"),
-        (Crop, {"sides": (224, 0)}, r"`sides` must be an int >= 1. Received: sides=0"),
+        (Crop, {"sides": (224, 0)}, r"`sides` must be an int >= 1. Received: image_sizes=0"),
         (Crop, {"sides": (9,), "draw": "random"}, r"`draw` must be one of 'cycle', 'range'"),
         (Crop, {"sides": (9,), "positions": "edge"}, r"`positions` must be one of 'corners'"),
         (Crop, {"sides": (9,), "short_side": 0.5}, r"`short_side` must be an int >= 1"),
@@ -169,7 +175,7 @@ def test_a_warped_image_is_all_of_it_in_a_square(height, width, side):
             r"`short_side` must be at least the largest of `sides`.*short_side=200 with "
             r"sides=\(180, 224\)",
         ),
-        (Warp, {"square": 0}, r"`square` must be an int >= 1. Received: square=0"),
+        (Warp, {"square": 0}, r"`square` must be an int >= 1. Received: image_size=0"),
         (Whole, {"short_side": 0}, r"`short_side` must be an int >= 1"),
         (Whole, {"longest_side": 1.5}, r"`longest_side` must be an int >= 1"),
     ],

@@ -98,7 +98,7 @@ class Boxed(tfds.core.GeneratorBasedBuilder):
     def _info(self):
         thing = {
             "bbox": tfds.features.BBoxFeature(),
-            "colour": tfds.features.ClassLabel(names=["red", "blue"]),
+            "color_jitter": tfds.features.ClassLabel(names=["red", "blue"]),
             "label": tfds.features.ClassLabel(names=["nut", "bolt", "nail"]),
         }
         features = {"image": tfds.features.Image(), "things": tfds.features.Sequence(thing)}
@@ -109,7 +109,7 @@ class Boxed(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self):
         for number in range(4):
-            things = [{"bbox": BBOXES[i], "colour": 0, "label": 2 - i} for i in range(number)]
+            things = [{"bbox": BBOXES[i], "color_jitter": 0, "label": 2 - i} for i in range(number)]
             yield number, {"image": np.zeros((20, 30, 3), np.uint8), "things": things}
 
 
@@ -202,7 +202,7 @@ def test_voc_is_what_tensorflow_datasets_reads(split, data_dir):
 
 
 def test_imagenet_is_what_tensorflow_datasets_reads_but_for_a_broken_image(data_dir):
-    found = records.load_records("imagenet2012", "train", data_dir, most_skipped=0.2)
+    found = records.load_records("imagenet2012", "train", data_dir, max_skipped_fraction=0.2)
     broken = "n01440764_3.JPEG"
     expected = [
         each
@@ -215,7 +215,7 @@ def test_imagenet_is_what_tensorflow_datasets_reads_but_for_a_broken_image(data_
     assert found.labels.dtype == np.int32
     assert found.objects is None
     assert [skipped.id for skipped in found.skipped] == [broken]
-    assert found.converted == {"grey": 7}
+    assert found.converted == {"gray": 7}
     assert len(found.files) == 2
     assert_same_bytes(found, expected)
 

@@ -29,7 +29,7 @@ def test_corrections_make_the_object_of_the_window():
     windows = np.array([[10, 20, 50, 100], [0, 0, 8, 8]], "float32")
     objects = np.array([[12, 10, 72, 90], [1, 2, 9, 30]], "float32")
     deltas = box_coding.encode_boxes(windows, objects)
-    # By hand: centres (30, 60) and (42, 50), sides (40, 80) and (60, 80).
+    # By hand: centers (30, 60) and (42, 50), sides (40, 80) and (60, 80).
     np.testing.assert_allclose(deltas[0], [12 / 40, -10 / 80, np.log(60 / 40), 0], atol=1e-6)
     np.testing.assert_allclose(box_coding.decode_boxes(windows, deltas), objects, atol=1e-4)
 

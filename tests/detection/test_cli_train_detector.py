@@ -30,9 +30,9 @@ def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
     assert "epoch 2/2" in printed.err
     assert not (to / "maps").exists()
     detector = detection.load_detector_model(to)
-    assert (detector.scales, detector.side, detector.least_score) == ((90, 120), 48, -1.5)
+    assert (detector.scales, detector.side, detector.score_threshold) == ((90, 120), 48, -1.5)
     photograph = voc / "JPEGImages" / "val_0.jpg"
-    asked = ["detect", "--model", str(to), str(photograph), "--least-score", "-1", "--json"]
+    asked = ["detect", "--model", str(to), str(photograph), "--score-threshold", "-1", "--json"]
     assert cli.main(asked) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found["labels"]) <= set(scenes.CLASSES)

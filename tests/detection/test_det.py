@@ -64,7 +64,7 @@ def test_two_hundred_classes_are_learned_as_twenty_are(tree, run_and_windows, tm
         scales=(120,),
         side=48,
         epochs=1,
-        proposer=False,
+        rpn=False,
     )
     result = training.train_detector(settings, tmp_path / "to", progress=False)
     assert len(result["voc_area"]["classes"]) == COUNT

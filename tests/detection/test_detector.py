@@ -59,7 +59,7 @@ def literal(detector, image, windows):
     scores, deltas = (part.numpy() for part in detector.head(np.array(vectors)))
     for box, of_box, moves in zip(windows, scores, deltas, strict=True):
         for label, score in enumerate(of_box):
-            if score > detector.least_score:
+            if score > detector.score_threshold:
                 dx, dy, dw, dh = moves[4 * label : 4 * label + 4]
                 w, h = box[2] - box[0], box[3] - box[1]
                 x, y = (box[0] + box[2]) / 2 + dx * w, (box[1] + box[3]) / 2 + dy * h
@@ -73,7 +73,7 @@ def literal(detector, image, windows):
         np.array([score for score, _, _ in best]),
         np.array([label for _, label, _ in best]),
     )
-    kept = oracles.suppression(found, detector.overlap)[: detector.most]
+    kept = oracles.suppression(found, detector.iou_threshold)[: detector.most]
     return boxes.Detections(*(part[kept] for part in found))
 
 
@@ -111,9 +111,7 @@ def test_the_window_of_a_training_image_gives_the_training_map(halves):
 
 
 def test_an_answer_does_not_depend_on_the_batch(halves):
-    detector = made(
-        halves, scales=(90, 120), proposer=RegionProposalNetwork(8, sides=(30, 60), most=30)
-    )
+    detector = made(halves, scales=(90, 120), rpn=RegionProposalNetwork(8, sides=(30, 60), most=30))
     sizes = [(100, 150), (80, 60), (120, 50)]
     images = [scenes.random_image(*size, seed=i) for i, size in enumerate(sizes)]
     windows = [scenes.random_boxes(9 - i, *size, seed=i) for i, size in enumerate(sizes)]
@@ -165,7 +163,7 @@ def test_twenty_thousand_windows(halves):
     detector = made(halves, scales=(120,))
     windows = scenes.random_boxes(20_000, 80, 100)
     found = answer(detector((scenes.random_image(80, 100)[None], windows[None])))
-    # Neighbours are suppressed, so there are no hundred.
+    # Neighbors are suppressed, so there are no hundred.
     assert 0 < len(found[1]) <= 100
     assert np.all(np.diff(found[1]) <= 0)
 
@@ -180,9 +178,7 @@ def test_windows_on_the_same_cells_are_pooled_once(halves):
 
 
 def test_a_saved_detector_answers_the_same(halves, tmp_path):
-    detector = made(
-        halves, scales=(90, 120), proposer=RegionProposalNetwork(8, sides=(30, 60), most=30)
-    )
+    detector = made(halves, scales=(90, 120), rpn=RegionProposalNetwork(8, sides=(30, 60), most=30))
     detector.save(tmp_path / "detector.keras")
     loaded = keras.models.load_model(tmp_path / "detector.keras")
     assert isinstance(loaded, Detector)
@@ -236,8 +232,8 @@ def test_predict_takes_pairs_and_dictionaries(halves):
 
 
 def test_proposed_windows_are_in_the_image_and_apart(halves):
-    proposer = RegionProposalNetwork(8, sides=(30, 60), most=20, overlap=0.7)
-    detector = made(halves, scales=(120,), proposer=proposer)
+    rpn = RegionProposalNetwork(8, sides=(30, 60), most=20, iou_threshold=0.7)
+    detector = made(halves, scales=(120,), rpn=rpn)
     size = tf.constant([80, 100])
     encoded = detector.encode(tf.constant(scenes.random_image(80, 100)))
     windows = detector.proposals(encoded, size).numpy()
@@ -248,10 +244,10 @@ def test_proposed_windows_are_in_the_image_and_apart(halves):
     assert overlaps.max() <= 0.7 + 1e-4
 
 
-def test_anchors_lie_about_the_centres_of_cells():
+def test_anchors_lie_about_the_centers_of_cells():
     anchors = RegionProposalNetwork(8, sides=(32,), aspects=(1.0, 4.0)).anchors(2, 3, zoo_grid())
     assert anchors.shape == (12, 4)
-    # Cell (1, 2), by hand: centred on pixels 30 and 46, which are half a pixel wide on either side.
+    # Cell (1, 2), by hand: centered on pixels 30 and 46, which are half a pixel wide on either side.
     np.testing.assert_allclose(anchors[10], [30.5, 14.5, 62.5, 46.5])
     np.testing.assert_allclose(anchors[11], [38.5, -1.5, 54.5, 62.5])
 
@@ -282,7 +278,7 @@ def test_a_detector_without_proposer_needs_boxes(halves):
         ({"scales": ()}, "`scales` must be a non-empty sequence"),
         ({"scales": (10,)}, "`scales` must be an int >= 29"),
         ({"side": 0}, "`side` must be an int >= 1"),
-        ({"overlap": 1.5}, "`overlap` must be a number in"),
+        ({"iou_threshold": 1.5}, "`iou_threshold` must be a number in"),
         ({"most": 0}, "`most` must be an int >= 1"),
     ],
 )

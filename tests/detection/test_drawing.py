@@ -105,21 +105,21 @@ def luminance(rgb):
 
 # Machado, Oliveira and Fernandes (2009), of linear RGB.
 SIGHT = {
-    "all colours": np.eye(3),
+    "all colors": np.eye(3),
     "no red": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
     "no green": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
 }
 
 
 @pytest.mark.parametrize("sight", SIGHT)
-def test_the_first_colours_differ_for_the_colour_blind_too(sight):
+def test_the_first_colors_differ_for_the_color_blind_too(sight):
     linear = (np.array([drawing.class_color(number) for number in range(7)]) / 255) ** 2.2
     seen = np.clip(linear @ np.array(SIGHT[sight]).T, 0, 1) ** (1 / 2.2) * 255
     apart = np.linalg.norm(seen[:, None] - seen[None], axis=2)
     assert apart[~np.eye(7, dtype=bool)].min() > 40
 
 
-def test_as_many_colours_as_pascal_voc_has_classes_differ():
+def test_as_many_colors_as_pascal_voc_has_classes_differ():
     assert len({drawing.class_color(number) for number in range(21)}) == 21
 
 
@@ -169,7 +169,7 @@ def test_without_detections_the_image_stays_as_it_is():
     np.testing.assert_array_equal(drawing.draw_detections(image, found(), []), image)
 
 
-def test_200_classes_are_drawn_each_in_its_colour():
+def test_200_classes_are_drawn_each_in_its_color():
     rows = [
         (10 * (i % 20), 20 * (i // 20), 10 * (i % 20) + 5, 20 * (i // 20) + 9, 0.9, i)
         for i in range(200)
@@ -208,7 +208,7 @@ def test_names_can_be_given_for_the_classes_that_were_found_alone():
 
 REFUSED = {
     "floats": (np.zeros((4, 4, 3)), found(), "`image` must be a uint8 array (height, width, 3)"),
-    "grey": (np.zeros((4, 4), "uint8"), found(), "Received: image of shape (4, 4)"),
+    "gray": (np.zeros((4, 4), "uint8"), found(), "Received: image of shape (4, 4)"),
     "nothing": (black(0, 4), found(), "`image` must be a uint8 array"),
     "no name": (black(4, 4), found((0, 0, 1, 1, 1, 2)), "2 has no name. Received: 2 labels"),
     "a negative class": (black(4, 4), found((0, 0, 1, 1, 1, -1)), "-1 has no name"),

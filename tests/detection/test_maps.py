@@ -66,7 +66,7 @@ def test_maps_of_other_weights_or_scales_are_never_taken(detector, halves, learn
     assert len(keys) == 4
     # Neither the head nor the threshold has a part in a map.
     assert feature_cache.cache_key(
-        variants.replace_parts(first, least_score=0.5)
+        variants.replace_parts(first, score_threshold=0.5)
     ) == feature_cache.cache_key(first)
 
 
@@ -138,7 +138,7 @@ def test_vectors_of_warped_windows_are_those_of_the_network(halves, learning, tm
 
 
 def literal_warp(pixels, box, margins, side):
-    """Bilinear samples at the centres of the warped window's pixels, grey outside."""
+    """Bilinear samples at the centers of the warped window's pixels, gray outside."""
     left, top, right, bottom = box
     margins = [(16 / 192) * (right - left), (16 / 192) * (bottom - top)]
     xs = left - margins[0] + (np.arange(side) + 0.5) * (right - left + 2 * margins[0]) / side - 0.5

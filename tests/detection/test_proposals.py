@@ -20,7 +20,7 @@ from sklearn.datasets import load_sample_image
 from spp_keras.data.records import Records
 from spp_keras.detection import boxes, proposal_files, proposals, selective_search
 
-# Colours apart from each other and from the ground; left, top, right, bottom.
+# Colors apart from each other and from the ground; left, top, right, bottom.
 THINGS = {
     (220, 30, 30): (20, 15, 90, 70),
     (30, 190, 40): (130, 20, 175, 130),
@@ -31,9 +31,9 @@ THINGS = {
 
 def drawn(factor=1, things=THINGS):
     image = np.full((180 * factor, 320 * factor, 3), (235, 235, 225), np.uint8)
-    for colour, thing in things.items():
+    for color, thing in things.items():
         left, top, right, bottom = (factor * edge for edge in thing)
-        image[top:bottom, left:right] = colour
+        image[top:bottom, left:right] = color
     return image
 
 
@@ -106,7 +106,7 @@ def test_every_thing_has_a_proposal(factor):
     assert len(np.unique(found, axis=0)) == len(found)
 
 
-def test_colours_are_red_green_and_blue_in_that_order(monkeypatch):
+def test_colors_are_red_green_and_blue_in_that_order(monkeypatch):
     seen = []
     monkeypatch.setattr(
         selective_search, "_segment", lambda image, _: seen.append(image) or np.zeros((0, 4), int)
@@ -118,7 +118,7 @@ def test_colours_are_red_green_and_blue_in_that_order(monkeypatch):
 
 def test_small_boxes_are_left_out_and_the_first_are_the_best():
     image = photographs.photograph(200, 300, coarse=8)
-    every = selective_search.selective_search(image, least_side=1)
+    every = selective_search.selective_search(image, min_side=1)
     large = selective_search.selective_search(image)
     sides = np.min(every[:, 2:] - every[:, :2], axis=1)
     assert sides.min() < 20
@@ -141,8 +141,8 @@ def test_an_image_too_small_for_a_box_has_none(shape, filled):
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (100, 60), (20, 3000)], ids=str)
-def test_an_image_of_one_colour_is_one_box(shape):
-    found = selective_search.selective_search(np.full((*shape, 3), 77, np.uint8), least_side=3)
+def test_an_image_of_one_color_is_one_box(shape):
+    found = selective_search.selective_search(np.full((*shape, 3), 77, np.uint8), min_side=3)
     assert found.tolist() == [[0, 0, shape[1], shape[0]]]
 
 
@@ -185,7 +185,7 @@ def test_what_is_no_image_is_an_error(image, received):
         selective_search.selective_search(image)
 
 
-@pytest.mark.parametrize("name", ["most", "least_side", "longest_side"])
+@pytest.mark.parametrize("name", ["most", "min_side", "longest_side"])
 def test_limits_are_checked(name):
     with pytest.raises(ValueError, match=rf"`{name}` must be an int >= 1"):
         selective_search.selective_search(np.zeros((30, 30, 3), np.uint8), **{name: 0})

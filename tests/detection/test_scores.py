@@ -81,7 +81,7 @@ def test_a_recall_of_three_tenths_reaches_the_point_at_three_tenths():
 def test_an_overlap_that_is_just_enough_is_enough():
     found, objects = [guess((0, 0, 32, 16, 0, 0.5))], [truth((0, 0, 32, 32, 0))]
     assert voc(found, objects).mean == 1
-    assert voc(found, objects, overlap=0.51).mean == 0
+    assert voc(found, objects, iou_threshold=0.51).mean == 0
 
 
 def test_the_best_object_counts_even_if_it_is_taken_and_another_is_free():
@@ -145,7 +145,7 @@ def random_case(seed, images=6):
     return found, objects
 
 
-def literally(found, objects, number, overlap, rule, extra=0):
+def literally(found, objects, number, iou_threshold, rule, extra=0):
     """The published rule in plain loops; with an `extra` of 1, in the devkit's pixels."""
     rows = []
     for i, each in enumerate(found):
@@ -178,7 +178,7 @@ def literally(found, objects, number, overlap, rule, extra=0):
                 whole += (end - left + extra) * (bottom - top + extra) - wide * high
                 if wide * high / whole > most:
                     most, which = wide * high / whole, j
-        if most < overlap:
+        if most < iou_threshold:
             wrong += 1
         elif objects[i].difficult[which]:
             continue
@@ -196,14 +196,14 @@ def literally(found, objects, number, overlap, rule, extra=0):
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("overlap", [0.25, 0.5, 0.75])
-def test_random_detections_score_as_the_rule_says_word_for_word(rule, overlap):
+@pytest.mark.parametrize("iou_threshold", [0.25, 0.5, 0.75])
+def test_random_detections_score_as_the_rule_says_word_for_word(rule, iou_threshold):
     seen = set()
     for seed in range(60):
         found, objects = random_case(seed)
-        result = voc(found, objects, CLASSES, rule=rule, overlap=overlap)
+        result = voc(found, objects, CLASSES, rule=rule, iou_threshold=iou_threshold)
         for number, value in enumerate(result.average_precision.values()):
-            expected = literally(found, objects, number, overlap, rule)
+            expected = literally(found, objects, number, iou_threshold, rule)
             assert value == pytest.approx(expected, abs=1e-12)
             seen.add(round(value, 3))
     assert len(seen) > 50
@@ -261,7 +261,7 @@ def test_the_area_is_what_coco_finds_at_one_overlap(seed):
     # The mean of 101 points of a curve that falls from at most 1 is that near to its area.
     assert theirs["AP50"] == pytest.approx(ours.mean, abs=1 / 100)
     assert theirs["AP"] < theirs["AP50"]
-    tight = detection.evaluate_voc(found, objects, sizes, classes, overlap=0.75)
+    tight = detection.evaluate_voc(found, objects, sizes, classes, iou_threshold=0.75)
     assert theirs["AP75"] == pytest.approx(tight.mean, abs=1 / 100)
 
 
@@ -360,8 +360,14 @@ def test_what_cannot_be_scored_is_named(score, found, objects, classes, message)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"overlap": 0}, r"`overlap` must be a number in \(0, 1\]. Received: overlap=0"),
-        ({"overlap": 50}, r"`overlap` must be a number in \(0, 1\]. Received: overlap=50"),
+        (
+            {"iou_threshold": 0},
+            r"`iou_threshold` must be a number in \(0, 1\]. Received: iou_threshold=0",
+        ),
+        (
+            {"iou_threshold": 50},
+            r"`iou_threshold` must be a number in \(0, 1\]. Received: iou_threshold=50",
+        ),
         ({"rule": "auc"}, r"`rule` must be one of 'area', '11-point'. Received: rule='auc'"),
     ],
 )

@@ -218,7 +218,7 @@ def test_a_class_without_objects_is_named_and_finds_nothing(tuned, learning, uns
     fewer = feature_cache.FeatureMapCache(detector, few, known.folder.parent)
     finished, untrained = training.finish_head("svm", head, fewer, progress=False)
     assert untrained == (1,)
-    answers = variants.replace_parts(detector, head=finished, least_score=-1.5)
+    answers = variants.replace_parts(detector, head=finished, score_threshold=-1.5)
     found = evaluation.detect_images(answers, unseen, progress=False)
     assert {label for one in found for label in one.classes.tolist()} == {0}
     assert training.finish_head("softmax", head, fewer)[1] == (1,)
@@ -243,10 +243,10 @@ def test_regression_is_ridge_regression(tuned):
     norm = np.mean([np.linalg.norm(row) for part in inputs.values() for row in part])
     for label in (0, 1):
         x, y = np.array(inputs[label]) * 20 / norm, np.array(outputs[label])
-        centred, mean = x - x.mean(axis=0), y.mean(axis=0)
+        centered, mean = x - x.mean(axis=0), y.mean(axis=0)
         # The normal equations, by hand.
         weights = np.linalg.solve(
-            centred.T @ centred + 4000 * np.eye(x.shape[1]), centred.T @ (y - mean)
+            centered.T @ centered + 4000 * np.eye(x.shape[1]), centered.T @ (y - mean)
         )
         expected = (x - x.mean(axis=0)) @ weights + mean
         part = slice(4 * label, 4 * label + 4)
@@ -258,7 +258,7 @@ def test_the_papers_head_finds_the_objects(tuned, unseen):
     _, detector, head, known, _ = tuned
     finished, untrained = training.finish_head("svm", head, known, progress=False)
     assert untrained == ()
-    paper = variants.replace_parts(detector, head=finished, least_score=-1.5)
+    paper = variants.replace_parts(detector, head=finished, score_threshold=-1.5)
     assert average_precision(paper, unseen) > 0.6
 
 
@@ -286,7 +286,7 @@ def test_windows_of_two_models_are_suppressed_together(tuned, unseen, another):
     # At this overlap nothing is suppressed but what is the same: all candidates of each, alone.
     every = [
         evaluation.detect_images(
-            variants.replace_parts(one, overlap=0.9999, most=1000), its, progress=False
+            variants.replace_parts(one, iou_threshold=0.9999, most=1000), its, progress=False
         )
         for one, its in zip(pair, both, strict=True)
     ]
@@ -308,9 +308,9 @@ def test_windows_of_two_models_are_suppressed_together(tuned, unseen, another):
 def test_proposals_learned_find_the_objects(tuned, unseen):
     _, detector, _, known, _ = tuned
     keras.utils.set_random_seed(0)
-    proposer = RegionProposalNetwork(16, sides=(12, 24, 48), most=30)
-    rpn_training.train_rpn(proposer, known, epochs=12, learning_rate=5e-3, progress=False)
-    detector = variants.replace_parts(detector, proposer=proposer)
+    rpn = RegionProposalNetwork(16, sides=(12, 24, 48), most=30)
+    rpn_training.train_rpn(rpn, known, epochs=12, learning_rate=5e-3, progress=False)
+    detector = variants.replace_parts(detector, rpn=rpn)
     overlaps = []
     for number in range(len(unseen)):
         example = unseen.examples[number]
@@ -412,7 +412,7 @@ def test_a_training_leaves_a_detector_and_its_scores(settings, tmp_path):
     assert result["coco"]["AP50"] == pytest.approx(result["voc_area"]["mean"], abs=0.05)
     detector = training.load_detector_model(tmp_path / "to")
     assert detector.labels == scenes.CLASSES
-    assert detector.proposer is not None
+    assert detector.rpn is not None
     # The network's own trunk, as it was.
     network = trained.load(settings.run).network
     of_network = {w.path: w.numpy() for w in network.weights if "conv" in w.path}

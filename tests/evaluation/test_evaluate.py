@@ -130,7 +130,7 @@ def test_images_too_small_to_be_sent_whole_are_left_out_of_all(make_run, data, t
     shutil.copytree(data, small)
     path = next((small / "validation" / "cat").iterdir())
     path.write_bytes(photographs.encoded(photographs.photograph(20, 60)))
-    native = make_run(sizes="native", image_sizes=(), data=str(small))
+    native = make_run(size_policy="native", image_sizes=(), data=str(small))
     result = evaluation.evaluate(native, "full")
     assert (result["images"], result["left_out"]) == (COUNT - 1, 1)
     assert "1 of 21 images are too small to be sent whole" in capsys.readouterr().err
@@ -176,7 +176,7 @@ def test_runs_that_cannot_be_asked_are_named(run, make_run, data, tmp_path):
         evaluation.evaluate([run, tmp_path], "crop")
     with pytest.raises(ValueError, match="none twice"):
         evaluation.evaluate([run, run], "crop", to=tmp_path)
-    native = make_run(sizes="native", image_sizes=())
+    native = make_run(size_policy="native", image_sizes=())
     with pytest.raises(ValueError, match="`side` must be given for a network that learned"):
         evaluation.evaluate(native, ["full", "crop"])
     fixed = make_run(model="zf5")

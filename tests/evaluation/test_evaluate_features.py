@@ -20,7 +20,7 @@ CLASSES = ("disc", "kite")
 
 @pytest.fixture(scope="module")
 def voc(tmp_path_factory):
-    """A tree of VOC, some of whose objects are difficult: grey images, some half red, or green."""
+    """A tree of VOC, some of whose objects are difficult: gray images, some half red, or green."""
     root, drawn = tmp_path_factory.mktemp("voc"), np.random.default_rng(5)
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (root / folder).mkdir(parents=True)
@@ -201,7 +201,7 @@ def test_wrong_arguments_are_named_before_any_work(run, tmp_path, options, messa
 def test_views_that_a_run_does_not_have_are_named(make_run):
     with pytest.raises(ValueError, match="`side` must be what zf5 was built for, 64"):
         evaluation.evaluate_features(make_run(model="zf5"), "fc7", side=48)
-    native = make_run(sizes="native", image_sizes=())
+    native = make_run(size_policy="native", image_sizes=())
     with pytest.raises(ValueError, match="`short_side` must be given for a network that learned"):
         evaluation.evaluate_features(native, "fc7")
 

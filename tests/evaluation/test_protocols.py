@@ -43,7 +43,7 @@ def picture(size):
 
 
 @functools.cache
-def halves_of(network):
+def split_model(network):
     return roi_model.split_model(network)
 
 
@@ -90,7 +90,7 @@ def literal_crops(network, pixels, places):
 
 def literal_map_views(network, pixels, places):
     """Each view pooled from the map by loops; the map of the mirror image for mirrored ones."""
-    halves = halves_of(network)
+    halves = split_model(network)
     width, found = pixels.shape[1], []
     for mirrored in (False, True):
         shown = pixels[:, ::-1] if mirrored else pixels
@@ -214,7 +214,7 @@ def test_whole_images_of_a_scale_of_their_own_are_sent_as_they_are(network, scor
     np.testing.assert_allclose(each[96], whole, **CLOSE)
 
 
-def test_a_whole_image_from_the_map_has_cells_that_are_centred_beyond_it(tmp_path):
+def test_a_whole_image_from_the_map_has_cells_that_are_centerd_beyond_it(tmp_path):
     """Caffe's poolings round up: of 73 pixels two have 19 cells, the last around pixel 73.5."""
     layers = (
         caffe_nets.Layer("conv", "Convolution", "data", "conv", "num_output: 4 kernel_size: 1"),
@@ -239,7 +239,7 @@ def test_a_whole_image_from_the_map_has_cells_that_are_centred_beyond_it(tmp_pat
 
 
 def receptive_radius(trunk):
-    """Pixels that a cell sees on either side of the one that it is centred on."""
+    """Pixels that a cell sees on either side of the one that it is centered on."""
     radius, jump = 0, 1
     for row in trunk.rows:
         kernel = row.kernel if hasattr(row, "kernel") else row.size * (row.region == "within")
@@ -258,8 +258,8 @@ def test_cells_that_see_no_border_are_equal_in_a_view_and_on_the_map(trunk):
     of_image = halves.trunk(image[None])[0].numpy()
     of_crop = halves.trunk(image[None, 2 * step : 2 * step + side, step : step + side])[0].numpy()
     shown = of_image[2 : 2 + len(of_crop), 1 : 1 + len(of_crop)]
-    centres = first + step * np.arange(len(of_crop))
-    inside = (centres - radius >= 0) & (centres + radius <= side - 1)
+    centers = first + step * np.arange(len(of_crop))
+    inside = (centers - radius >= 0) & (centers + radius <= side - 1)
     assert inside.sum() >= 3
     scale = np.abs(of_crop).max()
     differences = np.abs(of_crop - shown).max(axis=-1) / scale

@@ -12,11 +12,11 @@ from spp_keras.evaluation import feature_svm
 
 @pytest.fixture
 def clusters():
-    """Vectors around a centre for each of 4 classes, and their labels."""
+    """Vectors around a center for each of 4 classes, and their labels."""
     drawn = np.random.default_rng(2)
     labels = np.repeat(np.arange(4), [9, 14, 11, 20])
-    centres = drawn.normal(size=(4, 12))
-    vectors = centres[labels] + 0.8 * drawn.normal(size=(len(labels), 12))
+    centers = drawn.normal(size=(4, 12))
+    vectors = centers[labels] + 0.8 * drawn.normal(size=(len(labels), 12))
     return feature_svm.normalize(vectors).astype("float32"), labels
 
 

@@ -13,7 +13,7 @@ SIDES = st.integers(1, 3000)
 
 @given(SIDES, SIDES, st.integers(1, 600))
 def test_a_scaled_size_is_that_of_training(height, width, short):
-    expected = size_policies.Whole(short_side=short).shapes(np.array([(height, width)]))[0]
+    expected = size_policies.Whole(short_side=short).output_sizes(np.array([(height, width)]))[0]
     assert views.scale_size((height, width), short) == tuple(expected)
     assert min(views.scale_size((height, width), short)) == short
 

@@ -112,7 +112,7 @@ COUNTS = (0, 1, detector_signatures.MAX_BOXES)
 def detectors():
     """One that answers by all there is, and one by as little as there can be."""
     return {
-        "proposing": small_detectors.detector(small_detectors.THREE_SCALES, proposer=True),
+        "proposing": small_detectors.detector(small_detectors.THREE_SCALES, rpn=True),
         "given": small_detectors.detector(corrections=False),
     }
 
@@ -123,7 +123,7 @@ def python(detectors):
     return {
         (name, given): in_graph(detector, given)
         for name, detector in detectors.items()
-        for given in ((True, False) if detector.proposer else (True,))
+        for given in ((True, False) if detector.rpn else (True,))
     }
 
 

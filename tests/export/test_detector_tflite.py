@@ -61,7 +61,7 @@ def test_a_device_finds_in_given_windows_what_python_finds(tmp_path, scales, opt
 
 
 def test_a_device_finds_in_its_own_windows_what_python_finds(tmp_path):
-    model = detector((100, 120), proposer=True)
+    model = detector((100, 120), rpn=True)
     ask, detect = (
         asked(export.export_detector_tflite(model, tmp_path / "x.tflite")),
         in_graph(model),
@@ -90,7 +90,7 @@ def test_a_smaller_file_finds_almost_the_same_in_windows_apart(tmp_path, form, c
 
 
 def test_a_proposing_detector_takes_windows_where_it_is_told_to(tmp_path):
-    model = detector(ONE_SCALE, proposer=True)
+    model = detector(ONE_SCALE, rpn=True)
     ask = asked(
         export.export_detector_tflite(model, tmp_path / "x.tflite", size=(64, 90), boxes=True)
     )

@@ -213,7 +213,7 @@ def test_what_comes_as_a_file_is_seen_as_the_view_says(model):
     np.testing.assert_allclose(found, model(pixels[None]), rtol=1e-4, atol=1e-5)
 
 
-def test_a_network_of_one_size_sees_the_crop_at_the_centre():
+def test_a_network_of_one_size_sees_the_crop_at_the_center():
     model, picture = network(zoo.zf5, input_shape=(112, 112, 3)), photograph(128, 150)
     expected = model(picture[np.newaxis, 8:120, 19:131])
     found = by_class(asked_directly(model, [encoded(picture)]))
@@ -287,9 +287,9 @@ def test_what_is_no_classifier_is_refused(model, tmp_path):
 
 
 def test_a_view_of_another_size_than_the_network_is_refused(tmp_path):
-    for shape, view in (((112, 112, 3), data.Crop(sides=(96,))), ((96, 112, 3), None)):
+    for shape, view in (((112, 112, 3), data.Crop(image_sizes=(96,))), ((96, 112, 3), None)):
         with pytest.raises(
-            ValueError, match="`view` must be `Crops` or `Warped` of the model's one size"
+            ValueError, match="`view` must be `Crop` or `Warp` of the model's one size"
         ):
             export.export_saved_model(
                 network(zoo.zf5, input_shape=shape), tmp_path / "m", labels=LABELS, view=view

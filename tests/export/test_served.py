@@ -104,7 +104,7 @@ def answers_of_keras(name, model, signature, arguments):
     if images is None:
         images = [decoded(file) for file in arguments["image_bytes"]]
     if name == "one_size":
-        images = [centre(image, 224) for image in images]
+        images = [center(image, 224) for image in images]
     if "features" in signature:
         layers = OUTPUTS[name]
         model = keras.Model(model.input, [model.get_layer(layer).output for layer in layers])
@@ -117,7 +117,7 @@ def answers_of_keras(name, model, signature, arguments):
     }
 
 
-def centre(image, side):
+def center(image, side):
     top, left = ((length - side) // 2 for length in image.shape[:2])
     return image[top : top + side, left : left + side]
 

@@ -40,7 +40,7 @@ def separated(model):
 
 
 def picture(seed, height, width):
-    """A picture in colours of its own, as a batch of one."""
+    """A picture in colors of its own, as a batch of one."""
     drawn = np.random.default_rng(seed)
     low, high = np.sort(drawn.uniform(0, 1, (2, 3)), axis=0)
     pixels = photograph(height, width, seed, coarse=int(drawn.integers(4, 30))) * (high - low)
@@ -257,7 +257,7 @@ INT8 = {"form": "int8", "calibration": [IMAGE]}
     ("change", "message"),
     [
         ({"to": "model.tf"}, "`to` must be a path of a file that ends in .tflite; for a folder"),
-        ({"to": "model.onnx"}, "call `save` or `save_detector`. Received: to='"),
+        ({"to": "model.onnx"}, "call `save` or `export_detector`. Received: to='"),
         ({"labels": LABELS[1:]}, "`labels` must name the 5 classes of 'zf5_spp'"),
         ({"labels": ["a\nb", *LABELS[1:]]}, "`labels` must be strings of one line"),
         ({"labels": ["bar", *LABELS[1:]]}, "`labels` must differ. Received: 'bar' twice"),

@@ -24,8 +24,8 @@ def sizes_of(images):
 
 
 @functools.cache
-def layer(least_size=1):
-    return layers.PadRagged(least_size)
+def layer(min_size=1):
+    return layers.PadRagged(min_size)
 
 
 @functools.cache
@@ -114,19 +114,19 @@ def test_a_config_makes_the_same_layer_again():
     config = layers.PadRagged(29, name="images").get_config()
     again = layers.PadRagged.from_config(config)
     assert again.get_config() == config
-    assert (again.least_size, again.name) == (29, "images")
+    assert (again.min_size, again.name) == (29, "images")
 
 
-@pytest.mark.parametrize("least_size", [0, -1, 2.0, "3", None, True], ids=repr)
-def test_a_least_size_that_is_none_is_refused(least_size):
-    with pytest.raises(ValueError, match=r"`least_size` must be an int >= 1\. Received: least"):
-        layers.PadRagged(least_size)
+@pytest.mark.parametrize("min_size", [0, -1, 2.0, "3", None, True], ids=repr)
+def test_a_min_size_that_is_none_is_refused(min_size):
+    with pytest.raises(ValueError, match=r"`min_size` must be an int >= 1\. Received: least"):
+        layers.PadRagged(min_size)
 
 
 TOO_SMALL = "Every image must be at least 5 pixels high and wide"
 
 
-def test_images_of_just_the_least_size_pass():
+def test_images_of_just_the_min_size_pass():
     images = drawn([(5, 6), (5, 5)])
     layer(5)(np.stack(images[:1]))
     layer(5)(tf.ragged.stack(images))

@@ -15,7 +15,7 @@ from spp_keras.layers import _roi_pooling
 CHANNELS = 3
 PAPER = (6, 3, 2, 1)
 LEVEL_SETS = [PAPER, (4, 3, 2, 1), (1,), (7, 5), ((2, 3), (4, 6), (4, 2), (1, 5)), (13,)]
-# Step and first centre of a trunk: the paper's, Overfeat's, none at all, a half.
+# Step and first center of a trunk: the paper's, Overfeat's, none at all, a half.
 GRIDS = [(16, 14), (12, 8), (1, 0), (4, 2.5)]
 
 thoroughly = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
@@ -29,9 +29,9 @@ def drawn(shape, seed=0):
 
 
 @functools.cache
-def pooling(step=16, first_centre=14, levels=PAPER, mode="max", **arguments):
+def pooling(stride=16, first_center=14, levels=PAPER, mode="max", **arguments):
     return layers.RoISpatialPyramidPooling(
-        step, first_centre, levels=levels, mode=mode, **arguments
+        stride, first_center, levels=levels, mode=mode, **arguments
     )
 
 
@@ -90,12 +90,12 @@ def boxes_around(windows):
 
 @st.composite
 def boxes_and_maps(draw):
-    step, first_centre = draw(st.sampled_from(GRIDS))
+    stride, first_center = draw(st.sampled_from(GRIDS))
     rows, columns = draw(st.integers(1, 40)), draw(st.integers(1, 40))
 
     def ends(cells):
         # In quarters of a pixel, up to ten pixels beyond the largest image with so many cells.
-        pixels = int(cells * step + 2 * first_centre)
+        pixels = int(cells * stride + 2 * first_center)
         low = draw(st.integers(-40, 4 * pixels - 1))
         high = draw(st.integers(max(low, 1), 4 * pixels + 40))
         return low / 4, high / 4
@@ -104,16 +104,16 @@ def boxes_and_maps(draw):
     for _ in range(draw(st.integers(1, 8))):
         (left, right), (top, bottom) = ends(columns), ends(rows)
         boxes.append((left, top, right, bottom))
-    return step, first_centre, rows, columns, boxes
+    return stride, first_center, rows, columns, boxes
 
 
 @settings(thoroughly, max_examples=150)
 @given(boxes_and_maps())
-def test_a_box_covers_the_cells_whose_centres_lie_strictly_inside(case):
-    step, first_centre, rows, columns, boxes = case
-    layer = pooling(step, first_centre, (1,))
+def test_a_box_covers_the_cells_whose_centers_lie_strictly_inside(case):
+    stride, first_center, rows, columns, boxes = case
+    layer = pooling(stride, first_center, (1,))
     expected = [
-        list(oracles.window_of_box(box, step, first_centre, rows, columns)) for box in boxes
+        list(oracles.window_of_box(box, stride, first_center, rows, columns)) for box in boxes
     ]
     assert windows_told(layer, boxes, rows, columns) == expected
 
@@ -133,12 +133,12 @@ def test_a_box_covers_the_cells_whose_centres_lie_strictly_inside(case):
     ],
     ids=[
         "the first 224 pixels",
-        "ends just beyond centres",
-        "ends on centres",
+        "ends just beyond centers",
+        "ends on centers",
         "between, as near to both",
         "between, nearer to the second",
         "beyond the left border",
-        "behind the last centre",
+        "behind the last center",
         "of no area",
     ],
 )
@@ -148,29 +148,31 @@ def test_hand_made_boxes_cover_the_cells_that_a_drawing_shows(run, box, window):
 
 
 @pytest.mark.parametrize(
-    ("step", "first_centre", "cells"), [(16, 14, 13), (12, 8, 18)], ids=["ZF-5", "Overfeat"]
+    ("stride", "first_center", "cells"), [(16, 14, 13), (12, 8, 18)], ids=["ZF-5", "Overfeat"]
 )
-def test_a_window_of_224_pixels_at_the_origin_is_the_whole_training_map(step, first_centre, cells):
+def test_a_window_of_224_pixels_at_the_origin_is_the_whole_training_map(
+    stride, first_center, cells
+):
     x = drawn((1, cells, cells, CHANNELS))
-    answer = pooling(step, first_centre)(x, one_box(0, 0, 224, 224))
+    answer = pooling(stride, first_center)(x, one_box(0, 0, 224, 224))
     np.testing.assert_array_equal(answer[0], layers.SpatialPyramidPooling()(x))
 
 
 BOX = np.array([[40.25, 64.0, 201.75, 180.5], [0.0, 3.0, 512.0, 256.0], [97.0, 3.0, 98.0, 250.0]])
 LEFT, TOP, RIGHT, BOTTOM = BOX.T
 WIDTH, HEIGHT = RIGHT - LEFT, BOTTOM - TOP
-MIDDLE, CENTRE = (LEFT + RIGHT) / 2, (TOP + BOTTOM) / 2
+MIDDLE, CENTER = (LEFT + RIGHT) / 2, (TOP + BOTTOM) / 2
 FORMATS = {
     "xyxy": (LEFT, TOP, RIGHT, BOTTOM),
     "yxyx": (TOP, LEFT, BOTTOM, RIGHT),
     "xywh": (LEFT, TOP, WIDTH, HEIGHT),
-    "center_xywh": (MIDDLE, CENTRE, WIDTH, HEIGHT),
-    "center_yxhw": (CENTRE, MIDDLE, HEIGHT, WIDTH),
+    "center_xywh": (MIDDLE, CENTER, WIDTH, HEIGHT),
+    "center_yxhw": (CENTER, MIDDLE, HEIGHT, WIDTH),
     # Of an image of 256 x 512 pixels.
     "rel_xyxy": (LEFT / 512, TOP / 256, RIGHT / 512, BOTTOM / 256),
     "rel_yxyx": (TOP / 256, LEFT / 512, BOTTOM / 256, RIGHT / 512),
     "rel_xywh": (LEFT / 512, TOP / 256, WIDTH / 512, HEIGHT / 256),
-    "rel_center_xywh": (MIDDLE / 512, CENTRE / 256, WIDTH / 512, HEIGHT / 256),
+    "rel_center_xywh": (MIDDLE / 512, CENTER / 256, WIDTH / 512, HEIGHT / 256),
 }
 
 
@@ -215,16 +217,16 @@ def test_boxes_may_be_numbers_of_any_type(dtype):
 
 
 @pytest.mark.parametrize(
-    ("policy", "step", "end"),
+    ("policy", "stride", "end"),
     [("mixed_bfloat16", 2, 333), ("bfloat16", 2, 333), ("mixed_float16", 4, 2049)],
 )
 @eager_and_graph
-def test_boxes_are_not_rounded_with_the_features(run, policy, step, end):
-    layer = pooling(step, 0, (1,), dtype=policy)
-    columns = end // step + 2
+def test_boxes_are_not_rounded_with_the_features(run, policy, stride, end):
+    layer = pooling(stride, 0, (1,), dtype=policy)
+    columns = end // stride + 2
     assert tf.cast(end, layer.compute_dtype) == end - 1
     boxes = [(0, 0, end, 3), (end, 0, end + 2, 3)]
-    expected = [list(oracles.window_of_box(box, step, 0, 3, columns)) for box in boxes]
+    expected = [list(oracles.window_of_box(box, stride, 0, 3, columns)) for box in boxes]
     assert expected[0][3] == columns - 1
     assert windows_told(layer, boxes, 3, columns, run) == expected
 
@@ -454,7 +456,7 @@ def test_a_map_with_a_cell_less_than_the_image_allows_is_taken_whole():
 def test_cells_that_a_trunk_has_by_rounding_up_count():
     # Windows of 3 at every second pixel, rounding up: 6 pixels have 3 cells, 3 have 1.
     maps = [drawn((*size, CHANNELS), i) for i, size in enumerate([(3, 1), (1, 3)])]
-    x, layer = oracles.padded(maps, np.nan), pooling(2, 1, beyond=1)
+    x, layer = oracles.padded(maps, np.nan), pooling(2, 1, ceil_excess=1)
     answer = layer(x, np.array([[(0, 0, 9, 9)]] * 2), image_sizes=np.array([[6, 3], [3, 6]]))
     expected = [oracles.pyramid(one, PAPER, "max") for one in maps]
     np.testing.assert_array_equal(answer[:, 0], np.array(expected))
@@ -649,7 +651,7 @@ def test_a_config_makes_the_same_layer_again():
     )
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert again.get_config() == layer.get_config()
-    assert (again.step, again.first_centre, again.beyond) == (12, 8.5, 30)
+    assert (again.stride, again.first_center, again.ceil_excess) == (12, 8.5, 30)
     assert again.levels == ((4, 4), (2, 3))
     assert (again.mode, again.bounding_box_format) == ("average", "rel_yxyx")
     assert (again.data_format, again.name) == ("channels_first", "windows")
@@ -657,7 +659,7 @@ def test_a_config_makes_the_same_layer_again():
 
 def test_defaults_are_the_papers():
     layer = layers.RoISpatialPyramidPooling(16)
-    assert (layer.first_centre, layer.beyond) == (0, 0)
+    assert (layer.first_center, layer.ceil_excess) == (0, 0)
     assert layer.levels == ((6, 6), (3, 3), (2, 2), (1, 1))
     assert (layer.mode, layer.bounding_box_format) == ("max", "xyxy")
 
@@ -668,11 +670,11 @@ def test_defaults_are_the_papers():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"step": 0}, "`step` must be an int >= 1. Received: step=0."),
-        ({"step": 1.5}, "`step` must be an int >= 1. Received: step=1.5."),
-        ({"first_centre": 0.3}, "`first_centre` must be a multiple of 0.5. Received: first_cen"),
-        ({"first_centre": "a"}, "`first_centre` must be a multiple of 0.5. Received: first_cen"),
-        ({"beyond": -1}, "`beyond` must be an int >= 0. Received: beyond=-1."),
+        ({"stride": 0}, "`stride` must be an int >= 1. Received: stride=0."),
+        ({"stride": 1.5}, "`stride` must be an int >= 1. Received: stride=1.5."),
+        ({"first_center": 0.3}, "`first_center` must be a multiple of 0.5. Received: first_cen"),
+        ({"first_center": "a"}, "`first_center` must be a multiple of 0.5. Received: first_cen"),
+        ({"ceil_excess": -1}, "`ceil_excess` must be an int >= 0. Received: ceil_excess=-1."),
         ({"levels": ()}, "`levels` must be a non-empty sequence of ints"),
         ({"levels": (0,)}, "where 0 is neither."),
         ({"mode": "mean"}, "`mode` must be one of 'max', 'average'. Received: mode='mean'."),
@@ -683,7 +685,7 @@ def test_defaults_are_the_papers():
 )
 def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        layers.RoISpatialPyramidPooling(**{"step": 16, **arguments})
+        layers.RoISpatialPyramidPooling(**{"stride": 16, **arguments})
 
 
 @eager_and_graph

@@ -399,8 +399,8 @@ def test_a_map_in_a_mixed_batch_gets_the_gradient_it_gets_alone(
     maps = drawn_maps(sizes, seed, kind)
     upstream = upstream_for(levels, len(maps), seed)
     layer = pooling(levels, mode)
-    gradients, beyond = mixed_gradients(form, layer, maps, upstream, fill=1e30)
-    assert not beyond.any()
+    gradients, ceil_excess = mixed_gradients(form, layer, maps, upstream, fill=1e30)
+    assert not ceil_excess.any()
     for one, gradient, of_vector in zip(maps, gradients, upstream, strict=True):
         alone = dense_gradient(layer, one[None], of_vector[None])
         np.testing.assert_allclose(gradient, alone[0], rtol=1e-5, atol=1e-5)
@@ -411,9 +411,9 @@ def test_what_is_not_a_number_beyond_a_map_does_not_reach_its_gradient(mode):
     maps = drawn_maps([(5, 9), (13, 2), (1, 1)], 10)
     upstream = upstream_for((6, 3, 2, 1), 3, 10)
     layer = pooling((6, 3, 2, 1), mode)
-    gradients, beyond = mixed_gradients("padded", layer, maps, upstream, fill=np.nan)
+    gradients, ceil_excess = mixed_gradients("padded", layer, maps, upstream, fill=np.nan)
     expected, _ = mixed_gradients("padded", layer, maps, upstream, fill=0.0)
-    assert not beyond.any()
+    assert not ceil_excess.any()
     for gradient, same in zip(gradients, expected, strict=True):
         np.testing.assert_array_equal(gradient, same)
 

@@ -73,7 +73,7 @@ def test_the_answers_say_what_made_them(answers):
 
 
 def windows(mode):
-    # Cell i is centred on pixel i: half a pixel on either side of the centres.
+    # Cell i is centered on pixel i: half a pixel on either side of the centers.
     boxes = np.array([WINDOWS], "float32")[..., [1, 0, 3, 2]] - 0.5
     pool = layers.RoISpatialPyramidPooling(1, levels=PYRAMID, mode=mode)
     return lambda x: pool(x, boxes)

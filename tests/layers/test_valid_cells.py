@@ -18,8 +18,8 @@ def drawn(shape, seed=0):
 
 
 @functools.cache
-def layer(step=1, first_centre=0, beyond=0):
-    return layers.MaskPadding(step, first_centre, beyond)
+def layer(stride=1, first_center=0, ceil_excess=0):
+    return layers.MaskPadding(stride, first_center, ceil_excess)
 
 
 @functools.cache
@@ -49,14 +49,14 @@ def test_cells_beyond_an_image_become_zero_whatever_they_hold(run, fill):
 
 @eager_and_graph
 @pytest.mark.parametrize(
-    ("step", "first_centre", "pixels", "cells"),
+    ("stride", "first_center", "pixels", "cells"),
     [(16, 14, 224, 13), (16, 14, 180, 10), (12, 8, 224, 18), (4, 2.5, 10, 2), (2, 0, 5, 3)],
 )
-def test_cells_follow_from_pixels_by_the_grid(run, step, first_centre, pixels, cells):
-    least = int(2 * first_centre) + 1
+def test_cells_follow_from_pixels_by_the_grid(run, stride, first_center, pixels, cells):
+    least = int(2 * first_center) + 1
     sizes = np.array([[pixels, least], [least, pixels]], "int32")
     maps = drawn((2, cells, cells, 2))
-    answer, counts = applied(run, layer(step, first_centre), maps, sizes)
+    answer, counts = applied(run, layer(stride, first_center), maps, sizes)
     np.testing.assert_array_equal(counts, [[cells, 1], [1, cells]])
     np.testing.assert_array_equal(answer, oracles.masked(maps, [[cells, 1], [1, cells]]))
 
@@ -88,7 +88,7 @@ def trunk():
     grid, parts = geometry.CellGrid(), []
     random = keras.initializers.RandomNormal(stddev=0.5, seed=1)
     for number, (kernel, stride, padding) in enumerate(LAYERS):
-        grid = grid.then(kernel, stride, padding)
+        grid = grid.after_layer(kernel, stride, padding)
         pad = keras.layers.ZeroPadding2D(padding)
         convolve = keras.layers.Conv2D(
             4, kernel, stride, bias_initializer=random, activation="relu", name=f"conv{number}"
@@ -154,23 +154,28 @@ def test_a_config_makes_the_same_layer_again():
     config = layers.MaskPadding(16, 13.5, 7, name="cells").get_config()
     again = layers.MaskPadding.from_config(config)
     assert again.get_config() == config
-    assert (again.step, again.first_centre, again.beyond, again.name) == (16, 13.5, 7, "cells")
+    assert (again.stride, again.first_center, again.ceil_excess, again.name) == (
+        16,
+        13.5,
+        7,
+        "cells",
+    )
 
 
 def test_a_config_of_before_layers_that_round_up_makes_one_that_rounds_down():
     config = layers.MaskPadding(16, 13.5).get_config()
-    del config["beyond"]
-    assert layers.MaskPadding.from_config(config).beyond == 0
+    del config["ceil_excess"]
+    assert layers.MaskPadding.from_config(config).ceil_excess == 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, 0), "`step` must be an int >= 1. Received: step=0"),
-        ((2.0, 0), "`step` must be an int >= 1. Received: step=2.0"),
-        ((2, 0.25), "`first_centre` must be a multiple of 0.5. Received: first_centre=0.25"),
-        ((2, None), "`first_centre` must be a multiple of 0.5. Received: first_centre=None"),
-        ((2, 0, -1), "`beyond` must be an int >= 0. Received: beyond=-1"),
+        ((0, 0), "`stride` must be an int >= 1. Received: stride=0"),
+        ((2.0, 0), "`stride` must be an int >= 1. Received: stride=2.0"),
+        ((2, 0.25), "`first_center` must be a multiple of 0.5. Received: first_center=0.25"),
+        ((2, None), "`first_center` must be a multiple of 0.5. Received: first_center=None"),
+        ((2, 0, -1), "`ceil_excess` must be an int >= 0. Received: ceil_excess=-1"),
     ],
     ids=["step 0", "step no int", "a quarter", "no number", "shorter"],
 )

@@ -12,11 +12,11 @@ from spp_keras.report import training_status
 def make(tmp_path):
     """A run folder that has made so many epochs, the last ones at the lowest rate."""
 
-    def folder(name, epochs, lowest, sizes="native"):
+    def folder(name, epochs, lowest, size_policy="native"):
         made = tmp_path / name
         made.mkdir()
-        squares = {"image_sizes": (112,)} if sizes in ("warped", "fixed") else {}
-        recipe = recipes.Recipe(sizes=sizes, learning_rate=0.1, drops=1, patience=2, **squares)
+        squares = {"image_sizes": (112,)} if size_policy in ("warped", "fixed") else {}
+        recipe = recipes.Recipe(size_policy=size_policy, learning_rate=0.1, num_lr_drops=1, patience=2, **squares)
         (made / runs.RECIPE).write_text(recipes.recipe_to_toml(recipe))
         (made / runs.LABELS).write_text("cat\ndog\n")
         (made / runs.BEST).write_bytes(b"")

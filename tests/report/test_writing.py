@@ -149,15 +149,15 @@ def test_dots_lie_in_their_bins_and_panels_have_the_size_of_what_was_sent(whole,
         assert len(rects) in (9, 4, 1)
         assert 0 < len(dots) <= len(rects)
         for x, y in dots:
-            # The first cell is centred on pixel 14, the others 16 pixels apart.
+            # The first cell is centered on pixel 14, the others 16 pixels apart.
             assert (float(x) - 14.5) % 16 == (float(y) - 14.5) % 16 == 0
             assert any(l < float(x) < l + w and t < float(y) < t + h for l, t, w, h in rects)  # noqa: E741
 
 
-def test_a_bin_is_outlined_around_the_centres_of_its_cells():
+def test_a_bin_is_outlined_around_the_centers_of_its_cells():
     grid = geometry.CellGrid(16, 14.0)
     edges = pyramid.outline((0, 1, 2, 3), grid, (40, 90))
-    # Cells 1 and 2 across are centred on 30 and 46, 0 and 1 down on 14 and 30.
+    # Cells 1 and 2 across are centered on 30 and 46, 0 and 1 down on 14 and 30.
     assert edges == (30.5 - 8, 14.5 - 8, 46.5 + 8, 30.5 + 8)
     assert pyramid.outline((0, 0, 2, 5), grid, (36, 80)) == (6.5, 6.5, 80, 36)
 
@@ -198,7 +198,9 @@ def test_tests_have_wilsons_interval_and_repeats_a_standard_error(run, tmp_path,
 
 
 def test_a_network_without_a_pyramid_has_examples_all_the_same(make_run):
-    run = make_run(model="zf5", sizes="fixed", image_sizes=(64,), short_side=73, longest_side=0)
+    run = make_run(
+        model="zf5", size_policy="fixed", image_sizes=(64,), short_side=73, longest_side=0
+    )
     found = Page(report.write_report(run, images=6))
     assert "zf5 has no pyramid; zf5_spp has one" in found.text
     assert len(found.all("img")) >= 6

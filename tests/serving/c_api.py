@@ -93,7 +93,7 @@ class Session:
             for name, signature in (
                 (name.decode(), signature) for name, signature in _entries(_bytes(meta), 5)
             )
-            # What initialises the model has no name of a method.
+            # What initializes the model has no name of a method.
             if _fields(signature).get(3)
         }
 

@@ -60,7 +60,7 @@ def test_images_of_every_kind_have_the_scores_that_each_has_alone(name, models, 
     np.testing.assert_allclose(scores, expected, atol=1e-6)
 
 
-def test_neighbours_make_batches_within_a_budget_and_are_read_when_due(model, monkeypatch):
+def test_neighbors_make_batches_within_a_budget_and_are_read_when_due(model, monkeypatch):
     read, batches = [], []
     answer = model.predict_on_batch
 

@@ -36,14 +36,13 @@ def made(tmp_path_factory):
     home = tmp_path_factory.mktemp("runs")
     keras.utils.set_random_seed(20140618)
     return {
-        proposer: (home / str(proposer), make_detector(home / str(proposer), proposer=proposer))
-        for proposer in (True, False)
+        rpn: (home / str(rpn), make_detector(home / str(rpn), rpn=rpn)) for rpn in (True, False)
     }
 
 
 @pytest.fixture(scope="module")
 def finds(made):
-    return {proposer: serving.load_detector(made[proposer][0], LEAST) for proposer in made}
+    return {rpn: serving.load_detector(made[rpn][0], LEAST) for rpn in made}
 
 
 @pytest.fixture
@@ -60,15 +59,15 @@ def searched(monkeypatch):
 
 
 @pytest.mark.parametrize("file", FILES, ids=["PNG", "JPEG", "BMP"])
-@pytest.mark.parametrize("proposer", [True, False], ids=["proposer", "search"])
-def test_it_finds_what_the_detector_finds(made, finds, searched, proposer, file):
+@pytest.mark.parametrize("rpn", [True, False], ids=["rpn", "search"])
+def test_it_finds_what_the_detector_finds(made, finds, searched, rpn, file):
     image = decoded(file)
-    given = () if proposer else (windows_of(image),)
-    expected = made[proposer][1].detect(image, *given)
+    given = () if rpn else (windows_of(image),)
+    expected = made[rpn][1].detect(image, *given)
     count = int(expected["count"])
     expected = {key: expected[key][:count].numpy() for key in ("boxes", "scores", "classes")}
     kept = expected["scores"] > LEAST
-    found = finds[proposer](file)
+    found = finds[rpn](file)
     assert found.error is None
     assert found.boxes
     # Some are left out, or nothing would be said of the least score.
@@ -78,11 +77,11 @@ def test_it_finds_what_the_detector_finds(made, finds, searched, proposer, file)
     assert found.classes == tuple(expected["classes"][kept].tolist())
     assert found.labels == tuple(LABELS[number] for number in found.classes)
     assert list(found.scores) == sorted(found.scores, reverse=True)
-    assert [image.shape for image in searched] == [] if proposer else [image.shape]
+    assert [image.shape for image in searched] == [] if rpn else [image.shape]
 
 
 def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, monkeypatch, searched):
-    detector = make_detector(tmp_path, proposer=False, overlap=0.99, least_score=-1)
+    detector = make_detector(tmp_path, rpn=False, iou_threshold=0.99, score_threshold=-1)
     corrections = detector.head.get_layer("corrections")
     corrections.kernel.assign(corrections.kernel * 0)
     detector.save(tmp_path / runs.DETECTOR)
@@ -97,19 +96,19 @@ def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("proposer", "errors"),
+    ("rpn", "errors"),
     [
-        pytest.param(True, "report", id="proposer"),
+        pytest.param(True, "report", id="rpn"),
         pytest.param(False, "raise", id="search", marks=pytest.mark.slow),
     ],
 )
 def test_a_saved_model_finds_what_its_run_finds(
-    made, finds, searched, tmp_path, monkeypatch, proposer, errors
+    made, finds, searched, tmp_path, monkeypatch, rpn, errors
 ):
-    saved = export.export_detector(made[proposer][1], tmp_path / "pets", errors=errors)
-    find = serving.load_detector(saved.parent if proposer else saved, LEAST)
+    saved = export.export_detector(made[rpn][1], tmp_path / "pets", errors=errors)
+    find = serving.load_detector(saved.parent if rpn else saved, LEAST)
     for content in (FILES[0], b"Not found", encoded(photograph(10, 60)), FILES[1]):
-        expected, found = finds[proposer](content), find(content)
+        expected, found = finds[rpn](content), find(content)
         assert (found.labels, found.classes) == (expected.labels, expected.classes)
         assert found.error == expected.error
         np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.1)
@@ -117,13 +116,13 @@ def test_a_saved_model_finds_what_its_run_finds(
 
 
 @pytest.mark.parametrize("form", exif_files.FORMS)
-@pytest.mark.parametrize("proposer", [True, False], ids=["proposer", "search"])
-def test_the_eight_orientations_of_a_photograph_have_one_answer(finds, searched, proposer, form):
+@pytest.mark.parametrize("rpn", [True, False], ids=["rpn", "search"])
+def test_the_eight_orientations_of_a_photograph_have_one_answer(finds, searched, rpn, form):
     picture = photograph(130, 73)
-    expected = finds[proposer](encoded(picture))
+    expected = finds[rpn](encoded(picture))
     assert expected.boxes
     for number in exif_files.ORIENTATIONS:
-        found = finds[proposer](exif_files.file(picture, form, number))
+        found = finds[rpn](exif_files.file(picture, form, number))
         if form == "JPEG":
             # What is lost may bring a score to the other side of the least.
             assert abs(len(found.boxes) - len(expected.boxes)) <= 3
@@ -224,5 +223,5 @@ def test_a_saved_model_that_finds_nothing_is_refused(tmp_path):
 
 def test_the_proposer_of_the_folder_is_the_one_that_was_saved(made):
     loaded = keras.models.load_model(made[True][0] / runs.DETECTOR)
-    assert isinstance(loaded.proposer, detection.RegionProposalNetwork)
+    assert isinstance(loaded.rpn, detection.RegionProposalNetwork)
     assert loaded.labels == LABELS

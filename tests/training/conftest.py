@@ -23,7 +23,7 @@ RECIPE = {
     "batch_pixels": 20_000,
     "epochs": 3,
     "learning_rate": 0.003,
-    "most_skipped": 0.1,
+    "max_skipped_fraction": 0.1,
 }
 
 
@@ -34,11 +34,11 @@ def own_cache(tmp_path_factory):
         yield
 
 
-def draw(path, colour, size, rng):
-    """Noise in which one of the colours, blue, green or red, is bright."""
+def draw(path, color, size, rng):
+    """Noise in which one of the colors, blue, green or red, is bright."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = rng.integers(0, 256, (*size, 3))
-    pixels[..., 2 - colour] = pixels[..., 2 - colour] // 3 + 160
+    pixels[..., 2 - color] = pixels[..., 2 - color] // 3 + 160
     Image.fromarray(pixels.astype("uint8")).save(path)
 
 
@@ -48,8 +48,8 @@ def photographs(tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
     for split, count in (("train", 9), ("val", 4)):
         for number in range(count):
-            for colour, name in enumerate(CLASSES):
-                draw(folder / split / name / f"{number}.png", colour, rng.integers(32, 91, 2), rng)
+            for color, name in enumerate(CLASSES):
+                draw(folder / split / name / f"{number}.png", color, rng.integers(32, 91, 2), rng)
     whole = (folder / "train" / "red" / "0.png").read_bytes()
     (folder / "train" / "red" / "cut.png").write_bytes(whole[: len(whole) // 2])
     draw(folder / "val" / "red" / "small.png", 2, (20, 60), rng)

@@ -3,7 +3,7 @@ import pytest
 from spp_keras import recipes
 from spp_keras.training import plateau
 
-RECIPE = recipes.Recipe(learning_rate=0.01, drops=2, patience=3)
+RECIPE = recipes.Recipe(learning_rate=0.01, num_lr_drops=2, patience=3)
 
 
 def rows(rates, values, name="val_accuracy"):

@@ -41,7 +41,7 @@ class InterruptedAt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_colours_are_learned_at_every_size(undisturbed):
+def test_colors_are_learned_at_every_size(undisturbed):
     history = undisturbed(dropout=0.0).history
     assert min(row["cross_entropy"] for row in history) < 0.9 * history[0]["cross_entropy"]
 
@@ -100,7 +100,9 @@ def test_best_weights_are_those_of_the_epoch_that_was_best(undisturbed, recipe):
     network = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), weights=str(run / runs.BEST))
     _, validation = trainer.build_pipelines(recipe())
     right = total = 0
-    for images, labels in validation.dataset(form="ragged").take(validation.steps_per_epoch):
+    for images, labels in validation.dataset(batch_format="ragged").take(
+        validation.steps_per_epoch
+    ):
         right += int((network(images).numpy().argmax(axis=1) == labels.numpy()).sum())
         total += len(labels)
     assert right / total == pytest.approx(max(float(row["val_accuracy"]) for row in rows(run)))
@@ -142,7 +144,7 @@ def test_a_folder_with_other_things_is_not_taken_for_a_run(recipe, tmp_path):
 @pytest.mark.slow
 def test_callbacks_remember_across_an_interruption_within_an_epoch(recipe, tmp_path):
     # So slow that nothing gets better: the rate drops once, then EarlyStopping stops.
-    slow = {"learning_rate": 1e-6, "patience": 1, "drops": 1, "epochs": 6, "batch_size": 9}
+    slow = {"learning_rate": 1e-6, "patience": 1, "num_lr_drops": 1, "epochs": 6, "batch_size": 9}
     often = recipe(**slow, checkpoint_minutes=1e-6)
 
     def stopping():
@@ -262,9 +264,9 @@ def test_squares_train_at_the_size_of_their_epoch(changes, expected, recipe, tmp
 
 
 def too_small(folder):
-    for colour in ("blue", "red"):
+    for color in ("blue", "red"):
         for split in ("train", "val"):
-            draw_one(folder / split / colour / "0.png", (20, 40))
+            draw_one(folder / split / color / "0.png", (20, 40))
 
 
 def draw_one(path, size=(40, 40)):

@@ -34,7 +34,7 @@ def test_a_box_has_the_answer_of_the_pyramid_over_its_cells_and_of_the_dense_lay
     model = zoo.zf5_spp(classes=4, width=0.0625, levels=(2, 1), classifier_activation=None)
     maps = keras.Model(model.input, model.get_layer("valid_cells").output[0])
     images = photographs(160, 200, 1)
-    # Cells are centred on pixels 14, 30, 46 and so on: 2 to 7 of the columns lie strictly inside
+    # Cells are centered on pixels 14, 30, 46 and so on: 2 to 7 of the columns lie strictly inside
     # of 40 and 130, and 1 to 4 of the rows of 20 and 80.
     cells = np.asarray(maps(images))[0, 1:5, 2:8]
     halves = [
@@ -71,7 +71,7 @@ def test_a_saved_model_for_boxes_loads_and_answers_the_same(model, tmp_path):
 
 
 def test_a_network_without_pyramid_has_no_form_for_boxes():
-    with pytest.raises(ValueError, match="`model` must begin with `MixedSizeImages`"):
+    with pytest.raises(ValueError, match="`model` must begin with `PadRagged`"):
         zoo.with_boxes(zoo.zf5(classes=4, width=0.0625))
     cut = zoo.zf5_spp(include_top=False, width=0.0625)
     with pytest.raises(ValueError, match="`model` must have a trunk of this zoo and the pyramid"):

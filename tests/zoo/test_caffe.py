@@ -249,7 +249,7 @@ def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
     (image,), (height, width) = images_of(size), size
     halves = roi_model.split_model(released)
     maps = maps_by_loops(image).transpose(1, 2, 0)
-    assert maps.shape[:2] == tuple(halves.grid.cells(side) for side in size)
+    assert maps.shape[:2] == tuple(halves.grid.map_size(side) for side in size)
     found = [(0, 0, width, height), (width - 20, height - 25, width, height), (10, 5, 60, 28)]
     vectors = [
         oracles.window_pyramid(

@@ -102,7 +102,7 @@ def test_an_exported_network_answers_for_each_image_alone(name, tmp_path):
 )
 def test_any_mix_of_sizes_gives_each_image_its_answer_alone(name, sizes):
     model = cached(name)
-    images = images_of(np.maximum(sizes, TRUNKS[name].least_size))
+    images = images_of(np.maximum(sizes, TRUNKS[name].min_size))
     expected = alone(model, images)
     assert_close(model(tf.ragged.stack(images)), expected)
     assert_close(zoo.with_sizes(model)(padded(images)), expected)
@@ -124,7 +124,7 @@ def test_the_map_without_top_is_zero_beyond_each_image(name):
     maps = np.asarray(model(tf.ragged.stack(images)))
     grid = TRUNKS[name].grid
     for image, found in zip(images, maps, strict=True):
-        rows, columns = (grid.cells(side) for side in image.shape[:2])
+        rows, columns = (grid.map_size(side) for side in image.shape[:2])
         assert_close(found[:rows, :columns], np.asarray(model(image[np.newaxis]))[0])
         assert not found[rows:].any()
         assert not found[:, columns:].any()
@@ -139,7 +139,7 @@ def test_a_network_for_one_size_takes_mixed_sizes_without_its_top(name):
 
 @every_network
 def test_an_image_shifted_by_a_step_has_its_map_shifted_by_a_cell(name):
-    model, step = cached(name, include_top=False), TRUNKS[name].grid.step
+    model, step = cached(name, include_top=False), TRUNKS[name].grid.stride
     (image,) = images_of([(256, 240)])
     whole = np.asarray(model(image[np.newaxis]))[0]
     lower = np.asarray(model(image[np.newaxis, step:]))[0]
@@ -285,7 +285,7 @@ def test_defaults_are_those_of_the_paper(name):
     np.testing.assert_allclose(scores.sum(), 1, rtol=1e-5)
 
 
-def test_pixels_are_centred_and_scaled_in_the_model():
+def test_pixels_are_centerd_and_scaled_in_the_model():
     layer = cached("zf5_spp").get_layer("preprocessing")
     np.testing.assert_array_equal(layer(np.array([0, 128, 256], "float32")), [-1, 0, 1])
 
@@ -410,7 +410,7 @@ def test_training_the_padded_form_of_a_model_trains_the_model():
 
 
 def test_with_sizes_refuses_a_model_that_does_not_mix_sizes():
-    with pytest.raises(ValueError, match=r"must begin with `MixedSizeImages`.*'zf5'"):
+    with pytest.raises(ValueError, match=r"must begin with `PadRagged`.*'zf5'"):
         zoo.with_sizes(zoo.zf5(width=0.02))
 
 

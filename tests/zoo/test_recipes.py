@@ -58,15 +58,15 @@ def test_a_recipe_trains_as_the_paper_did(name):
     recipe = recipes.read_recipe(name)
     assert recipe.model == name
     assert recipe.epochs == (70 if name.startswith("zf5") else 90)
-    assert (recipe.learning_rate, recipe.drops, recipe.dropout) == (0.01, 2, 0.5)
-    assert (recipe.short_side, recipe.crops, recipe.flip, recipe.colour) == (
+    assert (recipe.learning_rate, recipe.num_lr_drops, recipe.dropout) == (0.01, 2, 0.5)
+    assert (recipe.short_side, recipe.crop, recipe.flip, recipe.color_jitter) == (
         256,
         "corners",
         True,
         0.1,
     )
     policy = ("alternating", (224, 180)) if name.endswith("_spp") else ("fixed", (224,))
-    assert (recipe.sizes, recipe.image_sizes) == policy
+    assert (recipe.size_policy, recipe.image_sizes) == policy
     assert (recipe.data, recipe.width, recipe.levels) == ("imagenet2012", 1, (6, 3, 2, 1))
 
 
@@ -104,8 +104,8 @@ def test_card_and_table_have_the_figures_of_paper_and_network(name):
     for text in (card, row):
         assert f"{network.parameters:,}" in text
     if network.pyramid:
-        assert f"any from {network.least_size} |" in row
-        assert f"any size from {network.least_size}x{network.least_size}," in card
+        assert f"any from {network.min_size} |" in row
+        assert f"any size from {network.min_size}x{network.min_size}," in card
         assert all(f" {value} |" in said for value in map("{:.2f}".format, _all(name)))
 
 
@@ -140,7 +140,7 @@ def _all(name):
 def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
     keys = tomllib.loads((ROOT / "zoo" / name / "recipe.toml").read_text()).keys()
     without_effect_here = {"weights", "freeze", "longest_side", "batch_pixels", "width", "data_dir"}
-    of_the_machine = {"on_error", "most_skipped", "orientation", "checkpoint_minutes"}
+    of_the_machine = {"on_error", "max_skipped_fraction", "orientation", "checkpoint_minutes"}
     missing = {field.name for field in dataclasses.fields(Recipe)} - keys
     expected = without_effect_here | of_the_machine | ({"levels"} - keys)
     assert missing == expected
@@ -150,7 +150,7 @@ def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
 def test_the_zoo_has_a_recipe_for_any_machine():
     assert set(recipes.list_recipes()) == {*NAMES, "zf5_spp/shapes"}
     recipe = recipes.read_recipe("zf5_spp/shapes")
-    assert (recipe.data, recipe.sizes) == ("shapes", "native")
+    assert (recipe.data, recipe.size_policy) == ("shapes", "native")
     assert recipe.width < 0.5
     assert recipe.epochs <= 20
 
@@ -161,10 +161,10 @@ def test_the_defaults_need_no_file_of_ours(recipe_file):
 
 
 def test_an_integer_stands_for_a_float_and_lists_for_tuples():
-    recipe = Recipe(width=1, colour=0, levels=[4, [3, 2]], freeze=["conv"])
+    recipe = Recipe(width=1, color_jitter=0, levels=[4, [3, 2]], freeze=["conv"])
     assert (recipe.levels, recipe.freeze) == ((4, (3, 2)), ("conv",))
-    assert type(recipe.width) is type(recipe.colour) is float
-    assert recipe == Recipe(width=1.0, colour=0.0, levels=(4, (3, 2)), freeze=("conv",))
+    assert type(recipe.width) is type(recipe.color_jitter) is float
+    assert recipe == Recipe(width=1.0, color_jitter=0.0, levels=(4, (3, 2)), freeze=("conv",))
     hash(recipe)
 
 
@@ -257,7 +257,7 @@ def test_a_setting_overrides_the_file_and_the_last_one_all(recipe_file):
         ("width = true", r"`width` must be a finite number"),
         ("learning_rate = inf", r"`learning_rate` must be a finite number.*=inf"),
         ("weight_decay = nan", r"`weight_decay` must be a finite number.*=nan"),
-        (f"colour = 1{400 * '0'}", r"`colour` must be a finite number"),
+        (f"color = 1{400 * '0'}", r"`color_jitter` must be a finite number"),
         ("image_sizes = '224'", r"`image_sizes` must be a list of integers, such as \[224, 180\]"),
         ("image_sizes = [224.0]", r"`image_sizes` must be a list of integers"),
         ("image_sizes = [true]", r"`image_sizes` must be a list of integers"),
@@ -272,13 +272,13 @@ def test_a_setting_overrides_the_file_and_the_last_one_all(recipe_file):
         ("on_error = 'stop'", r"`on_error` must be one of 'skip', 'fail'"),
         ("batch_size = 0", r"`batch_size` must be an int >= 1"),
         ("patience = 0", r"`patience` must be an int >= 1"),
-        ("drops = -1", r"`drops` must be an int >= 0"),
+        ("drops = -1", r"`num_lr_drops` must be an int >= 0"),
         ("seed = 4294967296", r"`seed` must be below 2\*\*32"),
         ("learning_rate = 0", r"`learning_rate` must be a number > 0"),
         ("checkpoint_minutes = 0", r"`checkpoint_minutes` must be a number > 0"),
         ("momentum = 1", r"`momentum` must be a number in \[0, 1\)"),
-        ("most_skipped = -0.1", r"`most_skipped` must be a number in \[0, 1\)"),
-        ("colour = -1", r"`colour` must be a number >= 0"),
+        ("max_skipped_fraction = -0.1", r"`max_skipped_fraction` must be a number in \[0, 1\)"),
+        ("color = -1", r"`color_jitter` must be a number >= 0"),
         ("weight_decay = -1e-4", r"`weight_decay` must be a number >= 0"),
         ("data = ''", r"`data` must be a folder or the name"),
         ("weights = 'best.keras'", r"`weights` must be .*ending in \.weights\.h5"),
@@ -302,7 +302,7 @@ FIXED = {"sizes": "fixed", "image_sizes": (224,)}
         ({"sizes": "range", "image_sizes": (224, 180)}, "must be the least and the greatest"),
         ({"sizes": "range", "image_sizes": (180, 200, 224)}, "the least and the greatest"),
         ({"sizes": "whole", "image_sizes": (224,)}, "`image_sizes` must be empty"),
-        ({"sizes": "native", "image_sizes": (224,)}, "must be empty.* for sizes='native'"),
+        ({"sizes": "native", "image_sizes": (224,)}, "must be empty.* for size_policy='native'"),
         ({"sizes": "fixed", "image_sizes": (28,)}, "`image_sizes` must be at least 29"),
         ({**FIXED, "short_side": 223}, r"`short_side` must be at least 224.*short_side=223"),
         (
@@ -311,13 +311,13 @@ FIXED = {"sizes": "fixed", "image_sizes": (224,)}
         ),
         ({"sizes": "whole", "short_side": 28}, "`short_side` must be at least 29"),
         ({"sizes": "warped"}, r"`image_sizes` must be one side.*Received: image_sizes=\[\]"),
-        ({**FIXED, "longest_side": 500}, "`longest_side` must be 0 for sizes='fixed'"),
-        ({**FIXED, "batch_pixels": 500}, "`batch_pixels` must be 0 for sizes='fixed'"),
+        ({**FIXED, "longest_side": 500}, "`longest_side` must be 0 for size_policy='fixed'"),
+        ({**FIXED, "batch_pixels": 500}, "`batch_pixels` must be 0 for size_policy='fixed'"),
         ({"longest_side": 28}, "`longest_side` must be 0 or at least 29"),
         ({"sizes": "whole", "longest_side": 255}, "`longest_side` must be 0 or at least 256"),
         (
             {"model": "zf5"},
-            "`sizes` must be 'fixed' or 'warped' for zf5.*zf5_spp takes any.*sizes='native'",
+            "`sizes` must be 'fixed' or 'warped' for zf5.*zf5_spp takes any.*size_policy='native'",
         ),
         (
             {"model": "zf5", "sizes": "alternating", "image_sizes": (224, 180)},

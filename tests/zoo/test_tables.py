@@ -20,7 +20,7 @@ class Printed(NamedTuple):
     """Filters, kernel, stride."""
     maps_224: dict[str, int]
     map_180: int
-    step: int
+    stride: int
     parameters: dict[str, int]
     """Of 1000 classes: without a pyramid, with {6,3,2,1}, with {4,3,2,1}."""
 
@@ -31,7 +31,7 @@ PAPER = {
         [(96, 7, 2), (256, 5, 2), (384, 3, 1), (384, 3, 1), (256, 3, 1)],
         {"pool1": 55, "conv2": 27, "conv3": 13, "conv4": 13, "conv5": 13},
         map_180=10,
-        step=16,
+        stride=16,
         parameters={"none": 62_357_608, "6321": 77_037_672, "4321": 56_066_152},
     ),
     "alexnet5": Printed(
@@ -39,7 +39,7 @@ PAPER = {
         [(96, 11, 4), (256, 5, 1), (384, 3, 1), (384, 3, 1), (256, 3, 1)],
         {"conv1": 55, "pool2": 27, "pool3": 13, "conv4": 13, "conv5": 13},
         map_180=10,
-        step=16,
+        stride=16,
         parameters={"none": 62_378_344, "6321": 77_058_408, "4321": 56_086_888},
     ),
     "overfeat5": Printed(
@@ -47,7 +47,7 @@ PAPER = {
         [(96, 7, 2), (256, 5, 1), (512, 3, 1), (512, 3, 1), (512, 3, 1)],
         {"pool1": 36, "pool2": 18, "conv3": 18, "conv4": 18, "conv5": 18},
         map_180=14,
-        step=12,
+        stride=12,
         parameters={"none": 102_908_520, "6321": 132_268_648, "4321": 90_325_608},
     ),
     "overfeat7": Printed(
@@ -55,7 +55,7 @@ PAPER = {
         [(96, 7, 2), (256, 5, 1)] + 5 * [(512, 3, 1)],
         {"pool1": 36, "pool2": 18, "conv3": 18, "conv5": 18, "conv6": 18, "conv7": 18},
         map_180=14,
-        step=12,
+        stride=12,
         parameters={"none": 107_628_136, "6321": 136_988_264, "4321": 95_045_224},
     ),
 }
@@ -139,16 +139,16 @@ def test_the_last_map_of_180_pixels_has_the_size_the_paper_states(name):
 def test_the_last_map_of_every_size_is_what_the_table_computes(name):
     trunk = next(trunk for trunk in tables.TRUNKS if trunk.name == name)
     model = convolutional_part(name)
-    for pixels in (trunk.least_size, 61, 100, 191, 223, 225):
+    for pixels in (trunk.min_size, 61, 100, 191, 223, 225):
         image = np.zeros((1, pixels, 224, 3), "float32")
-        assert model(image).shape[1:3] == (trunk.grid.cells(pixels), trunk.grid.cells(224))
+        assert model(image).shape[1:3] == (trunk.grid.map_size(pixels), trunk.grid.map_size(224))
 
 
 @every_network
 def test_the_step_is_the_product_of_the_strides(name):
     trunk = next(trunk for trunk in tables.TRUNKS if trunk.name == name)
     strides = [layer.strides[0] for layer in convolutional_part(name).layers if is_strided(layer)]
-    assert trunk.grid.step == np.prod(strides) == PAPER[name].step
+    assert trunk.grid.stride == np.prod(strides) == PAPER[name].stride
 
 
 def is_strided(layer):
@@ -180,12 +180,12 @@ def test_the_summary_states_parameters_map_sizes_and_step_of_the_paper(name):
         assert row.parameters == paper.parameters[head]
         assert row.map_224 == list(paper.maps_224.values())[-1]
         assert row.map_180 == paper.map_180
-        assert row.step == paper.step
-    assert rows[f"{name}_spp"].least_size == LEAST_SIZES[name]
+        assert row.stride == paper.stride
+    assert rows[f"{name}_spp"].min_size == LEAST_SIZES[name]
 
 
 @every_network
-def test_an_image_of_the_least_size_works_eagerly_and_in_predict(name):
+def test_an_image_of_the_min_size_works_eagerly_and_in_predict(name):
     model = getattr(zoo, f"{name}_spp")(classes=3, width=0.02)
     least = LEAST_SIZES[name]
     image = np.full((1, least, least, 3), 255, "float32")
@@ -195,7 +195,7 @@ def test_an_image_of_the_least_size_works_eagerly_and_in_predict(name):
 
 @every_network
 @with_sides
-def test_an_image_one_pixel_too_small_is_refused_with_the_least_size(name, side):
+def test_an_image_one_pixel_too_small_is_refused_with_the_min_size(name, side):
     model = getattr(zoo, f"{name}_spp")(classes=3, width=0.02)
     with pytest.raises(ValueError, match=at_least(name)):
         model(np.zeros((1, *one_pixel_too_small(name, side), 3), "float32"))
@@ -203,7 +203,7 @@ def test_an_image_one_pixel_too_small_is_refused_with_the_least_size(name, side)
 
 @every_network
 @pytest.mark.parametrize("side", ["height", pytest.param("width", marks=pytest.mark.slow)])
-def test_predict_refuses_an_image_one_pixel_too_small_with_the_least_size(name, side):
+def test_predict_refuses_an_image_one_pixel_too_small_with_the_min_size(name, side):
     model = getattr(zoo, f"{name}_spp")(classes=3, width=0.02)
     image = np.zeros((1, *one_pixel_too_small(name, side), 3), "float32")
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=at_least(name)):
@@ -212,7 +212,7 @@ def test_predict_refuses_an_image_one_pixel_too_small_with_the_least_size(name, 
 
 @every_network
 @with_sides
-def test_a_graph_for_any_size_refuses_a_small_image_with_the_least_size(name, side):
+def test_a_graph_for_any_size_refuses_a_small_image_with_the_min_size(name, side):
     model = getattr(zoo, f"{name}_spp")(classes=3, width=0.02)
     graph = tf.function(model, input_signature=[tf.TensorSpec((None, None, None, 3))])
     with pytest.raises(tf.errors.InvalidArgumentError, match=at_least(name)):
@@ -268,7 +268,7 @@ def test_a_padded_image_too_small_is_refused_however_large_the_padding(name):
 
 
 @every_network
-def test_an_input_shape_below_the_least_size_is_refused(name):
+def test_an_input_shape_below_the_min_size_is_refused(name):
     least = LEAST_SIZES[name]
     with pytest.raises(ValueError, match=f"ints >= {least}"):
         getattr(zoo, f"{name}_spp")(input_shape=(least - 1, None, 3))

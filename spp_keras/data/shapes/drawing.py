@@ -40,8 +40,8 @@ def paint_scene(scene: scenes.Scene, rng: np.random.Generator) -> np.ndarray:
     ground, noise, things = rng.spawn(3)
     light = ground.uniform(0.25, 0.75)
     image = np.array(_ground(scene.size, light, ground))
-    for thing, colours in zip(scene.things, things.spawn(len(scene.things)), strict=True):
-        _lay(image, thing, light, colours)
+    for thing, colors in zip(scene.things, things.spawn(len(scene.things)), strict=True):
+        _lay(image, thing, light, colors)
     # Lenses and sensors: a little blur, then noise in brightness.
     blurred = Image.fromarray(image).filter(ImageFilter.BoxBlur(noise.uniform(0, 0.7)))
     grain = noise.standard_normal(scene.size, dtype=np.float32) * np.float32(noise.uniform(2, 8))
@@ -54,35 +54,35 @@ def draw_mask(outline: outlines.Outline, size: tuple[int, int]) -> np.ndarray:
     canvas = Image.new("L", (size[1] * _FINER, size[0] * _FINER))
     pen = ImageDraw.Draw(canvas)
     for number, ring in enumerate(outline):
-        # Pillow counts from the centres of pixels.
+        # Pillow counts from the centers of pixels.
         corners = [tuple(corner) for corner in ring * _FINER - 0.5]
         pen.polygon(corners, fill=0 if number else 255)
     return np.asarray(canvas.reduce(_FINER), np.float32) / 255
 
 
 def _ground(size: tuple[int, int], light: float, rng: np.random.Generator) -> Image.Image:
-    """A slope from one colour to another, clouds, lines and blobs."""
+    """A slope from one color to another, clouds, lines and blobs."""
     # Drawn coarse and enlarged, which is what makes it smooth.
     cells = rng.integers(3, 12, size=2)
     y, x = (np.linspace(-1, 1, n) for n in cells)
     slope = rng.normal(size=2)
     weight = 0.5 + (y[:, None] * slope[0] + x * slope[1]) / (2 * np.abs(slope).sum())
-    first, second = _colour(light, 0.12, rng), _colour(light, 0.12, rng)
+    first, second = _color(light, 0.12, rng), _color(light, 0.12, rng)
     clouds = rng.normal(0, rng.uniform(0.02, 0.08), size=(*cells, 3))
     coarse = Image.fromarray(_bytes(first + weight[..., None] * (second - first) + clouds))
     ground = coarse.resize(size[::-1], Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(ground)
     short = min(size)
     for _ in range(rng.integers(2, 7)):
-        colour = tuple(_bytes(_colour(light, 0.15, rng)).tolist())
-        centre = rng.uniform(0, size)[::-1]
+        color = tuple(_bytes(_color(light, 0.15, rng)).tolist())
+        center = rng.uniform(0, size)[::-1]
         if rng.random() < 0.5:
-            ends = centre + rng.normal(0, 0.5 * short, size=(2, 2))
+            ends = center + rng.normal(0, 0.5 * short, size=(2, 2))
             width = rng.integers(1, max(short // 60, 2) + 1)
-            pen.line([tuple(end) for end in ends], fill=colour, width=int(width))
+            pen.line([tuple(end) for end in ends], fill=color, width=int(width))
         else:
-            blob = centre + _blob(rng) * short * rng.uniform(0.03, 0.16)
-            pen.polygon([tuple(corner) for corner in blob], fill=colour)
+            blob = center + _blob(rng) * short * rng.uniform(0.03, 0.16)
+            pen.polygon([tuple(corner) for corner in blob], fill=color)
     return ground
 
 
@@ -100,14 +100,14 @@ def _lay(image: np.ndarray, thing: scenes.Thing, light: float, rng: np.random.Ge
     if abs(light - 0.5) < 0.15 and rng.random() < 0.5:
         away = -away
     main = light + away * rng.uniform(0.16, 0.32)
-    first, second = _colour(main, 0.08, rng), _colour(main + away * 0.25, 0.08, rng)
+    first, second = _color(main, 0.08, rng), _color(main + away * 0.25, 0.08, rng)
     texture = _texture(part.shape[:2], rng)[..., None]
-    colours = first + texture * (second - first)
-    part[:] = part + inside * (255 * colours - part) + 0.5
+    colors = first + texture * (second - first)
+    part[:] = part + inside * (255 * colors - part) + 0.5
 
 
 def _texture(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """How much of the second colour each pixel has: plain, stripes, dots, checks or noise."""
+    """How much of the second color each pixel has: plain, stripes, dots, checks or noise."""
     kind = rng.choice(["plain", "stripes", "dots", "checks", "noise"])
     if kind == "plain":
         return np.full(size, rng.uniform(0, 0.3), np.float32)
@@ -135,10 +135,10 @@ def _blob(rng: np.random.Generator) -> np.ndarray:
     return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-def _colour(light: float, spread: float, rng: np.random.Generator) -> np.ndarray:
+def _color(light: float, spread: float, rng: np.random.Generator) -> np.ndarray:
     """Red, green and blue about a brightness, float32 in 0..1."""
     shades = rng.uniform(-1, 1, size=3)
-    # Without their mean, so that colour does not change how light it is.
+    # Without their mean, so that color does not change how light it is.
     shade = light + spread * (shades - shades.mean()) * 1.5
     return np.clip(shade, 0, 1).astype(np.float32)
 

@@ -10,7 +10,7 @@ Outline = tuple[np.ndarray, ...]
 
 # Told apart by the ratio of their axes alone, which warping an image to a square changes.
 ASPECT_CLASSES = ("circle", "ellipse", "square", "oblong")
-# Told apart by the head alone, which a centre crop of the image cuts off.
+# Told apart by the head alone, which a center crop of the image cuts off.
 BORDER_CLASSES = ("pin", "hammer", "fork")
 # Told apart by what both leave in the image.
 PLAIN_CLASSES = ("triangle", "star", "cross", "ring", "crescent")

@@ -75,14 +75,14 @@ def _image_size(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _border(size: tuple[int, int]) -> float:
-    """Pixels at either end of the long side that a centre crop leaves out."""
+    """Pixels at either end of the long side that a center crop leaves out."""
     return (max(size) - CENTER_CROP * min(size)) / 2
 
 
 def _side_by_side(
     name: str, size: tuple[int, int], count: int, rng: np.random.Generator
 ) -> tuple[Thing, ...]:
-    """Shafts along the long side, one a lane, with heads that a centre crop leaves out.
+    """Shafts along the long side, one a lane, with heads that a center crop leaves out.
 
     Draws the same numbers for every name: the scenes differ in the heads alone.
     """

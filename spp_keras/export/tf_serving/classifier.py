@@ -50,7 +50,7 @@ def export_saved_model(
         labels: Name of each class.
         view: What the network is to see of an image that comes as a file, a policy
             of `spp_keras.data`. Defaults to the whole image, at most 1024 pixels
-            long; for a network of one size, to the crop at its centre.
+            long; for a network of one size, to the crop at its center.
         top: How many classes `bytes` answers with. Defaults to 5, or all if
             there are fewer.
         errors: What a file that is no usable image does to its request:
@@ -69,7 +69,7 @@ def export_saved_model(
 
     >>> import tempfile
     >>> model = zf5_spp(classes=2, width=0.0625)
-    >>> folder = save(model, tempfile.mkdtemp() + "/models/pets", labels=["cat", "dog"])
+    >>> folder = export_saved_model(model, tempfile.mkdtemp() + "/models/pets", labels=["cat", "dog"])
     >>> folder.name
     '1'
     >>> photograph = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8"))
@@ -90,6 +90,6 @@ def export_saved_model(
     )
     asked = classifier_signatures.build_classifier_signatures(model, labels, files, top=top)
     # There are that many: see `checks.view`.
-    most_pixels: Any = view.most_pixels(1)
-    side = model.input_shape[1] or min(224, math.isqrt(most_pixels))
+    max_pixels: Any = view.max_pixels(1)
+    side = model.input_shape[1] or min(224, math.isqrt(max_pixels))
     return version_writer.write_version(model, to, labels, asked, side, orientation)

@@ -53,15 +53,15 @@ def build_classifier_signatures(
     """The signatures of a network that scores classes, see `spp_keras.export.export_saved_model`."""
     parts = split_for_serving(model)
     # There are that many: see `checks.view`.
-    most_pixels: Any = files.view.most_pixels(files.limits.most_aspect)
+    max_pixels: Any = files.view.max_pixels(files.limits.max_aspect)
     names = tf.constant(list(labels))
 
     def scores(images: Any) -> dict[str, Any]:
-        return {"scores": model(input_decoding.limit_pixels(images, most_pixels, "bytes"))}
+        return {"scores": model(input_decoding.limit_pixels(images, max_pixels, "bytes"))}
 
     def features(images: Any) -> dict[str, Any]:
         vectors = parts.features(
-            parts.pool(input_decoding.limit_pixels(images, most_pixels, "bytes"))
+            parts.pool(input_decoding.limit_pixels(images, max_pixels, "bytes"))
         )
         return dict(zip(parts.names, vectors, strict=True))
 

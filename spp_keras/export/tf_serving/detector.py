@@ -68,7 +68,7 @@ def export_detector(
     >>> detector = Detector(
     ...     trunk, head, labels=["cat", "dog"], grid=(16, 14), levels=(1,), scales=(120,), most=5
     ... )
-    >>> folder = save_detector(detector, tempfile.mkdtemp() + "/models/pets")
+    >>> folder = export_detector(detector, tempfile.mkdtemp() + "/models/pets")
     >>> detect = tf.saved_model.load(folder).signatures["detect"]
     >>> boxes = tf.constant([[[0.0, 0, 70, 50], [75, 8, 110, 60]]])
     >>> found = detect(images=tf.zeros((1, 64, 120, 3)), boxes=boxes)

@@ -21,12 +21,12 @@ def build_detector_signatures(
 ) -> dict[str, Signature]:
     """The signatures of a detector, see `spp_keras.export.export_detector`."""
     # There are that many: see `checks.view`.
-    most_pixels: Any = files.view.most_pixels(files.limits.most_aspect)
-    of_files = "bytes_with_boxes" if detector.proposer is None else "bytes"
+    max_pixels: Any = files.view.max_pixels(files.limits.max_aspect)
+    of_files = "bytes_with_boxes" if detector.rpn is None else "bytes"
     detect = _traced_once(detector)
 
     def of_pixels(images: Any, boxes: Any = None) -> dict[str, Any]:
-        images = _not_empty(input_decoding.limit_pixels(images, most_pixels, of_files))
+        images = _not_empty(input_decoding.limit_pixels(images, max_pixels, of_files))
         given = {} if boxes is None else {"boxes": _bounded(boxes)}
         found = input_decoding.map_images(
             lambda _, image, *its: detect(image, *its),
@@ -57,7 +57,7 @@ def build_detector_signatures(
         "detect": Signature(of_pixels, (images, boxes)),
         "bytes_with_boxes": Signature(of_bytes, (image_bytes, boxes)),
     }
-    if detector.proposer is None:
+    if detector.rpn is None:
         return {"serving_default": with_boxes["detect"], **with_boxes}
     return alone | with_boxes
 

@@ -18,24 +18,24 @@ class FileInputs(NamedTuple):
     Args:
         view: What part of an image is wanted, at what size.
         errors: `"raise"` or `"report"`, what a file that is no usable image does.
-        least_side: Pixels that the shorter side must have in that view.
+        min_side: Pixels that the shorter side must have in that view.
         limits: What an image must be.
         orientation: `"exif"` or `"file"`, which way up it is taken.
     """
 
     view: size_policies.SizePolicy
     errors: str
-    least_side: int
+    min_side: int
     limits: inspection.ImageLimits
     orientation: str
 
 
-def limit_pixels(images: Any, most_pixels: int, of_files: str) -> Any:
+def limit_pixels(images: Any, max_pixels: int, of_files: str) -> Any:
     """The images, or an error where their maps would not go into memory.
 
     Args:
         images: A batch, as it was sent.
-        most_pixels: That an image may have.
+        max_pixels: That an image may have.
         of_files: The signature that brings images to that size by itself.
     """
     # A server hands on tensors of any shape, and a kernel may end the process over one.
@@ -44,11 +44,11 @@ def limit_pixels(images: Any, most_pixels: int, of_files: str) -> Any:
         return images
     height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.int64))
     message = tf.strings.format(
-        "`images` has {}x{} pixels an image, more than " + f"{most_pixels}: scale them down, or "
+        "`images` has {}x{} pixels an image, more than " + f"{max_pixels}: scale them down, or "
         f"send files to the signature `{of_files}`, which does.",
         (height, width),
     )
-    fits = tf.debugging.Assert(height * width <= most_pixels, [message])
+    fits = tf.debugging.Assert(height * width <= max_pixels, [message])
     with tf.control_dependencies([fits]):
         return tf.identity(images)
 
@@ -101,7 +101,7 @@ def map_files(
 
     def decoded_first(number: Any, file: Any, *parts: Any) -> dict[str, Any]:
         image = safe_decoding.decode_safely(
-            file, files.view, files.least_side, files.limits, files.orientation
+            file, files.view, files.min_side, files.limits, files.orientation
         )
         good = tf.equal(image.code, safe_decoding.OK)
         if files.errors == "raise":

@@ -70,7 +70,7 @@ def export_tflite(
         view: What the model is to see of a photograph, a policy of `spp_keras.data`,
             for `spp_keras.serving`: it goes into the file of that name with
             `.view.json`. Defaults to the whole image, at most 1024 pixels long; for
-            one size that is square, to the crop at its centre; else to none.
+            one size that is square, to the crop at its center; else to none.
         calibration: For `"int8"`, and only for it, images such as the model
             will see, arrays `(height, width, channels)` of uint8: of `size`,
             or of typical sizes where that is `None`. A hundred suffice. For a
@@ -88,7 +88,7 @@ def export_tflite(
     >>> folder = Path(tempfile.mkdtemp())
     >>> model = keras.Sequential([keras.Input((8, 8, 3), name="images"), keras.layers.Flatten()])
     >>> model.add(keras.layers.Dense(2, activation="softmax"))
-    >>> save_tflite(model, folder / "pets.tflite", labels=["cat", "dog"]).name
+    >>> export_tflite(model, folder / "pets.tflite", labels=["cat", "dog"]).name
     'pets.tflite'
     >>> (folder / "pets.labels.txt").read_text()
     'cat\ndog\n'
@@ -117,7 +117,7 @@ def export_tflite(
     if view is not None:
         seen = {
             "view": size_policies.policy_to_dict(view),
-            "least_side": least,
+            "min_side": least,
             "orientation": orientation,
         }
         _files.write_file(to.with_suffix(".view.json"), json.dumps(seen) + "\n")

@@ -26,7 +26,7 @@ def make_converter(
         model: Model whose variables the function uses.
         call: From tensors to a dictionary of tensors.
         signature: The specifications of its arguments, which are named.
-        form: What the weights become, see `save_tflite`.
+        form: What the weights become, see `export_tflite`.
     """
     with tempfile.TemporaryDirectory() as folder:
         graph_writer.write_graph(model, {"serving_default": (call, signature)}, folder)
@@ -54,7 +54,7 @@ def check_tflite_path(to: str | Path) -> Path:
     if to.suffix != ".tflite" or to.is_dir():
         raise ValueError(
             "`to` must be a path of a file that ends in .tflite; for a folder that TensorFlow "
-            f"Serving loads, call `save` or `save_detector`. Received: to={str(to)!r}."
+            f"Serving loads, call `export_saved_model` or `export_detector`. Received: to={str(to)!r}."
         )
     return to
 

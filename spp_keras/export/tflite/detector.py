@@ -55,7 +55,7 @@ def export_detector_tflite(
     >>> detector = Detector(
     ...     trunk, head, labels=["cat", "dog"], grid=(16, 14), levels=(1,), scales=(120,)
     ... )
-    >>> path = save_detector_tflite(detector, tempfile.mkdtemp() + "/pets.tflite")
+    >>> path = export_detector_tflite(detector, tempfile.mkdtemp() + "/pets.tflite")
     >>> path.with_suffix(".labels.txt").read_text()
     'cat\ndog\n'
     """
@@ -88,9 +88,9 @@ def _check_form(form: Any) -> None:
 
 
 def _takes_boxes(detector: Detector, boxes: bool | None) -> bool:
-    if boxes is False and detector.proposer is None:
+    if boxes is False and detector.rpn is None:
         raise ValueError(
-            "`boxes` must be None or True for a detector without `proposer`, which finds nothing "
+            "`boxes` must be None or True for a detector without `rpn`, which finds nothing "
             "else to look at. Received: boxes=False."
         )
-    return detector.proposer is None if boxes is None else boxes
+    return detector.rpn is None if boxes is None else boxes

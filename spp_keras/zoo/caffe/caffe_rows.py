@@ -122,8 +122,8 @@ def list_grids(rows: Sequence[Row]) -> Iterator[tuple[Row, geometry.CellGrid, ge
     for row in rows:
         behind = before
         if isinstance(row, CaffeConv | CaffePool):
-            rounds_up = isinstance(row, CaffePool)
-            behind = before.then(row.kernel, row.stride, row.padding, rounds_up=rounds_up)
+            ceil_mode = isinstance(row, CaffePool)
+            behind = before.after_layer(row.kernel, row.stride, row.padding, ceil_mode=ceil_mode)
         yield row, before, behind
         before = behind
 
@@ -239,7 +239,7 @@ def _level(pool: CaffePool, trunk: tuple[Row, ...], shape: tuple[int, int, int])
     """The level whose bins a pooling has on the map of the size that was trained."""
     *_, (_, grid, _) = list_grids((*trunk, pool))
     _, height, width = shape
-    return _bins(pool, grid.cells(height)), _bins(pool, grid.cells(width))
+    return _bins(pool, grid.map_size(height)), _bins(pool, grid.map_size(width))
 
 
 def _bins(pool: CaffePool, length: int) -> int:

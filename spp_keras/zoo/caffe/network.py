@@ -75,7 +75,7 @@ def load_caffe_model(
     >>> blob = b"\x3a\x04\x0a\x02\x01\x03" + b"\x2a\x0c" + np.ones(3, "<f4").tobytes()
     >>> layer = b"\x0a\x02fc" + b"\x3a" + bytes([len(blob)]) + blob
     >>> _ = (folder / "net.caffemodel").write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
-    >>> model = from_caffe(folder / "deploy.prototxt", folder / "net.caffemodel", mean=100)
+    >>> model = load_caffe_model(folder / "deploy.prototxt", folder / "net.caffemodel", mean=100)
     >>> float(model(np.full((1, 20, 30, 3), 128.0))[0, 0])
     84.0
     """
@@ -96,7 +96,7 @@ def _build(
 ) -> keras.Model:
     """The rows as layers, each preceded by what keeps mixed sizes exact."""
     along = list(caffe_rows.list_grids(rows))
-    least = max(grid.least_pixels() for _, _, grid in along)
+    least = max(grid.min_pixels() for _, _, grid in along)
     ragged = keras.backend.backend() == "tensorflow"
     shape = (None, None, channels)
     images = keras.Input(shape, name="images", **({"ragged": True} if ragged else {}))

@@ -39,8 +39,8 @@ def served_detector(tmp_path_factory):
 
 @contextlib.contextmanager
 def _serving(run, model):
-    with app.Server("127.0.0.1", 0, most_bytes=300_000) as server:
-        server.answers = app.load_session(run, most_pixels=200_000)
+    with app.Server("127.0.0.1", 0, max_bytes=300_000) as server:
+        server.answers = app.load_session(run, max_pixels=200_000)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield Served(model, server, server.server_address[1])

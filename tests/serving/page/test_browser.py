@@ -191,7 +191,9 @@ def test_too_large_a_file_is_not_sent_and_a_server_that_is_gone_is_named(opened)
 
 
 @needs_chromium
-def test_what_a_detector_finds_is_drawn_and_its_least_score_can_be_moved(chromium, served_detector):
+def test_what_a_detector_finds_is_drawn_and_its_score_threshold_can_be_moved(
+    chromium, served_detector
+):
     file = encoded(photograph(100, 151))
     found = served_detector.model.detect(decoded(file))
     found = {

@@ -28,7 +28,7 @@ def page(made):
 
 def test_what_is_found_is_what_the_command_finds(made, page):
     answer = page.photograph(PHOTOGRAPH)
-    found = serving.load_detector(made[0], least_score=0.0)(PHOTOGRAPH)
+    found = serving.load_detector(made[0], score_threshold=0.0)(PHOTOGRAPH)
     said = answer["detections"]
     assert found.labels
     assert tuple(one["label"] for one in said) == found.labels
@@ -39,7 +39,7 @@ def test_what_is_found_is_what_the_command_finds(made, page):
         "name": "zf5_spp",
         "classes": 3,
         "finds": True,
-        "least_score": made[1].least_score,
+        "score_threshold": made[1].score_threshold,
         "orientation": "exif",
     }
 
@@ -61,7 +61,7 @@ def test_a_window_has_the_scores_of_bins_over_its_cells(made, page):
 
 
 def test_a_detector_without_proposer_searches(tmp_path, monkeypatch):
-    made, searched = make_detector(tmp_path, proposer=False), []
+    made, searched = make_detector(tmp_path, rpn=False), []
     boxes = np.array([[0, 0, 60, 60], [40, 30, 140, 95]], "float32")
     monkeypatch.setattr(
         selective_search, "selective_search", lambda image: searched.append(image.shape) or boxes

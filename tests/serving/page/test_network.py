@@ -26,7 +26,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(run):
-    return classifier_view.ClassifierView(run[0], most_pixels=200_000)
+    return classifier_view.ClassifierView(run[0], max_pixels=200_000)
 
 
 def by_label(scores):
@@ -138,7 +138,7 @@ def test_what_would_be_too_thin_for_the_network_is_seen_larger(model, shape):
     assert len(whole) == len(LABELS)
 
 
-def test_a_cmyk_jpeg_is_seen_in_its_colours(model):
+def test_a_cmyk_jpeg_is_seen_in_its_colors(model):
     cmyk, plain = (
         by_label(model.look(USABLE[kind][0]).answer["whole"]["scores"])
         for kind in ("CMYK JPEG", "JPEG")
@@ -180,16 +180,18 @@ def test_the_last_photographs_are_kept_and_no_more_memory_than_agreed(model):
                 found.append(False)
         return found
 
-    small = session.Session(model, most_bytes=one // 2)
+    small = session.Session(model, max_bytes=one // 2)
     assert kept(small) == [False, False, False, True]
     # What was asked about last stays.
-    assert kept(session.Session(model, most_kept=3)) == [True, False, True, True]
+    assert kept(session.Session(model, cache_size=3)) == [True, False, True, True]
 
 
 def test_a_network_without_pyramid_has_no_page(tmp_path):
     make_run(
         tmp_path,
-        recipes.Recipe(model="zf5", width=0.0625, sizes="fixed", image_sizes=(96,), levels=(1,)),
+        recipes.Recipe(
+            model="zf5", width=0.0625, size_policy="fixed", image_sizes=(96,), levels=(1,)
+        ),
     )
     with pytest.raises(ValueError, match=r"`run` must be of a network with a pyramid.* zf5_spp"):
         classifier_view.ClassifierView(tmp_path)

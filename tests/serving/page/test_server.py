@@ -71,9 +71,9 @@ def test_the_model_is_described(served):
         "name": "zf5_spp",
         "classes": 3,
         "finds": False,
-        "least_score": None,
+        "score_threshold": None,
         "orientation": "exif",
-        "most_bytes": 300_000,
+        "max_bytes": 300_000,
     }
 
 
