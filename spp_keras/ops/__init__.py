@@ -1,7 +1,14 @@
-"""Stateless operations: boxes, non-maximum suppression and pooling."""
+"""Stateless operations: pyramid and RoI pooling, boxes, non-maximum suppression."""
 
 from spp_keras.ops.boxes import box_iou as box_iou
 from spp_keras.ops.boxes import clip_boxes as clip_boxes
 from spp_keras.ops.boxes import decode_boxes as decode_boxes
 from spp_keras.ops.boxes import encode_boxes as encode_boxes
 from spp_keras.ops.non_max_suppression import nms as nms
+from spp_keras.ops.pyramid_pooling import adaptive_average_pool as adaptive_average_pool
+from spp_keras.ops.pyramid_pooling import adaptive_max_pool as adaptive_max_pool
+from spp_keras.ops.pyramid_pooling import spatial_pyramid_pool as spatial_pyramid_pool
+from spp_keras.ops.roi_pooling import roi_align as roi_align
+from spp_keras.ops.roi_pooling import roi_pool as roi_pool
+from spp_keras.ops.roi_pyramid_pooling import boxes_to_cells as boxes_to_cells
+from spp_keras.ops.roi_pyramid_pooling import roi_spatial_pyramid_pool as roi_spatial_pyramid_pool
