@@ -13,6 +13,8 @@ from typing import Any, cast
 
 # A test compares them with the classes that are decorated.
 CLASSES = {
+    "AdaptiveAveragePooling2D": "spp_keras.layers.adaptive_pooling",
+    "AdaptiveMaxPooling2D": "spp_keras.layers.adaptive_pooling",
     "Detector": "spp_keras.detection.detector",
     "ImageModel": "spp_keras.zoo.image_model",
     "LocalResponseNormalization": "spp_keras.layers.local_response_normalization",
@@ -21,6 +23,8 @@ CLASSES = {
     "PerImageMetric": "spp_keras.training.objectives",
     "RegionProposalNetwork": "spp_keras.detection.rpn",
     "RegionDetector": "spp_keras.detection.rcnn",
+    "RoIAlign": "spp_keras.layers.roi_pooling",
+    "RoIPool": "spp_keras.layers.roi_pooling",
     "RoISpatialPyramidPooling": "spp_keras.layers.roi_spatial_pyramid_pooling",
     "SpatialPyramidPooling": "spp_keras.layers.spatial_pyramid_pooling",
     "MaskPadding": "spp_keras.layers.mask_padding",
