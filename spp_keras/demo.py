@@ -46,7 +46,7 @@ def run_demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> P
     train_model(_recipe(common), pyramid)
     print("3. Training ZF-5 without one, every image warped to a square")
     warping = folder / "runs" / "zf5"
-    square = {"model": "zf5", "sizes": "warped", "image_sizes": [_SIDE], "longest_side": 0}
+    square = {"model": "zf5", "size_policy": "warped", "image_sizes": [_SIDE], "longest_side": 0}
     train_model(_recipe(common | square), warping)
 
     print(f"4. Testing both on {len(unseen)} photographs that they have not seen")
@@ -71,15 +71,14 @@ def run_demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> P
     print(f"7. {written} shows it all; next:")
     model, run = shlex.quote(str(saved)), shlex.quote(str(pyramid))
     print(
-        f"  {_command()} predict --model {model} {shlex.quote(str(folder / 'photographs'))}/*.jpg"
+        f"  {_command()} predict {model} {shlex.quote(str(folder / 'photographs'))}/*.jpg"
     )
-    print(f"  {_command()} serve {run}")
+    print(f"  {_command()} app {run}")
     return written
 
 
-def _recipe(changes: dict[str, object]) -> recipes.Recipe:
-    settings = [f"{key}={value!r}" for key, value in changes.items()]
-    return recipes.read_recipe("zf5_spp/shapes", settings)
+def _recipe(changes: dict[str, Any]) -> recipes.Recipe:
+    return recipes.read_recipe("zf5_spp/shapes", task="classification", **changes)
 
 
 def _tested(pyramid: Path, warping: Path) -> str:
