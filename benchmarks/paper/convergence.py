@@ -7,8 +7,7 @@ from typing import Any
 import networks
 
 from spp_keras import recipes, run_folder
-from spp_keras.training import progress
-from spp_keras.training import plateau
+from spp_keras.training import plateau, progress
 
 
 def facts(trained: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
@@ -23,7 +22,8 @@ def facts(trained: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
     epochs, converged = [], {}
     for kind, folders in trained.items():
         every = [
-            (progress.read_history(run), recipes.read_recipe(run / run_folder.RECIPE)) for run in folders
+            (progress.read_history(run), recipes.read_recipe(run / run_folder.RECIPE))
+            for run in folders
         ]
         epochs += [len(history) for history, _ in every]
         converged[kind] = [sum(plateau.has_stopped_learning(*one) for one in every), len(every)]

@@ -9,7 +9,6 @@ import numpy as np
 
 from spp_keras import run_folder
 from spp_keras.metrics import classification
-from spp_keras.training import progress
 from spp_keras.report import (
     confusion,
     curves,
@@ -21,6 +20,7 @@ from spp_keras.report import (
     test_table,
 )
 from spp_keras.run_folder import RunFolder
+from spp_keras.training import progress
 
 _MOST_SKIPPED = 20
 

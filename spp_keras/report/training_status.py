@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from spp_keras.report import curves
 from spp_keras.run_folder import RunFolder
 from spp_keras.training import plateau, progress
 
