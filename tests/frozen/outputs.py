@@ -22,14 +22,18 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-from spp_keras import average_precision, detection, evaluation, export, geometry, layers, zoo
+from spp_keras.metrics import average_precision
+from spp_keras import detection, evaluation, export, geometry, layers, zoo
 from spp_keras import training as train_package
-from spp_keras.data import Crops, Pipeline, Records, Warped, Whole, images, sizes
+from spp_keras.data import Crop, Pipeline, Records, Warp, Whole, image_ops, size_policies
 from spp_keras.data.sources import Objects
-from spp_keras.detection import boxes, corrections, scores
-from spp_keras.detection.suppression import suppressed
-from spp_keras.evaluation import protocols, rates, views
-from spp_keras.zoo import recipes, tables
+from spp_keras.detection import boxes, box_coding
+from spp_keras.metrics import detection
+from spp_keras.detection.nms import non_max_suppression
+from spp_keras.evaluation import protocols, views
+from spp_keras.metrics import classification
+from spp_keras import recipes
+from spp_keras.zoo import tables
 
 # Path of a weight, "layer/variable", to its path in 0.1.1.
 RENAMED = {}
@@ -194,7 +198,7 @@ def with_boxes():
 
 LEVELS = {"paper": (6, 3, 2, 1), "odd": (5, 3, 1), "pairs": ((2, 3), (7, 1), 4)}
 MODES = ("max", "average")
-# First centre, step, pixels beyond.
+# First center, step, pixels beyond.
 GRIDS = {"zf5": (16, 14, 0), "odd": (7, 2.5, 3), "one": (1, 0, 0)}
 FORMATS = (
     "xyxy",
@@ -247,14 +251,14 @@ def roi_pyramid_pooling():
     image_sizes = np.array([[200, 260]] * 2)
     for mode in MODES:
         for form in FORMATS:
-            pool = layers.RoiSpatialPyramidPooling(
+            pool = layers.RoISpatialPyramidPooling(
                 16, 14, levels=(3, 2, 1), mode=mode, bounding_box_format=form
             )
             given = as_format(asked, form, 200, 260)
             found[f"{mode} {form}"] = pool(maps, given, image_sizes=image_sizes)
-        for name, (step, first_centre, beyond) in GRIDS.items():
-            pool = layers.RoiSpatialPyramidPooling(
-                step, first_centre, beyond, levels=((2, 3), 5, 1), mode=mode
+        for name, (step, first_center, beyond) in GRIDS.items():
+            pool = layers.RoISpatialPyramidPooling(
+                step, first_center, beyond, levels=((2, 3), 5, 1), mode=mode
             )
             given = asked * step / 16
             found[f"{mode} grid {name}"] = pool(maps, given)
@@ -268,8 +272,8 @@ def windows_to_cells():
     found = {}
     given = seeded_boxes(140, 190, 40).round(1)
     items, each = np.arange(40, dtype="int32") % 2, np.array([[13, 17], [9, 12]], "int32")
-    for name, (step, first_centre, beyond) in GRIDS.items():
-        pool = layers.RoiSpatialPyramidPooling(step, first_centre, beyond)
+    for name, (step, first_center, beyond) in GRIDS.items():
+        pool = layers.RoISpatialPyramidPooling(step, first_center, beyond)
         found[name] = pool.windows(tf.constant(given * step / 16), items, each)
     return found
 
@@ -289,11 +293,11 @@ def masks():
     maps, each = seeded_maps(3, 12, 15, 2), np.array([[45, 60], [31, 17], [48, 5]], "int32")
     found = {}
     for name, options in {"zero": (4, 0), "half": (4, 1.5), "beyond": (4, 2, 3)}.items():
-        valid, cells = layers.ValidCells(*options)(maps, sizes=each)
+        valid, cells = layers.MaskPadding(*options)(maps, sizes=each)
         found[f"valid cells {name}"], found[f"valid cells {name} cells"] = valid, cells
     batch, each = padded(mixed())
     for name, given in {"padded": (batch, each), "ragged": (tf.ragged.stack(mixed()),)}.items():
-        whole, own = layers.MixedSizeImages(20)(*given)
+        whole, own = layers.PadRagged(20)(*given)
         found[f"mixed sizes {name}"], found[f"mixed sizes {name} sizes"] = whole, own
     return found
 
@@ -307,17 +311,17 @@ def bins_and_cells():
     longest = [geometry.longest_bin(n, b) for n in lengths for b in bins]
     found = {"bin edges": np.array(edges), "longest bin": np.array(longest)}
     grids = {
-        "sum": geometry.CellGrid().then(7, 2, 3).then(3, 2, 0, rounds_up=True).then(5, 2, 1),
+        "sum": geometry.CellGrid().after_layer(7, 2, 3).then(3, 2, 0, ceil_mode=True).then(5, 2, 1),
         **{trunk.name: trunk.grid for trunk in tables.TRUNKS},
     }
     for name, grid in grids.items():
         found[f"grid {name}"] = np.array(tuple(grid), "float64")
-        found[f"cells {name}"] = np.array([grid.cells(pixels) for pixels in range(20, 300, 3)])
-        found[f"least pixels {name}"] = np.array([grid.least_pixels(n) for n in range(1, 20)])
-        found[f"most pixels {name}"] = np.array([grid.most_pixels(n) for n in range(1, 20)])
+        found[f"cells {name}"] = np.array([grid.map_size(pixels) for pixels in range(20, 300, 3)])
+        found[f"least pixels {name}"] = np.array([grid.min_pixels(n) for n in range(1, 20)])
+        found[f"most pixels {name}"] = np.array([grid.max_pixels(n) for n in range(1, 20)])
     for name, levels in LEVELS.items():
         pairs = [(n, n) if isinstance(n, int) else n for n in levels]
-        steps = geometry.derivations(pairs)
+        steps = geometry.derive_levels(pairs)
         rows = [
             (step.level, -1 if step.source is None else step.source, *step.pool) for step in steps
         ]
@@ -334,7 +338,7 @@ def looked_at(protocol, size, side, short_side, whole):
     return np.array(
         [
             (*part.size, *view.window, view.mirrored, part.on_map)
-            for part in protocols.parts(protocol, size, side, short_side, whole)
+            for part in protocols.list_scaled_views(protocol, size, side, short_side, whole)
             for view in part.views
         ],
         "int64",
@@ -348,9 +352,9 @@ def views_of_images():
             name = f"{protocol} {size[0]}x{size[1]}"
             found[name] = looked_at(protocol, size, 224, 256, Whole(short_side=256))
             found[f"{name} of 112"] = looked_at(protocol, size, 112, 130, Whole(longest_side=400))
-    found["short sides"] = np.array([views.short_sides(side) for side in range(40, 300, 7)])
-    found["short side"] = np.array([views.short_side(side) for side in range(40, 300, 7)])
-    found["side"] = np.array([views.side(short) for short in range(40, 300, 7)])
+    found["short sides"] = np.array([views.six_short_sides(side) for side in range(40, 300, 7)])
+    found["short side"] = np.array([views.short_side_for(side) for side in range(40, 300, 7)])
+    found["side"] = np.array([views.view_size(short) for short in range(40, 300, 7)])
     return found
 
 
@@ -362,23 +366,23 @@ def sizes_of_policies():
         "longest side": Whole(longest_side=400),
         "both": Whole(short_side=256, longest_side=320),
     }
-    found = {f"whole {name}": policy.shapes(given) for name, policy in whole.items()}
+    found = {f"whole {name}": policy.output_sizes(given) for name, policy in whole.items()}
     framed = {
-        "centre 224": sizes.centre(224),
-        "centre 96": sizes.centre(96),
-        "warped": Warped(square=224),
-        "crops": Crops(sides=(224, 180), short_side=240),
+        "center 224": size_policies.center_crop(224),
+        "center 96": size_policies.center_crop(96),
+        "warped": Warp(image_size=224),
+        "crops": Crop(image_sizes=(224, 180), short_side=240),
         **whole,
     }
     for name, policy in framed.items():
-        frames = [policy.frame(tf.constant(size, tf.int32)) for size in given]
+        frames = [policy.window_and_size(tf.constant(size, tf.int32)) for size in given]
         found[f"frame {name}"] = np.array([np.concatenate(frame) for frame in frames])
     places = np.random.default_rng(0).uniform(0, 1, (len(given), 2))
-    for positions in ("corners", "random", "centre"):
-        policy = Crops(sides=(224, 180), positions=positions)
+    for positions in ("corners", "random", "center"):
+        policy = Crop(image_sizes=(224, 180), positions=positions)
         found[f"windows {positions}"] = policy.windows(given, places)
     for draw in ("cycle", "range"):
-        policy = Crops(sides=(224, 200, 180), draw=draw)
+        policy = Crop(image_sizes=(224, 200, 180), draw=draw)
         found[f"sides {draw}"] = np.array([policy.side(epoch, seed=3) for epoch in range(12)])
     return found
 
@@ -394,7 +398,7 @@ def of_0_1_1(recipe):
 
 
 def recipes_of_the_zoo():
-    found = {name: of_0_1_1(recipes.read(name)) for name in recipes.names()}
+    found = {name: of_0_1_1(recipes.read_recipe(name)) for name in recipes.list_recipes()}
     found["defaults"] = of_0_1_1(recipes.Recipe())
     return found
 
@@ -405,19 +409,19 @@ def recipes_of_the_zoo():
 def one_image():
     encoded, size = tf.constant(png(pixels(90, 124))), [90, 124]
     found = {
-        "decoded": images.decode(encoded),
-        "turned": images.decode(encoded, 6),
-        "crop": images.view(encoded, size, [7, 20, 60, 60], [60, 60]),
-        "smaller crop": images.view(encoded, size, [7, 20, 60, 60], [47, 47]),
-        "half crop": images.view(encoded, size, [7, 20, 60, 60], [24, 24]),
-        "turned crop": images.view(encoded, [124, 90], [20, 7, 60, 70], [40, 50], 8),
-        "smaller": images.whole(encoded, size, [64, 88]),
-        "larger": images.whole(encoded, size, [100, 138]),
+        "decoded": image_ops.decode_image(encoded),
+        "turned": image_ops.decode_image(encoded, 6),
+        "crop": image_ops.decode_window(encoded, size, [7, 20, 60, 60], [60, 60]),
+        "smaller crop": image_ops.decode_window(encoded, size, [7, 20, 60, 60], [47, 47]),
+        "half crop": image_ops.decode_window(encoded, size, [7, 20, 60, 60], [24, 24]),
+        "turned crop": image_ops.decode_window(encoded, [124, 90], [20, 7, 60, 70], [40, 50], 8),
+        "smaller": image_ops.decode_resized(encoded, size, [64, 88]),
+        "larger": image_ops.decode_resized(encoded, size, [100, 138]),
     }
     factors = 0.1 * seeded_maps(4, 3)
-    found["shifts"] = images.colour_shifts(factors)
-    found["shifted"] = images.shift_colour(found["smaller"], found["shifts"][1])
-    found["mirrored"] = images.flip(found["smaller"], True)
+    found["shifts"] = image_ops.draw_color_shifts(factors)
+    found["shifted"] = image_ops.shift_color(found["smaller"], found["shifts"][1])
+    found["mirrored"] = image_ops.flip_horizontal(found["smaller"], True)
     return found
 
 
@@ -449,9 +453,9 @@ def batches():
         "own size": {},
         "short side": {"sizes": Whole(short_side=24, longest_side=40), "flip": True},
         "pixels": {"batch_pixels": 6000, "seed": 5},
-        "crops": {"sizes": Crops(sides=(24, 18), short_side=28), "flip": True, "colour": 0.1},
-        "range": {"sizes": Crops(sides=(16, 24), short_side=28, draw="range"), "seed": 2},
-        "warped": {"sizes": Warped(square=20), "shuffle": False},
+        "crops": {"sizes": Crop(image_sizes=(24, 18), short_side=28), "flip": True, "color_jitter": 0.1},
+        "range": {"sizes": Crop(image_sizes=(16, 24), short_side=28, schedule="range"), "seed": 2},
+        "warped": {"sizes": Warp(image_size=20), "shuffle": False},
     }
     with tempfile.TemporaryDirectory() as folder:
         records = small_records(folder)
@@ -469,14 +473,14 @@ def batches():
             found[f"{name} shapes"] = shapes
             flat = [x.ravel() for x, _ in sent]
             found[f"{name} pixels"] = np.concatenate(flat)
-            found[f"{name} padding"] = np.array(pipeline.padding(1))
+            found[f"{name} padding"] = np.array(pipeline.padding_fraction(1))
     return found
 
 
 # Detection.
 
 
-def small_detector(proposer=False, scales=(60, 100, 150)):
+def small_detector(rpn=False, scales=(60, 100, 150)):
     trunk = zoo.zf5_spp(include_top=False, width=0.0625)
     vectors = keras.Input((5 * trunk.output_shape[-1],))
     hidden = keras.layers.Dense(8, "relu", name="head_hidden")(vectors)
@@ -492,7 +496,7 @@ def small_detector(proposer=False, scales=(60, 100, 150)):
         levels=(2, 1),
         scales=scales,
         side=64,
-        proposer=detection.Proposer(4, sides=(24, 48), most=20) if proposer else None,
+        rpn=detection.RegionProposalNetwork(4, sides=(24, 48), most=20) if proposer else None,
         most=40,
     )
     return fill(made, {"head_scores/kernel": 20, "last/kernel": 3})
@@ -512,7 +516,7 @@ def detector():
     asked = np.stack([seeded_boxes(97, 140, 15, seed) for seed in range(2)])
     given = small_detector()((dense(97, 140), asked))
     one_scale = small_detector(scales=(120,))((dense(97, 140), asked))
-    proposing = small_detector(proposer=True)
+    proposing = small_detector(rpn=True)
     own = proposing(tf.ragged.stack(mixed()))
     encoded = proposing.encode(tf.constant(picture(97, 140)))
     return {
@@ -526,18 +530,18 @@ def detector():
 
 def box_arithmetic():
     some, others = seeded_boxes(97, 140, 30), seeded_boxes(97, 140, 30, seed=1)
-    deltas = corrections.encoded(some, others)
+    deltas = box_coding.encode_boxes(some, others)
     found = {
-        "overlaps": boxes.iou(some, others),
+        "overlaps": boxes.box_iou(some, others),
         "encoded": deltas,
-        "decoded": corrections.decoded(tf.constant(some), 2 * deltas),
-        "clipped": corrections.clipped(tf.constant(some), tf.constant([97, 140])),
+        "decoded": box_coding.decode_boxes(tf.constant(some), 2 * deltas),
+        "clipped": box_coding.clip_boxes(tf.constant(some), tf.constant([97, 140])),
     }
     ranked = np.random.default_rng(2).permutation(30).astype("float32")
     ranked[[3, 8]] = ranked[5]
     some[7] = 0
     for overlap in (0.3, 0.7):
-        kept, count = suppressed(tf.constant(some), tf.constant(ranked), 25, overlap)
+        kept, count = non_max_suppression(tf.constant(some), tf.constant(ranked), 25, overlap)
         found[f"kept {overlap}"], found[f"kept {overlap} count"] = kept, count
     return found
 
@@ -551,9 +555,9 @@ def metrics():
     several = drawn.uniform(0, 1, (60, 8)) < 0.3
     recall = np.cumsum(drawn.integers(0, 2, 50)) / 30
     precision = recall * 30 / np.arange(1, 51)
-    found = {f"top {k}": rates.top(guessed, labels, k) for k in (1, 2, 5)}
-    found["area"] = average_precision.area(recall, precision)
-    found["11 points"] = average_precision.eleven_points(recall, precision)
+    found = {f"top {k}": classification.top_k_accuracy(guessed, labels, k) for k in (1, 2, 5)}
+    found["area"] = average_precision.area_under_curve(recall, precision)
+    found["11 points"] = average_precision.eleven_point_average(recall, precision)
     guesses, truths = [], []
     for seed in range(4):
         things = seeded_boxes(100, 150, 4, seed).clip(0, [150, 100] * 2)
@@ -570,13 +574,13 @@ def metrics():
         difficult = np.array([False, False, seed == 2, False])
         truths.append(Objects(shares, np.arange(4, dtype="int32") % 2, difficult))
     for rule in ("area", "11-point"):
-        found[f"mean average precision {rule}"] = rates.mean_average_precision(
+        found[f"mean average precision {rule}"] = classification.mean_average_precision(
             guessed, several, rule=rule
         )
-        judged = scores.voc(guesses, truths, [(100, 150)] * 4, LABELS, rule=rule)
+        judged = detection.evaluate_voc(guesses, truths, [(100, 150)] * 4, LABELS, rule=rule)
         found[f"voc {rule}"] = [judged.mean, *list(judged.average_precision.values())[:2]]
         found[f"voc {rule} recall"] = list(judged.recall.values())[:2]
-    judged = scores.coco(guesses, truths, [(100, 150)] * 4, LABELS)
+    judged = detection.evaluate_coco(guesses, truths, [(100, 150)] * 4, LABELS)
     found["coco"] = [judged[name] for name in ("AP", "AP50", "AP75", "AR")]
     return found
 
@@ -614,7 +618,7 @@ def learning_rates():
             drops=2,
             **options,
         )
-        history = train_package.train(recipe, Path(folder) / "run").history
+        history = train_package.train_model(recipe, Path(folder) / "run").history
     return {
         "rates": [row["learning_rate"] for row in history],
         "losses": [row["val_cross_entropy"] for row in history],
@@ -632,7 +636,7 @@ def learning_rates():
 def exported_classifier():
     model = network("zf5_spp", width=0.0625, classes=3)
     with tempfile.TemporaryDirectory() as folder:
-        version = export.save(model, Path(folder) / "models" / "pets", labels=LABELS, top=2)
+        version = export.export_saved_model(model, Path(folder) / "models" / "pets", labels=LABELS, top=2)
         asked = tf.saved_model.load(str(version)).signatures
         files = tf.constant([png(pixels(90, 124)), png(pixels(64, 70, 1))])
         of_files = asked["bytes"](image_bytes=files)
@@ -658,9 +662,9 @@ def by_length(vectors):
 
 
 def exported_detector():
-    model = small_detector(proposer=True, scales=(120,))
+    model = small_detector(rpn=True, scales=(120,))
     with tempfile.TemporaryDirectory() as folder:
-        version = export.save_detector(model, Path(folder) / "models" / "pets")
+        version = export.export_detector(model, Path(folder) / "models" / "pets")
         asked = tf.saved_model.load(str(version)).signatures
         given = tf.constant(np.stack([seeded_boxes(97, 140, 15, seed) for seed in range(2)]))
         detect = asked["detect"](images=tf.constant(dense(97, 140)), boxes=given)
@@ -676,7 +680,7 @@ def exported_detector():
 def tflite_file():
     model = network("zf5_spp", width=0.0625, classes=3)
     with tempfile.TemporaryDirectory() as folder:
-        path = export.save_tflite(model, Path(folder) / "pets.tflite", labels=LABELS)
+        path = export.export_tflite(model, Path(folder) / "pets.tflite", labels=LABELS)
         interpreter = Interpreter(str(path))
         (images_in,), (scores_out,) = (
             interpreter.get_input_details(),
