@@ -27,7 +27,7 @@ from spp_keras.detection.feature_cache import FeatureMapCache
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.detection.training_images import TrainingImages
 from spp_keras.metrics import detection
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.zoo import model_parts
 
 # What a detection must exceed to be kept: of probabilities, and of the release's margins.
 SCORE_THRESHOLDS = {"softmax": 0.05, "svm": -1.5}
@@ -121,7 +121,7 @@ def train_detector(
     to = Path(to)
     _check_folder(to, settings)
     network = trained.load(settings.run)
-    halves = cutting.split_model(network.network)
+    halves = model_parts.split_model(network.network)
     keras.utils.set_random_seed(settings.seed)
     learning, validation = (_examples(settings, split, progress) for split in (0, 1))
     detector, head = variants.create_detector(

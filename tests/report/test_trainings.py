@@ -16,7 +16,9 @@ def make(tmp_path):
         made = tmp_path / name
         made.mkdir()
         squares = {"image_sizes": (112,)} if size_policy in ("warped", "fixed") else {}
-        recipe = recipes.Recipe(size_policy=size_policy, learning_rate=0.1, num_lr_drops=1, patience=2, **squares)
+        recipe = recipes.Recipe(
+            size_policy=size_policy, learning_rate=0.1, num_lr_drops=1, patience=2, **squares
+        )
         (made / runs.RECIPE).write_text(recipes.recipe_to_toml(recipe))
         (made / runs.LABELS).write_text("cat\ndog\n")
         (made / runs.BEST).write_bytes(b"")
