@@ -5,7 +5,4 @@ from spp_keras.detection.detector import ONE_SCALE as ONE_SCALE
 from spp_keras.detection.detector import Detector as Detector
 from spp_keras.detection.rcnn import RegionDetector as RegionDetector
 from spp_keras.detection.rpn import RegionProposalNetwork as RegionProposalNetwork
-from spp_keras.detection.training import Settings as Settings
-from spp_keras.detection.training import load_detector_model as load_detector_model
-from spp_keras.detection.training import read_orientation as read_orientation
 from spp_keras.detection.training import train_detector as train_detector

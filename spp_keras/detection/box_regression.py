@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spp_keras.detection import box_coding, boxes, window_features
+from spp_keras import ops
+from spp_keras.detection import window_features
 from spp_keras.detection.feature_cache import FeatureMapCache
 
 # The released code's: vectors have this length on average, and the penalty fits it.
@@ -46,7 +47,7 @@ def train_box_regression(
             continue
         example = maps.examples[number]
         found = vectors(number, which)
-        deltas = box_coding.encode_boxes(example.windows[which], example.objects[objects]).numpy()
+        deltas = ops.encode_boxes(example.windows[which], example.objects[objects]).numpy()
         for label in np.unique(example.labels[objects]):
             mine = example.labels[objects] == label
             inputs[label].append(found[mine])
@@ -72,7 +73,7 @@ def _chosen(maps: FeatureMapCache, seed: int) -> dict[int, tuple[np.ndarray, ...
         example = maps.examples[number]
         if not len(example.objects):
             continue
-        overlaps = boxes.box_iou(example.windows, example.objects)
+        overlaps = ops.box_iou(example.windows, example.objects)
         best = overlaps.argmax(axis=1)
         for window in np.flatnonzero(overlaps.max(axis=1) >= _OVERLAP).tolist():
             label = int(example.labels[best[window]])

@@ -7,10 +7,9 @@ import keras
 import tensorflow as tf
 
 from spp_keras import _checks, geometry
-from spp_keras.detection.box_coding import clip_boxes, decode_boxes
-from spp_keras.detection.nms import non_max_suppression
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.layers import RoISpatialPyramidPooling
+from spp_keras.ops import clip_boxes, decode_boxes, nms
 
 # The paper's, whose windows are to be as large as the images its networks learned from.
 ONE_SCALE = (688,)
@@ -183,7 +182,7 @@ class Detector(keras.Model):
         """The answer from candidates: those that no better one of their class overlaps."""
         # Boxes of different classes do not meet when each class has a place of its own.
         place = tf.cast(classes * (tf.reduce_max(size) + 1), tf.float32)
-        kept, count = non_max_suppression(
+        kept, count = nms(
             boxes + place[:, tf.newaxis], scores, self.max_detections, self.iou_threshold
         )
         # What is gathered behind the last.

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from spp_keras.detection import box_coding, boxes, heads, window_features
+from spp_keras import ops
+from spp_keras.detection import heads, window_features
 from spp_keras.detection.feature_cache import FeatureMapCache
 from spp_keras.detection.training_images import TrainingImage
 from spp_keras.training import checkpoints, progress
@@ -137,7 +138,7 @@ class _Batches(keras.utils.PyDataset):
             for place in range(number * self.images, (number + 1) * self.images)
         ]
         vectors, labels, windows, objects = map(np.concatenate, zip(*parts, strict=True))
-        deltas = box_coding.encode_boxes(windows, objects).numpy()
+        deltas = ops.encode_boxes(windows, objects).numpy()
         return vectors, {
             "probabilities": labels,
             "deltas": heads.box_targets(deltas, labels, self.classes),
@@ -171,7 +172,7 @@ def sample_rois(
     """
     if not len(example.windows):
         raise ValueError(f"The image {example.id!r} has neither an object nor a proposal.")
-    overlaps = boxes.box_iou(example.windows, example.objects)
+    overlaps = ops.box_iou(example.windows, example.objects)
     if not overlaps.shape[1]:
         overlaps = np.zeros((len(example.windows), 1))
     best, most = overlaps.argmax(axis=1), overlaps.max(axis=1)

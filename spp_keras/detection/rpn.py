@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _checks, geometry
-from spp_keras.detection.box_coding import clip_boxes, decode_boxes
-from spp_keras.detection.nms import non_max_suppression
+from spp_keras.ops import clip_boxes, decode_boxes, nms
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -117,7 +116,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         number = tf.minimum(4 * self.max_proposals, tf.shape(logits)[0])
         logits, best = tf.math.top_k(logits, number)
         boxes = clip_boxes(decode_boxes(tf.gather(boxes, best), tf.gather(deltas, best)), size)
-        kept, count = non_max_suppression(boxes, logits, self.max_proposals, self.iou_threshold)
+        kept, count = nms(boxes, logits, self.max_proposals, self.iou_threshold)
         return tf.gather(boxes, kept[:count])
 
     def get_config(self) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras.detection import box_coding, boxes, heads, window_features
+from spp_keras import ops
+from spp_keras.detection import heads, window_features
 from spp_keras.detection.feature_cache import FeatureMapCache
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.detection.training_images import TrainingImage
@@ -85,7 +86,7 @@ def _drawn(
     """Numbers of anchors, whether each is an object's, and corrections."""
     factors = np.tile(target / np.array(example.size), 2)[[1, 0, 3, 2]]
     objects = example.objects * factors.astype("float32")
-    overlaps = boxes.box_iou(anchors, objects)
+    overlaps = ops.box_iou(anchors, objects)
     most = overlaps.max(axis=1, initial=0)
     positive = most >= _OBJECT
     if len(objects):
@@ -101,5 +102,5 @@ def _drawn(
     deltas = np.zeros((len(which), 4), "float32")
     if len(objects_of):
         nearest = overlaps[objects_of].argmax(axis=1)
-        deltas[: len(objects_of)] = box_coding.encode_boxes(anchors[objects_of], objects[nearest])
+        deltas[: len(objects_of)] = ops.encode_boxes(anchors[objects_of], objects[nearest])
     return which, labels, deltas

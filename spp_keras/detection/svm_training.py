@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from spp_keras.detection import boxes, window_features
+from spp_keras import ops
+from spp_keras.detection import window_features
 from spp_keras.detection.feature_cache import FeatureMapCache
 
 # The paper gives the overlap below which a window is a negative, 0.3, and leaves out negatives
@@ -73,7 +74,7 @@ def train_svms(
         example = maps.examples[number]
         found = features(number) * scale
         for label, machine in machines.items():
-            overlaps = boxes.box_iou(example.windows, example.objects[example.labels == label])
+            overlaps = ops.box_iou(example.windows, example.objects[example.labels == label])
             machine.meet(found[overlaps.max(axis=1, initial=0) < _NEGATIVE])
     kernel = np.zeros((hidden.output_shape[-1], len(positives)), "float32")
     bias = np.full(len(positives), _NOTHING, "float32")

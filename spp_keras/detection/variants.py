@@ -40,8 +40,8 @@ def replace_parts(detector: Detector, **changes: Any) -> Detector:
         detector: The detector.
         **changes: New values of arguments of `Detector`.
     """
-    names: tuple[str, ...] = ("trunk", "head", "labels", "grid", "scales", "side")
-    names += ("rpn", "iou_threshold", "score_threshold", "most")
+    names: tuple[str, ...] = ("trunk", "head", "labels", "grid", "scales", "input_size")
+    names += ("rpn", "iou_threshold", "score_threshold", "max_detections")
     arguments = {name: getattr(detector, name) for name in names}
     arguments |= {"levels": detector.roi_spp.levels, "mode": detector.roi_spp.mode}
     return type(detector)(**arguments | changes)
