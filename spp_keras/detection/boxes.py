@@ -37,24 +37,3 @@ def object_boxes(objects: Objects, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     pixels = np.asarray(objects.boxes, "float32") * np.array([height, width] * 2, "float32")
     return pixels[:, [1, 0, 3, 2]]
-
-
-def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair: `(n, m)`.
-
-    Args:
-        a: `(n, 4)`.
-        b: `(m, 4)`.
-
-    Example:
-
-    >>> box_iou(np.array([[0, 0, 10, 10]]), np.array([[0, 0, 10, 5], [20, 20, 30, 30]])).tolist()
-    [[0.5, 0.0]]
-    """
-    a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    areas = [np.prod(np.clip(box[:, 2:] - box[:, :2], 0, None), axis=1) for box in (a, b)]
-    union = areas[0][:, None] + areas[1][None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spp_keras import _checks, _extras
+from spp_keras import _checks, _extras, ops
 from spp_keras.data.sources import Objects
 from spp_keras.detection import boxes
 from spp_keras.detection.boxes import Detections
@@ -212,7 +212,7 @@ def _targets(found: Any, objects: Any, sizes: Any, iou_threshold: float) -> np.n
     for each, truth, size in zip(found, objects, sizes, strict=True):
         mine = np.full(len(each.scores), -1)
         if len(truth.labels):
-            shared = boxes.box_iou(each.boxes, boxes.object_boxes(truth, size))
+            shared = ops.box_iou(each.boxes, boxes.object_boxes(truth, size))
             shared[np.asarray(each.classes)[:, None] != np.asarray(truth.labels)] = 0.0
             enough = shared.max(axis=1) >= iou_threshold
             # The first of several, as the devkit does.

@@ -8,7 +8,7 @@ import pytest
 import scenes
 import tensorflow as tf
 
-from spp_keras import zoo
+from spp_keras import ops, zoo
 from spp_keras.detection import (
     Detector,
     RegionDetector,
@@ -240,7 +240,7 @@ def test_proposed_windows_are_in_the_image_and_apart(halves):
     assert 0 < len(windows) <= 20
     assert (windows >= 0).all()
     assert (windows <= np.array([100, 80, 100, 80]) + 1e-3).all()
-    overlaps = boxes.box_iou(windows, windows) - np.eye(len(windows))
+    overlaps = ops.box_iou(windows, windows) - np.eye(len(windows))
     assert overlaps.max() <= 0.7 + 1e-4
 
 

@@ -7,7 +7,7 @@ import pytest
 import scenes
 from sklearn import svm
 
-from spp_keras import runs, trained, zoo
+from spp_keras import ops, runs, trained, zoo
 from spp_keras.detection import (
     box_regression,
     compression,
@@ -182,7 +182,7 @@ def test_machines_are_those_of_scikit_learn_on_all_negatives(tuned):
         for number, row in rows.items():
             example = examples[number]
             mine = example.objects[example.labels == label]
-            overlaps = box_functions.box_iou(example.windows, mine).max(axis=1)
+            overlaps = ops.box_iou(example.windows, mine).max(axis=1)
             own = np.arange(len(row)) < len(example.labels)
             own[own] = example.labels == label
             for chosen, answer in ((own, 1), (overlaps < 0.3, 0)):
@@ -231,7 +231,7 @@ def test_regression_is_ridge_regression(tuned):
     inputs, outputs = {0: [], 1: []}, {0: [], 1: []}
     for number in window_features.list_unmirrored(known):
         example = known.examples[number]
-        overlaps = box_functions.box_iou(example.windows, example.objects)
+        overlaps = ops.box_iou(example.windows, example.objects)
         rows = vectors(number)
         for window in np.flatnonzero(overlaps.max(axis=1) >= 0.5):
             thing = overlaps[window].argmax()
@@ -315,7 +315,7 @@ def test_proposals_learned_find_the_objects(tuned, unseen):
     for number in range(len(unseen)):
         example = unseen.examples[number]
         windows = detector.proposals(unseen[number], np.array(example.size, "int32"))
-        overlaps.append(box_functions.box_iou(windows, example.objects).max(axis=0))
+        overlaps.append(ops.box_iou(windows, example.objects).max(axis=0))
     assert (np.concatenate(overlaps) >= 0.4).mean() >= 0.6
 
 
