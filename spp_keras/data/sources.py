@@ -83,15 +83,15 @@ class Source:
     Args:
         name: What to call it in messages.
         files: Image files or TFRecord shards, which the spans number.
-        marks: What makes it this source, besides the files: kind, folder, split.
-        watched: Files besides `files` that the contents depend on.
+        cache_key: What makes it this source, besides the files: kind, folder, split.
+        dependencies: Files besides `files` that the contents depend on.
         read: Reads the contents.
     """
 
     name: str
     files: tuple[str, ...]
-    marks: tuple[str, ...]
-    watched: tuple[str, ...]
+    cache_key: tuple[str, ...]
+    dependencies: tuple[str, ...]
     read: Callable[[], Contents]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spp_keras import _progress
 from spp_keras.detection import box_coding, boxes, window_features
 from spp_keras.detection.feature_cache import FeatureMapCache
 
@@ -38,8 +39,8 @@ def train_box_regression(
     chosen = _chosen(maps, seed)
     inputs: dict[int, list] = {label: [] for label in range(len(maps.examples.classes))}
     outputs: dict[int, list] = {label: [] for label in inputs}
-    for number in window_features.show_progress(
-        window_features.list_unmirrored(maps), "Regression", progress
+    for number in _progress.create_bar(
+        window_features.list_unmirrored(maps), "Regression", disable=not progress
     ):
         which, objects = chosen[number]
         if not len(which):

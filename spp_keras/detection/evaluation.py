@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from spp_keras.detection import boxes, window_features
+from spp_keras import _progress
+from spp_keras.detection import boxes
 from spp_keras.detection.detector import Detector
 from spp_keras.detection.feature_cache import FeatureMapCache
 
@@ -43,7 +44,7 @@ def detect_images(
         autograph=False,
     )
     found = []
-    for number in window_features.show_progress(range(len(maps[0])), "Detecting", progress):
+    for number in _progress.create_bar(range(len(maps[0])), "Detecting", disable=not progress):
         parts = [of_one(number) for of_one in candidates]
         together = [tf.concat(part, axis=0) for part in zip(*parts, strict=True)]
         size = np.array(maps[0].examples[number].size, "int32")

@@ -1,18 +1,12 @@
 """What a network makes of images, kept on disk: convolved once, learned from many times."""
 
-import hashlib
-import json
-import shutil
-import sys
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 
-from spp_keras import _files
+from spp_keras import _cache, _files, _progress
 from spp_keras.detection.detector import Detector
 from spp_keras.detection.training_images import TrainingImages
 
@@ -34,8 +28,8 @@ class FeatureMapCache:
     def __init__(self, detector: Detector, examples: TrainingImages, folder: str | Path):
         self.detector, self.examples = detector, examples
         _check_weights(detector)
-        self.folder = Path(folder) / cache_key(detector)
-        self._paths: dict[int, Path] = {}
+        self._cache = _cache.ArrayCache(Path(folder) / cache_key(detector))
+        self._keys: dict[int, str] = {}
         self._encode = tf.function(
             detector.encode,
             [tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4))],
@@ -47,11 +41,10 @@ class FeatureMapCache:
 
     def __getitem__(self, number: int) -> list[np.ndarray]:
         """The maps of an example, float32."""
-        path = self._path(number)
-        if not path.exists():
-            self._make(number)
-        with np.load(path, allow_pickle=False) as stored:
-            return [stored[name].astype("float32") for name in sorted(stored.files, key=int)]
+        arrays = self._cache.load(self._key(number))
+        if arrays is None:
+            arrays = self._make(number)
+        return [arrays[name].astype("float32") for name in sorted(arrays, key=int)]
 
     def specification(self) -> list[tf.TensorSpec]:
         """What `__getitem__` gives, for a graph."""
@@ -64,56 +57,50 @@ class FeatureMapCache:
 
         A killed run goes on where it was. Says before it starts if the disk is too small.
         """
-        missing = [number for number in range(len(self)) if not self._path(number).exists()]
-        self._check_space(missing)
-        for number in tqdm.tqdm(
-            missing,
-            desc="Convolving",
-            unit=" images",
-            delay=1.0,
-            disable=not progress,
-            file=sys.stderr,
-        ):
+        missing = [number for number in range(len(self)) if not self.path(number).exists()]
+        _files.check_free_space(
+            self.folder,
+            sum(self.bytes_needed(number) for number in missing),
+            "Free some space, name another folder, or take fewer scales.",
+        )
+        for number in _progress.create_bar(missing, "Convolving", disable=not progress):
             self._make(number)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the files."""
+        return self._cache.folder
+
+    def path(self, number: int) -> Path:
+        """Path of the file of an example, there or not."""
+        return self._cache.path(self._key(number))
 
     def bytes_needed(self, number: int) -> int:
         """Size of the file of an example."""
         example = self.examples[number]
         return 2 * self.detector.numbers_encoded(example.size, len(example.windows)) + 1000
 
-    def _make(self, number: int) -> None:
+    def _make(self, number: int) -> dict[str, np.ndarray]:
         example = self.examples[number]
         pixels = self.examples.pixels(number).astype("float32")
-        arrays = [one.numpy() for one in self._encode(pixels, example.windows)]
+        feature_maps = [array.numpy() for array in self._encode(pixels, example.windows)]
         with np.errstate(over="ignore"):
-            arrays = [one.astype("float16") for one in arrays]
-        if not all(np.isfinite(one).all() for one in arrays):
+            arrays = {str(i): array.astype("float16") for i, array in enumerate(feature_maps)}
+        if not all(np.isfinite(array).all() for array in arrays.values()):
             raise ValueError(
                 f"The network's maps of the image {example.id!r} are not finite in half "
                 "precision: its weights are broken, or scaled beyond 65504."
             )
-        with _files.replace_file(self._path(number)) as beside, beside.open("wb") as file:
-            np.savez(file, **{str(i): one for i, one in enumerate(arrays)})
+        self._cache.save(self._key(number), arrays)
+        return arrays
 
-    def _path(self, number: int) -> Path:
-        if number not in self._paths:
-            name = self.examples.content(number)
+    def _key(self, number: int) -> str:
+        if number not in self._keys:
+            windows = b""
             if self.detector.encodes_windows:
-                windows = np.ascontiguousarray(self.examples[number].windows, "float32")
-                name += "-" + hashlib.sha256(windows.tobytes()).hexdigest()[:16]
-            self._paths[number] = self.folder / f"{name}.npz"
-        return self._paths[number]
-
-    def _check_space(self, missing: list[int]) -> None:
-        needed = sum(self.bytes_needed(number) for number in missing)
-        above = next(path for path in self.folder.resolve().parents if path.exists())
-        free = shutil.disk_usage(above).free
-        if needed > free:
-            raise OSError(
-                f"The maps of {len(missing)} images take {needed / 1e9:,.1f} GB in "
-                f"{self.folder}, and {free / 1e9:,.1f} GB are free there: make room, name another "
-                "folder, or take fewer scales."
-            )
+                windows = np.asarray(self.examples[number].windows, "float32").tobytes()
+            self._keys[number] = _cache.make_key(self.examples.content(number), windows)
+        return self._keys[number]
 
 
 def _check_weights(detector: Detector) -> None:
@@ -128,18 +115,16 @@ def _check_weights(detector: Detector) -> None:
 
 def cache_key(detector: Detector) -> str:
     """Names a network's trunk, its weights and scales: equal where all of these are."""
-    what: dict[str, Any] = {
-        "kind": type(detector).__name__,
-        "scales": () if detector.encodes_windows else detector.scales,
-        "side": detector.side if detector.encodes_windows else None,
-        "levels": detector.roi_spp.levels if detector.encodes_windows else None,
-        "trunk": [
+    return _cache.make_key(
+        tf.__version__,
+        keras.__version__,
+        type(detector).__name__,
+        None if detector.encodes_windows else detector.scales,
+        detector.input_size if detector.encodes_windows else None,
+        detector.roi_spp.levels if detector.encodes_windows else None,
+        [
             (type(layer).__name__, layer.count_params(), layer.compute_dtype)
             for layer in detector.trunk.layers
         ],
-        "versions": (tf.__version__, keras.__version__),
-    }
-    digest = hashlib.sha256(json.dumps(what).encode())
-    for weight in detector.trunk.weights:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
-    return digest.hexdigest()[:16]
+        *(keras.ops.convert_to_numpy(weight).tobytes() for weight in detector.trunk.weights),
+    )

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras.detection import box_coding, boxes, heads, window_features
+from spp_keras import _progress
+from spp_keras.detection import box_coding, boxes, heads
 from spp_keras.detection.feature_cache import FeatureMapCache
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.detection.training_images import TrainingImage
@@ -70,7 +71,7 @@ def train_rpn(
     for epoch in range(epochs):
         order = np.random.default_rng((seed, epoch)).permutation(len(maps))
         what = f"RegionProposalNetwork, epoch {epoch + 1}/{epochs}"
-        for number in window_features.show_progress(order, what, progress):
+        for number in _progress.create_bar(order, what, disable=not progress):
             example, one = maps.examples[number], maps[number][middle]
             target = detector.scaled_size(example.size, scale).numpy()
             rows, columns = one.shape[1:3]

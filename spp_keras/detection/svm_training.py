@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from spp_keras import _progress
 from spp_keras.detection import boxes, window_features
 from spp_keras.detection.feature_cache import FeatureMapCache
 
@@ -60,7 +61,7 @@ def train_svms(
     )
     scale = _NORM / _mean_norm(features, numbers, seed)
     positives: list[list[np.ndarray]] = [[] for _ in maps.examples.classes]
-    for number in window_features.show_progress(numbers, "Objects", progress):
+    for number in _progress.create_bar(numbers, "Objects", disable=not progress):
         labels = maps.examples[number].labels
         for label, vector in zip(
             labels, features(number, np.arange(len(labels))) * scale, strict=True
@@ -69,7 +70,7 @@ def train_svms(
     machines = {
         label: _ClassSVM(np.array(some), seed) for label, some in enumerate(positives) if some
     }
-    for number in window_features.show_progress(numbers, "Hard negatives", progress):
+    for number in _progress.create_bar(numbers, "Hard negatives", disable=not progress):
         example = maps.examples[number]
         found = features(number) * scale
         for label, machine in machines.items():

@@ -1,13 +1,11 @@
 """One pass of a model over the windows of all examples."""
 
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from spp_keras.detection.feature_cache import FeatureMapCache
 
@@ -59,10 +57,3 @@ def make_feature_function(
 def list_unmirrored(maps: FeatureMapCache) -> list[int]:
     """Numbers of the examples that are images as they are."""
     return [number for number in range(len(maps)) if not maps.examples[number].mirrored]
-
-
-def show_progress(numbers: Iterable[int], what: str, progress: bool) -> Iterable[int]:
-    """The numbers, with a bar on standard error."""
-    return tqdm.tqdm(
-        numbers, desc=what, unit=" images", delay=1.0, disable=not progress, file=sys.stderr
-    )
