@@ -14,7 +14,7 @@ from spp_keras.training import train_model
 
 # Of the squares that the network without a pyramid sees, and of the views of the other.
 _SIDE = 112
-_NEEDED_GIB = 1.0
+_NEEDED_BYTES = 2**30
 
 
 def run_demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> Path:
@@ -35,7 +35,7 @@ def run_demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> P
     """
     folder = Path(folder)
     _checks.at_least(epochs, 1, "epochs")
-    _check_room(folder)
+    _files.check_free_space(folder, _NEEDED_BYTES)
     data_dir = str(folder / "data")
     print(f"1. Drawing the photographs of {data!r} into {data_dir}")
     unseen = load_records(data, "validation", data_dir)
@@ -128,13 +128,3 @@ def _command() -> str:
         return "spp-keras"
     here = Path.cwd()
     return shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))
-
-
-def _check_room(folder: Path) -> None:
-    place = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
-    free = shutil.disk_usage(place).free / 2**30
-    if free < _NEEDED_GIB:
-        raise OSError(
-            f"{str(folder)!r} must have {_NEEDED_GIB:g} GiB free; there are {free:.2f}. Give "
-            "another folder, or make room."
-        )

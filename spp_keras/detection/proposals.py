@@ -1,19 +1,13 @@
 """Proposals of all images of a data set, searched for once."""
 
 import functools
-import hashlib
 import os
-import sys
-import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
-from spp_keras import _cache, _checks, _files
+from spp_keras import _cache, _checks, _progress
 from spp_keras.data import image_ops, image_reader, records
 from spp_keras.detection import selective_search
 
@@ -61,39 +55,39 @@ def propose_boxes(
         selective_search.MIN_SIDE,
         selective_search.LONGEST_SIDE,
     )
-    propose_one = functools.partial(_propose_one, found, repr(settings).encode())
+    cache = _cache.ArrayCache(
+        _cache.user_folder("proposals"),
+        on_write_error="Proposals will be searched for again next time",
+    )
+    propose_one = functools.partial(_propose_one, found, cache, settings)
     pool = ThreadPoolExecutor(threads)
     try:
-        return list(_with_bar(pool.map(propose_one, range(len(found))), found, progress))
+        return list(
+            _progress.create_bar(
+                pool.map(propose_one, range(len(found))),
+                f"Proposals for {found.name}",
+                total=len(found),
+                disable=not progress,
+            )
+        )
     finally:
         # Ctrl-C and errors wait for the images begun, not for all.
         pool.shutdown(cancel_futures=True)
 
 
-def _with_bar(
-    proposed: Iterator[np.ndarray], found: records.Records, progress: bool
-) -> Iterator[np.ndarray]:
-    return tqdm.tqdm(
-        proposed,
-        desc=f"Proposals for {found.name}",
-        total=len(found),
-        unit=" images",
-        delay=1.0,
-        disable=not progress,
-        file=sys.stderr,
-    )
-
-
-def _propose_one(found: records.Records, settings: bytes, i: int) -> np.ndarray:
+def _propose_one(
+    found: records.Records, cache: _cache.ArrayCache, settings: tuple, i: int
+) -> np.ndarray:
     try:
         encoded = image_reader.read_span(found.files, found.spans[i])
         orientation = int(found.orientations[i])
-        path = _place(settings, encoded, orientation)
-        boxes = _kept(path)
-        if boxes is None:
-            boxes = selective_search.selective_search(_pixels(encoded, found.sizes[i], orientation))
-            _keep(path, boxes)
-        return boxes
+        key = _cache.make_key(settings, encoded, orientation)
+        arrays = cache.load(key)
+        if arrays is None:
+            pixels = _pixels(encoded, found.sizes[i], orientation)
+            arrays = {"boxes": selective_search.selective_search(pixels)}
+            cache.save(key, arrays)
+        return arrays["boxes"]
     # OpenCV and TensorFlow raise errors of their own, also for want of memory.
     except Exception as error:
         raise RuntimeError(
@@ -110,36 +104,3 @@ def _pixels(encoded: bytes, size: np.ndarray, orientation: int) -> np.ndarray:
     if pixels.shape[:2] != tuple(size):
         raise ValueError(f"it should have {size[0]}x{size[1]} pixels and has {pixels.shape[:2]}.")
     return pixels
-
-
-def _place(settings: bytes, encoded: bytes, orientation: int) -> Path:
-    digest = hashlib.sha256(settings)
-    digest.update(encoded)
-    # Those of upright images keep the names that they always had.
-    digest.update(b"orientation %d" % orientation if orientation != 1 else b"")
-    name = digest.hexdigest()[:32]
-    # A file an image loses nothing when a run is killed; folders of a few, since each
-    # write looks through its own.
-    return _cache.cache_path((), ()).parent / "proposals" / name[:2] / f"{name[2:]}.npy"
-
-
-def _kept(path: Path) -> np.ndarray | None:
-    try:
-        with path.open("rb") as file:
-            boxes = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return boxes if boxes.dtype == np.float32 and boxes.shape[1:] == (4,) else None
-
-
-def _keep(path: Path, boxes: np.ndarray) -> None:
-    try:
-        with _files.replace_file(path) as beside, beside.open("wb") as file:
-            np.save(file, boxes)
-    except OSError as error:
-        # The same words for each image, which Python shows once.
-        warnings.warn(
-            f"Proposals will be searched for again next time, since {str(path.parents[1])!r} "
-            f"cannot be written: {error.strerror}. Set XDG_CACHE_HOME to a folder that can.",
-            stacklevel=2,
-        )
