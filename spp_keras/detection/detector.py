@@ -4,7 +4,7 @@ Names and shapes, as in detectron2:
 
     R                 RoIs of an image, after those on the same cells are merged: D distinct ones
     K                 classes, without the background
-    boxes, rois       float32 (R, 4): left, top, right, bottom in pixels of the image, ends exclusive
+    boxes, rois       float32 (R, 4): left, top, right, bottom in pixels, ends exclusive
     image_size        int32 (2,): height and width
     feature_maps      one (1, rows, columns, channels) for each of the scales
     vectors           (D, vector_length): pooled RoIs
@@ -241,9 +241,7 @@ class Detector(keras.Model):
         vectors, rows = self.pool_rois(feature_maps, rois, image_size)
         return self.score_rois(vectors, rows, rois, valid, image_size)
 
-    def pool_rois(
-        self, feature_maps: Sequence[Any], rois: Any, image_size: Any
-    ) -> tuple[Any, Any]:
+    def pool_rois(self, feature_maps: Sequence[Any], rois: Any, image_size: Any) -> tuple[Any, Any]:
         """Vectors of all distinct RoIs, and for each RoI the row of its own.
 
         Args:
@@ -316,9 +314,7 @@ class Detector(keras.Model):
         return tf.maximum(scaled_size, self.grid.min_pixels())
 
     def get_config(self) -> dict[str, Any]:
-        parts = {
-            name: keras.saving.serialize_keras_object(getattr(self, name)) for name in _PARTS
-        }
+        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in _PARTS}
         options = self._get_options()
         return {**super().get_config(), **parts, **options, "grid": tuple(self.grid)}
 

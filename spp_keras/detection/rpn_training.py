@@ -57,9 +57,7 @@ def train_rpn(
 def _make_train_step(
     rpn: RegionProposalNetwork, channels: int, learning_rate: float, steps: int
 ) -> Callable[..., Any]:
-    optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    )
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps))
     rpn.build((1, None, None, channels))
     optimizer.build(rpn.trainable_variables)
 

@@ -20,19 +20,18 @@ from spp_keras.detection import (
     proposals,
     rpn_training,
     svm_training,
-    variants,
 )
 from spp_keras.detection.detector import INPUT_SIZE, ONE_SCALE, Detector
 from spp_keras.detection.feature_cache import FeatureMapCache
+from spp_keras.detection.roi_features import RoIFeatures
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.detection.training_images import TrainingImages
-from spp_keras.metrics import detection
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.metrics import evaluate_coco, evaluate_voc
 
 # What a detection must exceed to be kept: of probabilities, and of the release's margins.
 SCORE_THRESHOLDS = {"softmax": 0.05, "svm": -1.5}
-# Sides of the proposer's windows, as shares of the side that a detector wants them to have.
-_SIDES = (0.25, 0.5, 1.0, 2.0)
+# Sizes of the anchors of the RPN, as fractions of the size that a scaled RoI should have.
+_ANCHOR_FRACTIONS = (0.25, 0.5, 1.0, 2.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,60 +119,71 @@ def train_detector(
     """
     to = Path(to)
     _check_folder(to, settings)
-    network = trained.load(settings.run)
-    halves = cutting.split_model(network.network)
+    network = trained.load(settings.run).network
     keras.utils.set_random_seed(settings.seed)
-    learning, validation = (_examples(settings, split, progress) for split in (0, 1))
-    detector, head = variants.create_detector(
-        halves,
-        learning.classes,
+    training, validation = (_load_images(settings, split, progress) for split in (0, 1))
+    head = heads.build_softmax_head(network, len(training.classes))
+    detector = Detector.from_network(
+        network,
+        heads.finalize_head(head),
+        labels=training.classes,
         scales=settings.scales,
-        side=settings.side,
+        input_size=settings.side,
         score_threshold=SCORE_THRESHOLDS[settings.head],
     )
     _files.write_file(to / runs.SETTINGS, json.dumps(dataclasses.asdict(settings), indent=2) + "\n")
     folder = Path(maps or to / "maps")
-    known, unknown = (
-        FeatureMapCache(detector, learning, folder),
-        FeatureMapCache(detector, validation, folder),
+    training_cache, validation_cache = (
+        FeatureMapCache(detector, images, folder) for images in (training, validation)
     )
-    for some in (known, unknown):
-        some.make(progress)
+    for cache in (training_cache, validation_cache):
+        cache.fill(progress)
+    features = RoIFeatures(training_cache)
     head_training.train_head(
         head,
-        known,
+        features,
         to / runs.LAST,
         epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         seed=settings.seed,
     )
-    finished, untrained = finish_head(settings.head, head, known, settings.seed, progress)
-    detector = variants.replace_parts(detector, head=finished)
+    finished, untrained = finish_head(settings.head, head, features, settings.seed, progress)
+    detector = detector.replace(head=finished)
     if settings.rpn:
-        rpn = RegionProposalNetwork(sides=[share * settings.side for share in _SIDES], name="rpn")
-        rpn_training.train_rpn(rpn, known, seed=settings.seed, progress=progress)
-        detector = variants.replace_parts(detector, rpn=rpn)
+        anchor_sizes = [fraction * settings.side for fraction in _ANCHOR_FRACTIONS]
+        rpn = RegionProposalNetwork(anchor_sizes=anchor_sizes, name="rpn")
+        rpn_training.train_rpn(rpn, training_cache, seed=settings.seed, progress=progress)
+        detector = detector.replace(rpn=rpn)
     with _files.replace_file(to / runs.DETECTOR) as beside:
         detector.save(beside)
-    found = evaluation.detect_images(detector, unknown, progress)
-    result = _result(found, validation.found, [learning.classes[label] for label in untrained])
+    detections = evaluation.detect_images(detector, validation_cache, progress)
+    untrained_names = [training.classes[index] for index in untrained]
+    result = _compute_scores(detections, validation.records, untrained_names)
     _files.write_file(to / runs.SCORES, json.dumps(result, indent=2) + "\n")
     return result
 
 
 def finish_head(
-    kind: str, head: keras.Model, maps: FeatureMapCache, seed: int = 0, progress: bool = True
+    kind: str, head: keras.Model, features: RoIFeatures, seed: int = 0, progress: bool = True
 ) -> tuple[keras.Model, tuple[int, ...]]:
-    """The head of a detector from one that was fine-tuned, and classes it cannot find."""
+    """The head of a detector from a trained one, and classes without training objects.
+
+    Args:
+        kind: `"softmax"` or `"svm"`.
+        head: A head of `heads.build_softmax_head` that `train_head` trained.
+        features: Features of the training images' RoIs.
+        seed: Random seed. Defaults to 0.
+        progress: Whether to show progress bars. Defaults to `True`.
+    """
+    images = features.images
     if kind == "softmax":
-        objects = [label for i in range(len(maps)) for label in maps.examples[i].labels]
-        missing = {*range(len(maps.examples.classes))} - {*objects}
-        return heads.finalize_head(head), tuple(sorted(missing))
+        present = {label for i in range(len(images)) for label in images[i].gt_classes.tolist()}
+        return heads.finalize_head(head), tuple(sorted({*range(len(images.classes))} - present))
     kernel, bias, untrained = svm_training.train_svms(
-        heads.get_hidden_part(head), maps, seed=seed, progress=progress
+        heads.get_hidden_part(head), features, seed=seed, progress=progress
     )
-    corrections = box_regression.train_box_regression(maps, seed=seed, progress=progress)
-    return heads.build_linear_head(head, (kernel, bias), corrections), untrained
+    regression = box_regression.train_box_regression(features, seed=seed, progress=progress)
+    return heads.build_linear_head(head, (kernel, bias), regression), untrained
 
 
 def load_detector_model(run: str | Path) -> Detector:
@@ -203,28 +213,30 @@ def read_orientation(run: str | Path) -> str:
     return json.loads(path.read_text(encoding="utf-8")).get("orientation", "exif")
 
 
-def _examples(settings: Settings, split: int, progress: bool) -> TrainingImages:
+def _load_images(settings: Settings, split: int, progress: bool) -> TrainingImages:
     data_dir = settings.data_dir or None
     names = (settings.train_split, settings.validation_split)
     name = names[split] or splits.choose_splits(settings.data, data_dir)[split]
-    found = records.load_records(
+    image_records = records.load_records(
         settings.data, name, data_dir, progress=progress, orientation=settings.orientation
     )
     if settings.proposals:
-        windows = proposal_files.read_proposals(settings.proposals, found)
+        boxes = proposal_files.read_proposals(settings.proposals, image_records)
     else:
-        windows = proposals.propose_boxes(found, progress=progress)
-    return TrainingImages(found, windows, learning=split == 0)
+        boxes = proposals.propose_boxes(image_records, progress=progress)
+    return TrainingImages(image_records, boxes, training=split == 0)
 
 
-def _result(found: Sequence[Any], of: records.Records, untrained: list[str]) -> dict[str, Any]:
-    result: dict[str, Any] = {"images": len(of), "untrained": untrained}
+def _compute_scores(
+    detections: Sequence[Any], image_records: records.Records, untrained: list[str]
+) -> dict[str, Any]:
+    inputs = (detections, image_records.objects or (), image_records.sizes, image_records.classes)
+    result: dict[str, Any] = {"images": len(image_records), "untrained": untrained}
     for rule in ("area", "11-point"):
-        voc = detection.evaluate_voc(found, of.objects or (), of.sizes, of.classes, rule=rule)
-        each = voc.average_precision.items()
-        result[f"voc_{rule}"] = {"mean": voc.mean, "classes": _without_nan(dict(each))}
-    coco = detection.evaluate_coco(found, of.objects or (), of.sizes, of.classes)
-    return {**result, "coco": _without_nan(coco)}
+        voc = evaluate_voc(*inputs, rule=rule)
+        by_class = dict(voc.average_precision.items())
+        result[f"voc_{rule}"] = {"mean": voc.mean, "classes": _without_nan(by_class)}
+    return {**result, "coco": _without_nan(evaluate_coco(*inputs))}
 
 
 def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
