@@ -2,7 +2,7 @@
 
 import keras
 
-from spp_keras import detection, runs, zoo
+from spp_keras import detection, run_folder, zoo
 from spp_keras.zoo import roi_model
 
 LABELS = ("cat", "größe", "red car")
@@ -31,5 +31,5 @@ def make_detector(folder, labels=LABELS, *, rpn=True, **options):
         kernel = detector.head.get_layer(name).kernel
         kernel.assign(kernel * factor)
     folder.mkdir(parents=True, exist_ok=True)
-    detector.save(folder / runs.DETECTOR)
+    detector.save(folder / run_folder.DETECTOR)
     return detector

@@ -8,7 +8,7 @@ from detector_folder import LABELS, make_detector
 from photographs import decoded, encoded, photograph
 from PIL import Image
 
-from spp_keras import cli, detection, export, runs, serving, zoo
+from spp_keras import cli, detection, export, run_folder, serving, zoo
 from spp_keras.detection import drawing, heads, variants
 from spp_keras.zoo import roi_model as cutting
 
@@ -90,7 +90,7 @@ def machines(tmp_path_factory):
         made, head=heads.build_linear_head(head, (kernel / 60, np.zeros(3)), None)
     )
     (folder / "run").mkdir()
-    made.save(folder / "run" / runs.DETECTOR)
+    made.save(folder / "run" / run_folder.DETECTOR)
     export.export_detector(made, folder / "models" / "pets")
     answer = made.detect(decoded(FILES["1.png"]))
     margins = answer["scores"].numpy()[: int(answer["count"])]
@@ -156,7 +156,7 @@ def test_a_photograph_is_drawn_upright_or_as_its_detector_takes_it(loads, tmp_pa
     (tmp_path / "run").mkdir()
     command = ["detect", "--model", str(tmp_path / "run"), str(tmp_path / "lying.png"), "--save"]
     for orientation, size in (("exif", (151, 100)), ("file", (100, 151))):
-        (tmp_path / "run" / runs.SETTINGS).write_text(json.dumps({"orientation": orientation}))
+        (tmp_path / "run" / run_folder.RECIPE).write_text(json.dumps({"orientation": orientation}))
         assert cli.main([*command, str(tmp_path / "drawn.png")]) == 0
         with Image.open(tmp_path / "drawn.png") as drawn:
             assert drawn.size == size

@@ -8,7 +8,7 @@ import tensorflow as tf
 from photographs import encoded, photograph
 from run_folder import LABELS, RECIPE, make_run
 
-from spp_keras import cli, export, recipes, runs, serving
+from spp_keras import cli, export, recipes, run_folder, serving
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_an_export_takes_files_the_way_up_that_the_run_took_them(run, tmp_path, 
     asked = {}
     monkeypatch.setattr(export, "save", lambda network, to, **given: asked.update(given) or to)
     for orientation in ("exif", "file"):
-        recipe = recipes.read_recipe(run / runs.RECIPE, [f"orientation={orientation}"])
+        recipe = recipes.read_recipe(run / run_folder.RECIPE, [f"orientation={orientation}"])
         make_run(tmp_path / orientation, recipe)
         to = str(tmp_path / "models" / "pets")
         assert cli.main(["export", str(tmp_path / orientation), "--to", to]) == 0
@@ -69,7 +69,7 @@ def test_an_export_takes_files_the_way_up_that_the_run_took_them(run, tmp_path, 
 def found(tmp_path_factory):
     """The folder of a detector."""
     folder = tmp_path_factory.mktemp("detector")
-    small_detectors.detector(corrections=False).save(folder / runs.DETECTOR)
+    small_detectors.detector(corrections=False).save(folder / run_folder.DETECTOR)
     return folder
 
 

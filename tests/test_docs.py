@@ -21,7 +21,18 @@ import tensorflow as tf
 from PIL import Image
 
 import spp_keras
-from spp_keras import cli, data, detection, evaluation, export, layers, report, runs, serving, zoo
+from spp_keras import (
+    cli,
+    data,
+    detection,
+    evaluation,
+    export,
+    layers,
+    report,
+    run_folder,
+    serving,
+    zoo,
+)
 from spp_keras.zoo import tables
 
 ROOT = Path(__file__).parents[1]
@@ -114,7 +125,7 @@ def workplace(tmp_path_factory):
     run_folder.make_run(folder / "runs" / "zf5_spp-shapes")
     detector = folder / "runs" / "zf5_spp-shapes-detector"
     detector.mkdir()
-    small_detectors.detector().save(detector / runs.DETECTOR)
+    small_detectors.detector().save(detector / run_folder.DETECTOR)
     return folder
 
 

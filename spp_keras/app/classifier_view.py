@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import recipes, trained
+from spp_keras import recipes
 from spp_keras.app import box_input, image_decoding
 from spp_keras.app.image_result import ImageResult, elapsed_milliseconds, top_classes
 from spp_keras.data import image_ops
+from spp_keras.run_folder import RunFolder
 from spp_keras.zoo import layer_chain, roi_model
 
 _PAIR = tf.TensorSpec((2,), tf.int32)
@@ -35,14 +36,16 @@ class ClassifierView:
     score_threshold = None
 
     def __init__(self, run: str | Path, max_pixels: int = image_decoding.MAX_PIXELS):
-        self._recipe = trained.describe(run).recipe
+        self._recipe = RunFolder(run).recipe
         if not self._recipe.model.endswith("_spp"):
             raise ValueError(
                 "`run` must be of a network with a pyramid, which takes photographs as they are: "
                 f"train {self._recipe.model}_spp. Received: {self._recipe.model} in "
                 f"run={str(run)!r}."
             )
-        network, self.labels, view, self.orientation = trained.load(run)
+        run_files = RunFolder(run)
+        network, self.labels, view = run_files.model, run_files.labels, run_files.size_policy
+        self.orientation = run_files.orientation
         self.name = network.name
         self._min_side = layer_chain.min_image_size(network)
         self._decode = image_decoding.make_decoder(

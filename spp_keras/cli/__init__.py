@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import spp_keras
 from spp_keras.cli import (
     _errors,
+    app,
     completion,
     demo,
     detect,
@@ -15,7 +16,6 @@ from spp_keras.cli import (
     export,
     predict,
     report,
-    serve,
     train,
     train_detector,
     zoo,
@@ -29,7 +29,7 @@ _COMMANDS = (
     evaluate,
     report,
     predict,
-    serve,
+    app,
     export,
     train_detector,
     detect,
@@ -50,7 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; `spp-keras --help` lists the codes."""
     try:
         try:
-            return _run(build_parser().parse_args(arguments))
+            options = build_parser().parse_args(arguments)
+            if not hasattr(options, "run_command"):
+                build_parser().print_help()
+                return 0
+            return _run(options)
         finally:
             # While a reader that has gone can still be told from a failure.
             sys.stdout.flush()
@@ -61,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each leaves the function that does it in `run`."""
+    """The parser of all commands; each leaves the function that does it in `run_command`."""
     made = argparse.ArgumentParser(
         prog="spp-keras",
         description="SPP-net in Keras: images of any size in, one vector out.",
@@ -69,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--version", action="version", version=f"%(prog)s {spp_keras.__version__}")
-    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = made.add_subparsers(title="commands", metavar="COMMAND")
     for module in _COMMANDS:
         module.add(commands)
     return made
@@ -77,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        return options.run(options)
+        return options.run_command(options)
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:

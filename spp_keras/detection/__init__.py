@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from spp_keras.detection.detector import ONE_SCALE as ONE_SCALE
     from spp_keras.detection.detector import Detector as Detector
     from spp_keras.detection.rpn import RegionProposalNetwork as RegionProposalNetwork
-    from spp_keras.detection.training import Settings as Settings
-    from spp_keras.detection.training import load_detector_model as load_detector_model
-    from spp_keras.detection.training import read_orientation as read_orientation
     from spp_keras.detection.training import train_detector as train_detector
 
 _HOMES = {
@@ -24,9 +21,6 @@ _HOMES = {
     "FIVE_SCALES": "spp_keras.detection.detector",
     "ONE_SCALE": "spp_keras.detection.detector",
     "RegionProposalNetwork": "spp_keras.detection.rpn",
-    "Settings": "spp_keras.detection.training",
-    "load_detector_model": "spp_keras.detection.training",
-    "read_orientation": "spp_keras.detection.training",
     "train_detector": "spp_keras.detection.training",
 }
 __all__ = list(_HOMES)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scenes
 
-from spp_keras import cli, detection, runs
+from spp_keras import cli, detection, run_folder
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
     arguments = [*command, "--head", "svm", "--run", str(to), "--maps", str(tmp_path / "maps")]
     assert cli.main(arguments) == 0
     printed = capsys.readouterr()
-    rate = json.loads((to / runs.SCORES).read_text())["voc_area"]["mean"]
+    rate = json.loads((to / run_folder.DETECTION_METRICS).read_text())["voc_area"]["mean"]
     assert printed.out == f"{to}\tmAP {100 * rate:.1f}%\n"
     assert "epoch 2/2" in printed.err
     assert not (to / "maps").exists()
@@ -39,7 +39,7 @@ def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
     assert found["boxes"]
     # The same command again ends at once.
     assert cli.main([*arguments, "--json"]) == 0
-    scores = json.loads((to / runs.SCORES).read_text())
+    scores = json.loads((to / run_folder.DETECTION_METRICS).read_text())
     assert json.loads(capsys.readouterr().out) == {"run": str(to), **scores}
 
 
@@ -81,8 +81,8 @@ def test_a_training_that_is_killed_goes_on_and_ends_the_same(command, tmp_path):
     killed = tmp_path / "killed"
     marks = [
         lambda: len(list((killed / "maps").rglob("*.npz"))) > 7,
-        lambda: (killed / runs.LAST).exists(),
-        lambda: (killed / runs.DETECTOR).exists(),
+        lambda: (killed / run_folder.CHECKPOINT).exists(),
+        lambda: (killed / run_folder.DETECTOR).exists(),
     ]
     for mark in marks:
         process = start(killed)
@@ -99,5 +99,8 @@ def test_a_training_that_is_killed_goes_on_and_ends_the_same(command, tmp_path):
     )
     for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
-    scores = [json.loads((f / runs.SCORES).read_text()) for f in (tmp_path / "whole", killed)]
+    scores = [
+        json.loads((f / run_folder.DETECTION_METRICS).read_text())
+        for f in (tmp_path / "whole", killed)
+    ]
     assert scores[0]["voc_area"]["mean"] == pytest.approx(scores[1]["voc_area"]["mean"], abs=0.02)

@@ -7,7 +7,7 @@ import pytest
 import scenes
 from sklearn import svm
 
-from spp_keras import ops, runs, trained, zoo
+from spp_keras import ops, run_folder, zoo
 from spp_keras.detection import (
     box_regression,
     compression,
@@ -26,6 +26,7 @@ from spp_keras.detection.rcnn import RegionDetector
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.detection.training_images import TrainingImage, TrainingImages
 from spp_keras.metrics import detection
+from spp_keras.run_folder import RunFolder
 from spp_keras.zoo import roi_model as cutting
 
 
@@ -403,7 +404,7 @@ def settings(voc, run_and_windows):
 
 def test_a_training_leaves_a_detector_and_its_scores(settings, tmp_path):
     result = training.train_detector(settings, tmp_path / "to", progress=False)
-    assert json.loads((tmp_path / "to" / runs.SCORES).read_text()) == result
+    assert json.loads((tmp_path / "to" / run_folder.DETECTION_METRICS).read_text()) == result
     assert result["images"] == 6
     assert result["untrained"] == []
     assert set(result["voc_area"]["classes"]) == set(scenes.CLASSES)
@@ -414,14 +415,14 @@ def test_a_training_leaves_a_detector_and_its_scores(settings, tmp_path):
     assert detector.labels == scenes.CLASSES
     assert detector.rpn is not None
     # The network's own trunk, as it was.
-    network = trained.load(settings.run).network
+    network = RunFolder(settings.run).model
     of_network = {w.path: w.numpy() for w in network.weights if "conv" in w.path}
     for weight in detector.trunk.weights:
         np.testing.assert_array_equal(weight, of_network[weight.path])
 
 
 def test_the_same_folder_with_other_settings_is_refused(settings, tmp_path):
-    (tmp_path / runs.SETTINGS).write_text(json.dumps({"epochs": 7}))
+    (tmp_path / run_folder.RECIPE).write_text(json.dumps({"epochs": 7}))
     with pytest.raises(ValueError, match=r"`to` must be another folder.*epochs"):
         training.train_detector(settings, tmp_path, progress=False)
 

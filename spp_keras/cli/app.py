@@ -1,10 +1,11 @@
-"""`spp-keras serve`."""
+"""`spp-keras app`."""
 
 import argparse
 import os
 import sys
 import webbrowser
 
+from spp_keras.cli import _arguments
 from spp_keras.cli._command import add_command, load_tensorflow
 
 
@@ -12,17 +13,19 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
     parser = add_command(
         commands,
-        "serve",
+        "app",
         help="open a local page to try a model",
         description="Opens a local page to try a model: class scores of photographs of any size "
         "beside those of the warped photograph, which a network without pyramid would see; windows "
         "that you drag, from the same feature map; what a detector finds. Nobody but this machine "
         "reaches it unless --host says so, and photographs are never written to disk. "
         "Ctrl-C ends it.",
-        examples="  spp-keras serve runs/zf5_spp-shapes\n"
-        "  spp-keras serve runs/zf5_spp-shapes-detector --port 0 --no-browser",
+        examples="  spp-keras app runs/zf5_spp-shapes\n"
+        "  spp-keras app runs/zf5_spp-shapes-detector --port 0 --no-browser",
     )
-    parser.add_argument("model", metavar="RUN", help="run folder of a network or of a detector")
+    parser.add_argument(
+        "run", metavar="RUN", nargs="?", help="run folder of a network or of a detector"
+    )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
@@ -44,10 +47,11 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="how many million pixels a photograph may have (default: 25)",
     )
     parser.add_argument("--no-browser", action="store_true", help="print the address alone")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run_command=_open_app)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _open_app(options: argparse.Namespace) -> int:
+    run = _arguments.choose_run(options.run)
     for name in ("max_upload_mb", "max_megapixels"):
         if not 0 < getattr(options, name) <= 1000:
             flag = f"--{name.replace('_', '-')}"
@@ -62,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
 
     # First the port, which may be taken, and then the model, which takes time.
     with app.Server(options.host, options.port, round(options.max_upload_mb * 1e6)) as server:
-        server.answers = app.load_session(options.model, round(options.max_megapixels * 1e6))
+        server.answers = app.load_session(run, round(options.max_megapixels * 1e6))
         if not app.is_loopback(options.host):
             print(
                 f"spp-keras: whoever reaches {options.host} can use this page: it has no password "
