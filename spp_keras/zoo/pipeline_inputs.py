@@ -47,7 +47,8 @@ def _bind(
     """The arguments of a call by their names."""
     arguments = dict(signature.bind(model, *args, **kwargs).arguments)
     del arguments["self"]
-    return {**arguments, **arguments.pop("kwargs", {})}
+    extra = arguments.pop("kwargs", {})
+    return {**arguments, **extra}
 
 
 def _replace_pipeline(
