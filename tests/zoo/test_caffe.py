@@ -329,7 +329,7 @@ def instead(name, *others):
         (instead("relu1"), "neither for 'pool1'"),
         (instead("spm2", Layer("spm2", "Pooling", "conv4", "spm2", "kernel_size: 7")), "'spm'"),
         (instead("fc7", Layer("fc7", "InnerProduct", "fc5", "fc7")), r"'fc7' .* takes \['fc5'\]"),
-        (instead("spm", Layer("spm", "Flatten", "conv5", "spm")), "only what was pooled"),
+        (instead("spm", Layer("spm", "Flatten", "conv5", "spm")), "only the output of a pooling is flattened"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
