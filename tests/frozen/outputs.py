@@ -450,7 +450,11 @@ def batches():
         "own size": {},
         "short side": {"sizes": Whole(short_side=24, longest_side=40), "flip": True},
         "pixels": {"batch_pixels": 6000, "seed": 5},
-        "crops": {"sizes": Crop(image_sizes=(24, 18), short_side=28), "flip": True, "color_jitter": 0.1},
+        "crops": {
+            "sizes": Crop(image_sizes=(24, 18), short_side=28),
+            "flip": True,
+            "color_jitter": 0.1,
+        },
         "range": {"sizes": Crop(image_sizes=(16, 24), short_side=28, schedule="range"), "seed": 2},
         "warped": {"sizes": Warp(image_size=20), "shuffle": False},
     }
@@ -633,7 +637,9 @@ def learning_rates():
 def exported_classifier():
     model = network("zf5_spp", width=0.0625, classes=3)
     with tempfile.TemporaryDirectory() as folder:
-        version = export.export_saved_model(model, Path(folder) / "models" / "pets", labels=LABELS, top=2)
+        version = export.export_saved_model(
+            model, Path(folder) / "models" / "pets", labels=LABELS, top=2
+        )
         asked = tf.saved_model.load(str(version)).signatures
         files = tf.constant([png(pixels(90, 124)), png(pixels(64, 70, 1))])
         of_files = asked["bytes"](image_bytes=files)
