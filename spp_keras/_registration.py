@@ -22,7 +22,6 @@ CLASSES = {
     "PerImage": "spp_keras.layers.per_image",
     "PerImageMetric": "spp_keras.training.objectives",
     "RegionProposalNetwork": "spp_keras.detection.rpn",
-    "RegionDetector": "spp_keras.detection.rcnn",
     "RoISpatialPyramidPooling": "spp_keras.layers.roi_spatial_pyramid_pooling",
     "SpatialPyramidPooling": "spp_keras.layers.spatial_pyramid_pooling",
     "MaskPadding": "spp_keras.layers.mask_padding",
@@ -42,7 +41,7 @@ def _register() -> None:
 
     entries: dict[str, Any] = {
         name: _LazyClass(module, name) for name, module in CLASSES.items()
-    } | {name: _old_files.OldClass(name) for name in _old_files.OLD_CLASSES if name not in CLASSES}
+    } | {name: _old_files.OldClass(name) for name in _old_files.OLD_CLASSES}
     for name, entry in entries.items():
         # A class that is imported already has registered itself.
         saving.get_custom_objects().setdefault(f"spp_keras>{name}", entry)

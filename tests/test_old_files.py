@@ -6,10 +6,14 @@ import pytest
 
 from spp_keras import _old_files, _registration, zoo
 
-REMEDY = r"spp_keras 0\.1.*`pip install spp_keras==0\.1\.1`.*save_weights.*train again"
+REMEDY = r"spp_keras 0\.1.*`pip install spp_keras==0\.1\.1`.*save_weights.*or train again"
 
 
-@pytest.mark.parametrize("name", sorted({*_old_files.OLD_CLASSES} - {*_registration.CLASSES}))
+def test_no_class_is_old_and_new():
+    assert not {*_old_files.OLD_CLASSES} & {*_registration.CLASSES}
+
+
+@pytest.mark.parametrize("name", _old_files.OLD_CLASSES)
 def test_a_class_of_0_1_names_the_version_and_the_remedy(name):
     config = {
         "module": None,
@@ -44,3 +48,16 @@ def test_a_network_saved_by_0_1_names_the_version_and_the_remedy(tmp_path):
             target.writestr(name, content)
     with pytest.raises(ValueError, match=f"{REMEDY}.*'MixedSizeImages'"):
         keras.models.load_model(old)
+
+
+def test_a_detector_saved_by_0_1_names_the_version_and_the_remedy():
+    config = {
+        "module": "spp_keras.detection.detector",
+        "class_name": "Detector",
+        "config": {"name": "detector", "side": 224, "overlap": 0.3, "least_score": 0.05},
+        "registered_name": "spp_keras>Detector",
+    }
+    with pytest.raises(
+        ValueError, match=f"{REMEDY}.*A detector has to be trained again.*'Detector'"
+    ):
+        keras.saving.deserialize_keras_object(config)
