@@ -47,8 +47,8 @@ def _bind(
     """The arguments of a call by their names."""
     arguments = dict(signature.bind(model, *args, **kwargs).arguments)
     del arguments["self"]
-    extra = arguments.pop("kwargs", {})
-    return {**arguments, **extra}
+    more = arguments.pop("kwargs", {})
+    return {**arguments, **more}
 
 
 def _replace_pipeline(
