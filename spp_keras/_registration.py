@@ -20,7 +20,6 @@ CLASSES = {
     "PerImage": "spp_keras.layers.per_image",
     "PerImageMetric": "spp_keras.training.objectives",
     "RegionProposalNetwork": "spp_keras.detection.rpn",
-    "RegionDetector": "spp_keras.detection.rcnn",
     "RoISpatialPyramidPooling": "spp_keras.layers.roi_spatial_pyramid_pooling",
     "SpatialPyramidPooling": "spp_keras.layers.spatial_pyramid_pooling",
     "MaskPadding": "spp_keras.layers.mask_padding",
