@@ -124,9 +124,7 @@ class RegionFeatures:
         return arrays["vectors"].astype("float32")
 
 
-def detect_images(
-    rcnn: RCNN, features: RegionFeatures, progress: bool = True
-) -> list[Detections]:
+def detect_images(rcnn: RCNN, features: RegionFeatures, progress: bool = True) -> list[Detections]:
     """Detects objects in every image, see `spp_keras.detection.evaluation`."""
     predict_candidates = tf.function(
         rcnn.predict_candidates,
