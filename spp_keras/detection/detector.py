@@ -25,7 +25,7 @@ from spp_keras.detection.rois import pool_multiscale, prepare_rois
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.layers import RoISpatialPyramidPooling
 from spp_keras.ops import clip_boxes, decode_boxes, nms
-from spp_keras.zoo import roi_model
+from spp_keras.zoo import model_parts
 
 # The paper's. A scaled RoI should be as large as the images that the network was trained on.
 ONE_SCALE = (688,)
@@ -156,8 +156,8 @@ class Detector(keras.Model):
                 one from the network's.
             **options: Other arguments of `Detector`.
         """
-        parts = roi_model.split_model(network)
-        pyramid = {"levels": parts.pyramid.levels, "mode": parts.pyramid.mode}
+        parts = model_parts.split_model(network)
+        pyramid = {"levels": parts.pooling.levels, "mode": parts.pooling.mode}
         return cls(parts.trunk, head, grid=parts.grid, **pyramid | options)
 
     def replace(self, **changes: Any) -> "Detector":

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from spp_keras.zoo import roi_model
+from spp_keras.zoo import model_parts
 
 # In training, box deltas are divided by these, so that all four are of one size.
 _DELTAS_STD = (0.1, 0.1, 0.2, 0.2)
@@ -34,8 +34,8 @@ def build_softmax_head(network: keras.Model, num_classes: int, dropout: float = 
         A `keras.Model` from pooled vectors to `probabilities` `(n, 1 + classes)`, the
         background first, and `deltas` `(n, 4 * classes)`, divided by their usual spread.
     """
-    parts = roi_model.split_model(network)
-    bins = sum(rows * columns for rows, columns in parts.pyramid.levels)
+    parts = model_parts.split_model(network)
+    bins = sum(rows * columns for rows, columns in parts.pooling.levels)
     vectors = x = keras.Input((bins * parts.trunk.output_shape[-1],), name="vectors")
     for layer in parts.top[:-1]:
         if isinstance(layer, keras.layers.Dense):
