@@ -292,7 +292,7 @@ class Detector(keras.Model):
         size = tf.cast(size, tf.int32)
         shorter, longer = tf.reduce_min(size), tf.reduce_max(size)
         shorter = tf.maximum(shorter, longer // _MOST_ASPECT)
-        return tf.maximum((2 * size * scale + shorter) // (2 * shorter), self.grid.min_pixels())
+        return tf.maximum(geometry.scale_side(size, shorter, scale), self.grid.min_pixels())
 
     def get_config(self) -> dict[str, Any]:
         parts = {name: getattr(self, name) for name in _PARTS}
