@@ -1,12 +1,14 @@
 """Files and folders that are there as a whole or not at all, whenever the power goes."""
 
 import contextlib
+import json
 import os
 import shutil
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # No writer takes so long; what is older was left behind by a process that was killed.
 _LEFT_BEHIND = 24 * 60 * 60
@@ -72,6 +74,24 @@ def write_file(path: str | Path, content: str | bytes) -> None:
     """
     with replace_file(path) as beside:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Writes JSON, two spaces an indent, by way of `replace_file`.
+
+    Args:
+        path: Path of the file to write or replace.
+        content: Dictionaries, lists and values that JSON knows.
+
+    Example:
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "results.json"
+    >>> write_json(path, {"epoch": 7})
+    >>> path.read_text()
+    '{\n  "epoch": 7\n}\n'
+    """
+    write_file(path, json.dumps(content, indent=2) + "\n")
 
 
 def check_free_space(

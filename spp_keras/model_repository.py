@@ -130,7 +130,7 @@ def _check_ending(model: Path) -> None:
             "`to` must be a folder for TensorFlow Serving, such as saved_models/zf5_spp, or, for "
             f"`spp-keras export` and `export_tflite`, a file that ends in .tflite: {ending} is not "
             "written. A file of Keras is written by the network itself, "
-            "`spp_keras.trained.load(RUN).network.save('model.keras')`. "
+            "`spp_keras.load_run(RUN).model.save('model.keras')`. "
             f"Received: to={str(model)!r}."
         )
     if ending == ".tflite":

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from spp_keras import runs
+from spp_keras import run_folder
 from spp_keras.data import records
 from spp_keras.evaluation import run_settings, score_cache
 from spp_keras.evaluation.protocol_evaluation import score_protocols, score_with
@@ -44,4 +44,4 @@ class Unseen:
 
 
 def _kept(run: Path) -> Path:
-    return run / runs.EVALUATION / runs.VIEWS
+    return run / run_folder.EVALUATION / run_folder.SCORE_CACHE

@@ -24,10 +24,11 @@ import numpy as np
 import publishing
 import verdicts
 
-from spp_keras import runs, trained
+from spp_keras import run_folder
 from spp_keras.data import records
 from spp_keras.evaluation import feature_svm, features, run_settings, score_cache
 from spp_keras.metrics import classification
+from spp_keras.run_folder import RunFolder
 
 _NET = "zf5"
 _LAYERS = {
@@ -146,9 +147,9 @@ def _vectors(
         member,
         protocol,
         layers,
-        lambda: trained.load(run).network,
+        lambda: RunFolder(run).model,
         splits,
-        run / runs.EVALUATION / runs.FEATURES,
+        run / run_folder.EVALUATION / run_folder.FEATURE_CACHE,
     )
     return {
         layer: [feature_svm.normalize(lot) for lot in lots]

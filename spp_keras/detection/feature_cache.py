@@ -1,4 +1,4 @@
-"""What a network makes of images, kept on disk: convolved once, learned from many times."""
+"""A cache on disk of the feature maps of images, which are computed once and trained on often."""
 
 from pathlib import Path
 
@@ -12,119 +12,111 @@ from spp_keras.detection.training_images import TrainingImages
 
 
 class FeatureMapCache:
-    """The maps of examples, in half precision, as files of a folder.
+    """The feature maps of images, in half precision, as files of a folder.
 
-    A file is known by what is in the image and by the network's weights and
-    scales, so one of another image or of other weights is never taken; what is
-    there is not made again.
+    A file's name depends on the content of the image, and on the trunk's weights and
+    the scales: feature maps of other images or weights are never used.
 
     Args:
-        detector: Whose trunk is used. Of a `RegionDetector` it is the vectors of all
-            windows that are kept.
-        examples: The examples.
-        folder: Where to keep the files.
+        detector: The detector whose trunk computes the feature maps.
+        images: The images.
+        folder: Folder of the files.
     """
 
-    def __init__(self, detector: Detector, examples: TrainingImages, folder: str | Path):
-        self.detector, self.examples = detector, examples
+    def __init__(self, detector: Detector, images: TrainingImages, folder: str | Path):
+        self.detector, self.images = detector, images
         _check_weights(detector)
-        self._cache = _cache.ArrayCache(Path(folder) / cache_key(detector))
+        self._cache = _cache.ArrayCache(Path(folder) / make_cache_key(detector))
         self._keys: dict[int, str] = {}
-        self._encode = tf.function(
-            detector.encode,
-            [tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4))],
-            autograph=False,
+        self._compute_feature_maps = tf.function(
+            detector.compute_feature_maps, [tf.TensorSpec((None, None, 3))], autograph=False
         )
 
     def __len__(self) -> int:
-        return len(self.examples)
+        return len(self.images)
 
-    def __getitem__(self, number: int) -> list[np.ndarray]:
-        """The maps of an example, float32."""
-        arrays = self._cache.load(self._key(number))
+    def __getitem__(self, index: int) -> list[np.ndarray]:
+        """The feature maps of an image, float32, one for each scale."""
+        arrays = self._cache.load(self._key(index))
         if arrays is None:
-            arrays = self._make(number)
+            arrays = self._compute(index)
         return [arrays[name].astype("float32") for name in sorted(arrays, key=int)]
-
-    def specification(self) -> list[tf.TensorSpec]:
-        """What `__getitem__` gives, for a graph."""
-        if self.detector.encodes_windows:
-            return [tf.TensorSpec((None, None))]
-        return [tf.TensorSpec((1, None, None, None))] * len(self.detector.scales)
-
-    def make(self, progress: bool = True) -> None:
-        """Makes all that are missing, with a bar on standard error.
-
-        A killed run goes on where it was. Says before it starts if the disk is too small.
-        """
-        missing = [number for number in range(len(self)) if not self.path(number).exists()]
-        _files.check_free_space(
-            self.folder,
-            sum(self.bytes_needed(number) for number in missing),
-            "Free some space, name another folder, or take fewer scales.",
-        )
-        for number in _progress.create_bar(missing, "Convolving", disable=not progress):
-            self._make(number)
 
     @property
     def folder(self) -> Path:
-        """Folder of the files."""
+        """Folder of the files of this trunk and these scales."""
         return self._cache.folder
 
-    def path(self, number: int) -> Path:
-        """Path of the file of an example, there or not."""
-        return self._cache.path(self._key(number))
+    def path(self, index: int) -> Path:
+        """Path of the file of an image, there or not."""
+        return self._cache.path(self._key(index))
 
-    def bytes_needed(self, number: int) -> int:
-        """Size of the file of an example."""
-        example = self.examples[number]
-        return 2 * self.detector.numbers_encoded(example.size, len(example.windows)) + 1000
+    def tensor_specs(self) -> list[tf.TensorSpec]:
+        """Specifications of an image's feature maps, for `tf.function`."""
+        return [tf.TensorSpec((1, None, None, None))] * len(self.detector.scales)
 
-    def _make(self, number: int) -> dict[str, np.ndarray]:
-        example = self.examples[number]
-        pixels = self.examples.pixels(number).astype("float32")
-        feature_maps = [array.numpy() for array in self._encode(pixels, example.windows)]
+    def fill(self, progress: bool = True) -> None:
+        """Computes all feature maps that are missing.
+
+        Args:
+            progress: Whether to show a progress bar. Defaults to `True`.
+        """
+        missing = [index for index in range(len(self)) if not self.path(index).exists()]
+        _files.check_free_space(
+            self.folder,
+            sum(self.estimate_bytes(index) for index in missing),
+            "Free some space, name another folder, or take fewer scales.",
+        )
+        for index in _progress.create_bar(missing, "Convolving", disable=not progress):
+            self._compute(index)
+
+    def estimate_bytes(self, index: int) -> int:
+        """Size of the file of an image."""
+        detector, size = self.detector, self.images[index].size
+        cells = 0
+        for scale in detector.scales:
+            rows, columns = detector.grid.map_size(detector.scale_image_size(size, scale))
+            cells += int(rows) * int(columns)
+        return 2 * cells * detector.trunk.output_shape[-1] + 1000
+
+    def _compute(self, index: int) -> dict[str, np.ndarray]:
+        pixels = self.images.read_pixels(index).astype("float32")
+        feature_maps = [array.numpy() for array in self._compute_feature_maps(pixels)]
         with np.errstate(over="ignore"):
             arrays = {str(i): array.astype("float16") for i, array in enumerate(feature_maps)}
         if not all(np.isfinite(array).all() for array in arrays.values()):
             raise ValueError(
-                f"The network's maps of the image {example.id!r} are not finite in half "
-                "precision: its weights are broken, or scaled beyond 65504."
+                f"The feature maps of the image {self.images[index].id!r} are not finite in half "
+                "precision: the network's weights are broken, or its values exceed 65504."
             )
-        self._cache.save(self._key(number), arrays)
+        self._cache.save(self._key(index), arrays)
         return arrays
 
-    def _key(self, number: int) -> str:
-        if number not in self._keys:
-            windows = b""
-            if self.detector.encodes_windows:
-                windows = np.asarray(self.examples[number].windows, "float32").tobytes()
-            self._keys[number] = _cache.make_key(self.examples.content(number), windows)
-        return self._keys[number]
+    def _key(self, index: int) -> str:
+        if index not in self._keys:
+            self._keys[index] = _cache.make_key(self.images.digest_content(index))
+        return self._keys[index]
 
 
-def _check_weights(detector: Detector) -> None:
-    # What is no number in a convolution is zero behind its activation, and nobody would see it.
-    for weight in detector.trunk.weights:
-        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
-            raise ValueError(
-                "`detector` must have finite weights: take the network of an earlier epoch. "
-                f"Received: others in {weight.path!r}."
-            )
-
-
-def cache_key(detector: Detector) -> str:
-    """Names a network's trunk, its weights and scales: equal where all of these are."""
+def make_cache_key(detector: Detector) -> str:
+    """Digest of all that feature maps depend on besides the image: trunk, weights and scales."""
     return _cache.make_key(
         tf.__version__,
         keras.__version__,
-        type(detector).__name__,
-        None if detector.encodes_windows else detector.scales,
-        detector.input_size if detector.encodes_windows else None,
-        detector.roi_spp.levels if detector.encodes_windows else None,
+        detector.scales,
         [
             (type(layer).__name__, layer.count_params(), layer.compute_dtype)
             for layer in detector.trunk.layers
         ],
         *(keras.ops.convert_to_numpy(weight).tobytes() for weight in detector.trunk.weights),
     )
+
+
+def _check_weights(detector: Detector) -> None:
+    # ReLU makes zeros of NaN, so that broken weights would go unnoticed.
+    for weight in detector.trunk.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise ValueError(
+                "`detector` must have finite weights: take the network of an earlier epoch. "
+                f"Received: others in {weight.path!r}."
+            )

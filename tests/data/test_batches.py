@@ -44,7 +44,7 @@ def photographs(count, seed=0):
 )
 def test_every_image_is_in_one_batch_of_an_epoch(shapes, size, budget, shuffle, seed):
     shapes = np.array(shapes)
-    options = {"shapes": shapes, "batch_pixels": budget, "shuffle": shuffle, "seed": seed}
+    options = {"sizes": shapes, "batch_pixels": budget, "shuffle": shuffle, "seed": seed}
     batches = BatchPlanner(len(shapes), size, **options)
     for epoch in (0, 1, 1000):
         found = groups(batches.epoch(epoch))

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from spp_keras.data import safe_decoding
 from spp_keras.detection import Detector
-from spp_keras.detection.box_coding import clip_boxes
 from spp_keras.export.tf_serving import input_decoding
 from spp_keras.export.tf_serving.classifier_signatures import Signature
+from spp_keras.ops import clip_boxes
 
 # The paper has some 2,000 an image. Each that differs from all others takes the memory of
 # its pooled vector and of the layers behind it.
