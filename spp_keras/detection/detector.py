@@ -310,7 +310,7 @@ class Detector(keras.Model):
         image_size = tf.cast(image_size, tf.int32)
         shorter, longer = tf.reduce_min(image_size), tf.reduce_max(image_size)
         shorter = tf.maximum(shorter, longer // _MAX_ASPECT)
-        scaled_size = (2 * image_size * scale + shorter) // (2 * shorter)
+        scaled_size = geometry.scale_side(image_size, shorter, scale)
         return tf.maximum(scaled_size, self.grid.min_pixels())
 
     def get_config(self) -> dict[str, Any]:
