@@ -58,9 +58,9 @@ def run_demo(folder: str | Path, *, data: str = "shapes", epochs: int = 12) -> P
     found = trained.load(pyramid)
     saved, lite = folder / "saved_models" / "zf5_spp", folder / "zf5_spp.tflite"
     if not saved.exists():
-        export.export_saved_model(found.network, saved, labels=found.labels, view=found.view)
+        export.export_model(found.network, saved, labels=found.labels, size_policy=found.view)
     if not lite.exists():
-        export.export_tflite(found.network, lite, labels=found.labels, view=found.view)
+        export.export_model(found.network, lite, labels=found.labels, size_policy=found.view)
 
     print("6. Asking the run and both exports about the longest, the widest and a square one")
     photographs = _photographs(unseen, folder / "photographs")

@@ -91,7 +91,7 @@ def machines(tmp_path_factory):
     )
     (folder / "run").mkdir()
     made.save(folder / "run" / runs.DETECTOR)
-    export.export_detector(made, folder / "models" / "pets")
+    export.export_model(made, folder / "models" / "pets")
     answer = made.detect(decoded(FILES["1.png"]))
     margins = answer["scores"].numpy()[: int(answer["count"])]
     return {"run": folder / "run", "SavedModel": folder / "models" / "pets"}, margins

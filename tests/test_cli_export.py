@@ -101,7 +101,7 @@ OF_A_DETECTOR = {
         ["--to", "{tmp}/x.tflite", "--calibration", "voc/2007"],
         "--calibration is for networks that name photographs",
     ),
-    "int8": (["--to", "{tmp}/x.tflite", "--form", "int8"], "Received: form='int8'"),
+    "int8": (["--to", "{tmp}/x.tflite", "--form", "int8"], "Received: quantization='int8'"),
     "a form for a server": (["--to", "{tmp}/m/x", "--form", "int8"], "--form is for a file"),
 }
 
@@ -125,7 +125,7 @@ REFUSED = {
     ),
     "a size too small": (
         ["{run}", "--to", "{tmp}/x.tflite", "--size", "20"],
-        "`size` must be None or (height, width), ints >= 29",
+        "`image_size` must be None or (height, width), ints >= 29",
     ),
     "a name with a space": (["{run}", "--to", "{tmp}/m/x y"], "must end in a name of letters"),
     "calibration that is not there": (
@@ -151,7 +151,7 @@ def test_a_file_that_is_not_written_is_refused_before_any_work(name, tmp_path, c
     said = capsys.readouterr().err
     assert "saved_models/zf5_spp" in said
     assert ".tflite" in said
-    assert f"Received: to={name!r}" in said
+    assert f"Received: output={name!r}" in said
     assert not list(tmp_path.iterdir())
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spp_keras import model_repository, runs
 from spp_keras.cli._command import add_command, load_tensorflow
@@ -70,19 +71,19 @@ def _run(options: argparse.Namespace) -> int:
 
     found = trained.load(options.folder)
     view = found.view
-    given = {name: getattr(options, name) for name in ("top", "errors", "form")}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = _collect_options(options)
     if options.size is not None:
         side = _checks.at_least(options.size, 1, "size")
         view = size_policies.center_crop(side)
-        given["size"] = (side, side)
+        given["image_size"] = (side, side)
     if options.form == "int8":
-        given["calibration"] = trained.sample(options.folder, view, options.calibration)
+        given["calibration_images"] = trained.sample(options.folder, view, options.calibration)
     elif options.calibration is not None:
         raise ValueError(f"--calibration is for --form int8. Received: {options.calibration}.")
-    save = export.export_tflite if for_lite else export.export_saved_model
     given["orientation"] = found.orientation
-    path = save(found.network, options.to, labels=found.labels, view=view, **given)
+    path = export.export_model(
+        found.network, options.to, labels=found.labels, size_policy=view, **given
+    )
     return _told(options, path, found.labels)
 
 
@@ -96,14 +97,21 @@ def _export_detector(options: argparse.Namespace, for_lite: bool) -> int:
     from spp_keras import detection, export
 
     detector = detection.load_detector_model(options.folder)
-    given = {name: getattr(options, name) for name in ("errors", "form")}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = _collect_options(options)
     if options.size is not None:
-        given["size"] = (options.size, options.size)
+        given["image_size"] = (options.size, options.size)
     if not for_lite:
         given["orientation"] = detection.read_orientation(options.folder)
-    save = export.export_detector_tflite if for_lite else export.export_detector
-    return _told(options, save(detector, options.to, **given), detector.labels)
+    path = export.export_model(detector, options.to, **given)
+    return _told(options, path, detector.labels)
+
+
+def _collect_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given, by the names that `export_model` has for them."""
+    names = {"top": "top_k", "errors": "on_error", "form": "quantization"}
+    values = {"raise": "fail", "float32": "none"}
+    given = {name: getattr(options, flag) for flag, name in names.items()}
+    return {name: values.get(value, value) for name, value in given.items() if value is not None}
 
 
 def _told(options: argparse.Namespace, path: Path, labels: Sequence[str]) -> int:
