@@ -111,6 +111,7 @@ def encode_recipe(recipe):
 
 
 def compute_recipes():
-    outputs = {name: encode_recipe(recipes.read_recipe(name)) for name in recipes.list_recipes()}
+    names = recipes.list_recipes("classification")
+    outputs = {name: encode_recipe(recipes.read_recipe(name)) for name in names}
     outputs["defaults"] = encode_recipe(recipes.Recipe())
     return outputs
