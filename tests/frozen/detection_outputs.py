@@ -5,11 +5,9 @@ import numpy as np
 import tensorflow as tf
 from frozen import inputs
 
-from spp_keras import ops, zoo
+from spp_keras import metrics, ops, zoo
 from spp_keras.data.sources import Objects
-from spp_keras.detection import Detector, RegionProposalNetwork
-from spp_keras.detection.boxes import Detections
-from spp_keras.metrics import detection as detection_metrics
+from spp_keras.detection import Detections, Detector, RegionProposalNetwork
 
 
 def make_detector(rpn=False, scales=(60, 100, 150)):
@@ -49,12 +47,12 @@ def compute_detector():
     one_scale = make_detector(scales=(120,))((images, boxes))
     detector = make_detector(rpn=True)
     proposing = detector(tf.ragged.stack(inputs.make_mixed_images()))
-    feature_maps = detector.encode(tf.constant(inputs.make_image(97, 140)))
+    feature_maps = detector.compute_feature_maps(tf.constant(inputs.make_image(97, 140)))
     return {
         **rename_detections(given, "given"),
         **rename_detections(one_scale, "one scale"),
         **rename_detections(proposing, "proposing"),
-        "windows proposed": detector.proposals(feature_maps, tf.constant([97, 140])),
+        "windows proposed": detector.propose(feature_maps, tf.constant([97, 140])),
         "maps": feature_maps[1],
     }
 
@@ -105,9 +103,9 @@ def compute_detection_metrics(rng):
     arguments = (detections, objects, [(100, 150)] * 4, inputs.LABELS)
     outputs = {}
     for rule in ("area", "11-point"):
-        voc = detection_metrics.evaluate_voc(*arguments, rule=rule)
+        voc = metrics.evaluate_voc(*arguments, rule=rule)
         outputs[f"voc {rule}"] = [voc.mean, *list(voc.average_precision.values())[:2]]
         outputs[f"voc {rule} recall"] = list(voc.recall.values())[:2]
-    coco = detection_metrics.evaluate_coco(*arguments)
+    coco = metrics.evaluate_coco(*arguments)
     outputs["coco"] = [coco[name] for name in ("AP", "AP50", "AP75", "AR")]
     return outputs

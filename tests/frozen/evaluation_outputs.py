@@ -9,8 +9,7 @@ from frozen.detection_outputs import compute_detection_metrics
 from frozen.geometry_outputs import PROTOCOLS
 from frozen.network_outputs import make_network
 
-from spp_keras import evaluation, recipes, training, zoo
-from spp_keras.metrics import average_precision, classification
+from spp_keras import evaluation, metrics, recipes, training, zoo
 
 
 def compute_metrics():
@@ -19,11 +18,11 @@ def compute_metrics():
     multi_hot = rng.uniform(0, 1, (60, 8)) < 0.3
     recall = np.cumsum(rng.integers(0, 2, 50)) / 30
     precision = recall * 30 / np.arange(1, 51)
-    outputs = {f"top {k}": classification.top_k_accuracy(scores, labels, k) for k in (1, 2, 5)}
-    outputs["area"] = average_precision.area_under_curve(recall, precision)
-    outputs["11 points"] = average_precision.eleven_point_average(recall, precision)
+    outputs = {f"top {k}": metrics.top_k_accuracy(scores, labels, k) for k in (1, 2, 5)}
+    outputs["area"] = metrics.area_under_curve(recall, precision)
+    outputs["11 points"] = metrics.eleven_point_average(recall, precision)
     for rule in ("area", "11-point"):
-        outputs[f"mean average precision {rule}"] = classification.mean_average_precision(
+        outputs[f"mean average precision {rule}"] = metrics.mean_average_precision(
             scores, multi_hot, rule=rule
         )
     return {**outputs, **compute_detection_metrics(rng)}
