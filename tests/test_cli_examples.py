@@ -8,7 +8,7 @@ import pytest
 from commands import COMMANDS, EXAMPLES
 from detector_folder import make_detector
 from photographs import encoded, photograph
-from run_folder import LABELS, RECIPE, make_run
+from small_runs import LABELS, RECIPE, make_run
 
 from spp_keras import cli, recipes
 

@@ -6,7 +6,7 @@ import pytest
 import small_detectors
 import tensorflow as tf
 from photographs import encoded, photograph
-from run_folder import LABELS, RECIPE, make_run
+from small_runs import LABELS, RECIPE, make_run
 
 from spp_keras import cli, export, recipes, run_folder, serving
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from detector_folder import make_detector
 from photographs import encoded, photograph
-from run_folder import make_run
+from small_runs import make_run
 
 from spp_keras import _extras, _files, cli, training
 

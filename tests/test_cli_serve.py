@@ -6,7 +6,7 @@ import urllib.request
 import webbrowser
 
 import pytest
-from run_folder import make_run
+from small_runs import make_run
 
 from spp_keras import app, cli
 

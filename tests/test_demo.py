@@ -17,7 +17,7 @@ from pathlib import Path
 
 import photographs
 import pytest
-import run_folder
+import small_runs
 
 from spp_keras import demo, evaluation, run_folder, serving
 from spp_keras.data import load_records
@@ -48,7 +48,7 @@ def without_work(monkeypatch, data, rates):
     def train(recipe, run):
         small = {"width": 0.0625, "levels": (2, 1), "data": str(data), "data_dir": ""}
         narrow = dataclasses.replace(recipe, **small)
-        run_folder.make_run(run, narrow, CLASSES, longest_side=160)
+        small_runs.make_run(run, narrow, CLASSES, longest_side=160)
         rows = [
             {"epoch": number, "learning_rate": rate, "seconds": 30, "padding": 0.1}
             | {"accuracy": 0.6, "val_accuracy": 0.6}

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import photographs
 import pytest
-import run_folder
 import small_detectors
+import small_runs
 import tensorflow as tf
 from PIL import Image
 
@@ -122,7 +122,7 @@ def workplace(tmp_path_factory):
         file.write_bytes(photographs.encoded(photographs.photograph(height, width, number)))
     picture = photographs.photograph(120, 160)
     (folder / "photo.jpg").write_bytes(photographs.encoded(picture, "JPEG"))
-    run_folder.make_run(folder / "runs" / "zf5_spp-shapes")
+    small_runs.make_run(folder / "runs" / "zf5_spp-shapes")
     detector = folder / "runs" / "zf5_spp-shapes-detector"
     detector.mkdir()
     small_detectors.detector().save(detector / run_folder.DETECTOR)

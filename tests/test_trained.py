@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 from photographs import encoded, photograph
-from run_folder import make_run
+from small_runs import make_run
 
 from spp_keras import data, recipes, run_folder, trained
 from spp_keras.run_folder import RunFolder

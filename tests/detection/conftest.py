@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-import run_folder
+import small_runs
 from scenes import CLASSES, scene, windows_of, write_voc
 
 from spp_keras import recipes, zoo
@@ -58,7 +58,7 @@ def run_and_windows(voc, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run_and_windows")
     keras.utils.set_random_seed(0)
     recipe = recipes.Recipe(width=0.0625, levels=(2, 1), dropout=0.0)
-    run_folder.make_run(folder / "run", recipe)
+    small_runs.make_run(folder / "run", recipe)
     ids, windows = [], []
     for split in ("train", "val"):
         found = records.load_records(voc, split)

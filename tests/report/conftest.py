@@ -6,7 +6,7 @@ import json
 import numpy as np
 import photographs
 import pytest
-import run_folder
+import small_runs
 
 from spp_keras import recipes, run_folder
 from spp_keras.report import predictions
@@ -41,7 +41,7 @@ def make_run(data, tmp_path_factory):
         given = {"width": 0.0625, "levels": (3, 2, 1), "data": str(data), "longest_side": 120}
         folder = tmp_path_factory.mktemp("runs") / "<b>run & co"
         recipe = recipes.Recipe(**given | changes)
-        run_folder.make_run(folder, recipe, LABELS, multi_label=multi_label)
+        small_runs.make_run(folder, recipe, LABELS, multi_label=multi_label)
         for name, rows in (
             (run_folder.HISTORY, HISTORY),
             (

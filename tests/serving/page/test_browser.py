@@ -9,7 +9,7 @@ import pytest
 from image_files import IMAGE, RGB
 from oracles import window_of_box, window_pyramid
 from photographs import decoded, encoded, photograph
-from run_folder import LABELS
+from small_runs import LABELS
 
 from spp_keras.zoo import roi_model
 

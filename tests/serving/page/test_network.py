@@ -6,7 +6,7 @@ import pytest
 from image_files import GIGAPIXEL, UNUSABLE, USABLE
 from oracles import window_of_box, window_pyramid
 from photographs import bilinear, decoded, encoded, photograph
-from run_folder import LABELS, make_run
+from small_runs import LABELS, make_run
 
 from spp_keras import recipes, serving, zoo
 from spp_keras.app import classifier_view, image_decoding, session
