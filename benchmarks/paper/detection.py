@@ -1,6 +1,6 @@
 """The paper's Table 10 in small: SPP at one scale and at five, R-CNN, and two models together.
 
-    spp-keras train zf5_spp/shapes --set seed=0 --run runs/shapes-0    # likewise 1 and 2
+    spp-keras train zf5_spp/shapes --seed 0 --output runs/shapes-0    # likewise 1 and 2
     python benchmarks/paper/detection.py --run runs/shapes-0 --run runs/shapes-1 --run runs/shapes-2
     python benchmarks/paper/detection.py --render    # the text again, from the JSON
 

@@ -44,7 +44,8 @@ def read_recipe(
         path: Path of a TOML file, or a name from `list_recipes()`.
         task: `"classification"` or `"detection"`, if the recipe must be for that.
             Defaults to `None`, either.
-        **overrides: Other values for keys of the recipe.
+        **overrides: Other values for keys of the recipe. With another `size_policy`
+            the file's keys for its own policy do not count.
 
     Returns:
         A `Recipe`, or a `DetectorRecipe` where the key `task` is `"detection"`.
@@ -57,7 +58,8 @@ def read_recipe(
     """
     file = _find_file(path)
     try:
-        keys = tomllib.loads(file.read_text(encoding="utf-8")) | overrides
+        keys = tomllib.loads(file.read_text(encoding="utf-8"))
+        keys = _drop_other_policy_keys(keys, overrides) | overrides
         kind = keys.get("task", "classification")
         if kind not in _TASKS or task not in (None, kind):
             raise ValueError(_describe_wrong_task(kind, task))
@@ -143,6 +145,15 @@ def _zoo_folder() -> Path:
     # A wheel has the recipes inside the package, a checkout beside it.
     packaged = Path(__file__).parents[1] / "zoo" / "entries"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "zoo"
+
+
+def _drop_other_policy_keys(keys: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a file without those that only its own size policy can have."""
+    if "size_policy" not in overrides:
+        return keys
+    whole_images = overrides["size_policy"] in ("whole", "native")
+    dropped = ("image_sizes",) if whole_images else ("longest_side", "batch_pixels")
+    return {key: value for key, value in keys.items() if key not in dropped}
 
 
 def _describe_wrong_task(kind: Any, task: str | None) -> str:
