@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "ops": {"_checks", "geometry"},
     "layers": {"_checks", "geometry", "ops"},
     "zoo": {"_checks", "_files", "geometry", "layers"},
-    "data": {"_checks", "_files", "geometry"},
+    "data": {"_checks", "_extras", "_files", "geometry"},
     "trained": BASE | {"layers", "zoo", "data"},
     "training": BASE | {"layers", "zoo", "data", "trained"},
     "detection": BASE | {"layers", "zoo", "data", "trained", "training"},

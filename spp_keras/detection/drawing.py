@@ -5,11 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from spp_keras import _checks, _files
+from spp_keras import _checks, _extras, _files
 from spp_keras.detection import boxes
 
 # Okabe and Ito's colors, told apart by the color-blind too; without their black, which is
@@ -169,6 +168,7 @@ def _check(
 @functools.lru_cache(maxsize=8)
 def _letters(font: str | None, size: int) -> ImageFont.FreeTypeFont:
     # The one that comes with Pillow has not even the letters of French.
+    matplotlib = _extras.import_package("matplotlib", "detection", "Drawing without `font`")
     ours = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     try:
         return ImageFont.truetype(str(ours) if font is None else font, size)
