@@ -9,8 +9,8 @@ from spp_keras.cli._command import add_command
 
 # Arguments that are folders and files, by what stands for them in the help or, without that,
 # by the name that their command knows them by.
-_FOLDERS = ("RUN", "DIR", "data")
-_FILES = ("FILE", "TO", "DATA", "IMAGE", "output")
+_FOLDERS = ("RUN", "DIR", "DATA", "DATA_DIR", "data")
+_FILES = ("FILE", "TO", "IMAGE", "WEIGHTS", "PROPOSALS", "output")
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -180,9 +180,9 @@ def _source(data: Any, split: Any, data_dir: Any) -> Source:
     if data_dir is None and folder.is_dir():
         root = folder.resolve()
         for devkit in (voc_devkit, det_devkit):
-            home = devkit.home(root)
+            home = devkit.find_devkit(root)
             if home is not None:
-                return devkit.find(home, split)
+                return devkit.find_images(home, split)
         if not (root / "dataset_info.json").is_file():
             return folders.find_images(root, split)
         data = str(root)

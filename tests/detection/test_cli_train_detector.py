@@ -22,7 +22,15 @@ def command(voc, run_and_windows):
 
 def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
     to = tmp_path / "detector"
-    arguments = [*command, "--head", "svm", "--run", str(to), "--maps", str(tmp_path / "maps")]
+    arguments = [
+        *command,
+        "--head",
+        "svm",
+        "--output",
+        str(to),
+        "--feature-cache",
+        str(tmp_path / "maps"),
+    ]
     assert cli.main(arguments) == 0
     printed = capsys.readouterr()
     rate = json.loads((to / run_folder.DETECTION_METRICS).read_text())["voc_area"]["mean"]
@@ -32,7 +40,7 @@ def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
     detector = detection.load_detector_model(to)
     assert (detector.scales, detector.side, detector.score_threshold) == ((90, 120), 48, -1.5)
     photograph = voc / "JPEGImages" / "val_0.jpg"
-    asked = ["detect", "--model", str(to), str(photograph), "--score-threshold", "-1", "--json"]
+    asked = ["detect", str(to), str(photograph), "--score-threshold", "-1", "--json"]
     assert cli.main(asked) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found["labels"]) <= set(scenes.CLASSES)
@@ -55,7 +63,7 @@ def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
 )
 def test_wrong_options_are_named_before_any_work(command, tmp_path, capsys, options, message):
     to = tmp_path / "to"
-    assert cli.main([*command, "--run", str(to), *options]) == 2
+    assert cli.main([*command, "--output", str(to), *options]) == 2
     assert message in capsys.readouterr().err
     assert not to.exists()
 
@@ -71,7 +79,7 @@ def test_scales_that_are_no_numbers_are_refused(command, capsys):
 def test_a_training_that_is_killed_goes_on_and_ends_the_same(command, tmp_path):
     def start(folder):
         return subprocess.Popen(
-            [sys.executable, "-m", "spp_keras.cli", *command, "--run", folder],
+            [sys.executable, "-m", "spp_keras.cli", *command, "--output", folder],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},

@@ -21,18 +21,15 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
+from spp_keras.detection.nms import non_max_suppression
 
-from spp_keras.metrics import average_precision
-from spp_keras import detection, evaluation, export, geometry, layers, zoo
+from spp_keras import detection, evaluation, export, geometry, layers, recipes, zoo
 from spp_keras import training as train_package
 from spp_keras.data import Crop, Pipeline, Records, Warp, Whole, image_ops, size_policies
 from spp_keras.data.sources import Objects
-from spp_keras.detection import boxes, box_coding
-from spp_keras.metrics import detection
-from spp_keras.detection.nms import non_max_suppression
+from spp_keras.detection import box_coding, boxes
 from spp_keras.evaluation import protocols, views
-from spp_keras.metrics import classification
-from spp_keras import recipes
+from spp_keras.metrics import average_precision, classification, detection
 from spp_keras.zoo import tables
 
 # Path of a weight, "layer/variable", to its path in 0.1.1.
@@ -453,7 +450,11 @@ def batches():
         "own size": {},
         "short side": {"sizes": Whole(short_side=24, longest_side=40), "flip": True},
         "pixels": {"batch_pixels": 6000, "seed": 5},
-        "crops": {"sizes": Crop(image_sizes=(24, 18), short_side=28), "flip": True, "color_jitter": 0.1},
+        "crops": {
+            "sizes": Crop(image_sizes=(24, 18), short_side=28),
+            "flip": True,
+            "color_jitter": 0.1,
+        },
         "range": {"sizes": Crop(image_sizes=(16, 24), short_side=28, schedule="range"), "seed": 2},
         "warped": {"sizes": Warp(image_size=20), "shuffle": False},
     }
@@ -636,7 +637,9 @@ def learning_rates():
 def exported_classifier():
     model = network("zf5_spp", width=0.0625, classes=3)
     with tempfile.TemporaryDirectory() as folder:
-        version = export.export_saved_model(model, Path(folder) / "models" / "pets", labels=LABELS, top=2)
+        version = export.export_saved_model(
+            model, Path(folder) / "models" / "pets", labels=LABELS, top=2
+        )
         asked = tf.saved_model.load(str(version)).signatures
         files = tf.constant([png(pixels(90, 124)), png(pixels(64, 70, 1))])
         of_files = asked["bytes"](image_bytes=files)

@@ -142,7 +142,13 @@ def _all(name):
 def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
     keys = tomllib.loads((ROOT / "zoo" / name / "recipe.toml").read_text()).keys()
     without_effect_here = {"weights", "freeze", "longest_side", "batch_pixels", "width", "data_dir"}
-    of_the_machine = {"task", "on_error", "max_skipped_fraction", "orientation", "checkpoint_minutes"}
+    of_the_machine = {
+        "task",
+        "on_error",
+        "max_skipped_fraction",
+        "orientation",
+        "checkpoint_minutes",
+    }
     missing = {field.name for field in dataclasses.fields(Recipe)} - keys
     expected = without_effect_here | of_the_machine | ({"levels"} - keys)
     assert missing == expected
@@ -150,7 +156,12 @@ def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
 
 
 def test_the_zoo_has_a_recipe_for_any_machine():
-    assert set(recipes.list_recipes()) == {*NAMES, "zf5_spp/shapes", "zf5_spp/detector", "zf5_spp/shapes_detector"}
+    assert set(recipes.list_recipes()) == {
+        *NAMES,
+        "zf5_spp/shapes",
+        "zf5_spp/detector",
+        "zf5_spp/shapes_detector",
+    }
     recipe = recipes.read_recipe("zf5_spp/shapes")
     assert (recipe.data, recipe.size_policy) == ("shapes", "native")
     assert recipe.width < 0.5
@@ -278,7 +289,10 @@ def test_every_key_is_described():
     ("text", "message"),
     [
         ("learning_rat = 0.1", r"no key `learning_rat`\. Did you mean `learning_rate`\? It has: "),
-        ("zzz = 1", r"no key `zzz`\. It has: task, model, width, .*checkpoint_minutes\. Received: zzz=1"),
+        (
+            "zzz = 1",
+            r"no key `zzz`\. It has: task, model, width, .*checkpoint_minutes\. Received: zzz=1",
+        ),
         ("[data]\nname = 'voc'", r"`data` must be a string\. Received: data=\{'name': 'voc'\}"),
         ("epochs = '7'", r"`epochs` must be an integer\. Received: epochs='7'\. Read from .*mine"),
         ("epochs = 7.0", r"`epochs` must be an integer\. Received: epochs=7\.0"),
@@ -297,7 +311,10 @@ def test_every_key_is_described():
         ("levels = [6, 0]", r"`levels` must be .*where 0 is neither"),
         ("levels = 6", r"`levels` must be a non-empty sequence"),
         ("model = 'zf_spp'", r"`model` must be one of zf5, .* Did you mean `zf5_spp`\?"),
-        ("size_policy = 'any'", r"`size_policy` must be one of 'fixed', .*Received: size_policy='any'"),
+        (
+            "size_policy = 'any'",
+            r"`size_policy` must be one of 'fixed', .*Received: size_policy='any'",
+        ),
         ("crop = 'middle'", r"`crop` must be one of"),
         ("precision = 'half'", r"`precision` must be one of"),
         ("on_error = 'stop'", r"`on_error` must be one of 'skip', 'fail'"),
@@ -330,10 +347,19 @@ FIXED = {"size_policy": "fixed", "image_sizes": (224,)}
         ({"size_policy": "fixed"}, r"`image_sizes` must be one size.*Received: image_sizes=\[\]"),
         ({"size_policy": "fixed", "image_sizes": (224, 180)}, "`image_sizes` must be one size"),
         ({"size_policy": "alternating", "image_sizes": (224,)}, "must be two sizes or more"),
-        ({"size_policy": "range", "image_sizes": (224, 180)}, "must be the smallest and the largest size"),
-        ({"size_policy": "range", "image_sizes": (180, 200, 224)}, "the smallest and the largest size"),
+        (
+            {"size_policy": "range", "image_sizes": (224, 180)},
+            "must be the smallest and the largest size",
+        ),
+        (
+            {"size_policy": "range", "image_sizes": (180, 200, 224)},
+            "the smallest and the largest size",
+        ),
         ({"size_policy": "whole", "image_sizes": (224,)}, "`image_sizes` must be empty"),
-        ({"size_policy": "native", "image_sizes": (224,)}, "must be empty.* for size_policy='native'"),
+        (
+            {"size_policy": "native", "image_sizes": (224,)},
+            "must be empty.* for size_policy='native'",
+        ),
         ({"size_policy": "fixed", "image_sizes": (28,)}, "`image_sizes` must be at least 29"),
         ({**FIXED, "short_side": 223}, r"`short_side` must be at least 224.*short_side=223"),
         (
@@ -377,7 +403,9 @@ def test_keys_that_agree_make_a_recipe(keys):
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list():
-    with pytest.raises(ValueError, match=r"Did you mean zf5_spp or .*`spp-keras zoo` lists them\. Received"):
+    with pytest.raises(
+        ValueError, match=r"Did you mean zf5_spp or .*`spp-keras zoo` lists them\. Received"
+    ):
         recipes.read_recipe("zf5spp")
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import urllib.request
 import webbrowser
+from pathlib import Path
 
 import pytest
 from small_runs import make_run
@@ -12,22 +13,24 @@ from spp_keras import app, cli
 
 
 @pytest.fixture
-def opened(monkeypatch):
+def opened(monkeypatch, tmp_path):
     """Addresses that were opened, by a command that serves nothing and is interrupted at once."""
     addresses = []
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
 
     def interrupted(_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(webbrowser, "open", addresses.append)
     monkeypatch.setattr(app.Server, "serve_forever", interrupted)
-    monkeypatch.setattr(app, "load", lambda *_: None)
+    monkeypatch.setattr(app, "load_session", lambda *_: None)
     monkeypatch.setenv("DISPLAY", ":0")
     return addresses
 
 
 def test_the_page_is_opened_and_ctrl_c_ends_the_command_well(opened, capsys):
-    assert cli.main(["serve", "run", "--port", "0"]) == 0
+    assert cli.main(["app", "run", "--port", "0"]) == 0
     printed = capsys.readouterr()
     [address] = opened
     assert address.startswith("http://127.0.0.1:")
@@ -36,16 +39,16 @@ def test_the_page_is_opened_and_ctrl_c_ends_the_command_well(opened, capsys):
 
 
 def test_no_browser_is_opened_if_not_wanted_or_without_a_screen(opened, monkeypatch):
-    assert cli.main(["serve", "run", "--port", "0", "--no-browser"]) == 0
+    assert cli.main(["app", "run", "--port", "0", "--no-browser"]) == 0
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
-    assert cli.main(["serve", "run", "--port", "0"]) == 0
+    assert cli.main(["app", "run", "--port", "0"]) == 0
     assert opened == []
 
 
 def test_an_open_address_is_warned_of(opened, capsys):
-    assert cli.main(["serve", "run", "--port", "0", "--host", "0.0.0.0"]) == 0
+    assert cli.main(["app", "run", "--port", "0", "--host", "0.0.0.0"]) == 0
     assert "whoever reaches 0.0.0.0 can use this page" in capsys.readouterr().err
 
 
@@ -57,11 +60,11 @@ def test_limits_reach_the_page(opened, monkeypatch):
         servers.append(arguments)
         make(self, *arguments)
 
-    monkeypatch.setattr(app, "load", lambda *arguments: loads.append(arguments))
+    monkeypatch.setattr(app, "load_session", lambda *arguments: loads.append(arguments))
     monkeypatch.setattr(app.Server, "__init__", init)
     limits = ["--max-upload-mb", "0.5", "--max-megapixels", "2"]
-    assert cli.main(["serve", "run", "--port", "0", *limits]) == 0
-    assert loads == [("run", 2_000_000)]
+    assert cli.main(["app", "run", "--port", "0", *limits]) == 0
+    assert loads == [(Path("run"), 2_000_000)]
     assert servers == [("127.0.0.1", 0, 500_000)]
 
 
@@ -75,8 +78,8 @@ def test_limits_reach_the_page(opened, monkeypatch):
         ([], "`run` must be the folder of a training"),
     ],
 )
-def test_what_cannot_be_served_ends_with_2(arguments, message, capsys):
-    assert cli.main(["serve", "gone", "--port", "0", *arguments]) == 2
+def test_what_cannot_be_served_ends_with_2(arguments, message, tmp_path, capsys):
+    assert cli.main(["app", str(tmp_path), "--port", "0", *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -84,8 +87,8 @@ def test_missing_software_is_said_and_ends_the_command(opened, capsys, monkeypat
     def load(*_):
         raise ImportError("Selective search needs OpenCV")
 
-    monkeypatch.setattr(app, "load", load)
-    assert cli.main(["serve", "run", "--port", "0"]) == 2
+    monkeypatch.setattr(app, "load_session", load)
+    assert cli.main(["app", "run", "--port", "0"]) == 2
     assert capsys.readouterr().err == "spp-keras: Selective search needs OpenCV\n"
 
 
@@ -97,7 +100,7 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path):
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from spp_keras import cli
-sys.exit(cli.main(["serve", {str(tmp_path)!r}, "--port", "0", "--no-browser"]))
+sys.exit(cli.main(["app", {str(tmp_path)!r}, "--port", "0", "--no-browser"]))
 """
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -111,10 +114,3 @@ sys.exit(cli.main(["serve", {str(tmp_path)!r}, "--port", "0", "--no-browser"]))
             assert "Traceback" not in process.stderr.read()
         finally:
             process.kill()
-
-
-def test_help_shows_examples(capsys):
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(["serve", "--help"])
-    assert exit_.value.code == 0
-    assert "spp-keras serve runs/zf5_spp-shapes" in capsys.readouterr().out

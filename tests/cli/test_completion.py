@@ -53,7 +53,7 @@ def test_bash_completes_commands_options_names_and_paths(complete):
     typed = {
         "spp-keras ev": ["evaluate"],
         "spp-keras train-": ["train-detector"],
-        "spp-keras train zf5_spp/": ["zf5_spp/shapes"],
+        "spp-keras train zf5_spp/s": ["zf5_spp/shapes", "zf5_spp/shapes_detector"],
         "spp-keras train mi": ["mine.toml"],
         "spp-keras train zf5_spp --dev": ["--devices"],
         "spp-keras train zf5_spp --data ru": ["runs"],
@@ -61,8 +61,8 @@ def test_bash_completes_commands_options_names_and_paths(complete):
         "spp-keras evaluate ru": ["runs"],
         "spp-keras evaluate runs/": ["runs/zf5_spp-shapes"],
         "spp-keras evaluate runs/one --protocol 9": ["96-view", "96-view+full"],
-        "spp-keras predict --model runs --top 3 ph": ["photo.jpg"],
-        "spp-keras export runs/one --form fl": ["float32", "float16"],
+        "spp-keras predict runs --top 3 ph": ["photo.jpg"],
+        "spp-keras export runs/one --quantize fl": ["float16"],
         "spp-keras completion z": ["zsh"],
     }
     assert dict(zip(typed, complete(*typed), strict=True)) == typed

@@ -1,6 +1,5 @@
 import errno
 import json
-import math
 import os
 import subprocess
 import sys
@@ -24,8 +23,8 @@ def train(monkeypatch, tmp_path, capsys):
     """Exit code and standard error of a training that does no more than call a function."""
 
     def run(function):
-        monkeypatch.setattr(training, "train", lambda *_, **__: function())
-        code = cli.main(["train", "zf5_spp", "--run", str(tmp_path / "run")])
+        monkeypatch.setattr(training, "train_model", lambda *_, **__: function())
+        code = cli.main(["train", "zf5_spp", "--output", str(tmp_path / "run")])
         return code, capsys.readouterr().err
 
     return run
@@ -89,7 +88,7 @@ def test_a_batch_that_does_not_fit_says_what_makes_it_smaller(train, allocate):
     assert code == 2
     assert said.startswith("spp-keras: not enough memory (OOM when allocating tensor with shape[")
     for name in ("batch_size", "longest_side", "batch_pixels"):
-        assert f"--set {name}=N" in said
+        assert f"--{name.replace('_', '-')} N" in said
 
 
 def test_an_array_that_does_not_fit_is_said_too(train):
@@ -137,12 +136,16 @@ def test_help_says_what_exit_codes_mean(capsys):
     assert all(f"\n  {code} " in said for code in (0, 2, 75, 130, 141))
 
 
-def test_json_of_a_training_has_no_nan(monkeypatch, capsys):
-    result = training.Training(None, [{"epoch": 1, "loss": math.nan, "val_loss": 2.5}], Path("r"))
-    monkeypatch.setattr(training, "train", lambda *_, **__: result)
-    assert cli.main(["train", "zf5_spp", "--run", "runs/mine", "--json"]) == 0
+def test_json_of_a_training_has_no_nan(monkeypatch, tmp_path, capsys):
+    def train_model(recipe, output, **_):
+        Path(output).mkdir()
+        (Path(output) / "history.csv").write_text("epoch,loss,val_loss\n1,nan,2.5\n")
+
+    monkeypatch.setattr(training, "train_model", train_model)
+    run = tmp_path / "mine"
+    assert cli.main(["train", "zf5_spp", "--output", str(run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
-        "run": "runs/mine",
+        "run": str(run),
         "history": [{"epoch": 1, "loss": None, "val_loss": 2.5}],
     }
 
@@ -174,11 +177,11 @@ def test_a_console_shows_answers_and_nothing_else(tmp_path):
     make_run(tmp_path / "run")
     make_detector(tmp_path / "detector")
     (tmp_path / "photo.png").write_bytes(encoded(photograph(60, 90)))
-    done = quietly("predict", "--model", "run", "photo.png", cwd=tmp_path)
+    done = quietly("predict", "run", "photo.png", cwd=tmp_path)
     assert done.stdout.startswith("photo.png\t")
     assert done.stderr == ""
-    assert quietly("export", "run", "--to", "m/pets", cwd=tmp_path).stderr == ""
-    assert quietly("detect", "--model", "detector", "photo.png", cwd=tmp_path).stderr == ""
+    assert quietly("export", "run", "--output", "m/pets", cwd=tmp_path).stderr == ""
+    assert quietly("detect", "detector", "photo.png", cwd=tmp_path).stderr == ""
 
 
 @pytest.mark.slow

@@ -27,7 +27,10 @@ def run(tmp_path_factory):
 
 def test_a_run_becomes_a_version_that_is_printed(run, tmp_path, capsys):
     to = tmp_path / "saved_models" / "pets"
-    assert cli.main(["export", str(run), "--to", str(to), "--top", "2", "--errors", "report"]) == 0
+    assert (
+        cli.main(["export", str(run), "--output", str(to), "--top", "2", "--on-error", "report"])
+        == 0
+    )
     assert capsys.readouterr().out == f"{to / '1'}\n"
     answer = tf.saved_model.load(to / "1").signatures["bytes"]
     found = answer(image_bytes=tf.constant([encoded(photograph(40, 60)), b"Not found"]))
@@ -38,7 +41,7 @@ def test_a_run_becomes_a_version_that_is_printed(run, tmp_path, capsys):
 
 def test_json_has_the_path_and_the_labels(run, tmp_path, capsys):
     to = tmp_path / "pets.tflite"
-    assert cli.main(["export", str(run), "--to", str(to), "--json"]) == 0
+    assert cli.main(["export", str(run), "--output", str(to), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found == {"path": str(to), "labels": list(LABELS)}
     assert to.is_file()
@@ -46,7 +49,12 @@ def test_json_has_the_path_and_the_labels(run, tmp_path, capsys):
 
 def test_a_run_becomes_an_int8_file_for_one_size_fitted_to_its_own_images(run, tmp_path, capsys):
     to = tmp_path / "phone" / "pets.tflite"
-    assert cli.main(["export", str(run), "--to", str(to), "--form", "int8", "--size", "64"]) == 0
+    assert (
+        cli.main(
+            ["export", str(run), "--output", str(to), "--quantize", "int8", "--image-size", "64"]
+        )
+        == 0
+    )
     assert capsys.readouterr().out == f"{to}\n"
     assert to.with_suffix(".labels.txt").read_text().splitlines() == list(LABELS)
     answer = serving.load_predictor(to)(encoded(photograph(200, 170)))
@@ -61,7 +69,7 @@ def test_an_export_takes_files_the_way_up_that_the_run_took_them(run, tmp_path, 
         recipe = recipes.read_recipe(run / run_folder.RECIPE, [f"orientation={orientation}"])
         make_run(tmp_path / orientation, recipe)
         to = str(tmp_path / "models" / "pets")
-        assert cli.main(["export", str(tmp_path / orientation), "--to", to]) == 0
+        assert cli.main(["export", str(tmp_path / orientation), "--output", to]) == 0
         assert asked["orientation"] == orientation
 
 
@@ -75,7 +83,7 @@ def found(tmp_path_factory):
 
 def test_the_detector_of_a_folder_becomes_a_version(found, tmp_path, capsys):
     to = tmp_path / "saved_models" / "pets"
-    assert cli.main(["export", str(found), "--to", str(to), "--errors", "report"]) == 0
+    assert cli.main(["export", str(found), "--output", str(to), "--on-error", "report"]) == 0
     assert capsys.readouterr().out == f"{to / '1'}\n"
     answer = tf.saved_model.load(to / "1").signatures["bytes_with_boxes"](
         image_bytes=tf.constant([encoded(photograph(40, 60)), b"Not found"]),
@@ -88,7 +96,19 @@ def test_the_detector_of_a_folder_becomes_a_version(found, tmp_path, capsys):
 def test_the_detector_of_a_folder_becomes_a_file(found, tmp_path, capsys):
     to = tmp_path / "pets.tflite"
     assert (
-        cli.main(["export", str(found), "--to", str(to), "--form", "float16", "--size", "64"]) == 0
+        cli.main(
+            [
+                "export",
+                str(found),
+                "--output",
+                str(to),
+                "--quantize",
+                "float16",
+                "--image-size",
+                "64",
+            ]
+        )
+        == 0
     )
     assert capsys.readouterr().out == f"{to}\n"
     labels = to.with_suffix(".labels.txt").read_text(encoding="utf-8").splitlines()
@@ -96,13 +116,16 @@ def test_the_detector_of_a_folder_becomes_a_file(found, tmp_path, capsys):
 
 
 OF_A_DETECTOR = {
-    "top": (["--to", "{tmp}/m/x", "--top", "3"], "--top is for networks that name photographs"),
+    "top": (["--output", "{tmp}/m/x", "--top", "3"], "--top is for networks that name photographs"),
     "calibration": (
-        ["--to", "{tmp}/x.tflite", "--calibration", "voc/2007"],
+        ["--output", "{tmp}/x.tflite", "--calibration-data", "voc/2007"],
         "--calibration is for networks that name photographs",
     ),
-    "int8": (["--to", "{tmp}/x.tflite", "--form", "int8"], "Received: form='int8'"),
-    "a form for a server": (["--to", "{tmp}/m/x", "--form", "int8"], "--form is for a file"),
+    "int8": (["--output", "{tmp}/x.tflite", "--quantize", "int8"], "Received: form='int8'"),
+    "a form for a server": (
+        ["--output", "{tmp}/m/x", "--quantize", "int8"],
+        "--form is for a file",
+    ),
 }
 
 
@@ -116,20 +139,34 @@ def test_what_is_not_for_a_detector_is_refused_with_2(case, found, tmp_path, cap
 
 
 REFUSED = {
-    "a folder that is no run": (["{tmp}", "--to", "{tmp}/m/x"], "recipe.toml is missing"),
-    "a form for a server": (["{run}", "--to", "{tmp}/m/x", "--form", "int8"], "--form is for a fi"),
-    "a top for a file": (["{run}", "--to", "{tmp}/x.tflite", "--top", "3"], "--top is for the rep"),
+    "a folder that is no run": (["{tmp}", "--output", "{tmp}/m/x"], "recipe.toml is missing"),
+    "a form for a server": (
+        ["{run}", "--output", "{tmp}/m/x", "--quantize", "int8"],
+        "--form is for a fi",
+    ),
+    "a top for a file": (
+        ["{run}", "--output", "{tmp}/x.tflite", "--top", "3"],
+        "--top is for the rep",
+    ),
     "calibration of floats": (
-        ["{run}", "--to", "{tmp}/x.tflite", "--calibration", "voc/2007"],
+        ["{run}", "--output", "{tmp}/x.tflite", "--calibration-data", "voc/2007"],
         "--calibration is for --form int8",
     ),
     "a size too small": (
-        ["{run}", "--to", "{tmp}/x.tflite", "--size", "20"],
+        ["{run}", "--output", "{tmp}/x.tflite", "--image-size", "20"],
         "`size` must be None or (height, width), ints >= 29",
     ),
-    "a name with a space": (["{run}", "--to", "{tmp}/m/x y"], "must end in a name of letters"),
+    "a name with a space": (["{run}", "--output", "{tmp}/m/x y"], "must end in a name of letters"),
     "calibration that is not there": (
-        ["{run}", "--to", "{tmp}/x.tflite", "--form", "int8", "--calibration", "/nowhere"],
+        [
+            "{run}",
+            "--output",
+            "{tmp}/x.tflite",
+            "--quantize",
+            "int8",
+            "--calibration-data",
+            "/nowhere",
+        ],
         "`data` must be an existing folder",
     ),
 }
@@ -147,7 +184,7 @@ def test_a_file_that_is_not_written_is_refused_before_any_work(name, tmp_path, c
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("spp_keras.cli.export.load_tensorflow", lambda: pytest.fail("work"))
     # Not even the run is looked for.
-    assert cli.main(["export", "runs/none", "--to", name]) == 2
+    assert cli.main(["export", "runs/none", "--output", name]) == 2
     said = capsys.readouterr().err
     assert "saved_models/zf5_spp" in said
     assert ".tflite" in said
@@ -169,12 +206,12 @@ def test_the_refusal_does_not_load_tensorflow(tmp_path):
 @pytest.mark.parametrize("name", ["zf5_spp-0.25", "zf5.v2", "x.onnx_like"])
 def test_a_name_with_a_dot_is_a_folder(name, run, tmp_path, capsys):
     to = tmp_path / "saved_models" / name
-    assert cli.main(["export", str(run), "--to", str(to)]) == 0
+    assert cli.main(["export", str(run), "--output", str(to)]) == 0
     assert capsys.readouterr().out == f"{to / '1'}\n"
 
 
 def test_a_tflite_ending_in_capitals_is_told_from_a_folder(run, tmp_path, capsys):
-    assert cli.main(["export", str(run), "--to", str(tmp_path / "x.TFLITE")]) == 2
+    assert cli.main(["export", str(run), "--output", str(tmp_path / "x.TFLITE")]) == 2
     assert "in small letters" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -197,7 +234,7 @@ def test_a_disk_that_does_not_do_its_part_is_a_line_and_not_a_traceback(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(export, "save", full)
-    assert cli.main(["export", str(run), "--to", str(tmp_path / "m" / "x")]) == 2
+    assert cli.main(["export", str(run), "--output", str(tmp_path / "m" / "x")]) == 2
     said = "no space left on the disk: make room, and give the same command again."
     assert capsys.readouterr().err == f"spp-keras: {said}\n"
 

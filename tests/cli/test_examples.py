@@ -12,7 +12,7 @@ from small_runs import LABELS, RECIPE, make_run
 
 from spp_keras import cli, recipes
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("zoo/**/*.md"), *ROOT.glob("saved_models/*.md")]
 
 
@@ -47,7 +47,7 @@ def test_help_ends_with_examples_of_the_command(name):
 )
 def test_examples_are_commands_that_there_are(line):
     options = cli.build_parser().parse_args(arguments(line))
-    assert callable(options.run)
+    assert callable(options.run_command)
     if "recipe" in options and not options.recipe.endswith(".toml"):
         assert options.recipe in recipes.list_recipes()
     elif "recipe" in options:
@@ -55,7 +55,8 @@ def test_examples_are_commands_that_there_are(line):
 
 
 @pytest.mark.parametrize(
-    "line", ["zoo", "zoo --json", "--version", "--help", "completion bash", "evaluate --protocol x"]
+    "line",
+    ["zoo", "zoo --json", "--version", "--help", "completion bash", "evaluate --view-size x"],
 )
 def test_a_command_that_runs_no_network_loads_none(line):
     check_light(line)
