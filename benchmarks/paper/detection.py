@@ -34,7 +34,7 @@ from spp_keras.detection.rcnn import RegionDetector
 from spp_keras.detection.training_images import TrainingImages
 from spp_keras.metrics import detection
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.zoo import model_parts
 
 _HALF = 2
 _SIDE = 224 // _HALF
@@ -122,7 +122,7 @@ def _detectors(
     import keras
 
     keras.utils.set_random_seed(seed)
-    halves = cutting.split_model(RunFolder(run).model)
+    halves = model_parts.split_model(RunFolder(run).model)
     detector, head = variants.create_detector(
         halves, learning.classes, kind, scales=scales, side=_SIDE
     )

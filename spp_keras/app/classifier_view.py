@@ -13,7 +13,7 @@ from spp_keras.app import box_input, image_decoding
 from spp_keras.app.image_result import ImageResult, elapsed_milliseconds, top_classes
 from spp_keras.data import image_ops
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import layer_chain, roi_model
+from spp_keras.zoo import layer_chain, model_parts
 
 _PAIR = tf.TensorSpec((2,), tf.int32)
 
@@ -51,8 +51,8 @@ class ClassifierView:
         self._decode = image_decoding.make_decoder(
             view, self._min_side, max_pixels, self.orientation
         )
-        self._halves = roi_model.split_model(network)
-        self._pool = roi_model.make_roi_pooling(self._halves)
+        self._halves = model_parts.split_model(network)
+        self._pool = model_parts.make_roi_pooling(self._halves)
         maps = tf.TensorSpec((1, None, None, self._halves.trunk.output_shape[-1]))
         pixels, box = tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((1, 4))
         self._map = tf.function(self._convolve, input_signature=[pixels], autograph=False)
@@ -117,12 +117,12 @@ class ClassifierView:
         return self._halves.trunk(tf.cast(pixels, tf.float32)[tf.newaxis], training=False)
 
     def _score_whole(self, maps: Any) -> Any:
-        return self._halves.answer(self._halves.pyramid(maps))[0]
+        return self._halves.apply_top(self._halves.pooling(maps))[0]
 
     def _score_part(self, maps: Any, box: Any) -> tuple[Any, Any]:
         first = tf.zeros((1,), tf.int32)
         cells = self._pool.windows(box, first, tf.shape(maps)[tf.newaxis, 1:3])
-        return self._halves.answer(self._pool.pool(maps, cells, first))[0], cells[0]
+        return self._halves.apply_top(self._pool.pool(maps, cells, first))[0], cells[0]
 
 
 def warp_size(recipe: recipes.Recipe, seen: tuple[int, int], min_side: int) -> tuple[int, str]:

@@ -4,9 +4,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import spp_keras
 from spp_keras.cli import (
+    _arguments,
     _errors,
     app,
     completion,
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; each leaves the function that does it in `run_command`."""
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="spp-keras",
         description="SPP-net in Keras: images of any size in, one vector out.",
         epilog=_EXIT_CODES,
@@ -77,6 +79,15 @@ def build_parser() -> argparse.ArgumentParser:
     for module in _COMMANDS:
         module.add(commands)
     return made
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose error about a missing run names the runs there are."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("the following arguments are required") and "RUN" in message:
+            message += f". {_arguments.describe_runs()}"
+        super().error(message)
 
 
 def _run(options: argparse.Namespace) -> int:

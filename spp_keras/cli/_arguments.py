@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +62,17 @@ def get_recipe_overrides(options: argparse.Namespace, recipe_class: type) -> dic
     }
 
 
-def choose_run(path: str | None) -> Path:
+def choose_run(path: str) -> Path:
     """The run folder of an argument, or an error that names the runs there are."""
-    if path is not None and Path(path).exists():
+    if Path(path).exists():
         return Path(path)
-    runs = list_runs()
-    if path is None:
-        hint = f" The newest run here is {runs[0]}." if runs else ""
-        raise ValueError(f"RUN is missing: name a run folder.{hint}{_list(runs)}")
-    raise ValueError(f"RUN must be an existing folder.{_list(runs)} Received: {path}.")
+    raise ValueError(f"RUN must be an existing folder. {describe_runs()} Received: {path}.")
+
+
+def describe_runs() -> str:
+    """A sentence that names the run folders here, the newest first."""
+    names = ", ".join(str(run) for run in list_runs()[:5])
+    return f"Runs here, the newest first: {names or 'none; `spp-keras train` makes one'}."
 
 
 def list_runs() -> list[Path]:
@@ -100,8 +101,3 @@ def _parse_size(text: str) -> Any:
 
 def _parse_names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _list(runs: Sequence[Path]) -> str:
-    names = ", ".join(str(run) for run in runs[:5]) or "none; `spp-keras train` makes one"
-    return f" Runs here: {names}."

@@ -23,9 +23,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         examples="  spp-keras app runs/zf5_spp-shapes\n"
         "  spp-keras app runs/zf5_spp-shapes-detector --port 0 --no-browser",
     )
-    parser.add_argument(
-        "run", metavar="RUN", nargs="?", help="run folder of a network or of a detector"
-    )
+    parser.add_argument("run", metavar="RUN", help="run folder of a network or of a detector")
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )

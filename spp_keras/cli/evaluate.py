@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "  spp-keras evaluate runs/zf5_spp --protocol svm --layer fc7 --data VOCdevkit/ "
         "--train-split trainval --split test --view-size 224",
     )
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="run folder")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
     parser.add_argument(
         "--protocol",
         action="append",
@@ -87,7 +87,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    runs = [_arguments.choose_run(run) for run in options.runs or [None]]
+    runs = [_arguments.choose_run(run) for run in options.runs]
     _check(options)
     load_tensorflow()
     from spp_keras import evaluation

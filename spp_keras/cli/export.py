@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--image-size 224\n"
         "  spp-keras export runs/detector --output phone/detector.tflite --quantize float16",
     )
-    parser.add_argument("run", metavar="RUN", nargs="?", help="run folder")
+    parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument(
         "--output",
         help="REPOSITORY/MODEL, a folder, or FILE.tflite (default: saved_models/ and RUN's name)",

@@ -33,10 +33,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def add_model_and_images(parser: argparse.ArgumentParser, models: str) -> None:
     """Adds the positional arguments of commands that take a model and images."""
-    parser.add_argument("run", metavar="RUN", nargs="?", help=models)
+    parser.add_argument("run", metavar="RUN", help=models)
     parser.add_argument(
         "images",
-        nargs="*",
+        nargs="+",
         metavar="IMAGE",
         help="JPEG, PNG, GIF, BMP or WebP files, directories of them, or - for standard input",
     )
@@ -46,8 +46,6 @@ def list_images(arguments: list[str]) -> list[str]:
     """The image files of arguments, those in directories in the order of their names."""
     from spp_keras.data.folders import SUFFIXES
 
-    if not arguments:
-        raise ValueError("IMAGE is missing: name a file, a directory, or - for standard input.")
     names: list[str] = []
     for argument in arguments:
         if not Path(argument).is_dir():

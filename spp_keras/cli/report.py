@@ -22,7 +22,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "  spp-keras report runs/zf5_spp --data photographs/ --split test --output pages/zf5_spp.html\n"
         "  spp-keras report runs/zf5_spp-shapes-detector --images 30",
     )
-    parser.add_argument("run", metavar="RUN", nargs="?", help="run folder, of a detector's too")
+    parser.add_argument("run", metavar="RUN", help="run folder, of a detector's too")
     parser.add_argument(
         "--output", metavar="FILE", help="file ending in .html (default: RUN/report.html)"
     )

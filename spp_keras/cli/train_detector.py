@@ -26,9 +26,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--scales 480,576,688,864,1200\n"
         "  spp-keras train-detector runs/zf5_spp --data VOCdevkit/ --proposals edge_boxes.jsonl",
     )
-    parser.add_argument(
-        "run", metavar="RUN", nargs="?", help="run folder of a network with a pyramid"
-    )
+    parser.add_argument("run", metavar="RUN", help="run folder of a network with a pyramid")
     parser.add_argument(
         "--recipe", metavar="RECIPE", help="a TOML file, or a recipe of the zoo for detectors"
     )

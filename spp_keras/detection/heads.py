@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from spp_keras.zoo.roi_model import ModelParts
+from spp_keras.zoo.model_parts import ModelParts
 
 # What the corrections are divided by in training, so that all four are of one size.
 _SPREAD = (0.1, 0.1, 0.2, 0.2)
@@ -17,7 +17,7 @@ def build_softmax_head(halves: ModelParts, classes: int, dropout: float = 0.5) -
     """A head to be trained: the network's hidden layers, new ones behind them.
 
     Args:
-        halves: The network, see `spp_keras.zoo.roi_model.split_model`. Its weights
+        halves: The network, see `spp_keras.zoo.model_parts.split_model`. Its weights
             are copied.
         classes: Number of classes, the background not among them.
         dropout: Rate behind each hidden layer. Defaults to 0.5.
@@ -220,5 +220,5 @@ def _hidden(layers: Sequence[DenseWeights]) -> list[DenseWeights]:
 
 
 def _length(halves: ModelParts) -> int:
-    bins = sum(rows * columns for rows, columns in halves.pyramid.levels)
+    bins = sum(rows * columns for rows, columns in halves.pooling.levels)
     return bins * halves.trunk.output_shape[-1]

@@ -26,7 +26,7 @@ from spp_keras.detection.training_images import TrainingImages
 from spp_keras.metrics import detection as scores
 from spp_keras.recipes import DetectorRecipe
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import roi_model
+from spp_keras.zoo import model_parts
 
 # Scores that a detection must exceed: of probabilities, and of the released code's SVM margins.
 SCORE_THRESHOLDS = {"softmax": 0.05, "svm": -1.5}
@@ -60,7 +60,7 @@ def train_detector(
     """
     run = RunFolder(output)
     run.check_can_train(recipe)
-    parts = roi_model.split_model(RunFolder(recipe.run).load_model())
+    parts = model_parts.split_model(RunFolder(recipe.run).load_model())
     keras.utils.set_random_seed(recipe.seed)
     training, validation = (_load_images(recipe, split, progress) for split in (0, 1))
     detector, head = variants.create_detector(

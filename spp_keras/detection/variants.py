@@ -6,7 +6,7 @@ import keras
 
 from spp_keras.detection import heads
 from spp_keras.detection.detector import Detector
-from spp_keras.zoo.roi_model import ModelParts
+from spp_keras.zoo.model_parts import ModelParts
 
 
 def create_detector(
@@ -15,7 +15,7 @@ def create_detector(
     """A detector of a network, with a head that is still to be trained, and that head.
 
     Args:
-        halves: The network, see `spp_keras.zoo.roi_model.split_model`.
+        halves: The network, see `spp_keras.zoo.model_parts.split_model`.
         labels: Name of each class.
         kind: `Detector` or `RegionDetector`. Defaults to `Detector`.
         **options: See `Detector`.
@@ -26,8 +26,8 @@ def create_detector(
         heads.finalize_head(head),
         labels=labels,
         grid=halves.grid,
-        levels=halves.pyramid.levels,
-        mode=halves.pyramid.mode,
+        levels=halves.pooling.levels,
+        mode=halves.pooling.mode,
         **options,
     )
     return detector, head

@@ -12,7 +12,7 @@ from PIL import Image
 from spp_keras import cli, detection, export, recipes, run_folder, serving, zoo
 from spp_keras.detection import drawing, heads, variants
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.zoo import model_parts
 
 FILES = {
     "0.jpg": encoded(photograph(100, 151), "JPEG", quality=90),
@@ -84,7 +84,7 @@ def machines(tmp_path_factory):
     """A run folder and an export of a detector whose scores are margins, and its answers."""
     folder = tmp_path_factory.mktemp("machines")
     keras.utils.set_random_seed(1)
-    halves = cutting.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1)))
+    halves = model_parts.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1)))
     rpn = detection.RegionProposalNetwork(4, anchor_sizes=(32, 64), max_proposals=20)
     made, head = variants.create_detector(
         halves, LABELS, scales=(120,), input_size=64, rpn=rpn, score_threshold=-1.5

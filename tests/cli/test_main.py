@@ -67,30 +67,32 @@ def test_the_zoo_shows_the_card_of_a_network(capsys):
     assert "Did you mean `zf5_spp`?" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["evaluate", "report", "app", "export", "train-detector"])
+@pytest.mark.parametrize(
+    "command", ["evaluate", "report", "app", "export", "train-detector", "predict"]
+)
 def test_a_missing_run_is_answered_with_the_runs_there_are(command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert cli.main([command]) == 2
-    assert "Runs here: none; `spp-keras train` makes one" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main([command])
+    assert "none; `spp-keras train` makes one" in capsys.readouterr().err
     for number, name in enumerate(("old", "new")):
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
         (folder / "recipe.toml").write_text("")
         os.utime(folder / "recipe.toml", (number, number))
-    assert cli.main([command]) == 2
-    error = capsys.readouterr().err
-    assert "The newest run here is runs/new." in error
-    assert "Runs here: runs/new, runs/old." in error
-    assert cli.main([command, "gone"]) == 2
-    assert (
-        "RUN must be an existing folder. Runs here: runs/new, runs/old." in capsys.readouterr().err
-    )
+    with pytest.raises(SystemExit):
+        cli.main([command])
+    message = "Runs here, the newest first: runs/new, runs/old."
+    assert message in capsys.readouterr().err
+    assert cli.main([command, "gone", *(["x.jpg"] if command == "predict" else [])]) == 2
+    assert f"RUN must be an existing folder. {message}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["predict", "detect"])
 def test_missing_images_are_named(command, tmp_path, capsys):
-    assert cli.main([command, str(tmp_path)]) == 2
-    assert "IMAGE is missing" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main([command, str(tmp_path)])
+    assert "required: IMAGE" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert cli.main([command, str(tmp_path), str(tmp_path / "empty")]) == 2
     assert "IMAGE must be a directory with images" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from spp_keras import recipes, zoo
 from spp_keras.data import records
 from spp_keras.detection import feature_cache, proposal_files, variants
 from spp_keras.detection.training_images import TrainingImages
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.zoo import model_parts
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def validation(voc):
 
 @pytest.fixture
 def halves():
-    return cutting.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), dropout=0.0))
+    return model_parts.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), dropout=0.0))
 
 
 @pytest.fixture

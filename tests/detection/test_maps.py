@@ -133,7 +133,7 @@ def test_vectors_of_warped_windows_are_those_of_the_network(halves, learning, tm
         # By another way: enlarged by sixteen pixels of 224 on each side, then resized.
         margins = [(16 / 192) * (right - left), (16 / 192) * (bottom - top)]
         warped = literal_warp(pixels, example.windows[number], margins, 64)
-        pooled = halves.pyramid(halves.trunk(warped[np.newaxis]))
+        pooled = halves.pooling(halves.trunk(warped[np.newaxis]))
         np.testing.assert_allclose(vectors[number + 1], pooled[0], rtol=2e-2, atol=2e-3)
 
 

@@ -27,7 +27,7 @@ from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.detection.training_images import TrainingImage, TrainingImages
 from spp_keras.metrics import detection
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.zoo import model_parts
 
 
 def test_windows_to_learn_from_are_drawn_as_the_paper_says():
@@ -98,7 +98,9 @@ def tuned(learning, tmp_path_factory):
     """A fine-tuned head: the network, a detector with it, the head itself, maps and history."""
     folder = tmp_path_factory.mktemp("tuned")
     keras.utils.set_random_seed(0)
-    halves = cutting.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), dropout=0.0))
+    halves = model_parts.split_model(
+        zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), dropout=0.0)
+    )
     detector, head = fresh(halves)
     known = feature_cache.FeatureMapCache(detector, learning, folder)
     history = head_training.train_head(head, known, folder / "last.npz", **OPTIONS)
@@ -267,7 +269,7 @@ def test_the_papers_head_finds_the_objects(tuned, unseen):
 def another(validation, tmp_path_factory):
     """A detector of another network at another scale, not trained, and its maps."""
     keras.utils.set_random_seed(7)
-    halves = cutting.split_model(zoo.zf5_spp(classes=3, width=0.02, levels=(2, 1)))
+    halves = model_parts.split_model(zoo.zf5_spp(classes=3, width=0.02, levels=(2, 1)))
     detector, head = variants.create_detector(halves, scenes.CLASSES, scales=(90,), side=48)
     rng = np.random.default_rng(7)
     layers = [

@@ -1,17 +1,21 @@
-"""The messages of Caffe's files, as far as they are needed.
+"""The protobuf messages of Caffe's files, as far as they are needed.
 
-By their published names and numbers, in the three forms that Caffe has had:
-`layer { type: "Convolution" }`, before it `layers { type: CONVOLUTION }`, and
-before that, in the network released with SPP-net, `layers { layer { type:
-"conv" } }`.
+Names and numbers are those of Caffe's `caffe.proto`, in the three forms that Caffe has had:
+`layer { type: "Convolution" }`, before it `layers { type: CONVOLUTION }`, and before that, in
+the network released with SPP-net, `layers { layer { type: "conv" } }`.
+
+The tables below say what a `caffe.proto` would say, and `protobuf` parses by them. A generated
+`caffe_pb2.py` is not simpler: it is a serialized blob that no reader can check, needs `protoc`
+to be made, and a `protobuf` at least as new as that `protoc` to be loaded.
 """
 
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-# Numbers of packed lists are read as the bytes that they are: a list of them in Python, tens of
-# millions long, would take gigabytes.
+# Message -> field -> (number, type, default); `*` marks a repeated field. Weights are packed
+# lists of floats. They are declared as bytes: a Python list of tens of millions of floats would
+# take gigabytes.
 _FIELDS: dict[str, dict[str, Any]] = {
     "BlobShape": {"dim": (1, "int64*")},
     "BlobProto": {
@@ -98,8 +102,8 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "pooling_param": (19, "PoolingParameter"),
         "relu_param": (30, "ReLUParameter"),
     },
-    # Name, type and blobs are Caffe's. The parameters are those of the SPP-net release, made by
-    # a Caffe whose numbers were never published; in text there are none.
+    # Name, type and blobs have Caffe's numbers. The parameters of the SPP-net release come from
+    # a Caffe whose numbers were never published; they are ours, and only text is read by them.
     "V0LayerParameter": {
         "name": (1, "string"),
         "type": (2, "string"),
@@ -122,8 +126,8 @@ _FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 
-# The types of layers by their numbers, from 0.
-KINDS = (  # noqa: SIM905  a line for each would be a page
+# Names of the values of the enum `LayerType`, from 0.
+LAYER_TYPES = (  # noqa: SIM905  one line each would be a page
     "NONE ACCURACY BNLL CONCAT CONVOLUTION DATA DROPOUT EUCLIDEAN_LOSS FLATTEN HDF5_DATA "
     "HDF5_OUTPUT IM2COL IMAGE_DATA INFOGAIN_LOSS INNER_PRODUCT LRN MULTINOMIAL_LOGISTIC_LOSS "
     "POOLING RELU SIGMOID SOFTMAX SOFTMAX_LOSS SPLIT TANH WINDOW_DATA ELTWISE POWER "
@@ -131,43 +135,45 @@ KINDS = (  # noqa: SIM905  a line for each would be a page
     "ABSVAL SILENCE CONTRASTIVE_LOSS EXP DECONVOLUTION"
 ).split()
 
-_CHOICES = {
-    "LayerType": KINDS,
+_ENUMS = {
+    "LayerType": LAYER_TYPES,
     "PoolMethod": ["MAX", "AVE", "STOCHASTIC"],
     "NormRegion": ["ACROSS_CHANNELS", "WITHIN_CHANNEL"],
 }
 
 
-def _description() -> descriptor_pb2.FileDescriptorProto:
-    """What `protoc` would make of the tables."""
-    kinds = descriptor_pb2.FieldDescriptorProto
+def _describe_file() -> descriptor_pb2.FileDescriptorProto:
+    """The descriptor that `protoc` would make from the tables."""
+    types = descriptor_pb2.FieldDescriptorProto
     package = "spp_keras.caffe"
     file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package=package)
-    for name, values in _CHOICES.items():
-        # Each in a message of its own: names of values must differ within a scope.
-        scope = file.message_type.add(name=f"{name}s").enum_type.add(name=name)
+    for name, values in _ENUMS.items():
+        # Each enum in a message of its own: names of values must differ within a scope.
+        enum = file.message_type.add(name=f"{name}s").enum_type.add(name=name)
         for number, value in enumerate(values):
-            scope.value.add(name=value, number=number)
+            enum.value.add(name=value, number=number)
     for name, fields in _FIELDS.items():
         message = file.message_type.add(name=name)
-        for field, (number, kind, *default) in fields.items():
-            label = kinds.LABEL_REPEATED if kind.endswith("*") else kinds.LABEL_OPTIONAL
-            kind = kind.rstrip("*")
-            one = message.field.add(name=field, number=number, label=label)
-            if kind in _CHOICES:
-                one.type, one.type_name = kinds.TYPE_ENUM, f".{package}.{kind}s.{kind}"
-            elif kind in _FIELDS:
-                one.type, one.type_name = kinds.TYPE_MESSAGE, f".{package}.{kind}"
+        for field_name, (number, type_name, *default) in fields.items():
+            repeated = type_name.endswith("*")
+            label = types.LABEL_REPEATED if repeated else types.LABEL_OPTIONAL
+            type_name = type_name.removesuffix("*")
+            field = message.field.add(name=field_name, number=number, label=label)
+            if type_name in _ENUMS:
+                field.type = types.TYPE_ENUM
+                field.type_name = f".{package}.{type_name}s.{type_name}"
+            elif type_name in _FIELDS:
+                field.type, field.type_name = types.TYPE_MESSAGE, f".{package}.{type_name}"
             else:
-                one.type = kinds.Type.Value(f"TYPE_{kind.upper()}")
+                field.type = types.Type.Value(f"TYPE_{type_name.upper()}")
             if default:
-                one.default_value = default[0]
+                field.default_value = default[0]
     return file
 
 
-# Of our own, so that it does not meet the messages of an installed Caffe.
+# A pool of our own, apart from the messages of an installed Caffe.
 POOL = descriptor_pool.DescriptorPool()
-POOL.Add(_description())
+POOL.Add(_describe_file())
 NetParameter = message_factory.GetMessageClass(
     POOL.FindMessageTypeByName("spp_keras.caffe.NetParameter")
 )

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from spp_keras import zoo
-from spp_keras.zoo import value_range
+from spp_keras.zoo import range_check
 
 LABELS = np.array([0, 1, 2, 0])
 UNIT = np.random.default_rng(0).uniform(0, 1, (4, 32, 40, 3)).astype("float32")
@@ -75,16 +75,16 @@ def test_a_backbone_with_a_range_of_its_own_is_left_alone():
 
 
 def test_black_images_decide_nothing_and_brighter_ones_of_another_replica_do():
-    check = value_range.RangeCheck("zf5_spp")
-    codes = [float(check.code(images)) for images in (0 * UNIT, UNIT, 2 * UNIT)]
-    check.read(codes[0])
+    check = range_check.RangeCheck("zf5_spp")
+    codes = [float(check.compute_code(images)) for images in (0 * UNIT, UNIT, 2 * UNIT)]
+    check.read_code(codes[0])
     assert not check.done
     # The mean over replicas, of which one had brighter images.
-    check.read(np.mean([codes[0], codes[2]]))
+    check.read_code(np.mean([codes[0], codes[2]]))
     assert check.done
     with pytest.warns(UserWarning, match=RANGE):
-        value_range.RangeCheck("zf5_spp").read(np.mean(codes[:2]))
-    assert value_range.RangeCheck("zf5_spp").code(tf.zeros((0, 3, 3, 3))) == 0
+        range_check.RangeCheck("zf5_spp").read_code(np.mean(codes[:2]))
+    assert range_check.RangeCheck("zf5_spp").compute_code(tf.zeros((0, 3, 3, 3))) == 0
 
 
 def test_images_without_a_number_are_warned_of_in_nothing():
