@@ -208,7 +208,7 @@ def test_the_picture_is_what_its_command_draws(tmp_path):
     assert np.abs(found - expected).mean() < 4
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_docstrings_make_pages_without_a_warning(tmp_path):
     # In a process of its own: it tells packages what their public names are.
     command = [sys.executable, "-W", "error::UserWarning", DOCS / "make_api.py", "--to", tmp_path]

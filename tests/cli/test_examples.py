@@ -88,7 +88,7 @@ def expanded(word):
     return sorted(map(str, Path().glob(word))) if "*" in word else [word]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_examples_that_need_no_training_do_what_they_say(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for number in range(3):

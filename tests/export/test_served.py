@@ -13,6 +13,8 @@ from served_alone import by_the_c_api, run
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
+pytestmark = pytest.mark.integration
+
 MODELS = ["any_size", "reporting", "one_size", "backbone"]
 OF_PIXELS = ["serving_default", "uint8", "features"]
 OF_FILES = ["bytes", "bytes_features"]
