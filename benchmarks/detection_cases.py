@@ -12,12 +12,12 @@ import machines
 import numpy as np
 import tensorflow as tf
 from detection_tables import RIVAL, System
+from spp_keras.detection.rcnn import RegionDetector
 from worker import THREADS
 
 from spp_keras import zoo
 from spp_keras.detection import compression, variants
 from spp_keras.detection.detector import FIVE_SCALES, Detector
-from spp_keras.detection.rcnn import RegionDetector
 from spp_keras.detection.selective_search import selective_search
 from spp_keras.zoo import model_parts
 

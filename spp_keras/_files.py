@@ -1,7 +1,6 @@
 """Files and folders that are there as a whole or not at all, whenever the power goes."""
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -95,22 +94,28 @@ def write_json(path: str | Path, content: Any) -> None:
     write_file(path, json.dumps(content, indent=2) + "\n")
 
 
-def check_free_space(path: str | Path, needed: int) -> None:
-    """Raises the error of a full disk where a file of so many bytes would not fit.
-
-    For writers that do not survive a disk that fills up, as HDF5 does not.
+def check_free_space(
+    path: str | Path, needed: int, remedy: str = "Free some space, or name another folder."
+) -> None:
+    """Raises an `OSError` if the disk has no room for a file or folder.
 
     Args:
-        path: Path of the file, whose folder exists.
-        needed: Its bytes.
+        path: Path of the file or folder, there or not.
+        needed: Bytes that will be written.
+        remedy: A sentence that says what the user can do.
 
     Example:
 
-    >>> import tempfile
-    >>> check_free_space(Path(tempfile.mkdtemp()) / "last.npz", 1)
+    >>> check_free_space("runs/zf5/last.npz", 1)
     """
-    if shutil.disk_usage(Path(path).parent).free < needed:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    path = Path(path).absolute()
+    folder = next(parent for parent in (path, *path.parents) if parent.exists())
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            f"Not enough disk space for {str(path)!r}: {_format_bytes(needed)} are needed, "
+            f"{_format_bytes(free)} are free. {remedy}"
+        )
 
 
 @contextlib.contextmanager
@@ -150,6 +155,10 @@ def create_folder(folder: str | Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
     if os.name == "posix":
         _to_disk(folder.parent)
+
+
+def _format_bytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
 
 
 def _beside(path: Path) -> Path:

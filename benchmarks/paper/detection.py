@@ -26,11 +26,11 @@ import machines
 import numpy as np
 import publishing
 import table10
+from spp_keras.detection.rcnn import RegionDetector
 
 from spp_keras import _files
 from spp_keras.detection import evaluation, feature_cache, head_training, heads, training, variants
 from spp_keras.detection.detector import FIVE_SCALES, ONE_SCALE, Detector
-from spp_keras.detection.rcnn import RegionDetector
 from spp_keras.detection.training_images import TrainingImages
 from spp_keras.metrics import detection
 from spp_keras.run_folder import RunFolder

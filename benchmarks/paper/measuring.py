@@ -25,7 +25,7 @@ class Unseen:
 
     def __init__(self, data_dir: str | None = None):
         self.images = score_cache.ImageChunks(records.load_records("shapes", "test", data_dir))
-        self.labels = self.images.found.labels
+        self.labels = self.images.records.labels
 
     def scores(self, run: Path, names: Sequence[str]) -> list[np.ndarray]:
         """By each of some protocols."""

@@ -125,13 +125,13 @@ def _measure(options: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str
             run = networks.run(options.runs, _NET, variant, seed)
             for layer, vectors in _vectors(run, view, splits).items():
                 row = {"column": column, "layer": layer, "seed": seed}
-                labels = [images.found.labels for images in splits]
+                labels = [images.records.labels for images in splits]
                 rows.append(row | _measured(vectors, labels))
     used = {
         variant: [networks.run(options.runs, _NET, variant, seed) for seed in seeds]
         for variant in ("none", "multi")
     }
-    return {"images": len(splits[1].found), **convergence.facts(used)}, rows
+    return {"images": len(splits[1].records), **convergence.facts(used)}, rows
 
 
 def _vectors(

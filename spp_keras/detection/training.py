@@ -18,15 +18,15 @@ from spp_keras.detection import (
     proposals,
     rpn_training,
     svm_training,
-    variants,
 )
+from spp_keras.detection.detector import Detector
 from spp_keras.detection.feature_cache import FeatureMapCache
+from spp_keras.detection.roi_features import RoIFeatures
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.detection.training_images import TrainingImages
-from spp_keras.metrics import detection as scores
+from spp_keras.metrics import evaluate_coco, evaluate_voc
 from spp_keras.recipes import DetectorRecipe
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import model_parts
 
 # Scores that a detection must exceed: of probabilities, and of the released code's SVM margins.
 SCORE_THRESHOLDS = {"softmax": 0.05, "svm": -1.5}
@@ -60,61 +60,72 @@ def train_detector(
     """
     run = RunFolder(output)
     run.check_can_train(recipe)
-    parts = model_parts.split_model(RunFolder(recipe.run).load_model())
+    network = RunFolder(recipe.run).load_model()
     keras.utils.set_random_seed(recipe.seed)
     training, validation = (_load_images(recipe, split, progress) for split in (0, 1))
-    detector, head = variants.create_detector(
-        parts,
-        training.classes,
+    head = heads.build_softmax_head(network, len(training.classes))
+    detector = Detector.from_network(
+        network,
+        heads.finalize_head(head),
+        labels=training.classes,
         scales=recipe.scales,
         input_size=recipe.input_size,
         score_threshold=SCORE_THRESHOLDS[recipe.head],
     )
     run.write_recipe(recipe, training.classes)
     folder = Path(feature_cache or run / "maps")
-    training_maps = FeatureMapCache(detector, training, folder)
-    validation_maps = FeatureMapCache(detector, validation, folder)
-    for maps in (training_maps, validation_maps):
-        maps.make(progress)
+    training_cache = FeatureMapCache(detector, training, folder)
+    validation_cache = FeatureMapCache(detector, validation, folder)
+    for cache in (training_cache, validation_cache):
+        cache.fill(progress)
+    features = RoIFeatures(training_cache)
     head_training.train_head(
         head,
-        training_maps,
+        features,
         run / run_folder.CHECKPOINT,
         epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
         seed=recipe.seed,
     )
-    head, untrained = finish_head(recipe.head, head, training_maps, recipe.seed, progress)
-    detector = variants.replace_parts(detector, head=head)
+    head, untrained = finish_head(recipe.head, head, features, recipe.seed, progress)
+    detector = detector.replace(head=head)
     if recipe.rpn:
         rpn = RegionProposalNetwork(
             anchor_sizes=[fraction * recipe.input_size for fraction in _ANCHOR_FRACTIONS],
             name="rpn",
         )
-        rpn_training.train_rpn(rpn, training_maps, seed=recipe.seed, progress=progress)
-        detector = variants.replace_parts(detector, rpn=rpn)
+        rpn_training.train_rpn(rpn, training_cache, seed=recipe.seed, progress=progress)
+        detector = detector.replace(rpn=rpn)
     with _files.replace_file(run / run_folder.DETECTOR) as path:
         detector.save(path)
-    detections = evaluation.detect_images(detector, validation_maps, progress)
+    detections = evaluation.detect_images(detector, validation_cache, progress)
     names = [training.classes[label] for label in untrained]
-    metrics = _compute_metrics(detections, validation.found, names)
+    metrics = _compute_metrics(detections, validation.records, names)
     _files.write_json(run / run_folder.DETECTION_METRICS, metrics)
     return metrics
 
 
 def finish_head(
-    kind: str, head: keras.Model, maps: FeatureMapCache, seed: int = 0, progress: bool = True
+    kind: str, head: keras.Model, features: RoIFeatures, seed: int = 0, progress: bool = True
 ) -> tuple[keras.Model, tuple[int, ...]]:
-    """The head of a detector from one that was fine-tuned, and classes it cannot find."""
+    """The head of a detector from a trained one, and classes without training objects.
+
+    Args:
+        kind: `"softmax"` or `"svm"`.
+        head: A head of `heads.build_softmax_head` that `train_head` trained.
+        features: Features of the training images' RoIs.
+        seed: Random seed. Defaults to 0.
+        progress: Whether to show progress bars. Defaults to `True`.
+    """
+    images = features.images
     if kind == "softmax":
-        objects = [label for i in range(len(maps)) for label in maps.examples[i].labels]
-        missing = {*range(len(maps.examples.classes))} - {*objects}
-        return heads.finalize_head(head), tuple(sorted(missing))
+        present = {label for i in range(len(images)) for label in images[i].gt_classes.tolist()}
+        return heads.finalize_head(head), tuple(sorted({*range(len(images.classes))} - present))
     kernel, bias, untrained = svm_training.train_svms(
-        heads.get_hidden_part(head), maps, seed=seed, progress=progress
+        heads.get_hidden_part(head), features, seed=seed, progress=progress
     )
-    corrections = box_regression.train_box_regression(maps, seed=seed, progress=progress)
-    return heads.build_linear_head(head, (kernel, bias), corrections), untrained
+    regression = box_regression.train_box_regression(features, seed=seed, progress=progress)
+    return heads.build_linear_head(head, (kernel, bias), regression), untrained
 
 
 def _load_images(recipe: DetectorRecipe, split: int, progress: bool) -> TrainingImages:
@@ -128,7 +139,7 @@ def _load_images(recipe: DetectorRecipe, split: int, progress: bool) -> Training
         boxes = proposal_files.read_proposals(recipe.proposals, images)
     else:
         boxes = proposals.propose_boxes(images, progress=progress)
-    return TrainingImages(images, boxes, learning=split == 0)
+    return TrainingImages(images, boxes, training=split == 0)
 
 
 def _compute_metrics(
@@ -137,10 +148,10 @@ def _compute_metrics(
     arguments = (detections, images.objects or (), images.sizes, images.classes)
     metrics: dict[str, Any] = {"images": len(images), "untrained": untrained}
     for rule in ("area", "11-point"):
-        voc = scores.evaluate_voc(*arguments, rule=rule)
+        voc = evaluate_voc(*arguments, rule=rule)
         classes = _replace_nan(voc.average_precision)
         metrics[f"voc_{rule}"] = {"mean": voc.mean, "classes": classes}
-    return {**metrics, "coco": _replace_nan(scores.evaluate_coco(*arguments))}
+    return {**metrics, "coco": _replace_nan(evaluate_coco(*arguments))}
 
 
 def _replace_nan(values: dict[str, float]) -> dict[str, float | None]:

@@ -72,14 +72,14 @@ def evaluate(
         for name, scores in zip(
             names, score_protocols(member, names, images, to / run_folder.SCORE_CACHE), strict=True
         ):
-            rows.append(_row([member], name, scores, images.found))
+            rows.append(_row([member], name, scores, images.records))
             together[name] = together.get(name, 0) + scores.astype("float64")
     if len(ensemble) > 1:
         for name, scores in together.items():
-            rows.append(_row(ensemble, name, scores / len(ensemble), images.found))
+            rows.append(_row(ensemble, name, scores / len(ensemble), images.records))
     result = {
-        "data": images.found.name,
-        "images": len(images.found),
+        "data": images.records.name,
+        "images": len(images.records),
         "left_out": left_out,
         **result_format.describe_versions(),
         "rows": rows,
@@ -161,7 +161,7 @@ def score_with(
         return way(loaded[0])
 
     found = [
-        score_cache.cached_scores(
+        score_cache.compute_scores(
             images,
             functools.partial(scorer, way),
             folder / key,

@@ -1,7 +1,5 @@
 """What is known of a run without its network, to be checked before hours of work."""
 
-import hashlib
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _checks, recipes, run_folder
+from spp_keras import _cache, _checks, recipes, run_folder
 from spp_keras.data import records, size_policies, splits
 from spp_keras.evaluation import protocols, views
 from spp_keras.metrics import classification
@@ -113,13 +111,17 @@ def read_for_features(
 
 def cache_key(member: EvaluatedRun, protocol: str) -> str:
     """Names everything but the image that scores, or features, follow from."""
-    settings = {**member.settings, "whole": repr(member.settings["whole"])}
-    recipe = {name: getattr(member.recipe, name) for name in ("model", "width", "levels")}
-    what = [_FORMAT, tf.__version__, keras.__version__, member.multi_label, settings, recipe]
-    with (member.run / run_folder.BEST_WEIGHTS).open("rb") as file:
-        weights = hashlib.file_digest(file, "sha256").hexdigest()
-    digest = hashlib.sha256(json.dumps([*what, weights]).encode()).hexdigest()
-    return f"{protocol}-{digest[:16]}"
+    recipe = member.recipe
+    key = _cache.make_key(
+        _FORMAT,
+        tf.__version__,
+        keras.__version__,
+        member.multi_label,
+        sorted(member.settings.items()),
+        (recipe.model, recipe.width, recipe.levels),
+        _cache.digest_file(member.run / run_folder.BEST_WEIGHTS),
+    )
+    return f"{protocol}-{key[:16]}"
 
 
 def find_usable(member: EvaluatedRun, asked: Sequence[str], found: records.Records) -> np.ndarray:

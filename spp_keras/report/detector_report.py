@@ -2,15 +2,13 @@
 
 import json
 import shlex
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tqdm
 
-from spp_keras import detection, recipes, run_folder, serving
+from spp_keras import _progress, detection, recipes, run_folder, serving
 from spp_keras.data import image_ops, image_reader, records, splits
 from spp_keras.detection import boxes, drawing
 from spp_keras.report import embedded_images, html, test_table
@@ -130,7 +128,7 @@ def _found(run: Path, count: int, data: str, data_dir: str | None, split: str) -
     numbers = np.arange(min(count, len(found))) * len(found) // min(count, len(found))
     find, reader = serving.load_detector(run), image_reader.ImageReader(found.files, found.spans)
     figures = []
-    for number in tqdm.tqdm(numbers, "Detecting", unit=" images", delay=1.0, file=sys.stderr):
+    for number in _progress.create_bar(numbers, "Detecting"):
         encoded = reader.read(reader.row(number)).numpy()
         pixels = image_ops.decode_image(encoded, int(found.orientations[number])).numpy()
         objects: Iterable[Any] = (

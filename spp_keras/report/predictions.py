@@ -33,7 +33,7 @@ class Predictions(NamedTuple):
 
     @property
     def found(self) -> records.Records:
-        return self.images.found
+        return self.images.records
 
     @property
     def answers(self) -> np.ndarray:
@@ -67,7 +67,7 @@ class Predictions(NamedTuple):
         return image_operations.decode_window(encoded, size, window, target, orientation).numpy()
 
     def _file(self, number: int) -> tuple[bytes, int]:
-        return self.images.encoded(number), int(self.found.orientations[number])
+        return self.images.read(number), int(self.found.orientations[number])
 
 
 def predict_validation_images(
@@ -90,7 +90,7 @@ def predict_validation_images(
     if count < of:
         found = found.select(np.arange(count) * of // count)
     network, images = RunFolder(run).model, score_cache.ImageChunks(found)
-    scores = score_cache.cached_scores(
+    scores = score_cache.compute_scores(
         images,
         lambda: protocols.Scorer(network, protocol, **member.settings),
         run

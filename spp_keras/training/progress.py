@@ -2,16 +2,14 @@
 
 import csv
 import io
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import tqdm
 
-from spp_keras import _files, run_folder
+from spp_keras import _files, _progress, run_folder
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -32,12 +30,12 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._began, self._done, self._epoch = time.monotonic(), 0, epoch
-        self._bar = tqdm.tqdm(
+        self._bar = _progress.create_bar(
+            description=f"epoch {epoch + 1}/{self.epochs}",
             total=self.steps,
             initial=self._first_step,
-            desc=f"epoch {epoch + 1}/{self.epochs}",
-            file=sys.stderr,
-            unit="batch",
+            unit="batches",
+            delay=0,
             mininterval=0.5,
             bar_format="{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} {postfix}",
             dynamic_ncols=True,

@@ -233,7 +233,7 @@ def test_proposals_are_for_the_upright_image_and_kept_for_each_way_up(tmp_path, 
     )
     [proposed] = proposals.propose_boxes(upright)
     assert (ops.box_iou(np.array(list(THINGS.values())), proposed).max(axis=1) > 0.9).all()
-    assert len(list(kept.rglob("*.npy"))) == 2
+    assert len(list(kept.rglob("*.npz"))) == 2
     np.testing.assert_array_equal(proposals.propose_boxes(found)[0], as_filed)
 
 
@@ -291,7 +291,7 @@ def test_another_opencv_searches_anew(tmp_path, searched, monkeypatch):
 def test_a_damaged_file_of_the_cache_is_made_anew(damage, tmp_path, searched, kept):
     found = recorded(tmp_path / "a", pictures(1))
     [first] = proposals.propose_boxes(found)
-    [path] = kept.rglob("*.npy")
+    [path] = kept.rglob("*.npz")
     path.write_bytes(path.read_bytes()[:-5] if damage == "half" else damage)
     for _ in range(2):
         [again] = proposals.propose_boxes(found)
@@ -323,7 +323,7 @@ proposals.propose(found, threads=1)
         [sys.executable, "-c", code, found.files[0].removesuffix("/0.png"), *sys.path], timeout=300
     )
     assert done.returncode == -signal.SIGKILL
-    before = {path: path.stat().st_mtime_ns for path in kept.rglob("*.npy")}
+    before = {path: path.stat().st_mtime_ns for path in kept.rglob("*.npz")}
     assert len(before) == 3
     proposed = proposals.propose_boxes(found, threads=1)
     assert searched == [(43, 60), (44, 60)]

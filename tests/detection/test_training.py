@@ -6,6 +6,7 @@ import oracles
 import pytest
 import scenes
 from sklearn import svm
+from spp_keras.detection.rcnn import RegionDetector
 
 from spp_keras import ops, run_folder, zoo
 from spp_keras.detection import (
@@ -22,7 +23,6 @@ from spp_keras.detection import (
     window_features,
 )
 from spp_keras.detection import boxes as box_functions
-from spp_keras.detection.rcnn import RegionDetector
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.detection.training_images import TrainingImage, TrainingImages
 from spp_keras.metrics import detection

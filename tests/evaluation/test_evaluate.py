@@ -237,14 +237,14 @@ def test_a_killed_command_goes_on_and_ends_the_same(run, tmp_path):
     assert start(tmp_path / "whole").wait(timeout=300) == 0
     killed = tmp_path / "killed"
     process, end = start(killed), time.monotonic() + 200
-    while not list(killed.rglob("*.npy")):
+    while not list(killed.rglob("*.npz")):
         assert process.poll() is None
         assert time.monotonic() < end
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (killed / "evaluation.json").exists()
-    first = {path: path.stat().st_mtime_ns for path in killed.rglob("*.npy")}
+    first = {path: path.stat().st_mtime_ns for path in killed.rglob("*.npz")}
     assert start(killed).wait(timeout=300) == 0
     assert {path: path.stat().st_mtime_ns for path in first} == first
     results = [(tmp_path / name / "evaluation.json").read_text() for name in ("whole", "killed")]

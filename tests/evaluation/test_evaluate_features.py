@@ -164,7 +164,7 @@ def test_an_interrupted_pass_goes_on_behind_what_is_kept(run, tmp_path, asked):
     # One layer alone; a file that is lost; another view; another layer.
     evaluate("killed", ["fc7"], side=48)
     assert not asked
-    next((tmp_path / "killed").glob("features/crop-spp-*/*.npy")).unlink()
+    next((tmp_path / "killed").glob("features/crop-spp-*/*/*.npz")).unlink()
     assert evaluate("killed", side=48) == whole
     assert len(asked) in (3, 5, 16)
     evaluate("killed", side=48, short_side=60)

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -35,7 +34,8 @@ def write_version(
     Returns:
         Path of the version's folder.
     """
-    _check_space(model, to)
+    # Graph and labels beside the weights.
+    _files.check_free_space(to, _count_bytes(model) + 10_000_000)
     folder = to / str(max(model_repository.list_versions(to), default=0) + 1)
     with _errors_of_the_disk(), _files.create_folder(folder) as beside:
         graph_writer.write_graph(model, asked, beside)
@@ -50,17 +50,8 @@ def write_version(
     return folder
 
 
-def _check_space(model: keras.Model, to: Path) -> None:
-    needed = sum(int(np.prod(weight.shape)) * weight.value.dtype.size for weight in model.weights)
-    # Graph and labels beside the weights.
-    needed += 10_000_000
-    above = next(path for path in (to, *to.resolve().parents) if path.exists())
-    free = shutil.disk_usage(above).free
-    if free < needed:
-        raise OSError(
-            f"{to} needs {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free there: make "
-            "room, or export to another disk."
-        )
+def _count_bytes(model: keras.Model) -> int:
+    return sum(int(np.prod(weight.shape)) * weight.value.dtype.size for weight in model.weights)
 
 
 @contextlib.contextmanager

@@ -10,12 +10,11 @@ from typing import Any, Literal
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 from tensorflow.lite.python import convert as quantizer
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
-from spp_keras import _checks, _files
+from spp_keras import _checks, _files, _progress
 from spp_keras.data import orientations, size_policies
 from spp_keras.export import checks
 from spp_keras.export.tflite import conversion
@@ -143,9 +142,7 @@ def _quantized(
     stay in float32 is for `QuantizationDebugger` to say, by the two steps below;
     it takes a third, which converts all once more to compare.
     """
-    converter.representative_dataset = lambda: tqdm.tqdm(
-        examples, "measuring ranges", leave=False, disable=None
-    )
+    converter.representative_dataset = lambda: _progress.create_bar(examples, "Measuring ranges")
     converter._experimental_calibrate_only = True
     with warnings.catch_warnings():
         # The converter's own use of an interpreter that has moved to another package.
