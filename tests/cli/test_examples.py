@@ -1,33 +1,12 @@
-import re
-import shlex
 from pathlib import Path
 
 import pytest
-from commands import COMMANDS, EXAMPLES
+from commands import COMMANDS, EXAMPLES, arguments, check_command
 from detector_folder import make_detector
 from photographs import encoded, photograph
 from small_runs import LABELS, RECIPE, make_run
 
 from spp_keras import cli, recipes
-
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("zoo/**/*.md"), *ROOT.glob("saved_models/*.md")]
-
-
-def in_documents():
-    """Commands in blocks of the documents, a line each."""
-    for document in DOCUMENTS:
-        for block in re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.M | re.DOTALL):
-            for line in block.replace("\\\n", " ").splitlines():
-                if line.startswith("spp-keras "):
-                    yield pytest.param(line, id=f"{document.name}: {line[:60]}")
-
-
-def arguments(line):
-    """What `main` is called with for a line that begins with, or evaluates, a command."""
-    _, words = re.fullmatch(r'(eval "\$\(|curl .* \| )?spp-keras (.*)', line).groups()
-    words = re.split(r"[>|)]", words)[0]
-    return shlex.split(words, comments=True)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -36,22 +15,9 @@ def test_help_ends_with_examples_of_the_command(name):
     assert all(arguments(line)[0] == name for line in EXAMPLES[name])
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        *(line for lines in EXAMPLES.values() for line in lines),
-        *in_documents(),
-    ],
-)
-def test_examples_are_commands_that_there_are(line):
-    options = cli.build_parser().parse_args(arguments(line))
-    assert callable(options.run_command)
-    if getattr(options, "recipe", None) is None:
-        return
-    if not options.recipe.endswith(".toml"):
-        assert options.recipe in recipes.list_recipes()
-    else:
-        assert (ROOT / options.recipe).is_file()
+@pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
+def test_an_example_is_a_command_that_there_is(line):
+    check_command(line)
 
 
 def expanded(word):
