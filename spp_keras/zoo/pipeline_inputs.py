@@ -47,7 +47,9 @@ def _bind(
     """The arguments of a call by their names."""
     arguments = dict(signature.bind(model, *args, **kwargs).arguments)
     del arguments["self"]
-    return {**arguments, **arguments.pop("kwargs", {})}
+    # Keras calls `evaluate` with an argument of its own, which is bound as `kwargs`.
+    keras_arguments = arguments.pop("kwargs", {})
+    return {**arguments, **keras_arguments}
 
 
 def _replace_pipeline(
