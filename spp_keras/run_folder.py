@@ -57,6 +57,10 @@ class RunFolder:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {str(self.path)!r}>"
 
+    def __fspath__(self) -> str:
+        """The path, so that a run can be given wherever a path can."""
+        return str(self.path)
+
     def __truediv__(self, name: str) -> Path:
         """The path of a file in the folder."""
         return self.path / name

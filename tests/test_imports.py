@@ -10,6 +10,8 @@ import spp_keras
 PACKAGE = Path(spp_keras.__file__).parent
 BASE = {
     "_checks",
+    "_old_files",
+    "_private_apis",
     "_extras",
     "_files",
     "average_precision",
@@ -20,7 +22,9 @@ BASE = {
 }
 MAY_IMPORT = {
     "": {"_registration"},
-    "_registration": set(),
+    "_registration": {"_old_files"},
+    "_old_files": set(),
+    "_private_apis": set(),
     "_checks": set(),
     "_extras": set(),
     "_files": set(),
@@ -29,8 +33,8 @@ MAY_IMPORT = {
     "repository": {"_files"},
     "geometry": {"_checks"},
     "ops": {"_checks", "geometry"},
-    "layers": {"_checks", "geometry", "ops"},
-    "zoo": {"_checks", "_files", "geometry", "layers"},
+    "layers": {"_checks", "_private_apis", "geometry", "ops"},
+    "zoo": {"_checks", "_files", "_private_apis", "geometry", "layers"},
     "data": {"_checks", "_files", "geometry"},
     "trained": BASE | {"layers", "zoo", "data"},
     "training": BASE | {"layers", "zoo", "data", "trained"},

@@ -47,9 +47,8 @@ def _bind(
     """The arguments of a call by their names."""
     arguments = dict(signature.bind(model, *args, **kwargs).arguments)
     del arguments["self"]
-    # Keras calls `evaluate` with an argument of its own, which is bound as `kwargs`.
-    keras_arguments = arguments.pop("kwargs", {})
-    return {**arguments, **keras_arguments}
+    more = arguments.pop("kwargs", {})
+    return {**arguments, **more}
 
 
 def _replace_pipeline(

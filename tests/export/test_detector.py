@@ -11,7 +11,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from spp_keras import data, export
-from spp_keras.data import safe_decoding as decoding
+from spp_keras.data import image_rules
 from spp_keras.export.tf_serving import detector_signatures
 
 TEXT = b"<html>Not found</html>"
@@ -236,7 +236,7 @@ def test_a_broken_file_refuses_its_request_and_is_named(served):
 
 def test_a_broken_file_is_reported_beside_the_answers_for_the_others(served):
     (answer,) = served["given"]["broken"]
-    assert answer["error_codes"].tolist() == [0, decoding.NOT_AN_IMAGE, 0]
+    assert answer["error_codes"].tolist() == [0, image_rules.NOT_AN_IMAGE, 0]
     assert answer["errors"][1].decode() == REFUSAL
     found, good = rows(answer), rows(served["given"]["requests"][2])
     for i in (0, 2):

@@ -13,7 +13,7 @@ from image_files import UNUSABLE
 from photographs import decoded, encoded, photograph
 
 from spp_keras import data, export, zoo
-from spp_keras.data import inspection
+from spp_keras.data import image_rules
 from spp_keras.export import checks
 from spp_keras.export.tf_serving import (
     classifier,
@@ -81,7 +81,7 @@ def asked_directly(model, files, view=None, signature="bytes"):
             checks.check_view(view, *model.input_shape[1:3]),
             "raise",
             layer_chain.min_image_size(model),
-            inspection.ImageLimits(),
+            image_rules.ImageLimits(),
             "exif",
         ),
         top=len(LABELS),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 
 from spp_keras import _checks, model_repository
-from spp_keras.data import inspection, orientations, size_policies
+from spp_keras.data import image_rules, orientations, size_policies
 from spp_keras.export import checks
 from spp_keras.export.tf_serving import classifier_signatures, input_decoding, version_writer
 from spp_keras.zoo import layer_chain
@@ -22,7 +22,7 @@ def export_saved_model(
     view: size_policies.SizePolicy | None = None,
     top: int = 5,
     errors: Literal["raise", "report"] = "raise",
-    limits: inspection.ImageLimits = inspection.ImageLimits(),  # noqa: B008  immutable
+    limits: image_rules.ImageLimits = image_rules.ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
 ) -> Path:
     """Exports a network as the next version of a model that TensorFlow Serving loads.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from spp_keras.data import safe_decoding
+from spp_keras.data import image_rules, safe_decoding
 from spp_keras.export.tf_serving import input_decoding
 from spp_keras.zoo.model_parts import ModelParts, split_at_pooling
 
@@ -60,7 +60,7 @@ def build_classifier_signatures(
         scores, indices = tf.math.top_k(parts.apply_top(vectors), k=top)
         answer = {"scores": scores, "indices": indices, "labels": tf.gather(names, indices)}
         if found:
-            good = found["error_codes"][:, tf.newaxis] == safe_decoding.OK
+            good = found["error_codes"][:, tf.newaxis] == image_rules.OK
             blank = {"scores": 0.0, "indices": -1, "labels": ""}
             answer = {name: tf.where(good, answer[name], blank[name]) for name in answer}
         return answer | found

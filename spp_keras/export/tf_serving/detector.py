@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from spp_keras import _checks, model_repository
-from spp_keras.data import inspection, orientations, size_policies
+from spp_keras.data import image_rules, orientations, size_policies
 from spp_keras.detection import Detector
 from spp_keras.export import checks
 from spp_keras.export.tf_serving import detector_signatures, input_decoding, version_writer
@@ -18,7 +18,7 @@ def export_detector(
     to: str | Path,
     *,
     errors: Literal["raise", "report"] = "raise",
-    limits: inspection.ImageLimits = inspection.ImageLimits(),  # noqa: B008  immutable
+    limits: image_rules.ImageLimits = image_rules.ImageLimits(),  # noqa: B008  immutable
     longest_side: int = size_policies.DEFAULT_LONGEST_SIDE,
     orientation: str = "exif",
 ) -> Path:

@@ -84,9 +84,9 @@ def _in_pixels_of_the_file(
 def _nothing(detector: Detector) -> dict[str, Any]:
     """The answer where nothing is found."""
     return {
-        "boxes": tf.zeros((detector.most, 4)),
-        "scores": tf.zeros((detector.most,)),
-        "classes": tf.fill((detector.most,), -1),
+        "boxes": tf.zeros((detector.max_detections, 4)),
+        "scores": tf.zeros((detector.max_detections,)),
+        "classes": tf.fill((detector.max_detections,), -1),
         "count": tf.constant(0),
     }
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from spp_keras.data import inspection, safe_decoding, size_policies
+from spp_keras.data import image_rules, safe_decoding, size_policies
 
 # More than one, so that an image is decoded while others are convolved, and few, as each
 # has maps of its own in memory.
@@ -26,7 +26,7 @@ class FileInputs(NamedTuple):
     view: size_policies.SizePolicy
     errors: str
     min_side: int
-    limits: inspection.ImageLimits
+    limits: image_rules.ImageLimits
     orientation: str
 
 
@@ -103,7 +103,7 @@ def map_files(
         image = safe_decoding.decode_safely(
             file, files.view, files.min_side, files.limits, files.orientation
         )
-        good = tf.equal(image.code, safe_decoding.OK)
+        good = tf.equal(image.code, image_rules.OK)
         if files.errors == "raise":
             message = tf.strings.format("`image_bytes` {} ", number)
             answered = tf.debugging.Assert(good, [tf.strings.join([message, image.reason])])
@@ -118,7 +118,7 @@ def map_files(
     if files.errors == "report":
         answered = {
             **blank,
-            "error_codes": tf.constant(safe_decoding.OK),
+            "error_codes": tf.constant(image_rules.OK),
             "errors": tf.constant(""),
         }
     return map_images(decoded_first, answered, {"image_bytes": image_bytes, **others})
