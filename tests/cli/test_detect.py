@@ -10,9 +10,8 @@ from photographs import decoded, encoded, photograph
 from PIL import Image
 
 from spp_keras import cli, detection, export, recipes, run_folder, serving, zoo
-from spp_keras.detection import drawing, heads, variants
+from spp_keras.detection import drawing, heads
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import model_parts
 
 FILES = {
     "0.jpg": encoded(photograph(100, 151), "JPEG", quality=90),
@@ -84,18 +83,22 @@ def machines(tmp_path_factory):
     """A run folder and an export of a detector whose scores are margins, and its answers."""
     folder = tmp_path_factory.mktemp("machines")
     keras.utils.set_random_seed(1)
-    halves = model_parts.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1)))
+    network = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1))
+    head = heads.build_softmax_head(network, len(LABELS))
     rpn = detection.RegionProposalNetwork(4, anchor_sizes=(32, 64), max_proposals=20)
-    made, head = variants.create_detector(
-        halves, LABELS, scales=(120,), input_size=64, rpn=rpn, score_threshold=-1.5
-    )
     kernel = np.random.default_rng(0).normal(size=(head.get_layer("fc7").units, len(LABELS)))
-    made = variants.replace_parts(
-        made, head=heads.build_linear_head(head, (kernel / 60, np.zeros(3)), None)
+    made = detection.Detector.from_network(
+        network,
+        heads.build_linear_head(head, (kernel / 60, np.zeros(3)), None),
+        labels=LABELS,
+        scales=(120,),
+        input_size=64,
+        rpn=rpn,
+        score_threshold=-1.5,
     )
     (folder / "run").mkdir()
     made.save(folder / "run" / run_folder.DETECTOR)
-    export.export_detector(made, folder / "models" / "pets")
+    export.export_model(made, folder / "models" / "pets")
     answer = made.detect(decoded(FILES["1.png"]))
     margins = answer["scores"].numpy()[: int(answer["count"])]
     return {"run": folder / "run", "SavedModel": folder / "models" / "pets"}, margins
