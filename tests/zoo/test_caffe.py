@@ -12,7 +12,7 @@ from caffe_nets import Layer
 from mixed_batches import alone, assert_close, padded
 
 from spp_keras import zoo
-from spp_keras.detection import variants
+from spp_keras.detection import Detector, heads
 from spp_keras.layers import SpatialPyramidPooling
 from spp_keras.zoo import layer_chain, model_parts
 
@@ -250,7 +250,7 @@ def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
     parts = model_parts.split_model(released)
     maps = maps_by_loops(image).transpose(1, 2, 0)
     assert maps.shape[:2] == tuple(parts.grid.map_size(side) for side in size)
-    found = [(0, 0, width, height), (width - 20, height - 25, width, height), (10, 5, 60, 28)]
+    boxes = [(0, 0, width, height), (width - 20, height - 25, width, height), (10, 5, 60, 28)]
     vectors = [
         oracles.window_pyramid(
             maps,
@@ -258,27 +258,31 @@ def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
             parts.pooling.levels,
             parts.pooling.mode,
         )
-        for box in found
+        for box in boxes
     ]
     expected = np.array(vectors, "float32")
     for layer in parts.top:
         expected = layer(expected)
-    answer = zoo.with_boxes(released)({"images": image[np.newaxis], "boxes": np.array([found])})
+    answer = zoo.with_boxes(released)({"images": image[np.newaxis], "boxes": np.array([boxes])})
     assert_close(answer[0], expected)
-    detector, _ = variants.create_detector(parts, ("one", "other"), scales=(min(size),))
-    encoded = detector.encode(tf.constant(image))
-    pooled, rows = detector.pool(encoded, tf.constant(found, "float32"), tf.constant(size))
+    detector = create_detector(released, min(size))
+    feature_maps = detector.compute_feature_maps(tf.constant(image))
+    rois = tf.constant(boxes, "float32")
+    pooled, rows = detector.pool_rois(feature_maps, rois, tf.constant(size))
     assert_close(tf.gather(pooled, rows), np.array(vectors))
-    assert detector.numbers_encoded(size, 3) == maps.size
 
 
-def test_the_least_image_of_a_detector_is_that_of_its_trunk(released):
-    parts = model_parts.split_model(released)
-    detector, _ = variants.create_detector(parts, ("one", "other"), scales=(31,))
-    (one,) = detector.encode(tf.constant(images_of((31, 31))[0]))
-    assert one.shape[1:3] == (1, 1)
+def create_detector(network, scale):
+    head = heads.finalize_head(heads.build_softmax_head(network, 2))
+    return Detector.from_network(network, head, labels=("one", "other"), scales=(scale,))
+
+
+def test_the_smallest_image_of_a_detector_is_that_of_its_trunk(released):
+    detector = create_detector(released, 31)
+    (feature_map,) = detector.compute_feature_maps(tf.constant(images_of((31, 31))[0]))
+    assert feature_map.shape[1:3] == (1, 1)
     with pytest.raises(ValueError, match="`scales` must be an int >= 31"):
-        variants.create_detector(parts, ("one", "other"), scales=(30,))
+        create_detector(released, 30)
 
 
 def test_it_is_saved_and_loaded_as_any_model(released, tmp_path):
