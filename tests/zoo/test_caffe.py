@@ -93,16 +93,16 @@ def maps_by_loops(image):
     return x
 
 
-def top_by_loops(levels, kept=1.0):
+def top_by_loops(levels, scale=1.0):
     x = np.concatenate([level.reshape(-1) for level in levels])
-    x = caffe_nets.relu(caffe_nets.dense(x, WEIGHTS["fc6"])) * kept
-    x = caffe_nets.relu(caffe_nets.dense(x, WEIGHTS["fc7"])) * kept
+    x = caffe_nets.relu(caffe_nets.dense(x, WEIGHTS["fc6"])) * scale
+    x = caffe_nets.relu(caffe_nets.dense(x, WEIGHTS["fc7"])) * scale
     return caffe_nets.softmax(caffe_nets.dense(x, WEIGHTS["fc8"]))
 
 
-def bins_by_loops(image, kept=1.0):
+def bins_by_loops(image, scale=1.0):
     maps = maps_by_loops(image)
-    return top_by_loops([caffe_nets.binned(maps, level) for level in (1, 2, 3, 6)], kept)
+    return top_by_loops([caffe_nets.binned(maps, level) for level in (1, 2, 3, 6)], scale)
 
 
 def written(folder, layers, weights=WEIGHTS, form="layer", **options):
@@ -189,7 +189,7 @@ def test_dropout_that_scaled_at_test_scales_still(tmp_path):
     paths = written(tmp_path, zf5())
     model = zoo.load_caffe_model(*paths, scale_train=False)
     (image,) = images_of((97, 130))
-    expected = bins_by_loops(image, kept=0.75)
+    expected = bins_by_loops(image, scale=0.75)
     assert np.abs(expected - bins_by_loops(image)).max() > 1e-3
     assert_close(model(image[np.newaxis])[0], expected)
     text = paths[0].read_text().replace("ratio: 0.25", "ratio: 0.25 scale_train: false")
@@ -215,12 +215,12 @@ def test_an_image_of_a_mixed_batch_gets_its_answer_alone(released):
 def test_maps_of_a_mixed_batch_are_those_of_each_image_and_zeros_around_them(tmp_path):
     model, images = zoo.load_caffe_model(*written(tmp_path, TRUNK)), images_of(*SIZES)
     maps = np.array(model(tf.ragged.stack(images)))
-    for image, found in zip(images, maps, strict=True):
+    for image, batched in zip(images, maps, strict=True):
         (own,) = np.array(model(image[np.newaxis]))
         rows, columns = own.shape[:2]
-        assert_close(found[:rows, :columns], own)
-        assert not found[rows:].any()
-        assert not found[:, columns:].any()
+        assert_close(batched[:rows, :columns], own)
+        assert not batched[rows:].any()
+        assert not batched[:, columns:].any()
 
 
 def test_its_layers_are_named_as_in_the_zoo(released):
@@ -313,7 +313,7 @@ def layers_with(**parameters):
 
 
 def instead(name, *others):
-    return tuple(one for layer in zf5() for one in (others if layer.name == name else (layer,)))
+    return tuple(new for layer in zf5() for new in (others if layer.name == name else (layer,)))
 
 
 @pytest.mark.parametrize(
@@ -356,11 +356,11 @@ def test_weights_of_another_shape_are_named_with_both_shapes(tmp_path):
         zoo.load_caffe_model(*paths)
 
 
-@pytest.mark.parametrize("kept", [0.5, 0.98, 0.0])
-def test_a_file_that_is_cut_off_is_refused(tmp_path, kept):
+@pytest.mark.parametrize("fraction", [0.5, 0.98, 0.0])
+def test_a_file_that_is_cut_off_is_refused(tmp_path, fraction):
     prototxt, caffemodel = written(tmp_path, zf5())
     content = caffemodel.read_bytes()
-    caffemodel.write_bytes(content[: int(kept * len(content))])
+    caffemodel.write_bytes(content[: int(fraction * len(content))])
     with pytest.raises(
         ValueError, match=r"`caffemodel` must be a whole file .* which (cannot|has)"
     ):
@@ -386,7 +386,7 @@ def test_files_in_the_wrong_order_are_told_apart(tmp_path):
 def test_the_text_must_say_what_images_there_are(tmp_path):
     paths = written(tmp_path, zf5())
     paths[0].write_text(paths[0].read_text().replace("input_dim: 3\n", ""))
-    with pytest.raises(ValueError, match="`prototxt` must say what images"):
+    with pytest.raises(ValueError, match="`prototxt` must state the images"):
         zoo.load_caffe_model(*paths)
     paths[0].write_text('input: "data" input_shape { dim: 1 dim: 3 dim: 24 dim: 24 }')
     with pytest.raises(ValueError, match="`prototxt` must have layers"):
