@@ -145,7 +145,7 @@ def test_layers_are_matched_by_name_and_not_by_place(path, tmp_path):
     with h5py.File(path, "r") as file, h5py.File(turned, "w") as copy:
         groups = sorted(file["layers"], reverse=True)
         for index, group in enumerate(groups):
-            file.copy(f"layers/{group}", copy, name=f"layers/thing_{number}")
+            file.copy(f"layers/{group}", copy, name=f"layers/thing_{index}")
     assert_holds(network(weights=str(turned)), of_file(path), EVERY_LAYER)
 
 
@@ -262,7 +262,7 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         network(weights=str(path))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_fine_tuning_example_trains_dense_layers_on_photographs_of_every_size(
     tmp_path, monkeypatch
 ):
@@ -271,7 +271,7 @@ def test_the_fine_tuning_example_trains_dense_layers_on_photographs_of_every_siz
         (tmp_path / "photographs" / name).mkdir(parents=True)
         for index, size in enumerate(generator.integers(40, 90, (20, 2))):
             image = level + generator.integers(0, 100, (*size, 3))
-            file = tmp_path / "photographs" / name / f"{number}.{('png', 'jpg')[number % 2]}"
+            file = tmp_path / "photographs" / name / f"{index}.{('png', 'jpg')[index % 2]}"
             keras.utils.save_img(file, image, scale=False)
     path = str(tmp_path / "best.weights.h5")
     network().save_weights(path)

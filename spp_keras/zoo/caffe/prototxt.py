@@ -84,8 +84,8 @@ def read_prototxt(path: str | Path) -> CaffeNetwork:
     shapes += [tuple(shape.dim) for layer in inputs for shape in layer.message.input_param.shape]
     if not names or not shapes or len(shapes[0]) != 4:
         raise ValueError(
-            "`prototxt` must state the images that the network takes, by an `Input` layer or by `input` "
-            "and `input_dim`, as the file for deployment does; that for training does not. "
+            "`prototxt` must state the images that the network takes, by an `Input` layer or by "
+            "`input` and `input_dim`, as the file for deployment does; that for training does not. "
             f"Received: prototxt={str(path)!r}, with the inputs {names} of shapes {shapes}."
         )
     others = tuple(layer for layer in layers if layer.kind != "input")
