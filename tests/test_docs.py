@@ -55,7 +55,7 @@ PUBLIC = {
     layers: PUBLIC_LAYERS,
     zoo: zoo.__all__,
     data: ["Crops", "Pipeline", "Whole", "load"],
-    detection: ["Detector", "RegionProposalNetwork", "RegionDetector", "Settings"],
+    detection: ["Detector", "RegionProposalNetwork", "Detections"],
     evaluation: ["Scorer", "format_feature_results", "table"],
     export: ["save", "export_detector", "export_detector_tflite", "export_tflite"],
     serving: ["load", "load_detector", "predict_images"],

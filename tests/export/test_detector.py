@@ -113,7 +113,7 @@ def detectors():
     """One that answers by all there is, and one by as little as there can be."""
     return {
         "proposing": small_detectors.detector(small_detectors.THREE_SCALES, rpn=True),
-        "given": small_detectors.detector(corrections=False),
+        "given": small_detectors.detector(deltas=False),
     }
 
 

@@ -12,7 +12,7 @@ from caffe_nets import Layer
 from mixed_batches import alone, assert_close, padded
 
 from spp_keras import zoo
-from spp_keras.detection import variants
+from spp_keras.detection import Detector, heads
 from spp_keras.layers import SpatialPyramidPooling
 from spp_keras.zoo import layer_chain, model_parts
 
@@ -265,20 +265,26 @@ def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
         expected = layer(expected)
     answer = zoo.with_boxes(released)({"images": image[np.newaxis], "boxes": np.array([found])})
     assert_close(answer[0], expected)
-    detector, _ = variants.create_detector(halves, ("one", "other"), scales=(min(size),))
-    encoded = detector.encode(tf.constant(image))
-    pooled, rows = detector.pool(encoded, tf.constant(found, "float32"), tf.constant(size))
+    detector = create_detector(released, scales=(min(size),))
+    feature_maps = detector.compute_feature_maps(tf.constant(image))
+    assert feature_maps[0].shape[1:] == maps.shape
+    pooled, rows = detector.pool_rois(
+        feature_maps, tf.constant(found, "float32"), tf.constant(size)
+    )
     assert_close(tf.gather(pooled, rows), np.array(vectors))
-    assert detector.numbers_encoded(size, 3) == maps.size
 
 
 def test_the_least_image_of_a_detector_is_that_of_its_trunk(released):
-    halves = model_parts.split_model(released)
-    detector, _ = variants.create_detector(halves, ("one", "other"), scales=(31,))
-    (one,) = detector.encode(tf.constant(images_of((31, 31))[0]))
-    assert one.shape[1:3] == (1, 1)
+    detector = create_detector(released, scales=(31,))
+    (feature_map,) = detector.compute_feature_maps(tf.constant(images_of((31, 31))[0]))
+    assert feature_map.shape[1:3] == (1, 1)
     with pytest.raises(ValueError, match="`scales` must be an int >= 31"):
-        variants.create_detector(halves, ("one", "other"), scales=(30,))
+        detector.replace(scales=(30,))
+
+
+def create_detector(network, **options):
+    head = heads.finalize_head(heads.build_softmax_head(network, 2))
+    return Detector.from_network(network, head, labels=("one", "other"), **options)
 
 
 def test_it_is_saved_and_loaded_as_any_model(released, tmp_path):
