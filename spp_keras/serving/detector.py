@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import detection, model_repository, run_folder
-from spp_keras.data import safe_decoding, size_policies
+from spp_keras.data import image_rules, safe_decoding, size_policies
 from spp_keras.detection import heads, selective_search
 from spp_keras.run_folder import RunFolder
 from spp_keras.serving import image_inputs, saved_models
@@ -131,7 +131,7 @@ def _of_run(run: Path, score_threshold: float | None) -> Callable[[bytes], Detec
 
     def find(image: bytes) -> DetectorPrediction:
         decoded = decode(image)
-        if decoded.code != safe_decoding.OK:
+        if decoded.code != image_rules.OK:
             return DetectorPrediction(error=decoded.reason.numpy().decode())
         found = {name: value.numpy() for name, value in detect(decoded.pixels).items()}
         width_height = decoded.size.numpy()[[1, 0, 1, 0]]
@@ -172,7 +172,7 @@ def _of_saved_model(
             )
         else:
             decoded = decode(image)
-            if decoded.code != safe_decoding.OK:
+            if decoded.code != image_rules.OK:
                 return DetectorPrediction(error=decoded.reason.numpy().decode())
             boxes = (search(decoded.pixels.numpy()) * _factors(decoded)).astype("float32")
             signature = loaded.signatures["bytes_with_boxes"]

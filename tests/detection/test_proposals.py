@@ -212,7 +212,7 @@ def test_an_error_keeps_its_class_names_the_image_and_stops_the_rest(tmp_path, m
         raise MemoryError("too little")
 
     monkeypatch.setattr(selective_search, "selective_search", failing)
-    with pytest.raises(MemoryError, match="^too little$") as raised:
+    with pytest.raises(MemoryError, match=r"(?s)^too little\n.*fewer `threads`") as raised:
         proposals.propose_boxes(records, threads=1)
     [note] = raised.value.__notes__
     assert re.match(r"This was the image '0.png' of a\..*fewer `threads`", note)

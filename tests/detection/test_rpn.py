@@ -11,7 +11,7 @@ def test_anchors_lie_about_the_centers_of_cells():
     rpn = RegionProposalNetwork(8, anchor_sizes=(32,), aspect_ratios=(1.0, 4.0))
     anchors = rpn.anchors(2, 3, geometry.CellGrid(16, 14))
     assert anchors.shape == (12, 4)
-    # Cell (1, 2), by hand: centered on pixels 30 and 46, which are half a pixel wide on either side.
+    # Cell (1, 2), by hand: centered on pixels 30 and 46, whose centers are at 30.5 and 46.5.
     np.testing.assert_allclose(anchors[10], [30.5, 14.5, 62.5, 46.5])
     np.testing.assert_allclose(anchors[11], [38.5, -1.5, 54.5, 62.5])
 
