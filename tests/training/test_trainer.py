@@ -9,7 +9,7 @@ from PIL import Image
 
 from spp_keras import recipes, run_folder, training, zoo
 from spp_keras.data import Pipeline, load_records
-from spp_keras.training import trainer
+from spp_keras.training import recipe_pipelines
 
 
 def assert_same(network, other):
