@@ -12,14 +12,14 @@ import machines
 import numpy as np
 import tensorflow as tf
 from detection_tables import RIVAL, System
+from spp_keras.detection.rcnn import RegionDetector
 from worker import THREADS
 
 from spp_keras import zoo
 from spp_keras.detection import compression, variants
 from spp_keras.detection.detector import FIVE_SCALES, Detector
-from spp_keras.detection.rcnn import RegionDetector
 from spp_keras.detection.selective_search import selective_search
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.zoo import model_parts
 
 _CLASSES = 20
 _SYSTEMS = tuple(
@@ -121,7 +121,7 @@ def _windows(image: np.ndarray, count: int) -> tuple[np.ndarray, int]:
 def _detectors(settings: Settings, systems: Sequence[System]) -> dict[System, Detector]:
     """All of the same weights."""
     keras.utils.set_random_seed(0)
-    halves = cutting.split_model(zoo.zf5_spp(classes=_CLASSES, width=settings.width))
+    halves = model_parts.split_model(zoo.zf5_spp(classes=_CLASSES, width=settings.width))
     labels = tuple(str(number) for number in range(_CLASSES))
     plain, _ = variants.create_detector(halves, labels)
     rival, _ = variants.create_detector(halves, labels, RegionDetector)

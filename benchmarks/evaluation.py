@@ -27,11 +27,12 @@ from evaluation_peers import FromPixels
 from serving_inputs import photographs
 
 import spp_keras
-from spp_keras import trained, zoo
+from spp_keras import zoo
 from spp_keras.data import image_reader, records
 from spp_keras.evaluation import Scorer, protocols
 from spp_keras.metrics import classification
 from spp_keras.report import training_status
+from spp_keras.run_folder import RunFolder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _accuracies(options: argparse.Namespace) -> list[dict[str, Any]]:
     """How often each is right and how far they are apart, of ten views and of 96."""
-    network = trained.load(options.run).network
+    network = RunFolder(options.run).model
     found = records.load_records("shapes", "validation", options.data_dir)
     found = found.select(np.arange(min(options.images, len(found))))
     reader = image_reader.ImageReader(found.files, found.spans)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spp_keras import data, export, recipes, runs, serving, trained
+from spp_keras import data, export, recipes, run_folder, serving, trained
 from spp_keras.data import image_reader, splits
 from spp_keras.report import training_status
 
@@ -58,7 +58,7 @@ def main(run: str) -> int:
 
 
 def _validation(run: str) -> tuple[list[bytes], np.ndarray]:
-    recipe = recipes.read_recipe(Path(run) / runs.RECIPE)
+    recipe = recipes.read_recipe(Path(run) / run_folder.RECIPE)
     data_dir = recipe.data_dir or None
     split = recipe.validation_split or splits.choose_splits(recipe.data, data_dir)[1]
     found = data.load_records(recipe.data, split, data_dir, progress=False)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import trained
+import spp_keras
 from spp_keras.data import Warp, folders, image_reader, load_records, safe_decoding
 from spp_keras.zoo import layer_chain
 
@@ -30,7 +30,8 @@ parser.add_argument("--index", default="index.npz", help="file of the vectors (%
 parser.add_argument("--score", action="store_true", help="share of the same class")
 options = parser.parse_args()
 
-network, _, view, orientation = trained.load(options.run)
+run = spp_keras.load_run(options.run)
+network, view, orientation = run.model, run.size_policy, run.orientation
 if options.square:
     view = Warp(image_size=options.square)
 min_side = layer_chain.min_image_size(network)

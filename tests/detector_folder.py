@@ -2,15 +2,15 @@
 
 import keras
 
-from spp_keras import detection, runs, zoo
-from spp_keras.zoo import roi_model
+from spp_keras import detection, run_folder, zoo
+from spp_keras.zoo import model_parts
 
 LABELS = ("cat", "größe", "red car")
 
 
 def make_detector(folder, labels=LABELS, *, rpn=True, **options):
     """Writes it and returns the detector."""
-    halves = roi_model.split_model(zoo.zf5_spp(classes=len(labels), width=0.0625, levels=(2, 1)))
+    halves = model_parts.split_model(zoo.zf5_spp(classes=len(labels), width=0.0625, levels=(2, 1)))
     vectors = keras.Input((5 * halves.trunk.output_shape[-1],))
     hidden = keras.layers.Dense(8, "relu")(vectors)
     scores = keras.layers.Dense(len(labels), "sigmoid", name="scores")(hidden)
@@ -33,5 +33,5 @@ def make_detector(folder, labels=LABELS, *, rpn=True, **options):
         kernel = detector.head.get_layer(name).kernel
         kernel.assign(kernel * factor)
     folder.mkdir(parents=True, exist_ok=True)
-    detector.save(folder / runs.DETECTOR)
+    detector.save(folder / run_folder.DETECTOR)
     return detector

@@ -6,7 +6,7 @@ import tensorflow as tf
 from photographs import photograph
 
 from spp_keras import detection, zoo
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.zoo import model_parts
 
 LABELS = ("cat", "größe", "red car")
 ONE_SCALE, THREE_SCALES, FIVE_SCALES = (120,), (60, 100, 150), (60, 80, 100, 120, 150)
@@ -15,7 +15,7 @@ MAX_DETECTIONS = 12
 
 def detector(scales=ONE_SCALE, *, corrections=True, rpn=False):
     keras.utils.set_random_seed(1)
-    halves = cutting.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1)))
+    halves = model_parts.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1)))
     vectors = keras.Input((5 * halves.trunk.output_shape[-1],))
     hidden = keras.layers.Dense(8, "relu")(vectors)
     outputs = [keras.layers.Dense(3, "sigmoid", name="scores")(hidden)]

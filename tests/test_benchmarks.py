@@ -17,7 +17,7 @@ from scipy import stats
 from spp_keras import zoo
 from spp_keras.data import size_policies as policies
 from spp_keras.data.shapes import outlines, scenes
-from spp_keras.zoo import roi_model
+from spp_keras.zoo import model_parts
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -133,7 +133,7 @@ def test_whole_images_have_as_many_pixels_as_the_squares(paper):
 def test_a_map_coarser_than_the_pyramid_is_found(paper, net):
     networks = paper("networks")
     network = getattr(zoo, f"{net}_spp")(classes=2, width=0.02)
-    trunk = roi_model.split_model(network).trunk
+    trunk = model_parts.split_model(network).trunk
 
     for variant in networks.VARIANTS:
         recipe = networks.recipe(net, variant, seed=0)

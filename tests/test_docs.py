@@ -15,13 +15,24 @@ import keras
 import numpy as np
 import photographs
 import pytest
-import run_folder
 import small_detectors
+import small_runs
 import tensorflow as tf
 from PIL import Image
 
 import spp_keras
-from spp_keras import cli, data, detection, evaluation, export, layers, report, runs, serving, zoo
+from spp_keras import (
+    cli,
+    data,
+    detection,
+    evaluation,
+    export,
+    layers,
+    report,
+    run_folder,
+    serving,
+    zoo,
+)
 from spp_keras.zoo import tables
 
 ROOT = Path(__file__).parents[1]
@@ -111,10 +122,10 @@ def workplace(tmp_path_factory):
         file.write_bytes(photographs.encoded(photographs.photograph(height, width, number)))
     picture = photographs.photograph(120, 160)
     (folder / "photo.jpg").write_bytes(photographs.encoded(picture, "JPEG"))
-    run_folder.make_run(folder / "runs" / "zf5_spp-shapes")
+    small_runs.make_run(folder / "runs" / "zf5_spp-shapes")
     detector = folder / "runs" / "zf5_spp-shapes-detector"
     detector.mkdir()
-    small_detectors.detector().save(detector / runs.DETECTOR)
+    small_detectors.detector().save(detector / run_folder.DETECTOR)
     return folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import run_folder
+import small_runs
 from image_files import REFUSAL
 from photographs import encoded, photograph
 
@@ -82,7 +82,7 @@ SIZES = [(60, 80), (45, 45), (88, 50), (70, 31), (52, 64), (40, 90), (33, 47), (
 def trained_run(tmp_path_factory):
     recipe = dataclasses.replace(run_folder.RECIPE, size_policy="native", image_sizes=())
     folder = tmp_path_factory.mktemp("runs") / "run"
-    return folder, run_folder.make_run(folder, recipe)
+    return folder, small_runs.make_run(folder, recipe)
 
 
 @pytest.fixture

@@ -8,7 +8,16 @@ import pytest
 import spp_keras
 
 PACKAGE = Path(spp_keras.__file__).parent
-BASE = {"_checks", "_extras", "_files", "average_precision", "geometry", "repository", "runs"}
+BASE = {
+    "_checks",
+    "_extras",
+    "_files",
+    "average_precision",
+    "geometry",
+    "ops",
+    "repository",
+    "runs",
+}
 MAY_IMPORT = {
     "": {"_registration"},
     "_registration": set(),
@@ -19,7 +28,8 @@ MAY_IMPORT = {
     "runs": set(),
     "repository": {"_files"},
     "geometry": {"_checks"},
-    "layers": {"_checks", "geometry"},
+    "ops": {"_checks", "geometry"},
+    "layers": {"_checks", "geometry", "ops"},
     "zoo": {"_checks", "_files", "geometry", "layers"},
     "data": {"_checks", "_files", "geometry"},
     "trained": BASE | {"layers", "zoo", "data"},

@@ -2,9 +2,10 @@ import keras
 import numpy as np
 import pytest
 from photographs import encoded, photograph
-from run_folder import make_run
+from small_runs import make_run
 
-from spp_keras import data, recipes, runs, trained
+from spp_keras import data, recipes, run_folder, trained
+from spp_keras.run_folder import RunFolder
 
 
 def test_the_network_of_a_run_is_the_one_it_was_trained_to_in_float32(tmp_path):
@@ -20,15 +21,15 @@ def test_the_network_of_a_run_is_the_one_it_was_trained_to_in_float32(tmp_path):
 @pytest.mark.parametrize(("multi_label", "sums_to_one"), [(False, True), (True, False)])
 def test_scores_are_those_of_one_class_or_of_any_number(tmp_path, multi_label, sums_to_one):
     make_run(tmp_path, multi_label=multi_label)
-    scores = trained.load(tmp_path).network(np.full((1, 40, 50, 3), 99.0))
+    scores = RunFolder(tmp_path).model(np.full((1, 40, 50, 3), 99.0))
     assert (abs(float(keras.ops.sum(scores)) - 1) < 1e-5) == sums_to_one
 
 
 def test_a_file_that_the_recipe_started_from_is_not_needed_any_more(tmp_path):
     make_run(tmp_path)
     recipe = recipes.Recipe(width=0.0625, levels=(2, 1), weights="gone.weights.h5")
-    (tmp_path / runs.RECIPE).write_text(recipes.recipe_to_toml(recipe))
-    assert trained.load(tmp_path).network.name == "zf5_spp"
+    (tmp_path / run_folder.RECIPE).write_text(recipes.recipe_to_toml(recipe))
+    assert RunFolder(tmp_path).model.name == "zf5_spp"
 
 
 @pytest.mark.parametrize(
@@ -57,11 +58,17 @@ def test_a_network_sees_all_of_an_image_where_it_can(keys, longest, expected):
     assert trained.view(recipes.Recipe(**keys), longest) == expected
 
 
-@pytest.mark.parametrize("name", [runs.RECIPE, runs.LABELS, runs.FACTS, runs.BEST])
+@pytest.mark.parametrize(
+    "name", [run_folder.RECIPE, run_folder.LABELS, run_folder.DATA_INFO, run_folder.BEST_WEIGHTS]
+)
 def test_what_a_folder_lacks_is_named(tmp_path, name):
     make_run(tmp_path)
     (tmp_path / name).unlink()
-    remedy = "until the first epoch has ended" if name == runs.BEST else "that `spp-keras train`"
+    remedy = (
+        "until the first epoch has ended"
+        if name == run_folder.BEST_WEIGHTS
+        else "that `spp-keras train`"
+    )
     with pytest.raises(ValueError, match=f"{name} is missing: .*{remedy}"):
         trained.load(tmp_path)
 

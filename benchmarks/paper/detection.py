@@ -1,6 +1,6 @@
 """The paper's Table 10 in small: SPP at one scale and at five, R-CNN, and two models together.
 
-    spp-keras train zf5_spp/shapes --set seed=0 --run runs/shapes-0    # likewise 1 and 2
+    spp-keras train zf5_spp/shapes --seed 0 --output runs/shapes-0    # likewise 1 and 2
     python benchmarks/paper/detection.py --run runs/shapes-0 --run runs/shapes-1 --run runs/shapes-2
     python benchmarks/paper/detection.py --render    # the text again, from the JSON
 
@@ -26,14 +26,15 @@ import machines
 import numpy as np
 import publishing
 import table10
+from spp_keras.detection.rcnn import RegionDetector
 
-from spp_keras import _files, trained
+from spp_keras import _files
 from spp_keras.detection import evaluation, feature_cache, head_training, heads, training, variants
 from spp_keras.detection.detector import FIVE_SCALES, ONE_SCALE, Detector
-from spp_keras.detection.rcnn import RegionDetector
 from spp_keras.detection.training_images import TrainingImages
 from spp_keras.metrics import detection
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.run_folder import RunFolder
+from spp_keras.zoo import model_parts
 
 _HALF = 2
 _SIDE = 224 // _HALF
@@ -121,7 +122,7 @@ def _detectors(
     import keras
 
     keras.utils.set_random_seed(seed)
-    halves = cutting.split_model(trained.load(run).network)
+    halves = model_parts.split_model(RunFolder(run).model)
     detector, head = variants.create_detector(
         halves, learning.classes, kind, scales=scales, side=_SIDE
     )

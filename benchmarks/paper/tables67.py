@@ -24,10 +24,11 @@ import numpy as np
 import publishing
 import verdicts
 
-from spp_keras import runs, trained
+from spp_keras import run_folder
 from spp_keras.data import records
 from spp_keras.evaluation import feature_svm, features, run_settings, score_cache
 from spp_keras.metrics import classification
+from spp_keras.run_folder import RunFolder
 
 _NET = "zf5"
 _LAYERS = {
@@ -124,13 +125,13 @@ def _measure(options: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str
             run = networks.run(options.runs, _NET, variant, seed)
             for layer, vectors in _vectors(run, view, splits).items():
                 row = {"column": column, "layer": layer, "seed": seed}
-                labels = [images.found.labels for images in splits]
+                labels = [images.records.labels for images in splits]
                 rows.append(row | _measured(vectors, labels))
     used = {
         variant: [networks.run(options.runs, _NET, variant, seed) for seed in seeds]
         for variant in ("none", "multi")
     }
-    return {"images": len(splits[1].found), **convergence.facts(used)}, rows
+    return {"images": len(splits[1].records), **convergence.facts(used)}, rows
 
 
 def _vectors(
@@ -146,9 +147,9 @@ def _vectors(
         member,
         protocol,
         layers,
-        lambda: trained.load(run).network,
+        lambda: RunFolder(run).model,
         splits,
-        run / runs.EVALUATION / runs.FEATURES,
+        run / run_folder.EVALUATION / run_folder.FEATURE_CACHE,
     )
     return {
         layer: [feature_svm.normalize(lot) for lot in lots]

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import recipes, trained
+from spp_keras import recipes
 from spp_keras.app import box_input, image_decoding
 from spp_keras.app.image_result import ImageResult, elapsed_milliseconds, top_classes
 from spp_keras.data import image_ops
-from spp_keras.zoo import layer_chain, roi_model
+from spp_keras.run_folder import RunFolder
+from spp_keras.zoo import layer_chain, model_parts
 
 _PAIR = tf.TensorSpec((2,), tf.int32)
 
@@ -35,21 +36,23 @@ class ClassifierView:
     score_threshold = None
 
     def __init__(self, run: str | Path, max_pixels: int = image_decoding.MAX_PIXELS):
-        self._recipe = trained.describe(run).recipe
+        self._recipe = RunFolder(run).recipe
         if not self._recipe.model.endswith("_spp"):
             raise ValueError(
                 "`run` must be of a network with a pyramid, which takes photographs as they are: "
                 f"train {self._recipe.model}_spp. Received: {self._recipe.model} in "
                 f"run={str(run)!r}."
             )
-        network, self.labels, view, self.orientation = trained.load(run)
+        run_files = RunFolder(run)
+        network, self.labels, view = run_files.model, run_files.labels, run_files.size_policy
+        self.orientation = run_files.orientation
         self.name = network.name
         self._min_side = layer_chain.min_image_size(network)
         self._decode = image_decoding.make_decoder(
             view, self._min_side, max_pixels, self.orientation
         )
-        self._halves = roi_model.split_model(network)
-        self._pool = roi_model.make_roi_pooling(self._halves)
+        self._halves = model_parts.split_model(network)
+        self._pool = model_parts.make_roi_pooling(self._halves)
         maps = tf.TensorSpec((1, None, None, self._halves.trunk.output_shape[-1]))
         pixels, box = tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((1, 4))
         self._map = tf.function(self._convolve, input_signature=[pixels], autograph=False)
@@ -114,12 +117,12 @@ class ClassifierView:
         return self._halves.trunk(tf.cast(pixels, tf.float32)[tf.newaxis], training=False)
 
     def _score_whole(self, maps: Any) -> Any:
-        return self._halves.answer(self._halves.pyramid(maps))[0]
+        return self._halves.apply_top(self._halves.pooling(maps))[0]
 
     def _score_part(self, maps: Any, box: Any) -> tuple[Any, Any]:
         first = tf.zeros((1,), tf.int32)
         cells = self._pool.windows(box, first, tf.shape(maps)[tf.newaxis, 1:3])
-        return self._halves.answer(self._pool.pool(maps, cells, first))[0], cells[0]
+        return self._halves.apply_top(self._pool.pool(maps, cells, first))[0], cells[0]
 
 
 def warp_size(recipe: recipes.Recipe, seen: tuple[int, int], min_side: int) -> tuple[int, str]:

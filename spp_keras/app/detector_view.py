@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import detection, runs
+from spp_keras import detection, run_folder
 from spp_keras.app import box_input, image_decoding
 from spp_keras.app.image_result import ImageResult, elapsed_milliseconds, top_classes
 from spp_keras.data import size_policies
 from spp_keras.detection import selective_search
+from spp_keras.run_folder import RunFolder
 
 
 class DetectorView:
@@ -31,10 +32,10 @@ class DetectorView:
     """
 
     def __init__(self, run: str | Path, max_pixels: int = image_decoding.MAX_PIXELS):
-        self._detector = detector = detection.load_detector_model(run)
+        self._detector = detector = RunFolder(run).model
         if not isinstance(detector, detection.Detector) or detector.encodes_windows:
             raise ValueError(
-                f"{runs.DETECTOR} must hold a `spp_keras.detection.Detector`, whose windows share "
+                f"{run_folder.DETECTOR} must hold a `spp_keras.detection.Detector`, whose windows share "
                 f"a map. Received: one of {type(detector).__name__} in run={str(run)!r}."
             )
         if detector.rpn is None:
@@ -43,7 +44,7 @@ class DetectorView:
         self.name, self.labels = detector.trunk.name.removesuffix("_trunk"), detector.labels
         self.score_threshold = detector.score_threshold
         view = size_policies.Whole(longest_side=size_policies.DEFAULT_LONGEST_SIDE)
-        self.orientation = detection.read_orientation(run)
+        self.orientation = RunFolder(run).orientation
         self._decode = image_decoding.make_decoder(
             view, max_pixels=max_pixels, orientation=self.orientation
         )

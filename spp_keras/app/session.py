@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import runs
+from spp_keras import run_folder
 from spp_keras.app import box_input, image_decoding
 from spp_keras.app.classifier_view import ClassifierView
 from spp_keras.app.detector_view import DetectorView
@@ -105,9 +105,9 @@ def load_session(run: str | Path, max_pixels: int = image_decoding.MAX_PIXELS) -
             `photographs.MOST_PIXELS`.
     """
     run = Path(run)
-    if (run / runs.DETECTOR).is_file():
+    if (run / run_folder.DETECTOR).is_file():
         model: ClassifierView | DetectorView = DetectorView(run, max_pixels)
-    elif (run / runs.RECIPE).is_file():
+    elif (run / run_folder.RECIPE).is_file():
         model = ClassifierView(run, max_pixels)
     else:
         raise ValueError(

@@ -16,7 +16,7 @@ def describe_error(error: Exception, options: argparse.Namespace) -> str | None:
 
     Args:
         error: What a command raised.
-        options: Of the command. Their `less_memory`, if there is one, says how
+        options: Of the command. Their `memory_hint`, if there is one, says how
             it needs less memory.
 
     Example:
@@ -32,7 +32,7 @@ def describe_error(error: Exception, options: argparse.Namespace) -> str | None:
         where = f" for {str(path)!r}" if path else ""
         return f"no space left on the disk{where}: make room, and give the same command again."
     if _is_too_large(error):
-        less = getattr(options, "less_memory", "give it smaller images")
+        less = getattr(options, "memory_hint", "give it smaller images")
         found = re.search(r"OOM when allocating.*?type \w+|[Uu]nable to allocate.*", str(error))
         what = f" ({found[0]})" if found else ""
         return f"not enough memory{what}: {less}."

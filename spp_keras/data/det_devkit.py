@@ -69,14 +69,14 @@ def find_images(root: Path, split: str) -> Source:
         )
     names = root / _NAMES
     if names.is_file():
-        watched = (names, *(_annotation(root, name) for name in ids))
+        annotations = (names, *(_annotation(root, name) for name in ids))
     else:
-        watched = (names, *_annotations(root))
+        annotations = (names, *_annotations(root))
     return Source(
         name=f"{root} {split}",
         files=tuple(str(root / _image(name)) for name in ids),
-        marks=("ILSVRC DET", str(root), split),
-        watched=tuple(str(path) for path in (*lists, *watched)),
+        cache_key=("ILSVRC DET", str(root), split),
+        dependencies=tuple(str(path) for path in (*lists, *annotations)),
         read=lambda: _read(root, ids),
     )
 

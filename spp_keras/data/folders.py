@@ -75,8 +75,8 @@ def find_images(root: Path, split: str) -> Source:
     return Source(
         name=f"{root} {split}",
         files=tuple(str(root / path) for path in listing.paths),
-        marks=("folder per class", str(root), split, *classes),
-        watched=(),
+        cache_key=("folder per class", str(root), split, *classes),
+        dependencies=(),
         read=lambda: Contents(classes, False, len(listing.paths), listing.candidates()),
     )
 

@@ -4,16 +4,14 @@ import array
 import contextlib
 import os
 import re
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
-from spp_keras import _cache, _checks
+from spp_keras import _cache, _checks, _progress
 from spp_keras.data import det_devkit, folders, inspection, orientations, sources, voc_devkit
 from spp_keras.data.inspection import ImageLimits
 from spp_keras.data.sources import Candidate, Objects, Skipped, Source
@@ -144,12 +142,23 @@ def load_records(
     _checks.fraction(max_skipped_fraction, "max_skipped_fraction")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
     source = _source(data, split, data_dir)
-    parts = (_FORMAT, tf.__version__, repr(tuple(limits)), orientation, *source.marks)
-    path = _cache.cache_path(parts, (*source.files, *source.watched))
-    arrays = _cache.read_arrays(path)
+    cache = _cache.ArrayCache(
+        _cache.user_folder("records"),
+        compress=True,
+        on_write_error="The images will be checked again next time",
+    )
+    key = _cache.make_key(
+        _FORMAT,
+        tf.__version__,
+        tuple(limits),
+        orientation,
+        source.cache_key,
+        _cache.describe_files((*source.files, *source.dependencies)),
+    )
+    arrays = cache.load(key)
     if arrays is None:
         arrays = _inspect(source, limits, orientation, on_error, progress)
-        _cache.write_arrays(path, arrays)
+        cache.save(key, arrays)
     records = _from_arrays(source, arrays)
     _check_skipped(records, on_error, max_skipped_fraction)
     return records
@@ -180,9 +189,9 @@ def _source(data: Any, split: Any, data_dir: Any) -> Source:
     if data_dir is None and folder.is_dir():
         root = folder.resolve()
         for devkit in (voc_devkit, det_devkit):
-            home = devkit.home(root)
+            home = devkit.find_devkit(root)
             if home is not None:
-                return devkit.find(home, split)
+                return devkit.find_images(home, split)
         if not (root / "dataset_info.json").is_file():
             return folders.find_images(root, split)
         data = str(root)
@@ -204,14 +213,8 @@ def _inspect(
     contents = source.read()
     columns = _Columns(contents.multi_label)
     inspected = inspection.inspect_images(contents.candidates, source.files, limits, orientation)
-    bar = tqdm.tqdm(
-        inspected,
-        desc=f"Checking {source.name}",
-        total=contents.count,
-        unit=" images",
-        delay=1.0,
-        disable=not progress,
-        file=sys.stderr,
+    bar = _progress.create_bar(
+        inspected, f"Checking {source.name}", total=contents.count, disable=not progress
     )
     with contextlib.closing(inspected), bar:
         for candidate, finding in bar:

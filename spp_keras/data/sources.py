@@ -26,6 +26,22 @@ class Objects(NamedTuple):
         """Numbers of the classes that have an object which is not difficult."""
         return tuple(sorted({*self.labels[~self.difficult].tolist()}))
 
+    def to_pixels(self, size: tuple[int, int]) -> np.ndarray:
+        """Boxes `(n, 4)`, left, top, right and bottom in pixels, ends exclusive.
+
+        Args:
+            size: Height and width of the image.
+
+        Example:
+
+        >>> cat = Objects(np.array([[0.0, 0.25, 0.5, 1.0]]), np.array([0]), np.array([False]))
+        >>> cat.to_pixels((100, 200)).tolist()
+        [[50.0, 0.0, 200.0, 50.0]]
+        """
+        height, width = size
+        pixels = np.asarray(self.boxes, "float32") * np.array([height, width] * 2, "float32")
+        return pixels[:, [1, 0, 3, 2]]
+
 
 class Skipped(NamedTuple):
     """An image that was found and cannot be used."""
@@ -83,15 +99,15 @@ class Source:
     Args:
         name: What to call it in messages.
         files: Image files or TFRecord shards, which the spans number.
-        marks: What makes it this source, besides the files: kind, folder, split.
-        watched: Files besides `files` that the contents depend on.
+        cache_key: What makes it this source, besides the files: kind, folder, split.
+        dependencies: Files besides `files` that the contents depend on.
         read: Reads the contents.
     """
 
     name: str
     files: tuple[str, ...]
-    marks: tuple[str, ...]
-    watched: tuple[str, ...]
+    cache_key: tuple[str, ...]
+    dependencies: tuple[str, ...]
     read: Callable[[], Contents]
 
 

@@ -53,8 +53,8 @@ def find_images(name: str, split: str, data_dir: str | None = None) -> Source:
     return Source(
         name=f"{name} {split}",
         files=files,
-        marks=("TFDS", name, split),
-        watched=(str(folder / "dataset_info.json"), str(folder / "features.json")),
+        cache_key=("TFDS", name, split),
+        dependencies=(str(folder / "dataset_info.json"), str(folder / "features.json")),
         read=lambda: Contents(
             columns.classes,
             columns.label is None,

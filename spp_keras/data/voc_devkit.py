@@ -108,8 +108,8 @@ def find_images(root: Path, split: str) -> Source:
     return Source(
         name=f"{root} {split}",
         files=tuple(str(root / _image(name)) for name in ids),
-        marks=("VOC", str(root), split),
-        watched=(str(listed), *(path for path in annotations if path.endswith(".xml"))),
+        cache_key=("VOC", str(root), split),
+        dependencies=(str(listed), *(path for path in annotations if path.endswith(".xml"))),
         read=lambda: _read(root, ids),
     )
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from spp_keras import _checks, _files, runs, trained
+from spp_keras import _checks, _files, run_folder
 from spp_keras.data import records, splits
 from spp_keras.evaluation import feature_svm, features, result_format, run_settings, score_cache
 from spp_keras.metrics import classification
+from spp_keras.run_folder import RunFolder
 
 # What a result says of images with several classes, and by which rule.
 _PRECISIONS = {"mean_average_precision": "area", "mean_average_precision_11_point": "11-point"}
@@ -76,18 +77,18 @@ def evaluate_features(
         standard `"deviation"` and that of each of the `"draws"`.
     """
     layers = [layer] if isinstance(layer, str) else list(layer)
-    to = Path(Path(run) / runs.EVALUATION if to is None else to)
+    to = Path(Path(run) / run_folder.EVALUATION if to is None else to)
     _check(draws, per_class, cost)
     feature_svm.import_svm()
     member, protocol = run_settings.read_for_features(Path(run), side, short_side)
-    network = trained.load(run).network
+    network = RunFolder(run).model
     features.check_layers(network, layers, protocol)
     both = _records(member, data, data_dir, train_split, split)
     if not both[0].multi_label:
         _check_classes(both, per_class)
     images = [score_cache.ImageChunks(found) for found in both]
     found = features.extract_features(
-        member, protocol, layers, lambda: network, images, to / runs.FEATURES
+        member, protocol, layers, lambda: network, images, to / run_folder.FEATURE_CACHE
     )
     rows = []
     for name, lots in zip(layers, found, strict=True):
@@ -110,7 +111,7 @@ def evaluate_features(
         **result_format.describe_versions("scikit-learn"),
         "rows": rows,
     }
-    _files.write_file(to / runs.MACHINES, json.dumps(result, indent=1) + "\n")
+    _files.write_file(to / run_folder.SVM_RESULTS, json.dumps(result, indent=1) + "\n")
     return result
 
 

@@ -1,12 +1,10 @@
 """Linear support vector machines on features: how far these carry to other classes."""
 
-import sys
 from typing import Any
 
 import numpy as np
-import tqdm
 
-from spp_keras import _extras
+from spp_keras import _extras, _progress
 
 # So that a machine is the same every time; of the rest nothing is drawn.
 _SEED = 0
@@ -58,7 +56,7 @@ def score_by_svm(
     vectors, test = (np.ascontiguousarray(each, "float64") for each in (vectors, test))
     counts = np.ones(labels.shape, bool) if counts is None else counts
     found = np.zeros((len(test), labels.shape[1]))
-    for number in _shown(range(labels.shape[1]), what, " classes"):
+    for number in _progress.create_bar(range(labels.shape[1]), what, unit="classes"):
         mine = counts[:, number]
         if len(np.unique(labels[mine, number])) == 2:
             some = vectors if mine.all() else vectors[mine]
@@ -87,7 +85,7 @@ def measure_accuracies(
         what: What the bar on standard error says.
     """
     machine, found = import_svm(), []
-    for number in _shown(range(draws), what, " draws"):
+    for number in _progress.create_bar(range(draws), what, unit="draws"):
         learn, test = draw_split(labels, number, per_class)
         fitted = machine(**_settings(cost)).fit(vectors[learn], labels[learn])
         right = fitted.predict(vectors[test]) == labels[test]
@@ -141,7 +139,3 @@ def _settings(cost: float) -> dict[str, Any]:
     # The loss of LIBSVM, which the paper names. LIBSVM leaves the bias out of what is kept small;
     # LinearSVC, which is quick on long vectors, has it in.
     return {"C": cost, "loss": "hinge", "random_state": _SEED, "max_iter": 100_000}
-
-
-def _shown(numbers: range, what: str, unit: str) -> Any:
-    return tqdm.tqdm(numbers, desc=what, unit=unit, delay=1.0, file=sys.stderr)

@@ -78,14 +78,14 @@ def extract_features(
         for layer in layers
     ]
     for lot in images:
-        score_cache.fill_cache(
+        score_cache.fill_caches(
             lot,
             lambda: make_extractor(network(), layers, protocol, **member.settings),
             folders,
-            f"Features of {lot.found.name}",
+            f"Features of {lot.records.name}",
         )
     for one in folders:
-        yield [score_cache.load_cached(lot, one) for lot in images]
+        yield [score_cache.load_vectors(lot, one) for lot in images]
 
 
 def list_layers(network: keras.Model) -> list[str]:

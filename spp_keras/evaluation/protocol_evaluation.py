@@ -10,10 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from spp_keras import _checks, _files, runs, trained
+from spp_keras import _checks, _files, run_folder
 from spp_keras.data import records
 from spp_keras.evaluation import protocols, result_format, run_settings, score_cache
 from spp_keras.metrics import classification
+from spp_keras.run_folder import RunFolder
 
 # Makes of a network what scores an image, from its bytes and size.
 Way = Callable[[keras.Model], Callable[..., np.ndarray]]
@@ -69,21 +70,21 @@ def evaluate(
     together: dict[str, np.ndarray] = {}
     for member in ensemble:
         for name, scores in zip(
-            names, score_protocols(member, names, images, to / runs.VIEWS), strict=True
+            names, score_protocols(member, names, images, to / run_folder.SCORE_CACHE), strict=True
         ):
-            rows.append(_row([member], name, scores, images.found))
+            rows.append(_row([member], name, scores, images.records))
             together[name] = together.get(name, 0) + scores.astype("float64")
     if len(ensemble) > 1:
         for name, scores in together.items():
-            rows.append(_row(ensemble, name, scores / len(ensemble), images.found))
+            rows.append(_row(ensemble, name, scores / len(ensemble), images.records))
     result = {
-        "data": images.found.name,
-        "images": len(images.found),
+        "data": images.records.name,
+        "images": len(images.records),
         "left_out": left_out,
         **result_format.describe_versions(),
         "rows": rows,
     }
-    _files.write_file(to / runs.EVALUATED, json.dumps(result, indent=1) + "\n")
+    _files.write_file(to / run_folder.EVALUATION_RESULTS, json.dumps(result, indent=1) + "\n")
     return result
 
 
@@ -156,11 +157,11 @@ def score_with(
 
     def scorer(way: Way) -> Callable[..., np.ndarray]:
         if not loaded:
-            loaded.append(trained.load(run).network)
+            loaded.append(RunFolder(run).model)
         return way(loaded[0])
 
     found = [
-        score_cache.cached_scores(
+        score_cache.compute_scores(
             images,
             functools.partial(scorer, way),
             folder / key,
@@ -221,4 +222,4 @@ def _check(
             "`to` must be a folder for the results of several runs. Received: to=None with "
             f"{len(folders)} runs."
         )
-    return Path(folders[0] / runs.EVALUATION if to is None else to)
+    return Path(folders[0] / run_folder.EVALUATION if to is None else to)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from spp_keras import _checks
 from spp_keras.data import exif, image_ops, size_policies
 from spp_keras.evaluation import views
-from spp_keras.zoo import layer_chain, roi_model
+from spp_keras.zoo import layer_chain, model_parts
 
 PROTOCOLS = ("crop", "warp", "10-view", "10-view-map", "full", "96-view", "96-view+full")
 FIXED_SIZE_PROTOCOLS = ("crop", "warp", "10-view")
@@ -199,8 +199,8 @@ def _of_pixels(network: keras.Model) -> Callable[..., tf.Tensor]:
 
 def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[..., tf.Tensor]]:
     """Vectors of views, pooled from the maps of the image and of its mirror image; their scores."""
-    halves = roi_model.split_model(network)
-    pyramid = roi_model.make_roi_pooling(halves)
+    halves = model_parts.split_model(network)
+    pyramid = model_parts.make_roi_pooling(halves)
 
     @tf.function(input_signature=_SIGNATURE, autograph=False)
     def pooled(pixels: Any, windows: Any, mirrored: Any) -> Any:
@@ -232,7 +232,7 @@ def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[.
 
     @tf.function(input_signature=[vectors], autograph=False)
     def scores(x: Any) -> Any:
-        return halves.answer(x)
+        return halves.apply_top(x)
 
     return pooled, scores
 

@@ -1,7 +1,5 @@
 """What is known of a run without its network, to be checked before hours of work."""
 
-import hashlib
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _checks, recipes, runs, trained
+from spp_keras import _cache, _checks, recipes, run_folder
 from spp_keras.data import records, size_policies, splits
 from spp_keras.evaluation import protocols, views
 from spp_keras.metrics import classification
+from spp_keras.recipes.size_policies import make_prediction_policy
+from spp_keras.run_folder import RunFolder
 from spp_keras.zoo import tables
 
 # Part of the name of what is kept: another number when scores mean something else.
@@ -47,7 +47,10 @@ def read_run(run: Path, asked: Sequence[str], side: int | None = None) -> Evalua
         asked: Names of the protocols.
         side: Side of the views. Defaults to `None`, what the recipe says.
     """
-    recipe, labels, multi_label, longest_side = trained.describe(run)
+    run_files = RunFolder(run)
+    run_files.check_is_trained()
+    recipe, labels, multi_label = run_files.recipe, run_files.labels, run_files.multi_label
+    longest_side = run_files.longest_side
     settings = _settings(run, recipe, longest_side, asked, side)
     return EvaluatedRun(run, recipe, labels, multi_label, settings)
 
@@ -64,7 +67,9 @@ def read_for_features(
         short_side: Short side that images are brought to. Defaults to `side`, or what the
             recipe says.
     """
-    recipe, labels, multi_label, _ = trained.describe(run)
+    run_files = RunFolder(run)
+    run_files.check_is_trained()
+    recipe, labels, multi_label = run_files.recipe, run_files.labels, run_files.multi_label
     pyramid = recipe.model.endswith("_spp")
     if not pyramid:
         own = recipe.image_sizes[0]
@@ -106,13 +111,17 @@ def read_for_features(
 
 def cache_key(member: EvaluatedRun, protocol: str) -> str:
     """Names everything but the image that scores, or features, follow from."""
-    settings = {**member.settings, "whole": repr(member.settings["whole"])}
-    recipe = {name: getattr(member.recipe, name) for name in ("model", "width", "levels")}
-    what = [_FORMAT, tf.__version__, keras.__version__, member.multi_label, settings, recipe]
-    with (member.run / runs.BEST).open("rb") as file:
-        weights = hashlib.file_digest(file, "sha256").hexdigest()
-    digest = hashlib.sha256(json.dumps([*what, weights]).encode()).hexdigest()
-    return f"{protocol}-{digest[:16]}"
+    recipe = member.recipe
+    key = _cache.make_key(
+        _FORMAT,
+        tf.__version__,
+        keras.__version__,
+        member.multi_label,
+        sorted(member.settings.items()),
+        (recipe.model, recipe.width, recipe.levels),
+        _cache.digest_file(member.run / run_folder.BEST_WEIGHTS),
+    )
+    return f"{protocol}-{key[:16]}"
 
 
 def find_usable(member: EvaluatedRun, asked: Sequence[str], found: records.Records) -> np.ndarray:
@@ -231,7 +240,7 @@ def _settings(
             f"`side` must be at least {least}, the least that {recipe.model} can map. "
             f"Received: side={own} for {str(run)!r}."
         )
-    whole = trained.view(recipe, longest_side)
+    whole = make_prediction_policy(recipe, longest_side)
     if not isinstance(whole, size_policies.Whole):
         whole = size_policies.Whole(short_side=short)
     return {"side": own, "short_side": short, "whole": whole}

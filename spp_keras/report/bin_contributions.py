@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from spp_keras import geometry
 from spp_keras.report import pyramid_bins
-from spp_keras.zoo import roi_model
+from spp_keras.zoo import model_parts
 
 
 class BinContributions(NamedTuple):
@@ -37,7 +37,7 @@ class BinContributions(NamedTuple):
 
 
 def compute_bin_contributions(
-    halves: roi_model.ModelParts, pixels: np.ndarray, number: int
+    halves: model_parts.ModelParts, pixels: np.ndarray, number: int
 ) -> BinContributions:
     """What a network took from an image.
 
@@ -53,7 +53,7 @@ def compute_bin_contributions(
     (5, 2)
     """
     maps = halves.trunk(tf.cast(pixels[np.newaxis], tf.float32))
-    pooled = halves.pyramid(maps)
+    pooled = halves.pooling(maps)
     *hidden, last = halves.top
     with tf.GradientTape() as tape:
         tape.watch(pooled)
@@ -63,7 +63,7 @@ def compute_bin_contributions(
         # Its activation left out: a softmax would mix in the other classes.
         x = tf.cast(x, last.kernel.dtype)
         score = tf.linalg.matvec(x, last.kernel[:, number])[0] + last.bias[number]
-    feature_map, levels = maps[0].numpy(), halves.pyramid.levels
+    feature_map, levels = maps[0].numpy(), halves.pooling.levels
     slopes = tape.gradient(score, pooled).numpy().reshape(-1, feature_map.shape[-1])
     values, cells = pyramid_bins.maxima(feature_map, levels)
     added = values * slopes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spp_keras import runs, trained
+from spp_keras import run_folder
 from spp_keras.metrics import classification
 from spp_keras.report import (
     confusion,
@@ -19,6 +19,8 @@ from spp_keras.report import (
     pyramid,
     test_table,
 )
+from spp_keras.run_folder import RunFolder
+from spp_keras.training import progress
 
 _MOST_SKIPPED = 20
 
@@ -43,44 +45,45 @@ def sections(
         data_dir: Where TensorFlow Datasets keeps its data.
         split: Split to look at.
     """
-    described = trained.describe(run)
-    history = curves.read(run)
+    run_files = RunFolder(run)
+    run_files.check_is_trained()
+    history = progress.read_history(run)
     # Before the pass over the images, since it may refuse the other runs.
     tests = test_table.section(run, repeats, compare)
     looked = (
         predictions.predict_validation_images(run, count, data, data_dir, split) if count else None
     )
     return [
-        _facts(described, history, looked),
+        _facts(run_files, history, looked),
         tests,
         *(_of_images(looked) if looked else [_no_images(run)]),
         curves.section(history),
         _skipped(run),
-        html.section("Recipe", _details("recipe.toml", run / runs.RECIPE)),
+        html.section("Recipe", _details("recipe.toml", run / run_folder.RECIPE)),
     ]
 
 
 def _facts(
-    described: trained.Described,
+    run: RunFolder,
     history: Sequence[dict[str, float]],
     looked: predictions.Predictions | None,
 ) -> html.Markup:
-    recipe = described.recipe
+    recipe = run.recipe
     pyramid_of = ", ".join(
         f"{n}x{n}" if isinstance(n, int) else f"{n[0]}x{n[1]}" for n in recipe.levels
     )
     sizes = ", ".join(map(str, recipe.image_sizes))
     pairs = [
         ("network", f"{recipe.model}, width {recipe.width:g}"),
-        ("pyramid", pyramid_of if recipe.model.endswith("_spp") else "none"),
+        ("pyramid", pyramid_of if recipe.has_pyramid else "none"),
         ("parameters", f"{looked.network.count_params():,}" if looked else ""),
         ("learned from", recipe.data),
-        ("classes", f"{len(described.labels)}{', any number' * described.multi_label}"),
+        ("classes", f"{len(run.labels)}{', any number' * run.multi_label}"),
         ("sizes seen", f"{recipe.size_policy} {sizes}".strip()),
     ]
     if history:
         seconds = sum(row["seconds"] for row in history)
-        padding = np.mean([row["padding"] for row in history])
+        padding = np.mean([row["padding_fraction"] for row in history])
         pairs += [
             ("epochs", f"{history[-1]['epoch']:.0f} of {recipe.epochs}"),
             ("time", f"{_clock(seconds)}, {seconds / len(history):.0f} s an epoch"),
@@ -145,7 +148,7 @@ def _no_images(run: Path) -> html.Markup:
 
 
 def _skipped(run: Path) -> html.Markup | None:
-    path = run / runs.SKIPPED
+    path = run / run_folder.SKIPPED
     if not path.is_file():
         return None
     with path.open(encoding="utf-8", newline="") as file:
@@ -154,7 +157,7 @@ def _skipped(run: Path) -> html.Markup | None:
     return html.section(
         f"{len(rows):,} images that could not be used",
         html.table(["data", "image", "why"], rows[:_MOST_SKIPPED], words=3),
-        html.tag("p", f"And {more:,} more, see {runs.SKIPPED}.") if more > 0 else None,
+        html.tag("p", f"And {more:,} more, see {run_folder.SKIPPED}.") if more > 0 else None,
     )
 
 

@@ -1,13 +1,10 @@
 """The curves of a training as SVG, in the colors of the page."""
 
-import csv
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 from matplotlib import ticker
 
-from spp_keras import runs
 from spp_keras.report import html
 
 Points = Sequence[tuple[float, float]]
@@ -34,18 +31,6 @@ def section(history: Sequence[dict[str, float]]) -> html.Markup:
         "validation",
     )
     return html.section("Curves", key, html.tag("div", *charts, class_="charts"))
-
-
-def read(run: Path) -> list[dict[str, float]]:
-    """The rows of a run's `history.csv`; what was not measured in an epoch is left out of its."""
-    path = run / runs.HISTORY
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(file)
-        ]
 
 
 def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> html.Markup:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from spp_keras import runs, trained
+from spp_keras import run_folder
 from spp_keras.data import image_ops as image_operations
 from spp_keras.data import records
 from spp_keras.evaluation import protocols, run_settings, score_cache
+from spp_keras.run_folder import RunFolder
 
 
 class Predictions(NamedTuple):
@@ -32,7 +33,7 @@ class Predictions(NamedTuple):
 
     @property
     def found(self) -> records.Records:
-        return self.images.found
+        return self.images.records
 
     @property
     def answers(self) -> np.ndarray:
@@ -66,7 +67,7 @@ class Predictions(NamedTuple):
         return image_operations.decode_window(encoded, size, window, target, orientation).numpy()
 
     def _file(self, number: int) -> tuple[bytes, int]:
-        return self.images.encoded(number), int(self.found.orientations[number])
+        return self.images.read(number), int(self.found.orientations[number])
 
 
 def predict_validation_images(
@@ -81,18 +82,21 @@ def predict_validation_images(
         data_dir: Where TensorFlow Datasets keeps its data. Defaults to `""`.
         split: Split to look at. Defaults to that for validation.
     """
-    recipe = trained.describe(run).recipe
+    recipe = RunFolder(run).recipe
     protocol = "full" if recipe.model.endswith("_spp") else "crop"
     member = run_settings.read_run(run, [protocol])
     found, _ = run_settings.load_evaluation_records([member], [protocol], data, data_dir, split)
     of = len(found)
     if count < of:
         found = found.select(np.arange(count) * of // count)
-    network, images = trained.load(run).network, score_cache.ImageChunks(found)
-    scores = score_cache.cached_scores(
+    network, images = RunFolder(run).model, score_cache.ImageChunks(found)
+    scores = score_cache.compute_scores(
         images,
         lambda: protocols.Scorer(network, protocol, **member.settings),
-        run / runs.EVALUATION / runs.VIEWS / run_settings.cache_key(member, protocol),
+        run
+        / run_folder.EVALUATION
+        / run_folder.SCORE_CACHE
+        / run_settings.cache_key(member, protocol),
         f"{run.name}, {protocol}",
     )
     if count < of:

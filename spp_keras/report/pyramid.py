@@ -7,7 +7,7 @@ import numpy as np
 
 from spp_keras import geometry
 from spp_keras.report import bin_contributions, embedded_images, example_images, html, predictions
-from spp_keras.zoo import roi_model
+from spp_keras.zoo import model_parts
 
 _TITLE = "What the pyramid sees"
 _RIGHT, _LONGEST = 3, 480
@@ -18,7 +18,7 @@ def section(looked: predictions.Predictions) -> html.Markup:
     model = looked.member.recipe.model
     if not model.endswith("_spp"):
         return html.render_missing(_TITLE, f"Nothing: {model} has no pyramid; {model}_spp has one.")
-    halves = roi_model.split_model(looked.network)
+    halves = model_parts.split_model(looked.network)
     figures = [_figure(looked, halves, number) for number in chosen(looked)]
     step = halves.grid.stride
     return html.section(
@@ -45,7 +45,7 @@ def chosen(looked: predictions.Predictions) -> list[int]:
 
 
 def _figure(
-    looked: predictions.Predictions, halves: roi_model.ModelParts, number: int
+    looked: predictions.Predictions, halves: model_parts.ModelParts, number: int
 ) -> html.Markup:
     pixels = looked.sent(number)
     seen = bin_contributions.compute_bin_contributions(halves, pixels, int(looked.answers[number]))

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from spp_keras import trained
-from spp_keras.report import curves
-from spp_keras.training import plateau
+from spp_keras.run_folder import RunFolder
+from spp_keras.training import plateau, progress
 
 # What `sizes` of a recipe makes of an image; all others are crops.
 _KINDS = {"warped": "warped", "whole": "whole", "native": "whole"}
@@ -25,7 +24,7 @@ def describe_training(runs: Sequence[Path]) -> str:
     """
     named, epochs, stopped, kinds = [], [], [], []
     for run in runs:
-        history, recipe = curves.read(run), trained.describe(run).recipe
+        history, recipe = progress.read_history(run), RunFolder(run).recipe
         if history:
             named.append(run.resolve().name)
             epochs.append(int(history[-1]["epoch"]))

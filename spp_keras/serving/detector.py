@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import detection, model_repository, runs
+from spp_keras import detection, model_repository, run_folder
 from spp_keras.data import safe_decoding, size_policies
 from spp_keras.detection import heads, selective_search
+from spp_keras.run_folder import RunFolder
 from spp_keras.serving import image_inputs, saved_models
 
 
@@ -69,14 +70,14 @@ def load_detector(
     """
     path = Path(model)
     version = saved_models.find_version(path)
-    if (path / runs.DETECTOR).is_file():
+    if (path / run_folder.DETECTOR).is_file():
         find = _of_run(path, score_threshold)
         return lambda image: find(image_inputs.encode_image(image))
     if version is not None:
         find = _of_saved_model(version, score_threshold)
         return lambda image: find(image_inputs.encode_image(image))
-    why = f"It holds no {runs.DETECTOR}" if path.exists() else "There is nothing"
-    if (path / runs.RECIPE).is_file():
+    why = f"It holds no {run_folder.DETECTOR}" if path.exists() else "There is nothing"
+    if (path / run_folder.RECIPE).is_file():
         why += ": a run that names photographs is for `spp-keras predict`"
     raise ValueError(
         "`model` must be the run folder of a detector, or a SavedModel of one (or the folder of "
@@ -95,20 +96,20 @@ def read_orientation(model: str | Path) -> str:
         the file.
     """
     version = saved_models.find_version(Path(model))
-    if version is None or (Path(model) / runs.DETECTOR).is_file():
-        return detection.read_orientation(model)
+    if version is None or (Path(model) / run_folder.DETECTOR).is_file():
+        return RunFolder(model).orientation
     return model_repository.read_orientation(version)
 
 
 def _of_run(run: Path, score_threshold: float | None) -> Callable[[bytes], DetectorPrediction]:
-    detector = detection.load_detector_model(run)
+    detector = RunFolder(run).model
     if not isinstance(detector, detection.Detector):
         raise ValueError(
-            f"{runs.DETECTOR} must hold a `spp_keras.detection.Detector`. "
+            f"{run_folder.DETECTOR} must hold a `spp_keras.detection.Detector`. "
             f"Received: one of {type(detector).__name__} in model={str(run)!r}."
         )
     if score_threshold is None:
-        score_threshold = heads.score_threshold(weight.path for weight in detector.head.weights)
+        score_threshold = heads.choose_score_threshold(weight.path for weight in detector.head.weights)
     pixels = tf.TensorSpec((None, None, 3), tf.uint8)
     if detector.rpn is None:
         search = _search()
@@ -125,7 +126,7 @@ def _of_run(run: Path, score_threshold: float | None) -> Callable[[bytes], Detec
         detect = tf.function(
             lambda image: detector.detect(image), input_signature=[pixels], autograph=False
         )
-    decode = _decoder(detection.read_orientation(run))
+    decode = _decoder(RunFolder(run).orientation)
 
     def find(image: bytes) -> DetectorPrediction:
         decoded = decode(image)
@@ -160,7 +161,7 @@ def _of_saved_model(
     if score_threshold is None:
         # An export keeps the names of the weights.
         variables = getattr(loaded, "variables_of_the_model", ())
-        score_threshold = heads.score_threshold(one.name.partition(":")[0] for one in variables)
+        score_threshold = heads.choose_score_threshold(one.name.partition(":")[0] for one in variables)
 
     def find(image: bytes) -> DetectorPrediction:
         if windows is None:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import runs, trained
+from spp_keras import run_folder
 from spp_keras.data import safe_decoding, size_policies
+from spp_keras.run_folder import RunFolder
 from spp_keras.serving import image_inputs, saved_models
 from spp_keras.zoo import layer_chain
 
@@ -62,7 +63,7 @@ def load_predictor(
     path = Path(model)
     if path.suffix == ".tflite" and path.is_file():
         ask = _of_tflite(path, top)
-    elif (path / runs.RECIPE).is_file():
+    elif (path / run_folder.RECIPE).is_file():
         ask = _of_run(path, top)
     elif (version := saved_models.find_version(path)) is not None:
         ask = _of_saved_model(version, top)
@@ -76,7 +77,9 @@ def load_predictor(
 
 
 def _of_run(run: Path, top: int) -> Callable[[bytes], Prediction]:
-    network, labels, view, orientation = trained.load(run)
+    run_files = RunFolder(run)
+    network, labels, view = run_files.model, run_files.labels, run_files.size_policy
+    orientation = run_files.orientation
     scores = tf.function(
         lambda pixels: network(pixels[tf.newaxis])[0],
         input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from spp_keras._private_apis import copy_direction
+
 
 @keras.saving.register_keras_serializable(package="spp_keras")
 class PerImageMetric(keras.metrics.Metric):
@@ -27,8 +29,7 @@ class PerImageMetric(keras.metrics.Metric):
     def __init__(self, metric: keras.metrics.Metric, **kwargs: Any):
         super().__init__(**{"name": metric.name, **kwargs})
         self.metric = metric
-        # Where Keras' callbacks look whether more is better.
-        self._direction = getattr(metric, "_direction", "down")
+        copy_direction(metric, self)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         if sample_weight is not None:

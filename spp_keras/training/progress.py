@@ -2,16 +2,14 @@
 
 import csv
 import io
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import tqdm
 
-from spp_keras import _files
+from spp_keras import _files, _progress, run_folder
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -32,12 +30,12 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._began, self._done, self._epoch = time.monotonic(), 0, epoch
-        self._bar = tqdm.tqdm(
+        self._bar = _progress.create_bar(
+            description=f"epoch {epoch + 1}/{self.epochs}",
             total=self.steps,
             initial=self._first_step,
-            desc=f"epoch {epoch + 1}/{self.epochs}",
-            file=sys.stderr,
-            unit="batch",
+            unit="batches",
+            delay=0,
             mininterval=0.5,
             bar_format="{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} {postfix}",
             dynamic_ncols=True,
@@ -72,7 +70,7 @@ class HistoryWriter(keras.callbacks.Callback):
         history: The rows, of earlier runs of the same training to begin with.
         table: Path of the CSV.
         curves: Path of the PNG.
-        padding: Share of padding in the pixels that an epoch sends, a function of
+        padding_fraction: Fraction of padding in the pixels of an epoch, a function of
             its number.
         writes: Whether this process writes. Defaults to `True`.
     """
@@ -83,12 +81,12 @@ class HistoryWriter(keras.callbacks.Callback):
         table: str | Path,
         curves: str | Path,
         *,
-        padding: Any,
+        padding_fraction: Any,
         writes: bool = True,
     ):
         super().__init__()
         self.history, self.table, self.curves = history, Path(table), Path(curves)
-        self.padding, self.writes = padding, writes
+        self.padding_fraction, self.writes = padding_fraction, writes
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._began = time.monotonic()
@@ -100,7 +98,7 @@ class HistoryWriter(keras.callbacks.Callback):
             "epoch": epoch + 1,
             "learning_rate": self._rate,
             "seconds": round(seconds, 2),
-            "padding": round(float(self.padding_fraction(epoch)), 4),
+            "padding_fraction": round(float(self.padding_fraction(epoch)), 4),
             **_shown(logs),
         }
         # A run killed behind this row and before its state was kept repeats the epoch.
@@ -111,6 +109,25 @@ class HistoryWriter(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.writes and self.history:
             draw_curves(self.history, self.curves)
+
+
+def read_history(run: str | Path) -> list[dict[str, float]]:
+    """The rows of a run's `history.csv`, without the columns that are empty in a row.
+
+    Args:
+        run: The run folder.
+
+    Returns:
+        A dictionary for each epoch; none before the first epoch has ended.
+    """
+    path = Path(run) / run_folder.HISTORY
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+        ]
 
 
 def format_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -3,14 +3,14 @@
 import keras
 import numpy as np
 import pytest
-import run_folder
+import small_runs
 from scenes import CLASSES, scene, windows_of, write_voc
 
 from spp_keras import recipes, zoo
 from spp_keras.data import records
 from spp_keras.detection import feature_cache, proposal_files, variants
 from spp_keras.detection.training_images import TrainingImages
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.zoo import model_parts
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def validation(voc):
 
 @pytest.fixture
 def halves():
-    return cutting.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), dropout=0.0))
+    return model_parts.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), dropout=0.0))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def run_and_windows(voc, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run_and_windows")
     keras.utils.set_random_seed(0)
     recipe = recipes.Recipe(width=0.0625, levels=(2, 1), dropout=0.0)
-    run_folder.make_run(folder / "run", recipe)
+    small_runs.make_run(folder / "run", recipe)
     ids, windows = [], []
     for split in ("train", "val"):
         found = records.load_records(voc, split)

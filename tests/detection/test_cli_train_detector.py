@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scenes
 
-from spp_keras import cli, detection, runs
+from spp_keras import cli, detection, run_folder
 
 
 @pytest.fixture
@@ -22,24 +22,32 @@ def command(voc, run_and_windows):
 
 def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
     to = tmp_path / "detector"
-    arguments = [*command, "--head", "svm", "--run", str(to), "--maps", str(tmp_path / "maps")]
+    arguments = [
+        *command,
+        "--head",
+        "svm",
+        "--output",
+        str(to),
+        "--feature-cache",
+        str(tmp_path / "maps"),
+    ]
     assert cli.main(arguments) == 0
     printed = capsys.readouterr()
-    rate = json.loads((to / runs.SCORES).read_text())["voc_area"]["mean"]
+    rate = json.loads((to / run_folder.DETECTION_METRICS).read_text())["voc_area"]["mean"]
     assert printed.out == f"{to}\tmAP {100 * rate:.1f}%\n"
     assert "epoch 2/2" in printed.err
     assert not (to / "maps").exists()
     detector = detection.load_detector_model(to)
     assert (detector.scales, detector.side, detector.score_threshold) == ((90, 120), 48, -1.5)
     photograph = voc / "JPEGImages" / "val_0.jpg"
-    asked = ["detect", "--model", str(to), str(photograph), "--score-threshold", "-1", "--json"]
+    asked = ["detect", str(to), str(photograph), "--score-threshold", "-1", "--json"]
     assert cli.main(asked) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found["labels"]) <= set(scenes.CLASSES)
     assert found["boxes"]
     # The same command again ends at once.
     assert cli.main([*arguments, "--json"]) == 0
-    scores = json.loads((to / runs.SCORES).read_text())
+    scores = json.loads((to / run_folder.DETECTION_METRICS).read_text())
     assert json.loads(capsys.readouterr().out) == {"run": str(to), **scores}
 
 
@@ -55,7 +63,7 @@ def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
 )
 def test_wrong_options_are_named_before_any_work(command, tmp_path, capsys, options, message):
     to = tmp_path / "to"
-    assert cli.main([*command, "--run", str(to), *options]) == 2
+    assert cli.main([*command, "--output", str(to), *options]) == 2
     assert message in capsys.readouterr().err
     assert not to.exists()
 
@@ -71,7 +79,7 @@ def test_scales_that_are_no_numbers_are_refused(command, capsys):
 def test_a_training_that_is_killed_goes_on_and_ends_the_same(command, tmp_path):
     def start(folder):
         return subprocess.Popen(
-            [sys.executable, "-m", "spp_keras.cli", *command, "--run", folder],
+            [sys.executable, "-m", "spp_keras.cli", *command, "--output", folder],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -81,8 +89,8 @@ def test_a_training_that_is_killed_goes_on_and_ends_the_same(command, tmp_path):
     killed = tmp_path / "killed"
     marks = [
         lambda: len(list((killed / "maps").rglob("*.npz"))) > 7,
-        lambda: (killed / runs.LAST).exists(),
-        lambda: (killed / runs.DETECTOR).exists(),
+        lambda: (killed / run_folder.CHECKPOINT).exists(),
+        lambda: (killed / run_folder.DETECTOR).exists(),
     ]
     for mark in marks:
         process = start(killed)
@@ -99,5 +107,8 @@ def test_a_training_that_is_killed_goes_on_and_ends_the_same(command, tmp_path):
     )
     for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
-    scores = [json.loads((f / runs.SCORES).read_text()) for f in (tmp_path / "whole", killed)]
+    scores = [
+        json.loads((f / run_folder.DETECTION_METRICS).read_text())
+        for f in (tmp_path / "whole", killed)
+    ]
     assert scores[0]["voc_area"]["mean"] == pytest.approx(scores[1]["voc_area"]["mean"], abs=0.02)

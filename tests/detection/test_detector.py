@@ -8,7 +8,7 @@ import pytest
 import scenes
 import tensorflow as tf
 
-from spp_keras import zoo
+from spp_keras import ops, zoo
 from spp_keras.detection import (
     Detector,
     RegionDetector,
@@ -17,7 +17,7 @@ from spp_keras.detection import (
     heads,
     variants,
 )
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.zoo import model_parts
 
 
 def made(halves, **options):
@@ -99,7 +99,7 @@ def test_the_answer_is_that_of_loops(halves, scales, size):
 
 def test_the_window_of_a_training_image_gives_the_training_map(halves):
     network = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1))
-    halves = cutting.split_model(network)
+    halves = model_parts.split_model(network)
     detector, _ = variants.create_detector(halves, scenes.CLASSES, scales=(224,), side=224)
     image = scenes.random_image(224, 224)
     encoded = detector.encode(tf.constant(image))
@@ -240,7 +240,7 @@ def test_proposed_windows_are_in_the_image_and_apart(halves):
     assert 0 < len(windows) <= 20
     assert (windows >= 0).all()
     assert (windows <= np.array([100, 80, 100, 80]) + 1e-3).all()
-    overlaps = boxes.box_iou(windows, windows) - np.eye(len(windows))
+    overlaps = ops.box_iou(windows, windows) - np.eye(len(windows))
     assert overlaps.max() <= 0.7 + 1e-4
 
 

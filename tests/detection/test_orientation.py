@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from photographs import photograph
 
-from spp_keras import detection, runs
+from spp_keras import detection, run_folder
 from spp_keras.data import records
 from spp_keras.data.sources import Objects
 from spp_keras.detection.training_images import TrainingImages
@@ -42,7 +42,7 @@ def test_a_folder_says_which_way_up_its_detector_takes_images(tmp_path):
     assert detection.read_orientation(tmp_path) == "exif"
     # As 0.1.0 wrote them, and as they are now.
     for settings, expected in (({"run": "x"}, "exif"), ({"orientation": "file"}, "file")):
-        (tmp_path / runs.SETTINGS).write_text(json.dumps(settings))
+        (tmp_path / run_folder.RECIPE).write_text(json.dumps(settings))
         assert detection.read_orientation(tmp_path) == expected
     with pytest.raises(ValueError, match=r"`orientation` must be .*Received: orientation='up'"):
         detection.Settings(run="x", data="y", orientation="up")

@@ -17,8 +17,9 @@ import scipy.io
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from spp_keras import ops
 from spp_keras.data.records import Records
-from spp_keras.detection import boxes, proposal_files, proposals, selective_search
+from spp_keras.detection import proposal_files, proposals, selective_search
 
 # Colors apart from each other and from the ground; left, top, right, bottom.
 THINGS = {
@@ -99,7 +100,7 @@ def test_every_thing_has_a_proposal(factor):
     found = selective_search.selective_search(drawn(factor))
     assert found.dtype == np.float32
     truth = np.array(list(THINGS.values())) * factor
-    assert (boxes.box_iou(truth, found).max(axis=1) > 0.9).all()
+    assert (ops.box_iou(truth, found).max(axis=1) > 0.9).all()
     assert found.min() >= 0
     assert found[:, 2].max() == 320 * factor
     assert found[:, 3].max() == 180 * factor
@@ -210,7 +211,7 @@ def test_each_image_has_its_own_proposals_in_the_order_of_the_records(tmp_path):
     }
     proposed = proposals.propose_boxes(recorded(tmp_path / "a", files), threads=3)
     for thing, found in zip(THINGS.values(), proposed, strict=True):
-        own = boxes.box_iou(np.array(list(THINGS.values())), found).max(axis=1)
+        own = ops.box_iou(np.array(list(THINGS.values())), found).max(axis=1)
         assert own[list(THINGS.values()).index(thing)] > 0.9
         assert np.sort(own)[-2] < 0.7
 
@@ -231,8 +232,8 @@ def test_proposals_are_for_the_upright_image_and_kept_for_each_way_up(tmp_path, 
         found, sizes=found.sizes[:, ::-1], orientations=np.array([6], np.uint8)
     )
     [proposed] = proposals.propose_boxes(upright)
-    assert (boxes.box_iou(np.array(list(THINGS.values())), proposed).max(axis=1) > 0.9).all()
-    assert len(list(kept.rglob("*.npy"))) == 2
+    assert (ops.box_iou(np.array(list(THINGS.values())), proposed).max(axis=1) > 0.9).all()
+    assert len(list(kept.rglob("*.npz"))) == 2
     np.testing.assert_array_equal(proposals.propose_boxes(found)[0], as_filed)
 
 
@@ -290,7 +291,7 @@ def test_another_opencv_searches_anew(tmp_path, searched, monkeypatch):
 def test_a_damaged_file_of_the_cache_is_made_anew(damage, tmp_path, searched, kept):
     found = recorded(tmp_path / "a", pictures(1))
     [first] = proposals.propose_boxes(found)
-    [path] = kept.rglob("*.npy")
+    [path] = kept.rglob("*.npz")
     path.write_bytes(path.read_bytes()[:-5] if damage == "half" else damage)
     for _ in range(2):
         [again] = proposals.propose_boxes(found)
@@ -322,7 +323,7 @@ proposals.propose(found, threads=1)
         [sys.executable, "-c", code, found.files[0].removesuffix("/0.png"), *sys.path], timeout=300
     )
     assert done.returncode == -signal.SIGKILL
-    before = {path: path.stat().st_mtime_ns for path in kept.rglob("*.npy")}
+    before = {path: path.stat().st_mtime_ns for path in kept.rglob("*.npz")}
     assert len(before) == 3
     proposed = proposals.propose_boxes(found, threads=1)
     assert searched == [(43, 60), (44, 60)]

@@ -6,8 +6,9 @@ import oracles
 import pytest
 import scenes
 from sklearn import svm
+from spp_keras.detection.rcnn import RegionDetector
 
-from spp_keras import runs, trained, zoo
+from spp_keras import ops, run_folder, zoo
 from spp_keras.detection import (
     box_regression,
     compression,
@@ -22,11 +23,11 @@ from spp_keras.detection import (
     window_features,
 )
 from spp_keras.detection import boxes as box_functions
-from spp_keras.detection.rcnn import RegionDetector
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.detection.training_images import TrainingImage, TrainingImages
 from spp_keras.metrics import detection
-from spp_keras.zoo import roi_model as cutting
+from spp_keras.run_folder import RunFolder
+from spp_keras.zoo import model_parts
 
 
 def test_windows_to_learn_from_are_drawn_as_the_paper_says():
@@ -97,7 +98,9 @@ def tuned(learning, tmp_path_factory):
     """A fine-tuned head: the network, a detector with it, the head itself, maps and history."""
     folder = tmp_path_factory.mktemp("tuned")
     keras.utils.set_random_seed(0)
-    halves = cutting.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), dropout=0.0))
+    halves = model_parts.split_model(
+        zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), dropout=0.0)
+    )
     detector, head = fresh(halves)
     known = feature_cache.FeatureMapCache(detector, learning, folder)
     history = head_training.train_head(head, known, folder / "last.npz", **OPTIONS)
@@ -182,7 +185,7 @@ def test_machines_are_those_of_scikit_learn_on_all_negatives(tuned):
         for number, row in rows.items():
             example = examples[number]
             mine = example.objects[example.labels == label]
-            overlaps = box_functions.box_iou(example.windows, mine).max(axis=1)
+            overlaps = ops.box_iou(example.windows, mine).max(axis=1)
             own = np.arange(len(row)) < len(example.labels)
             own[own] = example.labels == label
             for chosen, answer in ((own, 1), (overlaps < 0.3, 0)):
@@ -231,7 +234,7 @@ def test_regression_is_ridge_regression(tuned):
     inputs, outputs = {0: [], 1: []}, {0: [], 1: []}
     for number in window_features.list_unmirrored(known):
         example = known.examples[number]
-        overlaps = box_functions.box_iou(example.windows, example.objects)
+        overlaps = ops.box_iou(example.windows, example.objects)
         rows = vectors(number)
         for window in np.flatnonzero(overlaps.max(axis=1) >= 0.5):
             thing = overlaps[window].argmax()
@@ -266,7 +269,7 @@ def test_the_papers_head_finds_the_objects(tuned, unseen):
 def another(validation, tmp_path_factory):
     """A detector of another network at another scale, not trained, and its maps."""
     keras.utils.set_random_seed(7)
-    halves = cutting.split_model(zoo.zf5_spp(classes=3, width=0.02, levels=(2, 1)))
+    halves = model_parts.split_model(zoo.zf5_spp(classes=3, width=0.02, levels=(2, 1)))
     detector, head = variants.create_detector(halves, scenes.CLASSES, scales=(90,), side=48)
     rng = np.random.default_rng(7)
     layers = [
@@ -315,7 +318,7 @@ def test_proposals_learned_find_the_objects(tuned, unseen):
     for number in range(len(unseen)):
         example = unseen.examples[number]
         windows = detector.proposals(unseen[number], np.array(example.size, "int32"))
-        overlaps.append(box_functions.box_iou(windows, example.objects).max(axis=0))
+        overlaps.append(ops.box_iou(windows, example.objects).max(axis=0))
     assert (np.concatenate(overlaps) >= 0.4).mean() >= 0.6
 
 
@@ -403,7 +406,7 @@ def settings(voc, run_and_windows):
 
 def test_a_training_leaves_a_detector_and_its_scores(settings, tmp_path):
     result = training.train_detector(settings, tmp_path / "to", progress=False)
-    assert json.loads((tmp_path / "to" / runs.SCORES).read_text()) == result
+    assert json.loads((tmp_path / "to" / run_folder.DETECTION_METRICS).read_text()) == result
     assert result["images"] == 6
     assert result["untrained"] == []
     assert set(result["voc_area"]["classes"]) == set(scenes.CLASSES)
@@ -414,14 +417,14 @@ def test_a_training_leaves_a_detector_and_its_scores(settings, tmp_path):
     assert detector.labels == scenes.CLASSES
     assert detector.rpn is not None
     # The network's own trunk, as it was.
-    network = trained.load(settings.run).network
+    network = RunFolder(settings.run).model
     of_network = {w.path: w.numpy() for w in network.weights if "conv" in w.path}
     for weight in detector.trunk.weights:
         np.testing.assert_array_equal(weight, of_network[weight.path])
 
 
 def test_the_same_folder_with_other_settings_is_refused(settings, tmp_path):
-    (tmp_path / runs.SETTINGS).write_text(json.dumps({"epochs": 7}))
+    (tmp_path / run_folder.RECIPE).write_text(json.dumps({"epochs": 7}))
     with pytest.raises(ValueError, match=r"`to` must be another folder.*epochs"):
         training.train_detector(settings, tmp_path, progress=False)
 

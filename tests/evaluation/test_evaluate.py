@@ -11,9 +11,10 @@ import numpy as np
 import photographs
 import pytest
 
-from spp_keras import cli, evaluation, runs, trained
+from spp_keras import cli, evaluation, run_folder, trained
 from spp_keras.data import image_reader, records
 from spp_keras.evaluation import Scorer, protocols, run_settings
+from spp_keras.run_folder import RunFolder
 
 COUNT, SIDE = 21, 64
 
@@ -24,7 +25,7 @@ def two(make_run):
 
 
 def scores_by_hand(run, found, name):
-    scorer = Scorer(trained.load(run).network, name, side=SIDE, short_side=73)
+    scorer = Scorer(RunFolder(run).model, name, side=SIDE, short_side=73)
     reader = image_reader.ImageReader(found.files, found.spans)
     return np.stack([scorer(reader.read(reader.row(i))) for i in range(len(found))])
 
@@ -103,7 +104,7 @@ def test_scores_are_kept_for_what_is_in_images_and_weights(run, make_run, tmp_pa
     # Another folder of the same run; then other weights, another side.
     evaluation.evaluate(copied, "crop", to=tmp_path / "to")
     assert not asked_about
-    shutil.copy(make_run(7) / runs.BEST, copied / runs.BEST)
+    shutil.copy(make_run(7) / run_folder.BEST_WEIGHTS, copied / run_folder.BEST_WEIGHTS)
     evaluation.evaluate(copied, "crop", to=tmp_path / "to")
     assert len(asked_about) == COUNT
     evaluation.evaluate(copied, "crop", to=tmp_path / "to", side=48)
@@ -185,7 +186,7 @@ def test_runs_that_cannot_be_asked_are_named(run, make_run, data, tmp_path):
     with pytest.raises(ValueError, match="`side` must be what zf5 was built for, 64"):
         evaluation.evaluate(fixed, "crop", side=48)
     other = make_run(8)
-    (other / runs.LABELS).write_text("cat\ndog\nmouse\n")
+    (other / run_folder.LABELS).write_text("cat\ndog\nmouse\n")
     with pytest.raises(ValueError, match="`data` must have the classes that the networks learned"):
         evaluation.evaluate(other, "crop")
     as_filed = make_run(orientation="file")
@@ -195,9 +196,9 @@ def test_runs_that_cannot_be_asked_are_named(run, make_run, data, tmp_path):
 
 def test_broken_weights_are_named(make_run, tmp_path):
     broken = make_run(9)
-    network = trained.load(broken).network
+    network = RunFolder(broken).model
     network.layers[-1].bias.assign([np.nan] * 3)
-    network.save_weights(broken / runs.BEST)
+    network.save_weights(broken / run_folder.BEST_WEIGHTS)
     with pytest.raises(ValueError, match="are not finite: the weights of the network are broken"):
         evaluation.evaluate(broken, "crop")
 
@@ -236,14 +237,14 @@ def test_a_killed_command_goes_on_and_ends_the_same(run, tmp_path):
     assert start(tmp_path / "whole").wait(timeout=300) == 0
     killed = tmp_path / "killed"
     process, end = start(killed), time.monotonic() + 200
-    while not list(killed.rglob("*.npy")):
+    while not list(killed.rglob("*.npz")):
         assert process.poll() is None
         assert time.monotonic() < end
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (killed / "evaluation.json").exists()
-    first = {path: path.stat().st_mtime_ns for path in killed.rglob("*.npy")}
+    first = {path: path.stat().st_mtime_ns for path in killed.rglob("*.npz")}
     assert start(killed).wait(timeout=300) == 0
     assert {path: path.stat().st_mtime_ns for path in first} == first
     results = [(tmp_path / name / "evaluation.json").read_text() for name in ("whole", "killed")]

@@ -7,10 +7,11 @@ from sklearn.metrics import average_precision_score
 from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
-from spp_keras import cli, evaluation, trained
+from spp_keras import cli, evaluation
 from spp_keras.data import image_reader, records, size_policies
 from spp_keras.evaluation import Scorer, feature_svm, features
 from spp_keras.metrics import classification
+from spp_keras.run_folder import RunFolder
 
 SIDE = 64
 # Of 8 images to a class.
@@ -68,7 +69,7 @@ def asked(monkeypatch):
 
 
 def vectors_by_hand(run, found, layer, protocol, **settings):
-    extract = features.make_extractor(trained.load(run).network, [layer], protocol, **settings)
+    extract = features.make_extractor(RunFolder(run).model, [layer], protocol, **settings)
     reader = image_reader.ImageReader(found.files, found.spans)
     return normalize([extract(reader.read(reader.row(i)))[0] for i in range(len(found))])
 
@@ -163,7 +164,7 @@ def test_an_interrupted_pass_goes_on_behind_what_is_kept(run, tmp_path, asked):
     # One layer alone; a file that is lost; another view; another layer.
     evaluate("killed", ["fc7"], side=48)
     assert not asked
-    next((tmp_path / "killed").glob("features/crop-spp-*/*.npy")).unlink()
+    next((tmp_path / "killed").glob("features/crop-spp-*/*/*.npz")).unlink()
     assert evaluate("killed", side=48) == whole
     assert len(asked) in (3, 5, 16)
     evaluate("killed", side=48, short_side=60)

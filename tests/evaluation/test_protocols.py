@@ -14,7 +14,7 @@ import tensorflow as tf
 from spp_keras import zoo
 from spp_keras.data import image_ops, size_policies
 from spp_keras.evaluation import Scorer, protocols
-from spp_keras.zoo import roi_model
+from spp_keras.zoo import model_parts
 
 SIDE = 64
 LEVELS = (2, 1)
@@ -44,7 +44,7 @@ def picture(size):
 
 @functools.cache
 def split_model(network):
-    return roi_model.split_model(network)
+    return model_parts.split_model(network)
 
 
 def scaled(image, short):
@@ -252,7 +252,7 @@ def receptive_radius(trunk):
 def test_cells_that_see_no_border_are_equal_in_a_view_and_on_the_map(trunk):
     """A window that begins on a multiple of the step has the cells of its crop."""
     model = getattr(zoo, f"{trunk.name}_spp")(classes=3, width=0.0625, levels=LEVELS)
-    halves, side, radius = roi_model.split_model(model), 224, receptive_radius(trunk)
+    halves, side, radius = model_parts.split_model(model), 224, receptive_radius(trunk)
     step, first, _ = trunk.grid
     image = photographs.photograph(side + 4 * step, side + 4 * step).astype("float32")
     of_image = halves.trunk(image[None])[0].numpy()

@@ -10,7 +10,7 @@ from image_files import REFUSAL, UNUSABLE
 from photographs import decoded, encoded, photograph
 from PIL import Image
 
-from spp_keras import detection, export, runs, serving
+from spp_keras import detection, export, run_folder, serving
 from spp_keras.data import size_policies
 from spp_keras.detection import selective_search
 
@@ -84,7 +84,7 @@ def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, monk
     detector = make_detector(tmp_path, rpn=False, iou_threshold=0.99, score_threshold=-1)
     corrections = detector.head.get_layer("corrections")
     corrections.kernel.assign(corrections.kernel * 0)
-    detector.save(tmp_path / runs.DETECTOR)
+    detector.save(tmp_path / run_folder.DETECTOR)
     monkeypatch.setattr(size_policies, "LONGEST_SIDE", 100)
     # Sides are rounded, so that the two factors differ.
     found = serving.load_detector(tmp_path, -1)(encoded(photograph(132, 350)))
@@ -198,14 +198,14 @@ def test_what_is_no_detector_is_said_to_be_none(tmp_path):
         serving.load_detector("gone")
     with pytest.raises(ValueError, match=begins + r"It holds no detector\.keras\. Received"):
         serving.load_detector(tmp_path)
-    (tmp_path / runs.RECIPE).write_text("")
+    (tmp_path / run_folder.RECIPE).write_text("")
     with pytest.raises(ValueError, match="that names photographs is for `spp-keras predict`"):
         serving.load_detector(tmp_path)
 
 
 def test_a_model_that_is_no_detector_is_refused(tmp_path):
     inputs = keras.Input((2,))
-    keras.Model(inputs, keras.layers.Dense(1)(inputs)).save(tmp_path / runs.DETECTOR)
+    keras.Model(inputs, keras.layers.Dense(1)(inputs)).save(tmp_path / run_folder.DETECTOR)
     with pytest.raises(ValueError, match=re.escape("must hold a `spp_keras.detection.Detector`")):
         serving.load_detector(tmp_path)
 
@@ -222,6 +222,6 @@ def test_a_saved_model_that_finds_nothing_is_refused(tmp_path):
 
 
 def test_the_proposer_of_the_folder_is_the_one_that_was_saved(made):
-    loaded = keras.models.load_model(made[True][0] / runs.DETECTOR)
+    loaded = keras.models.load_model(made[True][0] / run_folder.DETECTOR)
     assert isinstance(loaded.rpn, detection.RegionProposalNetwork)
     assert loaded.labels == LABELS

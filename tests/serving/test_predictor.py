@@ -8,7 +8,7 @@ import pytest
 from image_files import REFUSAL, UNUSABLE
 from photographs import decoded, encoded, photograph
 from PIL import Image
-from run_folder import LABELS, RECIPE, make_run
+from small_runs import LABELS, RECIPE, make_run
 
 from spp_keras import cli, data, export, serving
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spp_keras import recipes, runs, training
+from spp_keras import recipes, run_folder, training
 
 CLASSES = ("blue", "green", "red")
 # Shares of the work of a small network, of images of 32 to 90 pixels: 5 or fewer to a batch,
@@ -129,7 +129,7 @@ def state():
     """The variables of a run's last state, and what else is in it."""
 
     def state(run):
-        with np.load(run / runs.LAST) as stored:
+        with np.load(run / run_folder.CHECKPOINT) as stored:
             values = {key: stored[key] for key in stored.files}
         return values, json.loads(str(values.pop("state")))
 

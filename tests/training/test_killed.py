@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from spp_keras import runs
+from spp_keras import run_folder
 from spp_keras.training import trainer
 
 # Two devices add up in another order. Measured: below 1e-7, as weights of up to 0.4 are rounded.
@@ -32,7 +32,7 @@ def ended(*processes, seconds=180):
 
 def wait_for_a_state(run, process, seconds=120):
     """Until the process has written another state of its training."""
-    file, end = run / runs.LAST, time.monotonic() + seconds
+    file, end = run / run_folder.CHECKPOINT, time.monotonic() + seconds
     before = file.stat().st_mtime_ns if file.exists() else 0
     while not file.exists() or file.stat().st_mtime_ns == before:
         assert process.poll() is None, process.said()
@@ -42,7 +42,7 @@ def wait_for_a_state(run, process, seconds=120):
 
 def leave_rubbish(run):
     """What a process leaves that is killed while it writes."""
-    for name in (runs.LAST, runs.BEST, runs.HISTORY):
+    for name in (run_folder.CHECKPOINT, run_folder.BEST_WEIGHTS, run_folder.HISTORY):
         (run / f".{'0' * 32}.{name}").write_bytes(b"half a file")
 
 
@@ -74,7 +74,7 @@ def test_a_run_killed_at_random_moments_ends_like_one_undisturbed(
     assert [row["epoch"] for row in stored["history"]] == list(range(1, epochs + 1))
     for row, other in zip(stored["history"], once["history"], strict=True):
         assert row | {"seconds": 0} == other | {"seconds": 0}
-    assert len((run / runs.HISTORY).read_text().splitlines()) == epochs + 1
+    assert len((run / run_folder.HISTORY).read_text().splitlines()) == epochs + 1
 
 
 def assert_like_one_device(run, once, state):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from spp_keras import recipes, runs, training, zoo
+from spp_keras import recipes, run_folder, training, zoo
 from spp_keras.data import Pipeline, load_records
 from spp_keras.training import trainer
 
@@ -18,7 +18,7 @@ def assert_same(network, other):
 
 
 def rows(run):
-    with (run / runs.HISTORY).open() as file:
+    with (run / run_folder.HISTORY).open() as file:
         return list(csv.DictReader(file))
 
 
@@ -48,32 +48,32 @@ def test_colors_are_learned_at_every_size(undisturbed):
 
 def test_a_run_folder_has_everything_that_came_of_it(undisturbed, recipe):
     _, history, run = undisturbed()
-    assert recipes.read_recipe(run / runs.RECIPE) == recipe()
-    assert (run / runs.LABELS).read_text() == "blue\ngreen\nred\n"
+    assert recipes.read_recipe(run / run_folder.RECIPE) == recipe()
+    assert (run / run_folder.LABELS).read_text() == "blue\ngreen\nred\n"
     assert [int(row["epoch"]) for row in rows(run)] == [1, 2, 3]
     assert [float(row["val_accuracy"]) for row in rows(run)] == [
         row["val_accuracy"] for row in history
     ]
-    with Image.open(run / runs.CURVES) as curves:
+    with Image.open(run / run_folder.CURVES) as curves:
         assert curves.format == "PNG"
         assert len(curves.getcolors(1 << 20)) > 10
     assert sorted(path.name for path in run.iterdir()) == sorted(
         (
-            runs.BEST,
-            runs.CURVES,
-            runs.FACTS,
-            runs.HISTORY,
-            runs.LABELS,
-            runs.LAST,
-            runs.RECIPE,
-            runs.SKIPPED,
-            runs.TENSORBOARD,
+            run_folder.BEST_WEIGHTS,
+            run_folder.CURVES,
+            run_folder.DATA_INFO,
+            run_folder.HISTORY,
+            run_folder.LABELS,
+            run_folder.CHECKPOINT,
+            run_folder.RECIPE,
+            run_folder.SKIPPED,
+            run_folder.TENSORBOARD,
         )
     )
 
 
 def test_images_that_cannot_be_used_are_listed_with_reasons(undisturbed):
-    with (undisturbed().run / runs.SKIPPED).open() as file:
+    with (undisturbed().run / run_folder.SKIPPED).open() as file:
         found = {row["id"]: row["reason"] for row in csv.DictReader(file)}
     assert found.keys() == {"train/red/cut.png", "val/red/small.png"}
     assert "cut short" in found["train/red/cut.png"]
@@ -84,7 +84,7 @@ def test_images_that_cannot_be_used_are_listed_with_reasons(undisturbed):
 def test_tensorboard_can_read_the_metrics_of_every_epoch(undisturbed):
     run = undisturbed().run
     found = {"train": {}, "validation": {}}
-    for file in (run / runs.TENSORBOARD).glob("*/*tfevents*"):
+    for file in (run / run_folder.TENSORBOARD).glob("*/*tfevents*"):
         for record in tf.data.TFRecordDataset(str(file)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
@@ -97,7 +97,9 @@ def test_tensorboard_can_read_the_metrics_of_every_epoch(undisturbed):
 
 def test_best_weights_are_those_of_the_epoch_that_was_best(undisturbed, recipe):
     run = undisturbed().run
-    network = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), weights=str(run / runs.BEST))
+    network = zoo.zf5_spp(
+        classes=3, width=0.0625, levels=(2, 1), weights=str(run / run_folder.BEST_WEIGHTS)
+    )
     _, validation = trainer.build_pipelines(recipe())
     right = total = 0
     for images, labels in validation.dataset(batch_format="ragged").take(
@@ -118,21 +120,21 @@ def test_every_step_is_a_step_of_the_optimizer(undisturbed, state, recipe):
 
 def test_a_finished_run_is_left_as_it_is(undisturbed, recipe):
     network, history, run = undisturbed()
-    kept = [runs.LAST, runs.BEST, runs.HISTORY]
+    kept = [run_folder.CHECKPOINT, run_folder.BEST_WEIGHTS, run_folder.HISTORY]
     before = [(run / name).stat().st_mtime_ns for name in kept]
     again = training.train_model(recipe(), run)
     assert again.history == history
     assert_same(again.network, network)
     assert [(run / name).stat().st_mtime_ns for name in kept] == before
-    assert len(list((run / runs.TENSORBOARD).glob("*/*"))) == 2
+    assert len(list((run / run_folder.TENSORBOARD).glob("*/*"))) == 2
 
 
 def test_another_recipe_in_the_same_run_is_refused_with_what_differs(undisturbed, recipe):
     run = undisturbed().run
-    before = (run / runs.RECIPE).read_text()
+    before = (run / run_folder.RECIPE).read_text()
     with pytest.raises(ValueError, match=re.escape("batch_size = 5 there, 4 now; seed = 0")):
         training.train_model(recipe(batch_size=4, seed=1), run)
-    assert (run / runs.RECIPE).read_text() == before
+    assert (run / run_folder.RECIPE).read_text() == before
 
 
 def test_a_folder_with_other_things_is_not_taken_for_a_run(recipe, tmp_path):
@@ -192,7 +194,9 @@ def test_frozen_layers_stay_as_they_were_in_bfloat16_and_the_others_learn(recipe
     assert keras.config.dtype_policy().name == "float32"
 
     again = training.train_model(frozen, run)
-    best = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), weights=str(run / runs.BEST))
+    best = zoo.zf5_spp(
+        classes=3, width=0.0625, levels=(2, 1), weights=str(run / run_folder.BEST_WEIGHTS)
+    )
     assert_same(again.network, network)
     assert_same(best, network)
 
@@ -227,8 +231,8 @@ def test_images_with_any_number_of_labels_train_with_sigmoids(recipe, tmp_path):
     assert network.get_layer("predictions").activation is keras.activations.sigmoid
     assert network.output_shape == (None, 20)
     assert 0 <= history[0]["val_mean_average_precision"] <= 1
-    assert (run / runs.LABELS).read_text().splitlines()[7] == "cat"
-    assert (run / runs.BEST).exists()
+    assert (run / run_folder.LABELS).read_text().splitlines()[7] == "cat"
+    assert (run / run_folder.BEST_WEIGHTS).exists()
 
 
 SIZES = [

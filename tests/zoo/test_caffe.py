@@ -14,7 +14,7 @@ from mixed_batches import alone, assert_close, padded
 from spp_keras import zoo
 from spp_keras.detection import variants
 from spp_keras.layers import SpatialPyramidPooling
-from spp_keras.zoo import layer_chain, roi_model
+from spp_keras.zoo import layer_chain, model_parts
 
 LRN = "local_size: 3 alpha: 0.6 beta: 0.75 norm_region: WITHIN_CHANNEL"
 
@@ -236,7 +236,7 @@ def test_its_layers_are_named_as_in_the_zoo(released):
 def test_windows_are_pooled_from_cells_where_the_release_has_them(released):
     # Its offset is 21, counted from 1.
     # Its pools of stride 2 round up, at steps of 2 and 8 pixels.
-    assert roi_model.split_model(released).grid == (16, 20, 10)
+    assert model_parts.split_model(released).grid == (16, 20, 10)
     answer = zoo.with_boxes(released)(
         {"images": photograph()[np.newaxis], "boxes": np.array([[[0, 0, 224, 224]]])}
     )
@@ -247,7 +247,7 @@ def test_windows_are_pooled_from_cells_where_the_release_has_them(released):
 @pytest.mark.parametrize("size", [(95, 111), (97, 130), (31, 47)])
 def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
     (image,), (height, width) = images_of(size), size
-    halves = roi_model.split_model(released)
+    halves = model_parts.split_model(released)
     maps = maps_by_loops(image).transpose(1, 2, 0)
     assert maps.shape[:2] == tuple(halves.grid.map_size(side) for side in size)
     found = [(0, 0, width, height), (width - 20, height - 25, width, height), (10, 5, 60, 28)]
@@ -255,8 +255,8 @@ def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
         oracles.window_pyramid(
             maps,
             oracles.window_of_box(box, 16, 20, *maps.shape[:2]),
-            halves.pyramid.levels,
-            halves.pyramid.mode,
+            halves.pooling.levels,
+            halves.pooling.mode,
         )
         for box in found
     ]
@@ -273,7 +273,7 @@ def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
 
 
 def test_the_least_image_of_a_detector_is_that_of_its_trunk(released):
-    halves = roi_model.split_model(released)
+    halves = model_parts.split_model(released)
     detector, _ = variants.create_detector(halves, ("one", "other"), scales=(31,))
     (one,) = detector.encode(tf.constant(images_of((31, 31))[0]))
     assert one.shape[1:3] == (1, 1)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 import pytest
 from detector_folder import make_detector
-from run_folder import make_run
+from small_runs import make_run
 
 from spp_keras import app
 

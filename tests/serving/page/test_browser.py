@@ -9,9 +9,9 @@ import pytest
 from image_files import IMAGE, RGB
 from oracles import window_of_box, window_pyramid
 from photographs import decoded, encoded, photograph
-from run_folder import LABELS
+from small_runs import LABELS
 
-from spp_keras.zoo import roi_model
+from spp_keras.zoo import model_parts
 
 CHROMIUM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(
@@ -136,7 +136,7 @@ def window_by_hand(served, edges):
     box = np.array(edges) * (x, y, x, y)
     cells = window_of_box(box, 16, 14, *feature_map.shape[:2])
     vector = window_pyramid(feature_map, cells, (2, 1), "max")[np.newaxis]
-    for layer in roi_model.split_model(served.model).top:
+    for layer in model_parts.split_model(served.model).top:
         vector = layer(vector)
     return np.asarray(vector)[0]
 

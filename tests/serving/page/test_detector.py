@@ -7,7 +7,7 @@ from detector_folder import LABELS, make_detector
 from oracles import window_of_box, window_pyramid
 from photographs import bilinear, decoded, encoded, photograph
 
-from spp_keras import detection, runs, serving
+from spp_keras import detection, run_folder, serving
 from spp_keras.app import detector_view, session
 from spp_keras.detection import selective_search
 
@@ -82,6 +82,6 @@ def test_a_detector_whose_windows_share_no_map_has_no_page(made, tmp_path):
     regions = detection.RegionDetector(
         parts.trunk, parts.head, labels=LABELS, grid=parts.grid, levels=(2, 1), side=64
     )
-    regions.save(tmp_path / runs.DETECTOR)
+    regions.save(tmp_path / run_folder.DETECTOR)
     with pytest.raises(ValueError, match=r"whose windows share a map\. Received: one of RegionD"):
         session.load_session(tmp_path)

@@ -6,11 +6,11 @@ import pytest
 from image_files import GIGAPIXEL, UNUSABLE, USABLE
 from oracles import window_of_box, window_pyramid
 from photographs import bilinear, decoded, encoded, photograph
-from run_folder import LABELS, make_run
+from small_runs import LABELS, make_run
 
 from spp_keras import recipes, serving, zoo
 from spp_keras.app import classifier_view, image_decoding, session
-from spp_keras.zoo import roi_model
+from spp_keras.zoo import model_parts
 
 PHOTOGRAPH = encoded(photograph(100, 140))
 # Of 320x400 pixels, seen at half of that.
@@ -88,7 +88,7 @@ def test_a_window_has_the_scores_of_bins_over_its_cells(run, model, window):
     look = model.look(PHOTOGRAPH)
     feature_map = look.maps[0].numpy()[0]
     # Against the layers of the network itself, too: what is kept is its map.
-    trunk = roi_model.split_model(run[1]).trunk
+    trunk = model_parts.split_model(run[1]).trunk
     pixels = decoded(PHOTOGRAPH)[np.newaxis].astype("float32")
     np.testing.assert_allclose(feature_map, np.asarray(trunk(pixels))[0], rtol=1e-4, atol=1e-5)
     cells = window_of_box(window, 16, 14, *feature_map.shape[:2])

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 from photographs import decoded, encoded, photograph
-from run_folder import LABELS
+from small_runs import LABELS
 
 from spp_keras import app
 from spp_keras.app import security

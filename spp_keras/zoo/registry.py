@@ -1,0 +1,58 @@
+"""The networks of the zoo by name.
+
+Names come from the tables, so listing them loads neither TensorFlow nor Keras.
+"""
+
+import difflib
+import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from spp_keras.zoo import tables
+
+if TYPE_CHECKING:
+    import keras
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the networks that `create_model` builds.
+
+    Args:
+        pattern: Shell pattern, as for `fnmatch`. Defaults to all names.
+
+    Returns:
+        The names that match, sorted.
+
+    Example:
+
+    >>> list_models("zf*")
+    ['zf5', 'zf5_spp']
+    """
+    names = sorted(f"{table.name}{ending}" for table in tables.TRUNKS for ending in ("", "_spp"))
+    return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+
+
+def create_model(name: str, **kwargs: Any) -> "keras.Model":
+    """Builds a network of the zoo by its name.
+
+    Args:
+        name: Name from `list_models`.
+        **kwargs: Arguments of the network, such as `classes`: see `spp_keras.zoo.zf5_spp`.
+
+    Returns:
+        What `spp_keras.zoo.<name>(**kwargs)` returns.
+
+    Example:
+
+    >>> create_model("zf5_spp", classes=10, width=0.125).output_shape
+    (None, 10)
+    """
+    names = list_models()
+    if name not in names:
+        near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
+        hint = f"near names are {', '.join(near)}" if near else "`list_models()` lists them"
+        raise ValueError(
+            f"`name` must be the name of a network of the zoo; {hint}. Received: name={name!r}."
+        )
+    from spp_keras import zoo
+
+    return getattr(zoo, name)(**kwargs)
