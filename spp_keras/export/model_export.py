@@ -124,7 +124,7 @@ def export_model(
         defaults = _read_options(run, options, calibration_data)
         taken = _list_parameters(export)
         options = {name: defaults[name] for name in defaults if name in taken} | options
-        model = run.load_model()
+        model = run.model
     if kind == "classifier" and "labels" not in options:
         raise ValueError(
             "`labels` must be the names of the classes, in the order of the scores. "
