@@ -334,7 +334,7 @@ def looked_at(protocol, size, side, short_side, whole):
     """A row for each view: size of the scaled image, window, mirrored, from the map."""
     return np.array(
         [
-            (*part.size, *view.window, view.mirrored, part.on_map)
+            (*part.size, *view.window, view.mirrored, part.from_feature_map)
             for part in protocols.list_scaled_views(protocol, size, side, short_side, whole)
             for view in part.views
         ],
@@ -350,8 +350,10 @@ def views_of_images():
             found[name] = looked_at(protocol, size, 224, 256, Whole(short_side=256))
             found[f"{name} of 112"] = looked_at(protocol, size, 112, 130, Whole(longest_side=400))
     found["short sides"] = np.array([views.six_short_sides(side) for side in range(40, 300, 7)])
-    found["short side"] = np.array([views.short_side_for(side) for side in range(40, 300, 7)])
-    found["side"] = np.array([views.view_size(short) for short in range(40, 300, 7)])
+    found["short side"] = np.array(
+        [size_policies.short_side_for(side) for side in range(40, 300, 7)]
+    )
+    found["side"] = np.array([size_policies.image_size_for(short) for short in range(40, 300, 7)])
     return found
 
 
@@ -590,8 +592,8 @@ def testing_protocols():
     model = network("zf5_spp", width=0.0625)
     image, found = png(pixels(90, 124)), {}
     for protocol in VIEWS:
-        score = evaluation.Scorer(model, protocol, side=64)
-        found[protocol] = score.each(image)
+        score = evaluation.Scorer(model, protocol, view_size=64)
+        found[protocol] = score.score_views(image)
     return found
 
 
