@@ -22,6 +22,8 @@ import small_runs
 from spp_keras import demo, evaluation, run_folder, serving
 from spp_keras.data import load_records
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[1]
 CLASSES = ("ring", "square")
 WARPED, WHOLE = 0.607, 0.587
@@ -77,8 +79,7 @@ def without_work(monkeypatch, data, rates):
     monkeypatch.setattr(demo, "load", lambda *_: load_records(data, "validation"))
     monkeypatch.setattr(demo, "train", train)
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
-    for name in ("save", "export_tflite"):
-        monkeypatch.setattr(demo.export, name, lambda *_, **__: None)
+    monkeypatch.setattr(demo.export, "export_model", lambda *_, **__: None)
     monkeypatch.setattr(serving, "load", lambda *_, **__: lambda file: answer)
 
 
@@ -152,7 +153,6 @@ def run(command, folder):
     )
 
 
-@pytest.mark.slow
 def test_the_demo_goes_through_and_makes_nothing_twice(command, tmp_path):
     first = run(command, tmp_path)
 

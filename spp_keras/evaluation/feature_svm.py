@@ -20,6 +20,11 @@ class SVMOptions(NamedTuple):
         cost: C of the SVMs, scikit-learn's `LinearSVC` with the hinge loss. Unlike those of
             LIBSVM, which the paper names, they regularize the bias, too. Defaults to the
             paper's 1.
+
+    Example:
+
+    >>> SVMOptions(cost=10.0).per_class
+    (30, 50)
     """
 
     per_class: tuple[int, int] = (30, 50)

@@ -109,7 +109,8 @@ def _of_run(run: Path, score_threshold: float | None) -> Callable[[bytes], Detec
             f"Received: one of {type(detector).__name__} in model={str(run)!r}."
         )
     if score_threshold is None:
-        score_threshold = heads.choose_score_threshold(weight.path for weight in detector.head.weights)
+        names = (weight.path for weight in detector.head.weights)
+        score_threshold = heads.choose_score_threshold(names)
     pixels = tf.TensorSpec((None, None, 3), tf.uint8)
     if detector.rpn is None:
         search = _search()
@@ -161,7 +162,8 @@ def _of_saved_model(
     if score_threshold is None:
         # An export keeps the names of the weights.
         variables = getattr(loaded, "variables_of_the_model", ())
-        score_threshold = heads.choose_score_threshold(one.name.partition(":")[0] for one in variables)
+        names = (variable.name.partition(":")[0] for variable in variables)
+        score_threshold = heads.choose_score_threshold(names)
 
     def find(image: bytes) -> DetectorPrediction:
         if windows is None:
