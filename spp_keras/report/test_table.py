@@ -32,7 +32,7 @@ def section(run: Path, repeats: Sequence[Path], compare: Sequence[Path]) -> html
     several = len({tuple(row["runs"]) for row in every}) > 1
     rows = [_row(row, measured, first["images"], several) for row in every]
     trained_for = training_status.describe_training([run, *repeats, *compare])
-    left = f" {first['left_out']} were too small and left out." if first["left_out"] else ""
+    left = f" {first['skipped']} were too small and skipped." if first["skipped"] else ""
     versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
     return html.section(
         _TITLE,

@@ -361,7 +361,7 @@ def test_fields_of_every_kind_and_in_any_order_are_passed_over():
     example = skipped + delimited(1, skipped + delimited(1, entry))
     [(key, place)] = tfrecord.parse_features(example).items()
     assert key == "image"
-    start, end = tfrecord.first_bytes(example, place)
+    start, end = tfrecord.find_first_bytes(example, place)
     assert example[start:end] == b"pixels"
 
 
@@ -372,7 +372,7 @@ def test_lengths_of_several_bytes_are_read_as_protocol_buffers_writes_them(tmp_p
     }
     example = tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString()
     for name, place in tfrecord.parse_features(example).items():
-        start, end = tfrecord.first_bytes(example, place)
+        start, end = tfrecord.find_first_bytes(example, place)
         assert example[start:end] == values[name].bytes_list.value[0]
     path = tmp_path / "shard"
     with tf.io.TFRecordWriter(str(path)) as writer:

@@ -38,7 +38,12 @@ def make_run(data, tmp_path_factory):
 
     def make(seed=0, *, multi_label=False, **changes):
         keras.utils.set_random_seed(seed)
-        given = {"sizes": "fixed", "image_sizes": (SIDE,), "short_side": 73, "data": str(data)}
+        given = {
+            "size_policy": "fixed",
+            "image_sizes": (SIDE,),
+            "short_side": 73,
+            "data": str(data),
+        }
         recipe = recipes.Recipe(**{"width": 0.0625, "levels": (2, 1), **given, **changes})
         folder = tmp_path_factory.mktemp("runs") / f"run{seed}"
         small_runs.make_run(folder, recipe, multi_label=multi_label)

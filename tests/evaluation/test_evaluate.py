@@ -11,7 +11,7 @@ import numpy as np
 import photographs
 import pytest
 
-from spp_keras import cli, evaluation, run_folder, trained
+from spp_keras import cli, evaluation, run_folder
 from spp_keras.data import image_reader, records
 from spp_keras.evaluation import Scorer, protocols, run_settings
 from spp_keras.run_folder import RunFolder
@@ -25,7 +25,7 @@ def two(make_run):
 
 
 def scores_by_hand(run, found, name):
-    scorer = Scorer(RunFolder(run).model, name, side=SIDE, short_side=73)
+    scorer = Scorer(RunFolder(run).model, name, view_size=SIDE, short_side=73)
     reader = image_reader.ImageReader(found.files, found.spans)
     return np.stack([scorer(reader.read(reader.row(i))) for i in range(len(found))])
 
@@ -50,7 +50,7 @@ def asked_about(monkeypatch):
 
 
 def test_an_ensemble_is_the_mean_of_its_members(two, data, tmp_path, asked_about):
-    result = evaluation.evaluate(two, "10-view", to=tmp_path)
+    result = evaluation.evaluate(two, "10-view", output=tmp_path)
     found = records.load_records(data, "validation")
     of_each = [scores_by_hand(run, found, "10-view") for run in two]
     expected = [np.mean(np.argmax(scores, axis=1) == found.labels) for scores in of_each]
@@ -60,70 +60,70 @@ def test_an_ensemble_is_the_mean_of_its_members(two, data, tmp_path, asked_about
     assert [row["runs"] for row in rows] == [[str(two[0])], [str(two[1])], list(map(str, two))]
     assert [row["views"] for row in rows] == [10] * 3
     assert json.loads((tmp_path / "evaluation.json").read_text()) == result
-    assert (result["images"], result["left_out"]) == (COUNT, 0)
+    assert (result["images"], result["skipped"]) == (COUNT, 0)
 
     # One more protocol, and what there is is not made again.
     asked_about.clear()
-    again = evaluation.evaluate(two[1], ["full", "10-view"], to=tmp_path)
+    again = evaluation.evaluate(two[1], ["full", "10-view"], output=tmp_path)
     assert again["rows"][1] == rows[1]
     assert asked_about == ["full"] * COUNT
 
 
 def test_networks_are_in_memory_one_at_a_time(make_run, tmp_path, monkeypatch):
-    loaded, at_once, load = [], [], trained.load
+    references, counts, load_model = [], [], RunFolder.load_model
 
-    def counting(run):
-        found = load(run)
-        loaded.append(weakref.ref(found.network))
-        at_once.append(sum(one() is not None for one in loaded))
-        return found
+    def load_and_count(self):
+        model = load_model(self)
+        references.append(weakref.ref(model))
+        counts.append(sum(reference() is not None for reference in references))
+        return model
 
-    monkeypatch.setattr(trained, "load", counting)
+    monkeypatch.setattr(RunFolder, "load_model", load_and_count)
     three = [make_run(seed) for seed in range(3, 6)]
-    evaluation.evaluate(three, "crop", to=tmp_path)
-    assert at_once == [1, 1, 1]
+    evaluation.evaluate(three, "crop", output=tmp_path)
+    assert counts == [1, 1, 1]
 
 
 def test_an_interrupted_pass_goes_on_behind_what_is_kept(run, tmp_path, asked_about):
-    whole = evaluation.evaluate(run, "crop", to=tmp_path / "whole")
+    whole = evaluation.evaluate(run, "crop", output=tmp_path / "whole")
     asked_about.clear()
     asked_about.stop_at = 20
     with pytest.raises(KeyboardInterrupt):
-        evaluation.evaluate(run, "crop", to=tmp_path / "killed")
+        evaluation.evaluate(run, "crop", output=tmp_path / "killed")
     asked_about.clear()
     asked_about.stop_at = None
-    assert evaluation.evaluate(run, "crop", to=tmp_path / "killed") == whole
+    assert evaluation.evaluate(run, "crop", output=tmp_path / "killed") == whole
     assert len(asked_about) == COUNT - 16
 
 
 def test_scores_are_kept_for_what_is_in_images_and_weights(run, make_run, tmp_path, asked_about):
     copied = tmp_path / "run"
     shutil.copytree(run, copied)
-    evaluation.evaluate(run, "crop", to=tmp_path / "to")
+    evaluation.evaluate(run, "crop", output=tmp_path / "to")
     asked_about.clear()
     # Another folder of the same run; then other weights, another side.
-    evaluation.evaluate(copied, "crop", to=tmp_path / "to")
+    evaluation.evaluate(copied, "crop", output=tmp_path / "to")
     assert not asked_about
     shutil.copy(make_run(7) / run_folder.BEST_WEIGHTS, copied / run_folder.BEST_WEIGHTS)
-    evaluation.evaluate(copied, "crop", to=tmp_path / "to")
+    evaluation.evaluate(copied, "crop", output=tmp_path / "to")
     assert len(asked_about) == COUNT
-    evaluation.evaluate(copied, "crop", to=tmp_path / "to", side=48)
+    evaluation.evaluate(copied, "crop", output=tmp_path / "to", view_size=48)
     assert len(asked_about) == 2 * COUNT
 
 
 SETTINGS = [
     ({}, None, (64, 73)),
     ({}, 48, (48, 55)),
-    ({"sizes": "alternating", "image_sizes": (64, 51), "short_side": 80}, None, (64, 80)),
-    ({"sizes": "whole", "image_sizes": (), "short_side": 96}, None, (84, 96)),
-    ({"sizes": "native", "image_sizes": ()}, 56, (56, 64)),
+    ({"size_policy": "alternating", "image_sizes": (64, 51), "short_side": 80}, None, (64, 80)),
+    ({"size_policy": "whole", "image_sizes": (), "short_side": 96}, None, (84, 96)),
+    ({"size_policy": "native", "image_sizes": ()}, 56, (56, 64)),
 ]
 
 
 @pytest.mark.parametrize(("changes", "side", "expected"), SETTINGS, ids=str)
 def test_views_are_as_large_as_what_the_network_learned_from(make_run, changes, side, expected):
-    member = run_settings.read_run(make_run(**changes), ["crop"], side)
-    assert (member.settings["side"], member.settings["short_side"]) == expected
+    run = run_settings.read_run(make_run(**changes), ["crop"], side)
+    assert (run.views.view_size, run.views.short_side) == expected
 
 
 def test_images_too_small_to_be_sent_whole_are_left_out_of_all(make_run, data, tmp_path, capsys):
@@ -133,9 +133,9 @@ def test_images_too_small_to_be_sent_whole_are_left_out_of_all(make_run, data, t
     path.write_bytes(photographs.encoded(photographs.photograph(20, 60)))
     native = make_run(size_policy="native", image_sizes=(), data=str(small))
     result = evaluation.evaluate(native, "full")
-    assert (result["images"], result["left_out"]) == (COUNT - 1, 1)
+    assert (result["images"], result["skipped"]) == (COUNT - 1, 1)
     assert "1 of 21 images are too small to be sent whole" in capsys.readouterr().err
-    assert evaluation.evaluate(native, "crop", side=SIDE)["left_out"] == 0
+    assert evaluation.evaluate(native, "crop", view_size=SIDE)["skipped"] == 0
 
 
 def test_of_images_with_several_classes_it_is_average_precision(make_run, tmp_path, monkeypatch):
@@ -146,8 +146,8 @@ def test_of_images_with_several_classes_it_is_average_precision(make_run, tmp_pa
         labels = np.random.default_rng(0).integers(0, 2, (len(found), 3)).astype("uint8")
         return type(found)(**{**vars(found), "labels": labels})
 
-    monkeypatch.setattr(records, "load", several)
-    result = evaluation.evaluate(run, "crop", to=tmp_path)
+    monkeypatch.setattr(run_settings, "load_records", several)
+    result = evaluation.evaluate(run, "crop", output=tmp_path)
     assert 0.3 < result["rows"][0]["mean_average_precision"] < 0.9
     assert evaluation.format_results(result["rows"]).startswith("| run | protocol | views | mAP |")
 
@@ -156,8 +156,8 @@ REFUSED = [
     ({"protocol": []}, "`protocol` must be one or more of crop, warp, 10-view"),
     ({"protocol": "9-view"}, "`protocol` must be one of 'crop'"),
     ({"protocol": ["crop", "crop"]}, "none twice"),
-    ({"side": 20}, "`side` must be at least 29"),
-    ({"side": 0}, "`side` must be an int >= 1"),
+    ({"view_size": 20}, "`view_size` must be at least 29"),
+    ({"view_size": 0}, "`view_size` must be an int >= 1"),
     ({"split": "summer"}, "`split`"),
     ({"data": "/nowhere"}, "`data` must be an existing folder"),
 ]
@@ -166,32 +166,38 @@ REFUSED = [
 @pytest.mark.parametrize(("options", "message"), REFUSED, ids=str)
 def test_wrong_arguments_are_named_before_any_work(run, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        evaluation.evaluate(run, **{"protocol": "crop", "to": tmp_path / "to", **options})
+        evaluation.evaluate(run, **{"protocol": "crop", "output": tmp_path / "to", **options})
     assert not (tmp_path / "to").exists()
 
 
 def test_runs_that_cannot_be_asked_are_named(run, make_run, data, tmp_path):
     with pytest.raises(ValueError, match=r"recipe\.toml is missing"):
         evaluation.evaluate(tmp_path, "crop")
-    with pytest.raises(ValueError, match="`to` must be a folder for the results of several runs"):
+    with pytest.raises(
+        ValueError, match="`output` must be a folder for the results of several runs"
+    ):
         evaluation.evaluate([run, tmp_path], "crop")
     with pytest.raises(ValueError, match="none twice"):
-        evaluation.evaluate([run, run], "crop", to=tmp_path)
+        evaluation.evaluate([run, run], "crop", output=tmp_path)
     native = make_run(size_policy="native", image_sizes=())
-    with pytest.raises(ValueError, match="`side` must be given for a network that learned"):
+    with pytest.raises(
+        ValueError, match="`view_size` must be given for a network trained on images"
+    ):
         evaluation.evaluate(native, ["full", "crop"])
     fixed = make_run(model="zf5")
     with pytest.raises(ValueError, match="for zf5, a network without a pyramid"):
         evaluation.evaluate(fixed, ["crop", "96-view"])
-    with pytest.raises(ValueError, match="`side` must be what zf5 was built for, 64"):
-        evaluation.evaluate(fixed, "crop", side=48)
+    with pytest.raises(ValueError, match="`view_size` must be what zf5 was built for, 64"):
+        evaluation.evaluate(fixed, "crop", view_size=48)
     other = make_run(8)
     (other / run_folder.LABELS).write_text("cat\ndog\nmouse\n")
-    with pytest.raises(ValueError, match="`data` must have the classes that the networks learned"):
+    with pytest.raises(
+        ValueError, match="`data` must have the classes that the network was trained on"
+    ):
         evaluation.evaluate(other, "crop")
     as_filed = make_run(orientation="file")
     with pytest.raises(ValueError, match=r"`run` must be runs of one orientation.*'exif'.*'file'"):
-        evaluation.evaluate([run, as_filed], "crop", to=tmp_path)
+        evaluation.evaluate([run, as_filed], "crop", output=tmp_path)
 
 
 def test_broken_weights_are_named(make_run, tmp_path):
@@ -205,11 +211,11 @@ def test_broken_weights_are_named(make_run, tmp_path):
 
 def test_the_command_prints_a_table_or_json(run, tmp_path, capsys):
     arguments = ["evaluate", str(run), "--protocol", "crop", "--protocol", "full"]
-    assert cli.main([*arguments, "--to", str(tmp_path)]) == 0
+    assert cli.main([*arguments, "--output", str(tmp_path)]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "| run | protocol | views | top-1 |"
     assert printed[2].startswith(f"| {run} | crop | 1 | ")
-    assert cli.main([*arguments, "--to", str(tmp_path), "--json"]) == 0
+    assert cli.main([*arguments, "--output", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"][1]["protocol"] == "full"
     assert cli.main(["evaluate", str(tmp_path), "--protocol", "crop"]) == 2
     assert "recipe.toml is missing" in capsys.readouterr().err
@@ -228,7 +234,7 @@ def test_a_killed_command_goes_on_and_ends_the_same(run, tmp_path):
     def start(folder):
         command = [sys.executable, "-m", "spp_keras.cli", "evaluate", str(run)]
         return subprocess.Popen(
-            [*command, "--protocol", "96-view", "--to", folder],
+            [*command, "--protocol", "96-view", "--output", folder],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},

@@ -9,13 +9,13 @@ from sklearn.svm import LinearSVC
 
 from spp_keras import cli, evaluation
 from spp_keras.data import image_reader, records, size_policies
-from spp_keras.evaluation import Scorer, feature_svm, features
+from spp_keras.evaluation import Scorer, SVMOptions, feature_svm, features
 from spp_keras.metrics import classification
 from spp_keras.run_folder import RunFolder
 
 SIDE = 64
 # Of 8 images to a class.
-DRAWN = {"draws": 3, "per_class": (4, 3)}
+DRAWN = {"svm": SVMOptions(draws=3, per_class=(4, 3))}
 CLASSES = ("disc", "kite")
 
 
@@ -80,7 +80,7 @@ def machine():
 
 def test_images_of_one_class_are_drawn_from_both_splits(run, data, tmp_path):
     result = evaluation.evaluate_features(
-        run, ["spp/2x2", "fc7"], short_side=70, to=tmp_path, **DRAWN
+        run, ["spp/2x2", "fc7"], short_side=70, output=tmp_path, **DRAWN
     )
     parts = [records.load_records(data, split) for split in ("train", "validation")]
     whole = size_policies.Whole(short_side=70)
@@ -96,14 +96,16 @@ def test_images_of_one_class_are_drawn_from_both_splits(run, data, tmp_path):
             expected.append(np.mean(said == labels[test]))
         assert row["draws"] == pytest.approx(expected)
         assert row["accuracy"] == pytest.approx(np.mean(expected))
-        assert row["deviation"] == pytest.approx(np.std(expected, ddof=1))
+        assert row["standard_deviation"] == pytest.approx(np.std(expected, ddof=1))
         assert (row["layer"], row["length"]) == (layer, vectors.shape[1])
     assert json.loads((tmp_path / "svm.json").read_text()) == result
-    told = {key: result[key] for key in ("images", "protocol", "side", "short_side", "per_class")}
+    told = {
+        key: result[key] for key in ("images", "protocol", "view_size", "short_side", "per_class")
+    }
     assert told == {
         "images": [3, 21],
         "protocol": "full",
-        "side": None,
+        "view_size": None,
         "short_side": 70,
         "per_class": [4, 3],
     }
@@ -114,11 +116,11 @@ def test_images_of_several_classes_are_learned_of_one_split_and_tested_on_anothe
 ):
     # Of other classes than the data's, and without a pyramid.
     run = make_run(11, model="zf5")
-    result = evaluation.evaluate_features(run, "conv4", data=str(voc), to=tmp_path)
+    result = evaluation.evaluate_features(run, "conv4", data=str(voc), output=tmp_path)
     train, test = (records.load_records(voc, split) for split in ("train", "val"))
     assert train.classes == CLASSES
     vectors = [
-        vectors_by_hand(run, part, "conv4", "crop", side=SIDE, short_side=SIDE)
+        vectors_by_hand(run, part, "conv4", "crop", view_size=SIDE, short_side=SIDE)
         for part in (train, test)
     ]
     areas, points, left_out = [], [], 0
@@ -141,7 +143,7 @@ def test_images_of_several_classes_are_learned_of_one_split_and_tested_on_anothe
     row = result["rows"][0]
     assert row["mean_average_precision"] == pytest.approx(np.mean(areas))
     assert row["mean_average_precision_11_point"] == pytest.approx(np.mean(points))
-    assert (result["side"], result["short_side"], result["images"]) == (SIDE, SIDE, [14, 18])
+    assert (result["view_size"], result["short_side"], result["images"]) == (SIDE, SIDE, [14, 18])
     head = "| layer | length | mAP | mAP, 11-point |"
     assert evaluation.format_feature_results(result["rows"]).startswith(head)
 
@@ -150,41 +152,44 @@ def test_images_of_several_classes_are_learned_of_one_split_and_tested_on_anothe
 def test_an_interrupted_pass_goes_on_behind_what_is_kept(run, tmp_path, asked):
     def evaluate(name, layers=("spp", "fc7"), **view):
         asked.clear()
-        return evaluation.evaluate_features(run, layers, to=tmp_path / name, **view, **DRAWN)
+        return evaluation.evaluate_features(run, layers, output=tmp_path / name, **view, **DRAWN)
 
-    whole = evaluate("whole", side=48)
+    whole = evaluate("whole", view_size=48)
     assert len(asked) == 24
     asked.stop_at = 22
     with pytest.raises(KeyboardInterrupt):
-        evaluate("killed", side=48)
+        evaluate("killed", view_size=48)
     asked.stop_at = None
     # 3 images to learn from are a file, and the first 16 of 21.
-    assert evaluate("killed", side=48) == whole
+    assert evaluate("killed", view_size=48) == whole
     assert len(asked) == 5
     # One layer alone; a file that is lost; another view; another layer.
-    evaluate("killed", ["fc7"], side=48)
+    evaluate("killed", ["fc7"], view_size=48)
     assert not asked
     next((tmp_path / "killed").glob("features/crop-spp-*/*/*.npz")).unlink()
-    assert evaluate("killed", side=48) == whole
+    assert evaluate("killed", view_size=48) == whole
     assert len(asked) in (3, 5, 16)
-    evaluate("killed", side=48, short_side=60)
+    evaluate("killed", view_size=48, short_side=60)
     assert len(asked) == 24
-    evaluate("killed", ["fc6"], side=48)
+    evaluate("killed", ["fc6"], view_size=48)
     assert len(asked) == 24
 
 
 REFUSED = [
-    ({"layer": "fc8"}, "`layer` must be one or more of .*'fc7'"),
-    ({"layer": "conv5"}, "`layer` must be one behind the pyramid .* or crops"),
+    ({"layers": "fc8"}, "`layers` must be one or more of .*'fc7'"),
+    ({"layers": "conv5"}, "`layers` must be after the pyramid .* or crops"),
     ({"short_side": 20}, "`short_side` must be at least 29"),
-    ({"side": 28}, "`side` must be at least 29"),
-    ({"side": 0}, "`side` must be an int >= 1"),
-    ({"side": 64, "short_side": 60}, "`side` must be at most `short_side`"),
-    ({"draws": 0}, "`draws` must be an int >= 1"),
-    ({"cost": 0}, "`cost` must be a number > 0"),
-    ({"per_class": (4,)}, "`per_class` must be two numbers"),
-    ({"per_class": (4, 0)}, "`per_class` must be an int >= 1"),
-    ({"per_class": (8, 1)}, "`per_class` must leave an image of each class .* 8 images of 'cat'"),
+    ({"view_size": 28}, "`view_size` must be at least 29"),
+    ({"view_size": 0}, "`view_size` must be an int >= 1"),
+    ({"view_size": 64, "short_side": 60}, "`view_size` must be at most `short_side`"),
+    ({"svm": SVMOptions(draws=0)}, "`draws` must be an int >= 1"),
+    ({"svm": SVMOptions(cost=0)}, "`cost` must be a number > 0"),
+    ({"svm": SVMOptions(per_class=(4,))}, "`per_class` must be two numbers"),
+    ({"svm": SVMOptions(per_class=(4, 0))}, "`per_class` must be an int >= 1"),
+    (
+        {"svm": SVMOptions(per_class=(8, 1))},
+        "`per_class` must leave an image of each class .* 8 images of 'cat'",
+    ),
     ({"split": "train"}, "must have no image in common.* share 3"),
     ({"split": "summer"}, "`split`"),
     ({"data": "/nowhere"}, "`data` must be an existing folder"),
@@ -193,23 +198,25 @@ REFUSED = [
 
 @pytest.mark.parametrize(("options", "message"), REFUSED, ids=str)
 def test_wrong_arguments_are_named_before_any_work(run, tmp_path, options, message):
-    given = {"layer": "fc7", "to": tmp_path / "to", **DRAWN, **options}
+    given = {"layers": "fc7", "output": tmp_path / "to", **DRAWN, **options}
     with pytest.raises(ValueError, match=message):
         evaluation.evaluate_features(run, **given)
     assert not (tmp_path / "to").exists()
 
 
 def test_views_that_a_run_does_not_have_are_named(make_run):
-    with pytest.raises(ValueError, match="`side` must be what zf5 was built for, 64"):
-        evaluation.evaluate_features(make_run(model="zf5"), "fc7", side=48)
+    with pytest.raises(ValueError, match="`view_size` must be what zf5 was built for, 64"):
+        evaluation.evaluate_features(make_run(model="zf5"), "fc7", view_size=48)
     native = make_run(size_policy="native", image_sizes=())
-    with pytest.raises(ValueError, match="`short_side` must be given for a network that learned"):
+    with pytest.raises(
+        ValueError, match="`short_side` must be given for a network trained on images"
+    ):
         evaluation.evaluate_features(native, "fc7")
 
 
 def test_the_command_prints_a_table_or_json(run, tmp_path, capsys):
     arguments = ["evaluate", str(run), "--protocol", "svm", "--layer", "fc7", "--layer", "spp"]
-    arguments += ["--short-side", "64", "--per-class", "4,3", "--to", str(tmp_path)]
+    arguments += ["--short-side", "64", "--per-class", "4,3", "--output", str(tmp_path)]
     assert cli.main(arguments) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "| layer | length | accuracy |"

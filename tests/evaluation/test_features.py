@@ -42,7 +42,7 @@ def output_of(network, name, pixels):
 
 
 def extracted(network, layers, protocol):
-    crop = {"side": SIDE, "short_side": SHORT} if protocol == "crop" else {}
+    crop = {"view_size": SIDE, "short_side": SHORT} if protocol == "crop" else {}
     extract = features.make_extractor(
         network, layers, protocol, whole=size_policies.Whole(short_side=SHORT), **crop
     )

@@ -35,7 +35,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def scorers(network):
-    return {name: Scorer(network, name, side=SIDE) for name in protocols.PROTOCOLS}
+    return {name: Scorer(network, name, view_size=SIDE) for name in protocols.PROTOCOLS}
 
 
 def picture(size):
@@ -143,7 +143,7 @@ LITERAL = {
 def test_a_protocol_is_its_literal_version(name, size, network, scorers):
     image = picture(size)
     expected = LITERAL[name](network, image)
-    each = scorers[name].each(image)
+    each = scorers[name].score_views(image)
     square = {"96-view": 92, "96-view+full": 94}
     counts = {"crop": 1, "warp": 1, "full": 1, "96-view": 96, "96-view+full": 98} | (
         square if size[0] == size[1] else {}
@@ -167,7 +167,7 @@ def test_a_photograph_is_looked_at_upright(scorers):
 
 def test_a_graph_is_traced_once_for_any_size(scorers):
     for scorer in scorers.values():
-        for graph in (scorer._of_pixels, scorer._pooled, scorer._top):
+        for graph in (scorer._score_crops, scorer._pool_views, scorer._score_vectors):
             assert graph is None or graph.experimental_get_tracing_count() <= 1
 
 
@@ -184,22 +184,22 @@ def test_a_network_of_another_trunk_knows_what_needs_no_map(network):
     other = zoo.spp_classifier(backbone, 3, levels=LEVELS, units=())
     image = picture((60, 83))
     expected = np.mean(LITERAL["10-view"](other, image), axis=0)
-    np.testing.assert_allclose(Scorer(other, "10-view", side=SIDE)(image), expected, **CLOSE)
+    np.testing.assert_allclose(Scorer(other, "10-view", view_size=SIDE)(image), expected, **CLOSE)
     with pytest.raises(ValueError, match="`model` must have a trunk of this zoo"):
-        Scorer(other, "96-view", side=SIDE)
+        Scorer(other, "96-view", view_size=SIDE)
 
 
 def test_whole_images_are_sent_as_is_said(network):
     image = picture((60, 83))
     scorer = Scorer(network, "full", whole=size_policies.Whole(longest_side=70))
-    assert scorer.parts((60, 83))[0].size == (51, 70)
+    assert scorer.list_views((60, 83))[0].size == (51, 70)
     own = Scorer(network, "full", whole=size_policies.Whole())
     np.testing.assert_allclose(own(image), alone(network, photographs.photograph(60, 83)), **CLOSE)
 
 
 def test_an_image_that_is_one_view_scores_the_same_from_map_and_pixels(network, scorers):
     image = picture((SIDE, SIDE))
-    from_maps = scorers["96-view"].each(image)[:2]
+    from_maps = scorers["96-view"].score_views(image)[:2]
     pixels = photographs.photograph(SIDE, SIDE)
     crops = [alone(network, pixels), alone(network, pixels[:, ::-1])]
     np.testing.assert_allclose(from_maps, crops, **CLOSE)
@@ -207,10 +207,10 @@ def test_an_image_that_is_one_view_scores_the_same_from_map_and_pixels(network, 
 
 def test_whole_images_of_a_scale_of_their_own_are_sent_as_they_are(network, scorers):
     image, other = picture((60, 83)), size_policies.Whole(longest_side=70)
-    scorer = Scorer(network, "96-view+full", side=SIDE, whole=other)
-    assert [part.on_map for part in scorer.parts((60, 83))] == [True] * 6 + [False]
-    each, whole = scorer.each(image), Scorer(network, "full", whole=other)(image)
-    np.testing.assert_allclose(each[:96], scorers["96-view"].each(image), **CLOSE)
+    scorer = Scorer(network, "96-view+full", view_size=SIDE, whole=other)
+    assert [part.from_feature_map for part in scorer.list_views((60, 83))] == [True] * 6 + [False]
+    each, whole = scorer.score_views(image), Scorer(network, "full", whole=other)(image)
+    np.testing.assert_allclose(each[:96], scorers["96-view"].score_views(image), **CLOSE)
     np.testing.assert_allclose(each[96], whole, **CLOSE)
 
 
@@ -230,9 +230,9 @@ def test_a_whole_image_from_the_map_has_cells_that_are_centerd_beyond_it(tmp_pat
     model = zoo.load_caffe_model(tmp_path / "net.prototxt", tmp_path / "net.caffemodel")
     pixels = np.zeros((73, 101, 3), "uint8")
     pixels[:, -1] = pixels[-1] = 255
-    scorer = Scorer(model, "96-view+full", side=SIDE)
-    views = [view for part in scorer.parts((73, 101)) for view in part.views]
-    each = scorer.each(photographs.encoded(pixels))
+    scorer = Scorer(model, "96-view+full", view_size=SIDE)
+    views = [view for part in scorer.list_views((73, 101)) for view in part.views]
+    each = scorer.score_views(photographs.encoded(pixels))
     of_whole = [each[i] for i, view in enumerate(views) if view.window == (0, 0, 101, 73)]
     expected = [alone(model, pixels), alone(model, pixels[:, ::-1])]
     np.testing.assert_allclose(of_whole, expected, **CLOSE)
@@ -275,9 +275,15 @@ def test_cells_that_see_no_border_are_equal_in_a_view_and_on_the_map(trunk):
             {"protocol": "ten-view"},
             r"`protocol` must be one of 'crop', 'warp', .*'ten-view'",
         ),
-        ({"protocol": "crop", "side": 0}, "`side` must be an int >= 1"),
-        ({"protocol": "96-view", "side": 20}, "`side` must be at least 29, .* side=20"),
-        ({"protocol": "crop", "side": 64, "short_side": 60}, "`short_side` must be an int >= 64"),
+        ({"protocol": "crop", "view_size": 0}, "`view_size` must be an int >= 1"),
+        (
+            {"protocol": "96-view", "view_size": 20},
+            "`view_size` must be at least 29, .* view_size=20",
+        ),
+        (
+            {"protocol": "crop", "view_size": 64, "short_side": 60},
+            "`short_side` must be an int >= 64",
+        ),
     ],
     ids=str,
 )
@@ -293,7 +299,10 @@ def test_wrong_arguments_are_named(network, options, message):
             {"protocol": "full"},
             "'crop' or 'warp' or '10-view' for zf5, a network without a pyramid",
         ),
-        ({"protocol": "crop", "side": 80}, "`side` must be what zf5 was built for, 64x64 .*80"),
+        (
+            {"protocol": "crop", "view_size": 80},
+            "`view_size` must be what zf5 was built for, 64x64 .*80",
+        ),
     ],
     ids=str,
 )

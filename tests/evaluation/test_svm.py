@@ -60,7 +60,9 @@ def test_accuracy_is_the_mean_over_the_classes_of_each_draw(clusters):
             pairs = [(a, b) for a, b in zip(said, labels[test], strict=True) if b == each]
             of_class.append(sum(a == b for a, b in pairs) / len(pairs))
         expected.append(sum(of_class) / 4)
-    found = feature_svm.measure_accuracies(vectors, labels, draws=3, per_class=(4, 7))
+    found = feature_svm.measure_accuracies(
+        vectors, labels, feature_svm.SVMOptions(draws=3, per_class=(4, 7))
+    )
     assert found == pytest.approx(expected)
     assert 0.3 < np.mean(found) < 1
 

@@ -49,7 +49,9 @@ def test_96_views_are_distinct_inside_and_as_many_as_there_is_room_for(height, w
     ids=str,
 )
 def test_views_are_counted_as_in_the_paper(size, ten, six_scales):
-    assert len(views.ten_views(views.scale_size(size, views.short_side_for(224)), 224)) == ten
+    assert (
+        len(views.ten_views(views.scale_size(size, size_policies.short_side_for(224)), 224)) == ten
+    )
     counts = [
         len(views.eighteen_views(views.scale_size(size, s), 224))
         for s in views.six_short_sides(224)
@@ -68,5 +70,7 @@ def test_positions_are_worked_by_hand():
 
 
 def test_a_crop_larger_than_its_image_is_refused():
-    with pytest.raises(ValueError, match=r"`side` must be at most the shorter side .* side=65"):
+    with pytest.raises(
+        ValueError, match=r"`view_size` must be at most the shorter side .* view_size=65"
+    ):
         views.center_view((64, 90), 65)
