@@ -242,7 +242,13 @@ SIZES = [
         id="alternating",
     ),
     pytest.param(
-        {"model": "zf5", "size_policy": "fixed", "image_sizes": (61,), "short_side": 64, "epochs": 1},
+        {
+            "model": "zf5",
+            "size_policy": "fixed",
+            "image_sizes": (61,),
+            "short_side": 64,
+            "epochs": 1,
+        },
         [(61, 61)],
         id="fixed",
         marks=pytest.mark.slow,
