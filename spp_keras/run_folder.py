@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ class RunFolder:
     'zf5_spp-shapes'
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: "str | os.PathLike[str]"):
         self.path = Path(path)
 
     def __repr__(self) -> str:

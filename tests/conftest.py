@@ -25,6 +25,17 @@ hypothesis.settings.register_profile("spp_keras", deadline=None)
 hypothesis.settings.load_profile("spp_keras")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Each worker has its part of the files, in their order, and at the end helps the other.
+
+    What a file makes once for its tests is then made once, but where the parts meet.
+    """
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
+
+
 def pytest_sessionfinish():
     """In every process that runs tests, and in the one that deals them out."""
     shutil.rmtree(os.environ["TFDS_DATA_DIR"], ignore_errors=True)

@@ -19,6 +19,8 @@ from spp_keras.data import size_policies as policies
 from spp_keras.data.shapes import outlines, scenes
 from spp_keras.zoo import model_parts
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 RESULTS = BENCHMARKS / "results"
@@ -292,7 +294,6 @@ def test_no_result_is_typed_beside_a_table(paper, page, heading):
     assert re.findall(r"\b(?:better|best|worse|behind|ahead|more than|less than)\b", typed) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("**/*.py")), ids=lambda path: path.name)
 def test_every_command_has_help(path):
     if "__main__" not in path.read_text():

@@ -26,6 +26,8 @@ from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_p
 
 from spp_keras import export, model_repository, zoo
 
+pytestmark = pytest.mark.integration
+
 CLIENT = Path(__file__).parents[1] / "examples" / "client.py"
 SERVER = Path(__file__).parent / "serving" / "server.py"
 LABELS = np.array(["cat", "dog", "größe", "a b", "x", "y", "z"])

@@ -22,6 +22,8 @@ import small_runs
 from spp_keras import demo, evaluation, run_folder, serving
 from spp_keras.data import load_records
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[1]
 CLASSES = ("ring", "square")
 WARPED, WHOLE = 0.607, 0.587
@@ -151,7 +153,6 @@ def run(command, folder):
     )
 
 
-@pytest.mark.slow
 def test_the_demo_goes_through_and_makes_nothing_twice(command, tmp_path):
     first = run(command, tmp_path)
 

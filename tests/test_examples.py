@@ -80,7 +80,7 @@ SIZES = [(60, 80), (45, 45), (88, 50), (70, 31), (52, 64), (40, 90), (33, 47), (
 
 @pytest.fixture(scope="module")
 def trained_run(tmp_path_factory):
-    recipe = dataclasses.replace(run_folder.RECIPE, size_policy="native", image_sizes=())
+    recipe = dataclasses.replace(small_runs.RECIPE, size_policy="native", image_sizes=())
     folder = tmp_path_factory.mktemp("runs") / "run"
     return folder, small_runs.make_run(folder, recipe)
 

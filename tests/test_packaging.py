@@ -13,6 +13,8 @@ import yaml
 
 import spp_keras
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[1]
 CODE = ("spp_keras", "zoo", "tests", "examples", "benchmarks", "saved_models", ".ci")
 FILES = ("pyproject.toml", ".gitignore", "LICENSE", "CITATION.cff")
@@ -141,7 +143,6 @@ def test_the_installed_command_finds_what_it_needs(installed):
     assert "zf5_spp/shapes" in installed(sys.executable, "-c", names)
 
 
-@pytest.mark.slow
 def test_the_installed_package_builds_a_network(installed):
     build = "from spp_keras.zoo import zf5_spp; print(zf5_spp(classes=3, width=0.0625).name)"
     assert installed(sys.executable, "-c", build) == "zf5_spp\n"

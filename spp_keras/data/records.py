@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _cache, _checks, _progress
+from spp_keras import _cache, _checks, _extras, _progress
 from spp_keras.data import det_devkit, folders, inspection, orientations, sources, voc_devkit
 from spp_keras.data.image_rules import ImageLimits
 from spp_keras.data.sources import Candidate, Objects, Skipped, Source
@@ -198,6 +198,7 @@ def _source(data: Any, split: Any, data_dir: Any) -> Source:
     elif is_path(data):
         raise ValueError(f"`data` must be an existing folder. Received: data={str(data)!r}.")
     # Loaded for those alone who use it.
+    _extras.require("train", "A data set by name", "tensorflow_datasets")
     from spp_keras.data import tfds_records
 
     return tfds_records.find_images(data, split, None if data_dir is None else os.fspath(data_dir))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from spp_keras import _extras
 from spp_keras.data import records, voc_devkit
 
 
@@ -40,6 +41,7 @@ def choose_splits(
     elif not folder.exists() and records.is_path(data):
         raise ValueError(f"`data` must be an existing folder. Received: data={str(data)!r}.")
     else:
+        _extras.require("train", "A data set by name", "tensorflow_datasets")
         from spp_keras.data import tfds_records
 
         where = None if data_dir is None else os.fspath(data_dir)

@@ -5,11 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from spp_keras import _checks, _files
+from spp_keras import _checks, _extras, _files
 from spp_keras.detection.detections import Detections
 
 Color = tuple[int, int, int]
@@ -173,6 +172,7 @@ def _check_inputs(image: np.ndarray, detections: Detections, labels: Labels) -> 
 @functools.lru_cache(maxsize=8)
 def _load_font(font: str | None, size: int) -> ImageFont.FreeTypeFont:
     # Pillow's own font lacks even the letters of French.
+    matplotlib = _extras.import_package("matplotlib", "detection", "Drawing without `font`")
     dejavu = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     try:
         return ImageFont.truetype(str(dejavu) if font is None else font, size)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import run_folder
+from spp_keras import _extras, run_folder
 from spp_keras.data import image_rules, safe_decoding, size_policies
 from spp_keras.run_folder import RunFolder
 from spp_keras.serving import image_inputs, saved_models
@@ -107,8 +107,6 @@ def _of_saved_model(version: Path, top: int) -> Callable[[bytes], Prediction]:
 
 
 def _of_tflite(path: Path, top: int) -> Callable[[bytes], Prediction]:
-    from ai_edge_litert.interpreter import Interpreter
-
     beside = {name: path.with_suffix(name) for name in (".labels.txt", ".view.json")}
     for file in beside.values():
         if not file.is_file():
@@ -118,7 +116,8 @@ def _of_tflite(path: Path, top: int) -> Callable[[bytes], Prediction]:
             )
     labels = tuple(beside[".labels.txt"].read_text(encoding="utf-8").splitlines())
     seen = json.loads(beside[".view.json"].read_text(encoding="utf-8"))
-    interpreter = Interpreter(str(path))
+    litert = _extras.import_package("ai_edge_litert.interpreter", "tflite", "A TFLite file")
+    interpreter = litert.Interpreter(str(path))
     (images,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def ask(pixels: Any) -> np.ndarray:

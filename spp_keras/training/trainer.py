@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from spp_keras import _files, run_folder, zoo
+from spp_keras import _extras, _files, run_folder, zoo
 from spp_keras.data.pipeline import Pipeline
 from spp_keras.data.records import Records
 from spp_keras.recipes import Recipe
@@ -53,6 +53,7 @@ def train_model(
     Returns:
         A `TrainingResult`.
     """
+    _extras.require("train", "Training", "tensorboard", "matplotlib")
     run = RunFolder(output)
     strategy = distribution.choose_strategy(devices)
     is_chief = distribution.is_chief(strategy)

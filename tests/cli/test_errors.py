@@ -80,7 +80,7 @@ def no_room():
     [
         no_room,
         # A petabyte, for which TensorFlow asks again and again.
-        pytest.param(lambda: tf.zeros((2**48,)), marks=pytest.mark.slow),
+        pytest.param(lambda: tf.zeros((2**48,)), marks=pytest.mark.integration),
     ],
 )
 def test_a_batch_that_does_not_fit_says_what_makes_it_smaller(train, allocate):
@@ -172,7 +172,7 @@ def quietly(*arguments, cwd):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_console_shows_answers_and_nothing_else(tmp_path):
     make_run(tmp_path / "run")
     make_detector(tmp_path / "detector")
@@ -184,7 +184,7 @@ def test_a_console_shows_answers_and_nothing_else(tmp_path):
     assert quietly("detect", "detector", "photo.png", cwd=tmp_path).stderr == ""
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_no_import_of_ours_warns():
     parts = ("zoo", "data", "evaluation", "export", "serving", "detection", "training")
     code = "import " + ", ".join(f"spp_keras.{part}" for part in parts)

@@ -237,17 +237,3 @@ def test_a_disk_that_does_not_do_its_part_is_a_line_and_not_a_traceback(
     assert cli.main(["export", str(run), "--output", str(tmp_path / "m" / "x")]) == 2
     said = "no space left on the disk: make room, and give the same command again."
     assert capsys.readouterr().err == f"spp-keras: {said}\n"
-
-
-@pytest.mark.parametrize(
-    ("command", "example"),
-    [
-        ("export", "spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp"),
-        ("predict", "spp-keras predict --model saved_models/zf5_spp --top 1 photographs/*.jpg"),
-    ],
-)
-def test_help_shows_examples(command, example, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        cli.main([command, "--help"])
-    assert exit_.value.code == 0
-    assert example in capsys.readouterr().out

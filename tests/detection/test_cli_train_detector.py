@@ -75,7 +75,7 @@ def test_scales_that_are_no_numbers_are_refused(command, capsys):
     assert "must be whole numbers with commas between" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_training_that_is_killed_goes_on_and_ends_the_same(command, tmp_path):
     def start(folder):
         return subprocess.Popen(

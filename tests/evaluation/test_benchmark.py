@@ -12,6 +12,8 @@ import pytest
 from spp_keras import zoo
 from spp_keras.evaluation import Scorer
 
+pytestmark = pytest.mark.integration
+
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 

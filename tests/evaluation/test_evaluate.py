@@ -223,7 +223,7 @@ def test_the_help_names_every_protocol(capsys):
     assert "spp-keras evaluate runs/one runs/two" in said
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_killed_command_goes_on_and_ends_the_same(run, tmp_path):
     def start(folder):
         command = [sys.executable, "-m", "spp_keras.cli", "evaluate", str(run)]

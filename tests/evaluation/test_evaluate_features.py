@@ -146,7 +146,7 @@ def test_images_of_several_classes_are_learned_of_one_split_and_tested_on_anothe
     assert evaluation.format_feature_results(result["rows"]).startswith(head)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_interrupted_pass_goes_on_behind_what_is_kept(run, tmp_path, asked):
     def evaluate(name, layers=("spp", "fc7"), **view):
         asked.clear()

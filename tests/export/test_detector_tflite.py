@@ -39,7 +39,7 @@ def asked(path):
             FIVE_SCALES,
             {"corrections": False},
             id="five scales, no corrections",
-            marks=pytest.mark.slow,
+            marks=pytest.mark.integration,
         ),
     ],
 )

@@ -322,10 +322,3 @@ def test_what_is_no_run_is_named(tmp_path, detector, capsys):
     assert "`repeats` is for runs that name photographs" in capsys.readouterr().err
     assert cli.main(["report", str(detector), "--compare", str(detector)]) == 2
     assert "`compare` is for runs that name photographs" in capsys.readouterr().err
-
-
-def test_help_shows_examples(capsys):
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(["report", "--help"])
-    assert exit_.value.code == 0
-    assert "spp-keras report runs/seed0 --with runs/seed1" in capsys.readouterr().out

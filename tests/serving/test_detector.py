@@ -99,7 +99,7 @@ def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, monk
     ("rpn", "errors"),
     [
         pytest.param(True, "report", id="rpn"),
-        pytest.param(False, "raise", id="search", marks=pytest.mark.slow),
+        pytest.param(False, "raise", id="search", marks=pytest.mark.integration),
     ],
 )
 def test_a_saved_model_finds_what_its_run_finds(

@@ -12,6 +12,8 @@ import pytest
 from spp_keras import run_folder
 from spp_keras.training import trainer
 
+pytestmark = pytest.mark.integration
+
 # Two devices add up in another order. Measured: below 1e-7, as weights of up to 0.4 are rounded.
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
 
@@ -46,9 +48,7 @@ def leave_rubbish(run):
         (run / f".{'0' * 32}.{name}").write_bytes(b"half a file")
 
 
-@pytest.mark.parametrize(
-    ("kills", "epochs"), [(1, 4), pytest.param(10, 60, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("kills", "epochs"), [(1, 4), (3, 12)])
 def test_a_run_killed_at_random_moments_ends_like_one_undisturbed(
     kills, epochs, recipe, undisturbed, start, state, tmp_path
 ):
@@ -117,7 +117,7 @@ def trained(start, recipe, run, clusters):
     pytest.fail(said)
 
 
-@pytest.mark.parametrize("lost", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("lost", [1, 0])
 def test_a_lost_worker_ends_the_other_and_both_resume(
     lost, recipe, undisturbed, start, state, tmp_path, clusters
 ):
@@ -134,7 +134,6 @@ def test_a_lost_worker_ends_the_other_and_both_resume(
     assert_like_one_device(run, undisturbed(dropout=0.0).run, state)
 
 
-@pytest.mark.slow
 def test_two_workers_resume_to_the_weights_of_two_undisturbed(
     recipe, start, state, tmp_path, clusters
 ):

@@ -143,7 +143,7 @@ def test_a_folder_with_other_things_is_not_taken_for_a_run(recipe, tmp_path):
         training.train_model(recipe(), tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_callbacks_remember_across_an_interruption_within_an_epoch(recipe, tmp_path):
     # So slow that nothing gets better: the rate drops once, then EarlyStopping stops.
     slow = {"learning_rate": 1e-6, "patience": 1, "num_lr_drops": 1, "epochs": 6, "batch_size": 9}
@@ -177,7 +177,7 @@ def test_an_ordinary_script_trains_the_same_network(photographs):
     assert np.isfinite(fitted.history["loss"]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_frozen_layers_stay_as_they_were_in_bfloat16_and_the_others_learn(recipe, tmp_path):
     frozen = recipe(precision="mixed_bfloat16", freeze=("conv", "fc6"), epochs=1, batch_size=9)
     network, history, run = training.train_model(frozen, tmp_path / "run")
@@ -251,7 +251,7 @@ SIZES = [
         },
         [(61, 61)],
         id="fixed",
-        marks=pytest.mark.slow,
+        marks=pytest.mark.integration,
     ),
     pytest.param(
         {"model": "zf5", "size_policy": "warped", "image_sizes": (61,), "epochs": 1},

@@ -83,7 +83,7 @@ def test_padding_without_sizes_gives_another_answer(name):
     assert np.abs(naive - expected).max() > 0.01 * np.abs(expected).max()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @every_network
 def test_an_exported_network_answers_for_each_image_alone(name, tmp_path):
     model, images = cached(name), images_of(SIZES)
@@ -217,7 +217,9 @@ def test_padding_that_is_no_number_does_not_reach_the_gradients(name):
         assert_close(sized, ragged)
 
 
-@pytest.mark.parametrize("name", ["zf5_spp", pytest.param("overfeat5_spp", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["zf5_spp", pytest.param("overfeat5_spp", marks=pytest.mark.integration)]
+)
 def test_fit_on_ragged_batches_and_on_padded_ones_learns_what_a_loop_learns(name):
     images, labels = images_of(SIZES[:3] * 2), np.array([0, 1, 2, 3, 4, 0])
     ragged, sized, loop = (built(name, dropout=0) for _ in range(3))
@@ -253,7 +255,7 @@ def test_fit_on_ragged_batches_and_on_padded_ones_learns_what_a_loop_learns(name
         np.testing.assert_allclose(by_sized, by_loop, rtol=0, atol=limit)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_fresh_network_learns_to_tell_bright_from_dark_in_a_few_steps():
     model = zoo.zf5_spp(classes=2, width=0.125)
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -136,7 +136,7 @@ def gradients(model, inputs, labels):
 
 
 @pytest.mark.parametrize(
-    "create", [pytest.param(mobile_net, marks=pytest.mark.slow), hub_res_net, hand_written]
+    "create", [pytest.param(mobile_net, marks=pytest.mark.integration), hub_res_net, hand_written]
 )
 def test_gradients_of_a_mixed_batch_are_the_sum_of_those_alone(create):
     model = classifier(with_statistics(create()), train_backbone=True)
@@ -255,7 +255,7 @@ for path in sys.argv[2:]:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_saved_classifier_loads_in_a_fresh_process_and_answers_the_same(tmp_path):
     images = images_of(SIZES)
     np.savez(tmp_path / "images.npz", *images)

@@ -202,7 +202,7 @@ def test_an_image_one_pixel_too_small_is_refused_with_the_min_size(name, side):
 
 
 @every_network
-@pytest.mark.parametrize("side", ["height", pytest.param("width", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("side", ["height", pytest.param("width", marks=pytest.mark.integration)])
 def test_predict_refuses_an_image_one_pixel_too_small_with_the_min_size(name, side):
     model = getattr(zoo, f"{name}_spp")(classes=3, width=0.02)
     image = np.zeros((1, *one_pixel_too_small(name, side), 3), "float32")
@@ -233,7 +233,9 @@ def test_an_image_too_small_in_a_mixed_batch_is_named(name, side):
 @pytest.mark.parametrize(
     ("name", "side"),
     [
-        pytest.param(name, side, marks=[pytest.mark.slow] * ((name, side) != ("zf5", "width")))
+        pytest.param(
+            name, side, marks=[pytest.mark.integration] * ((name, side) != ("zf5", "width"))
+        )
         for name in LEAST_SIZES
         for side in ("height", "width")
     ],

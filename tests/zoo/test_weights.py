@@ -262,7 +262,7 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         network(weights=str(path))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_fine_tuning_example_trains_dense_layers_on_photographs_of_every_size(
     tmp_path, monkeypatch
 ):

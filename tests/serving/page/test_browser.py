@@ -13,6 +13,8 @@ from small_runs import LABELS
 
 from spp_keras.zoo import model_parts
 
+pytestmark = pytest.mark.integration
+
 CHROMIUM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="there is no `chromium` to try the page in: apt-get install chromium"
