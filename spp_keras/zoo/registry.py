@@ -49,7 +49,7 @@ def create_model(name: str, **kwargs: Any) -> "keras.Model":
         **kwargs: Arguments of the network, such as `classes`: see `spp_keras.zoo.zf5_spp`.
 
     Returns:
-        What `spp_keras.zoo.<name>(**kwargs)` returns.
+        The model of `spp_keras.zoo.<name>(**kwargs)`.
 
     Example:
 

@@ -3,8 +3,8 @@ import pytest
 from image_files import IMAGE, JPEG, encoded
 
 from spp_keras.data import det_devkit, records, splits
-from spp_keras.detection import boxes
-from spp_keras.metrics import detection
+from spp_keras.detection import Detections
+from spp_keras.metrics import evaluate_voc
 
 DOG, BIRD, AXE = "n02084071", "n01503061", "n02764044"
 NAMES = f"{DOG} 58 dog\n{AXE} 8 axe\n{BIRD} 24 bird\nn02799071 11 base ball\n"
@@ -170,14 +170,14 @@ def test_two_hundred_classes_are_scored_as_twenty_are(tmp_path):
     # Right for the even classes, of the wrong half of the image for the odd ones.
     found = []
     for objects, size in zip(data.objects, data.sizes, strict=True):
-        right = boxes.object_boxes(objects, size)
+        right = objects.to_pixels(size)
         right[objects.labels % 2 == 1, 1:] += 16
-        found.append(boxes.Detections(right, rng.random(len(right)), objects.labels))
-    result = detection.evaluate_voc(found, data.objects, data.sizes, data.classes)
+        found.append(Detections(right, rng.random(len(right)), objects.labels))
+    result = evaluate_voc(found, data.objects, data.sizes, data.classes)
     assert result.mean == 0.5
     assert result.average_precision["thing1"] == 1
     assert result.average_precision["thing2"] == 0
-    assert result.absent == tuple(f"thing{number}" for number in range(191, 201))
+    assert result.absent_classes == tuple(f"thing{number}" for number in range(191, 201))
 
 
 def test_what_is_no_tree_of_det_is_not_taken_for_one(tmp_path):

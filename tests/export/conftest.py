@@ -88,7 +88,7 @@ def exported_detectors(tmp_path_factory):
     repository = tmp_path_factory.mktemp("exported_detectors")
     models = {
         "proposing": small_detectors.detector(small_detectors.THREE_SCALES, rpn=True),
-        "given": small_detectors.detector(corrections=False),
+        "given": small_detectors.detector(deltas=False),
     }
     exported = {}
     for name, model in models.items():

@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from detector_folder import LABELS, make_detector
 from oracles import window_of_box, window_pyramid
 from photographs import bilinear, decoded, encoded, photograph
+from small_detectors import LABELS, make_detector_run
 
-from spp_keras import detection, run_folder, serving
+from spp_keras import serving
 from spp_keras.app import detector_view, session
 from spp_keras.detection import selective_search
 
@@ -18,7 +18,7 @@ PHOTOGRAPH = encoded(photograph(100, 151))
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "detector"
     keras.utils.set_random_seed(20140618)
-    return folder, make_detector(folder)
+    return folder, make_detector_run(folder)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_a_window_has_the_scores_of_bins_over_its_cells(made, page):
 
 
 def test_a_detector_without_proposer_searches(tmp_path, monkeypatch):
-    made, searched = make_detector(tmp_path, rpn=False), []
+    made, searched = make_detector_run(tmp_path, rpn=False), []
     boxes = np.array([[0, 0, 60, 60], [40, 30, 140, 95]], "float32")
     monkeypatch.setattr(
         selective_search, "selective_search", lambda image: searched.append(image.shape) or boxes
@@ -75,13 +75,3 @@ def test_a_detector_without_proposer_searches(tmp_path, monkeypatch):
     np.testing.assert_allclose(
         [one["score"] for one in said], expected["scores"][:count], atol=1e-4
     )
-
-
-def test_a_detector_whose_windows_share_no_map_has_no_page(made, tmp_path):
-    parts = made[1]
-    regions = detection.RegionDetector(
-        parts.trunk, parts.head, labels=LABELS, grid=parts.grid, levels=(2, 1), side=64
-    )
-    regions.save(tmp_path / run_folder.DETECTOR)
-    with pytest.raises(ValueError, match=r"whose windows share a map\. Received: one of RegionD"):
-        session.load_session(tmp_path)
