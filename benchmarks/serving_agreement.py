@@ -23,23 +23,23 @@ def main(run: str) -> int:
     found, (files, labels) = trained.load(run), _validation(run)
     expected = _scores(serving.load_predictor(run, top=len(found.labels)), files, found.labels)
     with tempfile.TemporaryDirectory() as folder:
-        saved = export.export_saved_model(
+        saved = export.export_model(
             found.network,
             Path(folder) / "models" / "x",
             labels=found.labels,
-            view=found.view,
-            top=len(found.labels),
+            size_policy=found.view,
+            top_k=len(found.labels),
         )
         exported = {"SavedModel": saved}
         calibration = trained.sample(run, found.view)
         for form in ("float32", "float16", "dynamic", "int8"):
-            exported[f"TFLite, {form}"] = export.export_tflite(
+            exported[f"TFLite, {form}"] = export.export_model(
                 found.network,
                 Path(folder) / f"{form}.tflite",
                 labels=found.labels,
-                view=found.view,
-                form=form,
-                calibration=calibration if form == "int8" else None,
+                size_policy=found.view,
+                quantization="none" if form == "float32" else form,
+                calibration_images=calibration if form == "int8" else None,
             )
         for name, path in exported.items():
             ask = serving.load_predictor(path, top=len(found.labels))

@@ -40,7 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--output", type=Path, default=Path(__file__).with_name("why.png"), help="default: docs/why.png"
+        "--output",
+        type=Path,
+        default=Path(__file__).with_name("why.png"),
+        help="default: docs/why.png",
     )
     to = parser.parse_args(arguments).output
     content, _ = drawing.draw_image(seed=0, split=0, index=_NUMBER)

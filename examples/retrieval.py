@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 import spp_keras
-from spp_keras.data import Warp, folders, image_reader, load_records, safe_decoding
+from spp_keras.data import Warp, folders, image_reader, image_rules, load_records, safe_decoding
 from spp_keras.zoo import layer_chain
 
 parser = argparse.ArgumentParser()
@@ -46,7 +46,7 @@ decode = tf.function(
 def vector(picture: bytes) -> np.ndarray:
     """What the network makes of a picture at its own aspect, scaled to length 1."""
     decoded = decode(tf.constant(picture))
-    if decoded.code != safe_decoding.OK:
+    if decoded.code != image_rules.OK:
         raise ValueError(decoded.reason.numpy().decode())
     found = ask(tf.cast(decoded.pixels[tf.newaxis], tf.float32))[0].numpy()
     return found / np.linalg.norm(found)

@@ -1,5 +1,6 @@
 """Runs: train, load, evaluate and predict, each in one call."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,7 +80,7 @@ class Run(RunFolder):
             self._predictors[key] = load(self.path, **options)
         return self._predictors[key](image)
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: "str | os.PathLike[str]"):
         super().__init__(path)
         self._predictors: dict[Any, Any] = {}
 

@@ -22,8 +22,10 @@ def make_detector(folder, labels=LABELS, *, rpn=True, **options):
         grid=halves.grid,
         levels=(2, 1),
         scales=(120,),
-        side=64,
-        rpn=detection.RegionProposalNetwork(4, sides=(32, 64), most=20) if rpn else None,
+        input_size=64,
+        rpn=detection.RegionProposalNetwork(4, anchor_sizes=(32, 64), max_proposals=20)
+        if rpn
+        else None,
         **options,
     )
     # Scores that differ, and boxes that stay near their windows.

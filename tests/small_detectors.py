@@ -10,7 +10,7 @@ from spp_keras.zoo import model_parts
 
 LABELS = ("cat", "größe", "red car")
 ONE_SCALE, THREE_SCALES, FIVE_SCALES = (120,), (60, 100, 150), (60, 80, 100, 120, 150)
-MOST = 12
+MAX_DETECTIONS = 12
 
 
 def detector(scales=ONE_SCALE, *, corrections=True, rpn=False):
@@ -32,9 +32,11 @@ def detector(scales=ONE_SCALE, *, corrections=True, rpn=False):
         grid=halves.grid,
         levels=(2, 1),
         scales=scales,
-        side=64,
-        rpn=detection.RegionProposalNetwork(4, sides=(24, 48), most=20) if rpn else None,
-        most=MOST,
+        input_size=64,
+        rpn=detection.RegionProposalNetwork(4, anchor_sizes=(24, 48), max_proposals=20)
+        if rpn
+        else None,
+        max_detections=MAX_DETECTIONS,
     )
 
 

@@ -79,8 +79,7 @@ def without_work(monkeypatch, data, rates):
     monkeypatch.setattr(demo, "load", lambda *_: load_records(data, "validation"))
     monkeypatch.setattr(demo, "train", train)
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
-    for name in ("save", "export_tflite"):
-        monkeypatch.setattr(demo.export, name, lambda *_, **__: None)
+    monkeypatch.setattr(demo.export, "export_model", lambda *_, **__: None)
     monkeypatch.setattr(serving, "load", lambda *_, **__: lambda file: answer)
 
 

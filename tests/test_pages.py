@@ -38,7 +38,7 @@ def workplace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("documents")
     for number in range(8):
         height, width = [(64, 96), (90, 60), (72, 72), (50, 110)][number % 4]
-        file = folder / "photographs" / ("cat", "dog")[number % 2] / f"{number}.png"
+        file = folder / "photos" / ("cat", "dog")[number % 2] / f"{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(photographs.encoded(photographs.photograph(height, width, number)))
     picture = photographs.photograph(120, 160)

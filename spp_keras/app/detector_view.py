@@ -33,7 +33,7 @@ class DetectorView:
 
     def __init__(self, run: str | Path, max_pixels: int = image_decoding.MAX_PIXELS):
         self._detector = detector = RunFolder(run).model
-        if not isinstance(detector, detection.Detector) or detector.encodes_windows:
+        if not isinstance(detector, detection.Detector):
             raise ValueError(
                 f"{run_folder.DETECTOR} must hold a `spp_keras.detection.Detector`, whose windows share "
                 f"a map. Received: one of {type(detector).__name__} in run={str(run)!r}."
@@ -103,14 +103,15 @@ class DetectorView:
         return {"scores": top_classes(scores, self.labels), "milliseconds": {"window": taken}}
 
     def _encode(self, pixels: Any) -> tuple[Any, ...]:
-        return tuple(self._detector.encode(tf.cast(pixels, tf.float32)))
+        return tuple(self._detector.compute_feature_maps(tf.cast(pixels, tf.float32)))
 
     def _find(self, maps: Sequence[Any], size: Any, boxes: Any = None) -> dict[str, Any]:
-        return self._detector.best(*self._detector.candidates(maps, boxes, size), size)
+        candidates = self._detector.predict_candidates(maps, boxes, size)
+        return self._detector.select_detections(*candidates, size)
 
     def _score(self, maps: Sequence[Any], size: Any, boxes: Any) -> Any:
-        vectors, rows = self._detector.pool(maps, boxes, size)
-        scores, _ = self._detector.answers(vectors)
+        vectors, rows = self._detector.pool_rois(maps, boxes, size)
+        scores, _ = self._detector.predict_rois(vectors)
         return tf.gather(scores, rows)[0]
 
     def _listed(

@@ -5,17 +5,17 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from spp_keras.data import inspection, safe_decoding, size_policies
+from spp_keras.data import image_rules, safe_decoding, size_policies
 
 MAX_PIXELS = 25_000_000
 # Twice what a training takes. A network with short sides of 256 sees two million pixels then.
 _MOST_ASPECT = 32
 _REMEDIES = {
-    safe_decoding.NOT_AN_IMAGE: "send a JPEG, PNG, GIF, BMP or WebP image",
-    safe_decoding.DAMAGED: "take the original, or save it again",
-    safe_decoding.TOO_LARGE: "scale it down, or serve with a larger --max-megapixels",
-    safe_decoding.TOO_SMALL: "take a larger one",
-    safe_decoding.ASPECT_TOO_LARGE: "cut it into shorter ones",
+    image_rules.NOT_AN_IMAGE: "send a JPEG, PNG, GIF, BMP or WebP image",
+    image_rules.DAMAGED: "take the original, or save it again",
+    image_rules.TOO_LARGE: "scale it down, or serve with a larger --max-megapixels",
+    image_rules.TOO_SMALL: "take a larger one",
+    image_rules.ASPECT_TOO_LARGE: "cut it into shorter ones",
 }
 
 
@@ -63,7 +63,7 @@ def make_decoder(
     >>> decode(tf.io.encode_png(tf.zeros((40, 1000, 3), "uint8")).numpy()).seen
     (29, 725)
     """
-    limits = inspection.ImageLimits(max_pixels=max_pixels, max_aspect=_MOST_ASPECT)
+    limits = image_rules.ImageLimits(max_pixels=max_pixels, max_aspect=_MOST_ASPECT)
     as_trained, enlarged = (
         _in_graph(one, min_side, limits, orientation)
         for one in (view, size_policies.Whole(short_side=min_side))
@@ -71,9 +71,9 @@ def make_decoder(
 
     def decode(image: bytes) -> ImageInput:
         decoded = as_trained(image)
-        if decoded.code == safe_decoding.TOO_SMALL:
+        if decoded.code == image_rules.TOO_SMALL:
             decoded = enlarged(image)
-        if decoded.code != safe_decoding.OK:
+        if decoded.code != image_rules.OK:
             raise UnusableImage(_words(int(decoded.code), decoded.reason.numpy().decode()))
         size = tuple(decoded.size.numpy().tolist())
         return ImageInput(decoded.pixels, size, tuple(decoded.pixels.shape[:2]))
@@ -84,7 +84,7 @@ def make_decoder(
 def _in_graph(
     view: size_policies.SizePolicy,
     min_side: int,
-    limits: inspection.ImageLimits,
+    limits: image_rules.ImageLimits,
     orientation: str,
 ) -> Callable[..., Any]:
     return tf.function(

@@ -124,9 +124,10 @@ def _draw(content: bytes, prediction: Any, path: Path, orientation: str) -> None
     import numpy as np
 
     from spp_keras.data import image_ops
-    from spp_keras.detection import boxes, drawing
+    from spp_keras.detection import drawing
+    from spp_keras.detection.detections import Detections
 
-    detections = boxes.Detections(
+    detections = Detections(
         np.reshape(np.array(prediction.boxes, "float32"), (-1, 4)),
         np.array(prediction.scores, "float32"),
         np.array(prediction.classes, "int32"),

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from spp_keras.data import byte_strings
+from spp_keras.data import byte_strings, image_formats
 
 # Steps of the walk through a file's parts: a PNG of 32 MB in parts of 8 KB. A file that has
 # more before its EXIF block, as hostile ones may, counts as one without.
@@ -46,7 +46,7 @@ class _Format(NamedTuple):
 
 _FORMATS = (
     _Format(
-        magic=b"\xff\xd8\xff",
+        magic=image_formats.JPEG.magic,
         first=2,
         block=b"\xff\xe1??Exif\0\0",
         last=b"\xff\xda",
@@ -57,7 +57,7 @@ _FORMATS = (
         even=False,
     ),
     _Format(
-        magic=b"\x89PNG\r\n\x1a\n",
+        magic=image_formats.PNG.magic,
         first=8,
         block=b"????eXIf",
         last=b"????IEND",
@@ -69,7 +69,7 @@ _FORMATS = (
     ),
     # The other two forms of WebP have a single part.
     _Format(
-        magic=b"RIFF????WEBPVP8X",
+        magic=image_formats.WEBP.magic + b"VP8X",
         first=12,
         block=b"EXIF",
         last=b"",

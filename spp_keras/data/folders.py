@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from spp_keras.data.image_formats import SUFFIXES
 from spp_keras.data.sources import Candidate, Contents, Source
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp"))
-# Images as well, so that they are skipped with a word and not passed over in silence.
+# Images too: they are listed as skipped, not ignored without a word.
 _UNUSABLE_SUFFIXES = frozenset((".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2", ".psd"))
 VALIDATION_FRACTION = 0.1
 _SPLITS = ("train", "validation", "val", "test")

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from spp_keras import _cache, _checks, _extras, _progress
 from spp_keras.data import det_devkit, folders, inspection, orientations, sources, voc_devkit
-from spp_keras.data.inspection import ImageLimits
+from spp_keras.data.image_rules import ImageLimits
 from spp_keras.data.sources import Candidate, Objects, Skipped, Source
 
 # Part of the name of cache files: another number when they mean something else.

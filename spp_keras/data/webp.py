@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from spp_keras.data import byte_strings
+from spp_keras.data import byte_strings, image_formats
 
 # Bytes of the beginning that `is_webp`, `is_animated` and `read_size` look at.
 HEADER_BYTES = 32
@@ -22,7 +22,7 @@ def is_webp(header: Any) -> tf.Tensor:
     >>> bool(is_webp(byte_strings.read_bytes(tf.constant(b"RIFF\x1a\0\0\0WEBPVP8L"), 0, 32)))
     True
     """
-    return byte_strings.starts_with(header, b"RIFF????WEBP")
+    return byte_strings.starts_with(header, image_formats.WEBP.magic)
 
 
 def is_animated(header: Any) -> tf.Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import detection, model_repository, run_folder
-from spp_keras.data import safe_decoding, size_policies
+from spp_keras.data import image_rules, safe_decoding, size_policies
 from spp_keras.detection import heads, selective_search
 from spp_keras.run_folder import RunFolder
 from spp_keras.serving import image_inputs, saved_models
@@ -109,7 +109,8 @@ def _of_run(run: Path, score_threshold: float | None) -> Callable[[bytes], Detec
             f"Received: one of {type(detector).__name__} in model={str(run)!r}."
         )
     if score_threshold is None:
-        score_threshold = heads.choose_score_threshold(weight.path for weight in detector.head.weights)
+        names = (weight.path for weight in detector.head.weights)
+        score_threshold = heads.choose_score_threshold(names)
     pixels = tf.TensorSpec((None, None, 3), tf.uint8)
     if detector.rpn is None:
         search = _search()
@@ -130,7 +131,7 @@ def _of_run(run: Path, score_threshold: float | None) -> Callable[[bytes], Detec
 
     def find(image: bytes) -> DetectorPrediction:
         decoded = decode(image)
-        if decoded.code != safe_decoding.OK:
+        if decoded.code != image_rules.OK:
             return DetectorPrediction(error=decoded.reason.numpy().decode())
         found = {name: value.numpy() for name, value in detect(decoded.pixels).items()}
         width_height = decoded.size.numpy()[[1, 0, 1, 0]]
@@ -161,7 +162,8 @@ def _of_saved_model(
     if score_threshold is None:
         # An export keeps the names of the weights.
         variables = getattr(loaded, "variables_of_the_model", ())
-        score_threshold = heads.choose_score_threshold(one.name.partition(":")[0] for one in variables)
+        names = (variable.name.partition(":")[0] for variable in variables)
+        score_threshold = heads.choose_score_threshold(names)
 
     def find(image: bytes) -> DetectorPrediction:
         if windows is None:
@@ -170,7 +172,7 @@ def _of_saved_model(
             )
         else:
             decoded = decode(image)
-            if decoded.code != safe_decoding.OK:
+            if decoded.code != image_rules.OK:
                 return DetectorPrediction(error=decoded.reason.numpy().decode())
             boxes = (search(decoded.pixels.numpy()) * _factors(decoded)).astype("float32")
             signature = loaded.signatures["bytes_with_boxes"]

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _extras, run_folder
-from spp_keras.data import safe_decoding, size_policies
+from spp_keras.data import image_rules, safe_decoding, size_policies
 from spp_keras.run_folder import RunFolder
 from spp_keras.serving import image_inputs, saved_models
 from spp_keras.zoo import layer_chain
@@ -148,7 +148,7 @@ def _answer(
     labels: tuple[str, ...],
     top: int,
 ) -> Prediction:
-    if decoded.code != safe_decoding.OK:
+    if decoded.code != image_rules.OK:
         return Prediction(error=decoded.reason.numpy().decode())
     scores = ask(decoded.pixels)
     # The first of equals first, as `tf.math.top_k` has it.

@@ -76,7 +76,7 @@ def distribute_batches(
         start: Number of the first batch. Defaults to 0.
     """
     if strategy is None:
-        return pipeline.dataset(start, repeat=True, weights=True)
+        return pipeline.dataset(start, repeat=True, with_sample_weights=True)
 
     def share(context: tf.distribute.InputContext) -> tf.data.Dataset:
         return pipeline.dataset(
@@ -84,7 +84,7 @@ def distribute_batches(
             repeat=True,
             shard_indices=pipelines.list_replicas(context),
             num_shards=context.num_replicas_in_sync,
-            weights=True,
+            with_sample_weights=True,
         )
 
     return strategy.distribute_datasets_from_function(share)

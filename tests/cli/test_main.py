@@ -1,7 +1,6 @@
 import dataclasses
 import json
 import os
-import sys
 
 import pytest
 

@@ -44,7 +44,7 @@ def photographs(count, seed=0):
 )
 def test_every_image_is_in_one_batch_of_an_epoch(shapes, size, budget, shuffle, seed):
     shapes = np.array(shapes)
-    options = {"shapes": shapes, "batch_pixels": budget, "shuffle": shuffle, "seed": seed}
+    options = {"sizes": shapes, "batch_pixels": budget, "shuffle": shuffle, "seed": seed}
     batches = BatchPlanner(len(shapes), size, **options)
     for epoch in (0, 1, 1000):
         found = groups(batches.epoch(epoch))
@@ -74,10 +74,10 @@ def test_images_of_one_size_are_divided_evenly(count, size, shuffle):
 def test_batches_by_hand():
     # Wide ones and tall ones; then the lower and the higher half of each.
     shapes = np.array([[10, 40], [60, 20], [12, 42], [61, 20], [50, 20], [14, 41], [52, 20]])
-    batches = BatchPlanner(7, 2, shapes=shapes, shuffle=False)
+    batches = BatchPlanner(7, 2, sizes=shapes, shuffle=False)
     found = [sorted(group) for group in groups(batches.epoch(0))]
     assert sorted(found) == [[0], [1, 3], [2, 5], [4, 6]]
-    within = BatchPlanner(7, 4, shapes=shapes, shuffle=False, batch_pixels=2100)
+    within = BatchPlanner(7, 4, sizes=shapes, shuffle=False, batch_pixels=2100)
     found = [sorted(group) for group in groups(within.epoch(0))]
     assert all(pixels(group, shapes) <= 2100 for group in found)
     assert [4, 6] not in found
@@ -87,27 +87,27 @@ def test_batches_by_hand():
 @pytest.mark.parametrize("shapes", [None, photographs(300)])
 def test_order_follows_from_the_seed_alone(shapes):
     def epochs(**options):
-        batches = BatchPlanner(300, 16, shapes=shapes, **options)
+        batches = BatchPlanner(300, 16, sizes=shapes, **options)
         return [groups(batches.epoch(epoch)) for epoch in range(3)]
 
     first = epochs(seed=4)
     assert epochs(seed=4) == first
     assert all(a != b for a, b in zip(epochs(seed=5), first, strict=True))
     assert first[0] != first[1] != first[2] != first[0]
-    plan, other = (BatchPlanner(300, 16, shapes=shapes, seed=seed).epoch(0) for seed in (4, 5))
+    plan, other = (BatchPlanner(300, 16, sizes=shapes, seed=seed).epoch(0) for seed in (4, 5))
     assert pairs(plan) != pairs(other)
     fixed = epochs(shuffle=False)
     assert fixed[0] == fixed[1] == fixed[2]
     if shapes is None:
         assert list(itertools.chain(*fixed[0])) == list(range(300))
-    batches = BatchPlanner(300, 16, shapes=shapes, seed=4)
+    batches = BatchPlanner(300, 16, sizes=shapes, seed=4)
     mapped = tf.data.Dataset.range(3).map(lambda epoch: batches.epoch(epoch))
     assert [groups(plan) for plan in mapped] == first
 
 
 @pytest.mark.parametrize("shapes", [None, np.full((64, 2), 300)])
 def test_images_of_equal_size_meet_at_random(shapes):
-    batches = BatchPlanner(64, 8, shapes=shapes)
+    batches = BatchPlanner(64, 8, sizes=shapes)
     kept = []
     for epoch in range(40):
         first, second = (pairs(batches.epoch(e)) for e in (epoch, epoch + 1))
@@ -117,7 +117,7 @@ def test_images_of_equal_size_meet_at_random(shapes):
 
 
 def test_companions_change_from_epoch_to_epoch():
-    batches = BatchPlanner(2000, 16, shapes=photographs(2000))
+    batches = BatchPlanner(2000, 16, sizes=photographs(2000))
     first = pairs(batches.epoch(0))
     for epoch in (1, 2):
         assert len(first & pairs(batches.epoch(epoch))) < 0.5 * len(first)
@@ -125,7 +125,7 @@ def test_companions_change_from_epoch_to_epoch():
 
 def test_batches_of_like_sizes_come_in_any_order():
     shapes = photographs(2000)
-    batches = BatchPlanner(2000, 16, shapes=shapes)
+    batches = BatchPlanner(2000, 16, sizes=shapes)
     areas = [[pixels(group, shapes) for group in groups(batches.epoch(e))] for e in range(2)]
     for area in areas:
         neighbors = np.corrcoef(area[:-1], area[1:])[0, 1]
@@ -137,7 +137,7 @@ def test_batches_change_their_order_where_no_image_changes_places():
     shapes = np.array([[2**number, 10] for number in range(8)])
 
     def found(seed):
-        batches = BatchPlanner(8, 2, shapes=shapes, seed=seed)
+        batches = BatchPlanner(8, 2, sizes=shapes, seed=seed)
         return [groups(batches.epoch(epoch)) for epoch in range(4)]
 
     for plan in found(0):
@@ -148,7 +148,7 @@ def test_batches_change_their_order_where_no_image_changes_places():
 
 def test_batches_hold_little_padding():
     shapes = photographs(2000)
-    batches = BatchPlanner(2000, 16, shapes=shapes)
+    batches = BatchPlanner(2000, 16, sizes=shapes)
     real = shapes.prod(axis=1).sum()
     for epoch in range(3):
         sent = sum(pixels(group, shapes) for group in groups(batches.epoch(epoch)))
@@ -162,7 +162,7 @@ def test_no_epoch_exceeds_the_pixels_where_neighbors_by_height_differ_in_width()
     drawn = np.random.default_rng(0)
     wide = np.where(drawn.random(400) < 0.1, 1000, 100)
     shapes = np.stack([drawn.integers(50, 1000, 400), wide], axis=1)
-    batches = BatchPlanner(400, 32, shapes=shapes, batch_pixels=1_500_000)
+    batches = BatchPlanner(400, 32, sizes=shapes, batch_pixels=1_500_000)
     largest = [
         max(pixels(group, shapes) for group in groups(batches.epoch(epoch))) for epoch in range(8)
     ]
@@ -170,7 +170,7 @@ def test_no_epoch_exceeds_the_pixels_where_neighbors_by_height_differ_in_width()
 
 
 def test_images_of_one_size_use_all_of_the_pixels():
-    batches = BatchPlanner(40, 32, shapes=np.full((40, 2), 100), batch_pixels=100_000)
+    batches = BatchPlanner(40, 32, sizes=np.full((40, 2), 100), batch_pixels=100_000)
     assert batches.steps == 4
 
 
@@ -189,4 +189,4 @@ def test_wrong_numbers_are_refused(arguments, message):
 
 def test_no_pixels_at_all_are_refused():
     with pytest.raises(ValueError, match="`batch_pixels` must be an int >= 1"):
-        BatchPlanner(4, 2, shapes=np.ones((4, 2), int), batch_pixels=0)
+        BatchPlanner(4, 2, sizes=np.ones((4, 2), int), batch_pixels=0)

@@ -8,12 +8,12 @@ from photographs import decoded, photograph
 from PIL import Image
 
 from spp_keras import data
-from spp_keras.data import image_ops, inspection, safe_decoding
+from spp_keras.data import image_ops, image_rules, safe_decoding
 
 
 def in_graph(view=None, min_side=1, orientation="exif", **limits):
     """`decode` as it is served: traced once, for every image."""
-    view, limits = view or data.Whole(), inspection.ImageLimits(**limits)
+    view, limits = view or data.Whole(), image_rules.ImageLimits(**limits)
     return tf.function(
         lambda image: safe_decoding.decode_safely(image, view, min_side, limits, orientation),
         input_signature=[tf.TensorSpec((), tf.string)],
@@ -29,26 +29,26 @@ def at_own_size():
 def test_a_usable_image_is_decoded_as_training_decodes_it(kind, at_own_size):
     content = USABLE[kind][0]
     pixels, code, reason, size = at_own_size(content)
-    assert (int(code), reason.numpy()) == (safe_decoding.OK, b"")
+    assert (int(code), reason.numpy()) == (image_rules.OK, b"")
     assert tuple(size.numpy()) == pixels.shape[:2]
     np.testing.assert_array_equal(pixels, image_ops.decode_image(content))
 
 
 SAID = {
-    "nothing in it": (safe_decoding.NOT_AN_IMAGE, "is empty"),
-    "text": (safe_decoding.NOT_AN_IMAGE, REFUSAL),
-    "TIFF": (safe_decoding.NOT_AN_IMAGE, REFUSAL),
-    "AVIF": (safe_decoding.NOT_AN_IMAGE, REFUSAL),
-    "HEIC": (safe_decoding.NOT_AN_IMAGE, REFUSAL),
-    "animated WebP": (safe_decoding.UNSUPPORTED, "is an animated WebP image: convert it to JPEG"),
-    "1x1": (safe_decoding.TOO_SMALL, "has 1x1 pixels, fewer than 16 on a side"),
-    "15x64": (safe_decoding.TOO_SMALL, "has 15x64 pixels, fewer than 16 on a side"),
+    "nothing in it": (image_rules.NOT_AN_IMAGE, "is empty"),
+    "text": (image_rules.NOT_AN_IMAGE, REFUSAL),
+    "TIFF": (image_rules.NOT_AN_IMAGE, REFUSAL),
+    "AVIF": (image_rules.NOT_AN_IMAGE, REFUSAL),
+    "HEIC": (image_rules.NOT_AN_IMAGE, REFUSAL),
+    "animated WebP": (image_rules.UNSUPPORTED, "is an animated WebP image: convert it to JPEG"),
+    "1x1": (image_rules.TOO_SMALL, "has 1x1 pixels, fewer than 16 on a side"),
+    "15x64": (image_rules.TOO_SMALL, "has 15x64 pixels, fewer than 16 on a side"),
     "20x30000": (
-        safe_decoding.ASPECT_TOO_LARGE,
+        image_rules.ASPECT_TOO_LARGE,
         "has 20x30000 pixels, one side over 16 times the other",
     ),
     "a palette in BMP": (
-        safe_decoding.UNSUPPORTED,
+        image_rules.UNSUPPORTED,
         "is a BMP image of a kind TensorFlow gets wrong: convert it to JPEG",
     ),
 }
@@ -57,7 +57,7 @@ SAID = {
 @pytest.mark.parametrize("kind", UNUSABLE)
 def test_what_training_refuses_is_refused_with_its_reason(kind, at_own_size):
     pixels, code, reason, size = at_own_size(UNUSABLE[kind][0])
-    expected = SAID.get(kind, (safe_decoding.DAMAGED, "is cut short or damaged"))
+    expected = SAID.get(kind, (image_rules.DAMAGED, "is cut short or damaged"))
     assert (int(code), reason.numpy().decode()) == expected
     assert (tuple(pixels.shape), size.numpy().tolist()) == ((1, 1, 3), [0, 0])
 
@@ -65,19 +65,19 @@ def test_what_training_refuses_is_refused_with_its_reason(kind, at_own_size):
 @pytest.mark.parametrize("kind", GIGAPIXEL)
 def test_a_gigapixel_is_refused_by_its_header(kind, at_own_size):
     _, code, reason, _ = at_own_size(GIGAPIXEL[kind])
-    assert int(code) == safe_decoding.TOO_LARGE
+    assert int(code) == image_rules.TOO_LARGE
     assert reason.numpy() == b"has 40000x40000 pixels, more than 64000000"
 
 
 @pytest.mark.parametrize(
     ("limits", "code"),
     [
-        ({"min_side": 48}, safe_decoding.OK),
-        ({"min_side": 49}, safe_decoding.TOO_SMALL),
-        ({"max_pixels": 48 * 64}, safe_decoding.OK),
-        ({"max_pixels": 48 * 64 - 1}, safe_decoding.TOO_LARGE),
-        ({"max_aspect": 64 / 48}, safe_decoding.OK),
-        ({"max_aspect": 1.33}, safe_decoding.ASPECT_TOO_LARGE),
+        ({"min_side": 48}, image_rules.OK),
+        ({"min_side": 49}, image_rules.TOO_SMALL),
+        ({"max_pixels": 48 * 64}, image_rules.OK),
+        ({"max_pixels": 48 * 64 - 1}, image_rules.TOO_LARGE),
+        ({"max_aspect": 64 / 48}, image_rules.OK),
+        ({"max_aspect": 1.33}, image_rules.ASPECT_TOO_LARGE),
     ],
 )
 def test_an_image_may_be_at_a_limit_and_not_beyond(limits, code):
@@ -87,7 +87,7 @@ def test_an_image_may_be_at_a_limit_and_not_beyond(limits, code):
 @pytest.mark.parametrize(("short_side", "answered"), [(29, True), (28, False)])
 def test_it_is_the_size_in_the_view_that_the_network_must_map(short_side, answered):
     _, code, reason, _ = in_graph(data.Whole(short_side=short_side), min_side=29)(PNG)
-    assert (int(code) == safe_decoding.OK) == answered
+    assert (int(code) == image_rules.OK) == answered
     refused = b"has 48x64 pixels, which leaves fewer than the 29 on a side that the network can map"
     assert reason.numpy() == (b"" if answered else refused)
 
@@ -115,7 +115,7 @@ def test_one_picture_is_decoded_alike_from_every_orientation(form):
     for number, file, (pixels, code, _, size) in zip(
         exif_files.ORIENTATIONS, files, answers, strict=True
     ):
-        assert (int(code), tuple(size.numpy())) == (safe_decoding.OK, (160, 96))
+        assert (int(code), tuple(size.numpy())) == (image_rules.OK, (160, 96))
         difference = np.abs(pixels.numpy().astype(int) - answers[0].pixels.numpy())
         assert difference.max() <= (8 if form == "JPEG" else 0)
         lying = as_filed(file)
@@ -143,6 +143,6 @@ def test_damage_anywhere_never_raises_and_answers_are_of_what_training_sees(kind
             damaged[place] = random.integers(256)
         damaged = bytes(damaged)
         pixels, code, reason, _ = decode(damaged)
-        assert (int(code) == safe_decoding.OK) == (reason.numpy() == b"")
-        if int(code) == safe_decoding.OK and pixels.shape == (48, 64, 3):
+        assert (int(code) == image_rules.OK) == (reason.numpy() == b"")
+        if int(code) == image_rules.OK and pixels.shape == (48, 64, 3):
             np.testing.assert_array_equal(pixels, image_ops.decode_image(damaged))

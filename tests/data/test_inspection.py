@@ -9,7 +9,7 @@ import tensorflow as tf
 from image_files import GIGAPIXEL, IMAGE, JPEG, PNG, RGB, UNUSABLE, USABLE, encoded
 from PIL import Image
 
-from spp_keras.data import image_ops, inspection
+from spp_keras.data import image_ops, image_rules, inspection
 from spp_keras.data.sources import Candidate
 
 
@@ -19,7 +19,7 @@ def inspected(data, tmp_path, **limits):
     path.write_bytes(data)
     candidate = Candidate("image", (0, 0, len(data)))
     [(same, finding)] = inspection.inspect_images(
-        [candidate], [str(path)], inspection.ImageLimits(**limits)
+        [candidate], [str(path)], image_rules.ImageLimits(**limits)
     )
     assert same is candidate
     return finding
@@ -63,7 +63,7 @@ def test_a_file_too_long_for_the_limit_is_not_read(tmp_path, monkeypatch):
     path = tmp_path / "image.jpg"
     with path.open("wb") as file:
         file.truncate(10**10)
-    monkeypatch.setattr(inspection, "inspect", None)
+    monkeypatch.setattr(inspection, "inspect_image", None)
     [(_, finding)] = inspection.inspect_images([Candidate("", (0, 0, 10**10))], [str(path)])
     assert finding.reason == "has 10000000000 bytes, too many for 64000000 pixels"
 
@@ -146,5 +146,7 @@ def test_damage_anywhere_never_raises(kind):
         damaged = bytearray(data)
         for place in random.integers(0, min(len(data), 200), 3):
             damaged[place] = random.integers(256)
-        finding = inspection.inspect_image(bytes(damaged), inspection.ImageLimits(max_pixels=10**6))
+        finding = inspection.inspect_image(
+            bytes(damaged), image_rules.ImageLimits(max_pixels=10**6)
+        )
         assert (finding.reason is None) == (finding.size != (0, 0))

@@ -103,7 +103,7 @@ def test_padded_batches_hold_the_images_and_zeros(records, budget):
     assert pipeline.images_per_step == COUNT / pipeline.steps_per_epoch
     for epoch in range(2):
         start, seen = epoch * pipeline.steps_per_epoch, []
-        for x, labels in batches(pipeline, pipeline.steps_per_epoch, start=start):
+        for x, labels in batches(pipeline, pipeline.steps_per_epoch, start_step=start):
             images, sizes = x["images"], x["sizes"]
             assert images.dtype == np.uint8
             assert sizes.dtype == labels.dtype == np.int32
@@ -158,12 +158,15 @@ def test_a_run_can_start_anywhere_and_goes_on_as_another_did(records, policy):
         options = {"batch_size": 6, "flip": True, "color_jitter": 0.5, "seed": seed}
         return Pipeline(records, POLICIES[policy], **options)
 
-    whole = batches(pipeline(), 10, weights=True)
+    whole = batches(pipeline(), 10, with_sample_weights=True)
     steps = pipeline().steps_per_epoch
     assert steps == 4
     for start in (1, steps + 2):
-        assert_same(batches(pipeline(), 10 - start, start=start, weights=True), whole[start:])
-    alone = pipeline().dataset(repeat=True, weights=True).take(10)
+        assert_same(
+            batches(pipeline(), 10 - start, start_step=start, with_sample_weights=True),
+            whole[start:],
+        )
+    alone = pipeline().dataset(repeat=True, with_sample_weights=True).take(10)
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1
     assert_same(list(alone.with_options(options).as_numpy_iterator()), whole)
@@ -188,28 +191,28 @@ def test_what_is_drawn_for_an_image_changes_from_epoch_to_epoch(records):
     assert len(np.unique(mirrored, axis=0)) == 8
 
 
-@pytest.mark.parametrize("of", [2, 3, 7])
-def test_replicas_share_each_batch_and_every_image_counts_the_same(records, of):
+@pytest.mark.parametrize("num_shards", [2, 3, 7])
+def test_replicas_share_each_batch_and_every_image_counts_the_same(records, num_shards):
     pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
     steps = pipeline.steps_per_epoch
     whole = batches(pipeline, steps)
-    dealt = {"of": of, "weights": True}
-    together = batches(pipeline, of * steps, shard_indices=range(of), **dealt)
-    shares = [together[replica::of] for replica in range(of)]
+    dealt = {"num_shards": num_shards, "with_sample_weights": True}
+    together = batches(pipeline, num_shards * steps, shard_indices=range(num_shards), **dealt)
+    shares = [together[replica::num_shards] for replica in range(num_shards)]
     assert_same(batches(pipeline, steps, shard_indices=(1,), **dealt), shares[1])
     counted = np.zeros(COUNT)
     for (_, expected), *parts in zip(whole, *shares, strict=True):
         (length,) = {len(labels) for _, labels, _ in parts}
-        assert length == -(-len(expected) // of)
+        assert length == -(-len(expected) // num_shards)
         real = []
         for x, labels, weights in parts:
             for image, size, label in zip(x["images"], x["sizes"], labels, strict=True):
                 assert_near(image[: size[0], : size[1]], pixels(records, label))
             real += labels[weights > 0].tolist()
             # As Keras takes the mean over a share, and the strategy that over replicas.
-            np.add.at(counted, labels, weights / length / of)
+            np.add.at(counted, labels, weights / length / num_shards)
         assert real == expected.tolist()
-        total = sum(weights.sum() for _, _, weights in parts) / (of * length)
+        total = sum(weights.sum() for _, _, weights in parts) / (num_shards * length)
         np.testing.assert_allclose(total, len(expected) / pipeline.images_per_step, rtol=1e-6)
     np.testing.assert_allclose(counted, steps / COUNT, rtol=1e-6)
 
@@ -233,34 +236,34 @@ def test_one_size_and_another_take_turns_on_the_same_crop(alike):
         assert_near(small[label], bilinear(image, (16, 16)))
 
 
-@pytest.mark.parametrize(("of", "budget"), [(1, None), (1, 4000), (2, None), (3, 6000)])
-def test_padding_is_what_is_sent_beside_the_images(records, of, budget):
+@pytest.mark.parametrize(("num_shards", "budget"), [(1, None), (1, 4000), (2, None), (3, 6000)])
+def test_padding_is_what_is_sent_beside_the_images(records, num_shards, budget):
     pipeline = Pipeline(records, batch_size=6, batch_pixels=budget)
     for epoch in (0, 3):
         sent = real = 0
         for x, _, weights in batches(
             pipeline,
-            of * pipeline.steps_per_epoch,
-            start=epoch * pipeline.steps_per_epoch,
-            shard_indices=range(of),
-            num_shards=of,
-            weights=True,
+            num_shards * pipeline.steps_per_epoch,
+            start_step=epoch * pipeline.steps_per_epoch,
+            shard_indices=range(num_shards),
+            num_shards=num_shards,
+            with_sample_weights=True,
         ):
             sent += x["images"][..., 0].size
             real += x["sizes"][weights > 0].prod(axis=1).sum()
         assert real == records.sizes.prod(axis=1).sum()
         np.testing.assert_allclose(
-            pipeline.padding_fraction(epoch, of), 1 - real / sent, rtol=1e-12
+            pipeline.padding_fraction(epoch, num_shards), 1 - real / sent, rtol=1e-12
         )
 
 
-@pytest.mark.parametrize("form", ["padded", "ragged"])
-def test_images_of_several_classes_have_rows_of_zeros_and_ones(records, form):
+@pytest.mark.parametrize("batch_format", ["padded", "ragged"])
+def test_images_of_several_classes_have_rows_of_zeros_and_ones(records, batch_format):
     rows = np.random.default_rng(2).integers(0, 2, (COUNT, 5)).astype("uint8")
     several = dataclasses.replace(records, labels=rows, classes=tuple("abcde"))
     pipeline = Pipeline(several, batch_size=6)
     numbers = batches(Pipeline(records, batch_size=6), 4)
-    dataset = pipeline.dataset(form=form, weights=True).take(4)
+    dataset = pipeline.dataset(batch_format=batch_format, with_sample_weights=True).take(4)
     for (_, labels, weights), (_, expected) in zip(dataset, numbers, strict=True):
         assert labels.dtype == weights.dtype == tf.float32
         np.testing.assert_array_equal(labels, rows[expected])
@@ -272,7 +275,7 @@ def test_a_dataset_ends_with_an_epoch_and_goes_on_with_the_next(records):
     steps = pipeline.steps_per_epoch
     endless = pipeline.dataset(repeat=True)
     assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
-    epochs = [batches(pipeline, steps, start=number * steps) for number in range(4)]
+    epochs = [batches(pipeline, steps, start_step=number * steps) for number in range(4)]
     dataset = pipeline.dataset(steps)
     assert dataset.cardinality() == steps
     for epoch in epochs[1:]:
@@ -290,7 +293,7 @@ def test_the_order_of_an_epoch_is_that_of_its_batches(records, shuffle):
     pipeline = Pipeline(records, batch_size=6, shuffle=shuffle)
     for epoch in range(2):
         start = epoch * pipeline.steps_per_epoch
-        sent = batches(pipeline, pipeline.steps_per_epoch, start=start)
+        sent = batches(pipeline, pipeline.steps_per_epoch, start_step=start)
         # The label of an image is its number.
         np.testing.assert_array_equal(pipeline.order(epoch), np.concatenate([y for _, y in sent]))
 
@@ -339,7 +342,7 @@ def test_the_replicas_of_a_model_learn_as_much_from_every_image_of_a_batch(recor
 
 def test_each_process_has_the_shares_of_its_own_replicas(records):
     pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
-    options = {"form": "ragged", "training": True}
+    options = {"batch_format": "ragged", "training": True}
     together = dealt(pipeline, 4, **options)
     for process in range(2):
         own = dealt(pipeline, 4, 2, process, **options)
@@ -366,18 +369,26 @@ def test_wrong_settings_are_refused(records, options, message):
     ("options", "message"),
     [
         (
-            {"start": 3},
-            "`start` must be the first batch of an epoch.* start=3 with steps_per_epoch=4",
+            {"start_step": 3},
+            "`start_step` must be the first batch of an epoch.* start_step=3 with "
+            "steps_per_epoch=4",
         ),
-        ({"start": -1}, "`start` must be an int >= 0"),
-        ({"form": "dense"}, "`form` must be one of 'padded', 'ragged'"),
-        ({"of": 2}, "`weights` must be True where .* Received: weights=False with num_shards=2"),
-        ({"of": 0}, "`of` must be an int >= 1"),
+        ({"start_step": -1}, "`start_step` must be an int >= 0"),
+        ({"batch_format": "dense"}, "`batch_format` must be one of 'padded', 'ragged'"),
         (
-            {"replicas": (2,), "of": 2, "weights": True},
-            r"`replicas` must be .*\(2,\) with num_shards=2",
+            {"num_shards": 2},
+            "`with_sample_weights` must be True .* Received: with_sample_weights=False with "
+            "num_shards=2",
         ),
-        ({"replicas": (), "of": 2, "weights": True}, "`replicas` must be numbers of replicas"),
+        ({"num_shards": 0}, "`num_shards` must be an int >= 1"),
+        (
+            {"shard_indices": (2,), "num_shards": 2, "with_sample_weights": True},
+            r"`shard_indices` must be .*\(2,\) with num_shards=2",
+        ),
+        (
+            {"shard_indices": (), "num_shards": 2, "with_sample_weights": True},
+            "`shard_indices` must be from 0 to `num_shards` - 1",
+        ),
     ],
 )
 def test_wrong_shares_are_refused(records, options, message):

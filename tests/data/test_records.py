@@ -12,7 +12,7 @@ from image_files import REFUSAL
 from photographs import photograph
 from PIL import Image
 
-from spp_keras.data import inspection, records
+from spp_keras.data import image_rules, inspection, records
 
 VOC = "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike"
 VOC = (*VOC.split(), "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
@@ -144,7 +144,7 @@ def test_bad_images_are_skipped_with_their_reasons_up_to_a_share(flowers, monkey
     with pytest.raises(ValueError, match=r"(?s)2 of 10 cannot:\n  train/rose/0.png is empty\n.*"):
         records.load_records(flowers, "train")
     # What was found is kept, to be looked at under another limit.
-    monkeypatch.setattr(inspection, "inspect_all", None)
+    monkeypatch.setattr(inspection, "inspect_images", None)
     found = records.load_records(flowers, "train", max_skipped_fraction=0.2)
     assert found.skipped == (
         ("train/rose/0.png", "is empty"),
@@ -215,7 +215,7 @@ def test_a_file_that_changed_or_another_limit_is_noticed(flowers):
     assert records.load_records(flowers, "train").labels[0] == 1
     write(flowers, {"train/rose/9.png": image()})
     assert len(records.load_records(flowers, "train")) == 11
-    narrow = inspection.ImageLimits(min_side=22)
+    narrow = image_rules.ImageLimits(min_side=22)
     assert len(records.load_records(flowers, "train", limits=narrow, max_skipped_fraction=0.9)) == 7
 
 
@@ -242,15 +242,15 @@ def test_a_cache_that_cannot_be_written_is_a_warning(flowers, tmp_path, monkeypa
 def test_a_bar_is_shown_for_what_takes_longer_than_a_second(flowers, capsys, monkeypatch):
     records.load_records(flowers, "train")
     assert capsys.readouterr().err == ""
-    inspect_all = inspection.inspect_images
+    inspect_images = inspection.inspect_images
 
     def slowly(*arguments):
-        for number, each in enumerate(inspect_all(*arguments)):
+        for number, each in enumerate(inspect_images(*arguments)):
             if number == 5:
                 time.sleep(1.2)
             yield each
 
-    monkeypatch.setattr(inspection, "inspect_all", slowly)
+    monkeypatch.setattr(inspection, "inspect_images", slowly)
     write(flowers, {"train/rose/new.png": image()})
     records.load_records(flowers, "train", progress=False)
     assert capsys.readouterr().err == ""

@@ -26,11 +26,21 @@ def counted(rows):
 
 
 def test_one_size_stays_and_two_alternate():
-    assert [int(Crop(image_sizes=(224,)).side(epoch, 5)) for epoch in range(3)] == [224, 224, 224]
+    assert [int(Crop(image_sizes=(224,)).epoch_size(epoch, 5)) for epoch in range(3)] == [
+        224,
+        224,
+        224,
+    ]
     alternating = Crop(image_sizes=(224, 180))
-    assert [int(alternating.side(epoch, 5)) for epoch in range(5)] == [224, 180, 224, 180, 224]
+    assert [int(alternating.epoch_size(epoch, 5)) for epoch in range(5)] == [
+        224,
+        180,
+        224,
+        180,
+        224,
+    ]
     three = Crop(image_sizes=[7, 9, 5], short_side=9)
-    found = tf.data.Dataset.range(7).map(lambda epoch: three.side(epoch, 0))
+    found = tf.data.Dataset.range(7).map(lambda epoch: three.epoch_size(epoch, 0))
     assert list(found.as_numpy_iterator()) == [7, 9, 5, 7, 9, 5, 7]
 
 
@@ -38,7 +48,7 @@ def test_a_range_is_drawn_from_between_its_ends_which_belong_to_it():
     policy = Crop(image_sizes=(9, 5), schedule="range", short_side=9)
 
     def drawn(seed):
-        found = tf.data.Dataset.range(500).map(lambda epoch: policy.side(epoch, seed))
+        found = tf.data.Dataset.range(500).map(lambda epoch: policy.epoch_size(epoch, seed))
         return list(found.as_numpy_iterator())
 
     sides = drawn(0)
@@ -47,7 +57,7 @@ def test_a_range_is_drawn_from_between_its_ends_which_belong_to_it():
     assert all(70 <= count <= 130 for count in counts.values())
     assert drawn(0) == sides
     assert drawn(1) != sides
-    assert [int(policy.side(epoch, 0)) for epoch in range(5)] == sides[:5]
+    assert [int(policy.epoch_size(epoch, 0)) for epoch in range(5)] == sides[:5]
 
 
 # 224 of a short side of 256 are 263 of 300 pixels; 37 and 137 remain.
@@ -150,7 +160,7 @@ def test_a_warped_image_is_all_of_it_in_a_square(height, width, side):
     window, target = policy.window_and_size(tf.constant([height, width]))
 
     assert window.numpy().tolist() == [0, 0, height, width]
-    assert target.numpy().tolist() == [side, side] == [int(policy.side(5, 0))] * 2
+    assert target.numpy().tolist() == [side, side] == [int(policy.epoch_size(5, 0))] * 2
     assert windows(policy, (height, width), 2).tolist() == [[0, 0, height, width]] * 2
     assert policy.output_sizes(np.array([[height, width]])) is None
     assert policy.max_pixels(aspect=2) == side**2
@@ -161,21 +171,33 @@ def test_a_warped_image_is_all_of_it_in_a_square(height, width, side):
     [
         (
             Crop,
-            {"sides": ()},
-            r"`sides` must be a non-empty sequence of ints. Received: image_sizes=\(",
+            {"image_sizes": ()},
+            r"`image_sizes` must be a non-empty sequence of ints. Received: image_sizes=\(",
         ),
-        (Crop, {"sides": 224}, r"`sides` must be a non-empty sequence of ints. .*sides=224"),
-        (Crop, {"sides": (224, 0)}, r"`sides` must be an int >= 1. Received: image_sizes=0"),
-        (Crop, {"sides": (9,), "draw": "random"}, r"`draw` must be one of 'cycle', 'range'"),
-        (Crop, {"sides": (9,), "positions": "edge"}, r"`positions` must be one of 'corners'"),
-        (Crop, {"sides": (9,), "short_side": 0.5}, r"`short_side` must be an int >= 1"),
         (
             Crop,
-            {"sides": (180, 224), "short_side": 200},
-            r"`short_side` must be at least the largest of `sides`.*short_side=200 with "
-            r"sides=\(180, 224\)",
+            {"image_sizes": 224},
+            r"`image_sizes` must be a non-empty sequence of ints. .*image_sizes=224",
         ),
-        (Warp, {"square": 0}, r"`square` must be an int >= 1. Received: image_size=0"),
+        (
+            Crop,
+            {"image_sizes": (224, 0)},
+            r"`image_sizes` must be an int >= 1. Received: image_sizes=0",
+        ),
+        (
+            Crop,
+            {"image_sizes": (9,), "schedule": "random"},
+            r"`schedule` must be one of 'cycle', 'range'",
+        ),
+        (Crop, {"image_sizes": (9,), "position": "edge"}, r"`position` must be one of 'corners'"),
+        (Crop, {"image_sizes": (9,), "short_side": 0.5}, r"`short_side` must be an int >= 1"),
+        (
+            Crop,
+            {"image_sizes": (180, 224), "short_side": 200},
+            r"`short_side` must be at least the largest of `image_sizes`.*short_side=200 with "
+            r"image_sizes=\(180, 224\)",
+        ),
+        (Warp, {"image_size": 0}, r"`image_size` must be an int >= 1. Received: image_size=0"),
         (Whole, {"short_side": 0}, r"`short_side` must be an int >= 1"),
         (Whole, {"longest_side": 1.5}, r"`longest_side` must be an int >= 1"),
     ],

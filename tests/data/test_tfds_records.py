@@ -274,7 +274,7 @@ def test_a_prepared_data_set_may_be_named_by_its_folder(data_dir):
 
 def test_the_second_time_no_shard_is_read(data_dir, monkeypatch):
     first = records.load_records("voc/2007", "train", data_dir)
-    monkeypatch.setattr(tfrecord, "records", None)
+    monkeypatch.setattr(tfrecord, "read_records", None)
     second = records.load_records("voc/2007", "train", str(data_dir))
     np.testing.assert_array_equal(first.spans, second.spans)
     assert len(second.objects) == 9

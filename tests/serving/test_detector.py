@@ -105,7 +105,7 @@ def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, monk
 def test_a_saved_model_finds_what_its_run_finds(
     made, finds, searched, tmp_path, monkeypatch, rpn, errors
 ):
-    saved = export.export_detector(made[rpn][1], tmp_path / "pets", errors=errors)
+    saved = export.export_model(made[rpn][1], tmp_path / "pets", errors=errors)
     find = serving.load_detector(saved.parent if rpn else saved, LEAST)
     for content in (FILES[0], b"Not found", encoded(photograph(10, 60)), FILES[1]):
         expected, found = finds[rpn](content), find(content)
@@ -136,7 +136,7 @@ def test_the_eight_orientations_of_a_photograph_have_one_answer(finds, searched,
 def test_windows_for_a_saved_model_are_searched_for_the_way_up_that_it_takes(
     made, searched, tmp_path, orientation
 ):
-    saved = export.export_detector(made[False][1], tmp_path / "pets", orientation=orientation)
+    saved = export.export_model(made[False][1], tmp_path / "pets", orientation=orientation)
     assert serving.read_orientation(saved.parent) == orientation
     find, picture = serving.load_detector(saved, LEAST), photograph(100, 151)
     lying = picture if orientation == "exif" else np.asarray(exif_files.lying(picture, 6))

@@ -32,11 +32,11 @@ def left(run, tmp_path_factory):
     folder, network = run
     home = tmp_path_factory.mktemp("models")
     versions = home / "served" / "pets"
-    saved = export.export_saved_model(network, versions, labels=LABELS, view=VIEW)
-    reporting = export.export_saved_model(
-        network, versions, labels=LABELS, view=VIEW, errors="report"
+    saved = export.export_model(network, versions, labels=LABELS, size_policy=VIEW)
+    reporting = export.export_model(
+        network, versions, labels=LABELS, size_policy=VIEW, on_error="report"
     )
-    lite = export.export_tflite(network, home / "pets.tflite", labels=LABELS, view=VIEW)
+    lite = export.export_model(network, home / "pets.tflite", labels=LABELS, size_policy=VIEW)
     return {
         "run": folder,
         "version": saved,
@@ -64,8 +64,8 @@ def test_each_says_what_the_network_says(run, left, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_says_the_same_of_what_is_no_usable_image_and_goes_on(left, kind):
     ask, same = (
-        serving.load_predictor(left[kind], top=1),
-        serving.load_predictor(left["run"], top=1),
+        serving.load_predictor(left[kind], top_k=1),
+        serving.load_predictor(left["run"], top_k=1),
     )
     for content, _ in [*UNUSABLE.values(), (encoded(photograph(28, 60)), "")]:
         answer = ask(content)
@@ -128,8 +128,8 @@ def test_the_eight_orientations_of_a_photograph_have_one_answer(left, kind, form
 def test_a_run_and_what_is_made_of_it_take_files_as_they_were_taken_in_training(tmp_path):
     recipe = dataclasses.replace(RECIPE, orientation="file")
     network = make_run(tmp_path / "run", recipe)
-    options = {"labels": LABELS, "view": VIEW, "orientation": "file"}
-    left = [tmp_path / "run", export.export_tflite(network, tmp_path / "pets.tflite", **options)]
+    options = {"labels": LABELS, "size_policy": VIEW, "orientation": "file"}
+    left = [tmp_path / "run", export.export_model(network, tmp_path / "pets.tflite", **options)]
     picture = photograph(40, 61)
     lying = np.asarray(exif_files.lying(picture, 6))
     for each in left:

@@ -54,7 +54,7 @@ class Epochs:
             history,
             folder / "history.csv",
             folder / "curves.png",
-            padding=lambda epoch: 0.25,
+            padding_fraction=lambda epoch: 0.25,
             **options,
         )
         self.table.set_model(model)
@@ -73,9 +73,9 @@ def test_the_table_has_a_row_an_epoch_however_often_it_is_repeated(tmp_path):
     with (tmp_path / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
-    assert {key: rows[2][key] for key in ("learning_rate", "padding", "val_accuracy")} == {
+    assert {key: rows[2][key] for key in ("learning_rate", "padding_fraction", "val_accuracy")} == {
         "learning_rate": "0.5",
-        "padding": "0.25",
+        "padding_fraction": "0.25",
         "val_accuracy": "0.2",
     }
     assert "loss" not in rows[0]

@@ -57,7 +57,7 @@ def test_a_run_folder_has_everything_that_came_of_it(undisturbed, recipe):
     with Image.open(run / run_folder.CURVES) as curves:
         assert curves.format == "PNG"
         assert len(curves.getcolors(1 << 20)) > 10
-    assert sorted(path.name for path in run.iterdir()) == sorted(
+    assert sorted(path.name for path in run.path.iterdir()) == sorted(
         (
             run_folder.BEST_WEIGHTS,
             run_folder.CURVES,
@@ -77,7 +77,7 @@ def test_images_that_cannot_be_used_are_listed_with_reasons(undisturbed):
         found = {row["id"]: row["reason"] for row in csv.DictReader(file)}
     assert found.keys() == {"train/red/cut.png", "val/red/small.png"}
     assert "cut short" in found["train/red/cut.png"]
-    small = "a side is below 29 pixels, the least that zf5_spp can map"
+    small = "a side is below 29 pixels, the smallest that zf5_spp can map"
     assert found["val/red/small.png"] == small
 
 
@@ -124,7 +124,7 @@ def test_a_finished_run_is_left_as_it_is(undisturbed, recipe):
     before = [(run / name).stat().st_mtime_ns for name in kept]
     again = training.train_model(recipe(), run)
     assert again.history == history
-    assert_same(again.network, network)
+    assert_same(again.model, network)
     assert [(run / name).stat().st_mtime_ns for name in kept] == before
     assert len(list((run / run_folder.TENSORBOARD).glob("*/*"))) == 2
 
@@ -139,7 +139,7 @@ def test_another_recipe_in_the_same_run_is_refused_with_what_differs(undisturbed
 
 def test_a_folder_with_other_things_is_not_taken_for_a_run(recipe, tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(ValueError, match=r"`run` must be a new folder.*recipe\.toml is missing"):
+    with pytest.raises(ValueError, match=r"`output` must be a new folder.*recipe\.toml is missing"):
         training.train_model(recipe(), tmp_path)
 
 
@@ -161,12 +161,12 @@ def test_callbacks_remember_across_an_interruption_within_an_epoch(recipe, tmp_p
     np.testing.assert_allclose(rates[:4], [1e-6, 1e-6, 1e-7, 1e-7], rtol=1e-5)
     # Metrics of the resumed epoch are those of the whole epoch.
     assert without_times(resumed.history) == without_times(once.history)
-    assert_same(resumed.network, once.network)
+    assert_same(resumed.model, once.model)
 
     # It stays stopped, and the best weights are there again.
     again = training.train_model(recipe(**slow), tmp_path / "run", callbacks=[stopping()])
     assert again.history == resumed.history
-    assert_same(again.network, once.network)
+    assert_same(again.model, once.model)
 
 
 def test_an_ordinary_script_trains_the_same_network(photographs):
@@ -197,7 +197,7 @@ def test_frozen_layers_stay_as_they_were_in_bfloat16_and_the_others_learn(recipe
     best = zoo.zf5_spp(
         classes=3, width=0.0625, levels=(2, 1), weights=str(run / run_folder.BEST_WEIGHTS)
     )
-    assert_same(again.network, network)
+    assert_same(again.model, network)
     assert_same(best, network)
 
 
@@ -237,18 +237,24 @@ def test_images_with_any_number_of_labels_train_with_sigmoids(recipe, tmp_path):
 
 SIZES = [
     pytest.param(
-        {"sizes": "alternating", "image_sizes": (64, 48), "short_side": 72, "epochs": 2},
+        {"size_policy": "alternating", "image_sizes": (64, 48), "short_side": 72, "epochs": 2},
         [(64, 64), (48, 48)],
         id="alternating",
     ),
     pytest.param(
-        {"model": "zf5", "sizes": "fixed", "image_sizes": (61,), "short_side": 64, "epochs": 1},
+        {
+            "model": "zf5",
+            "size_policy": "fixed",
+            "image_sizes": (61,),
+            "short_side": 64,
+            "epochs": 1,
+        },
         [(61, 61)],
         id="fixed",
         marks=pytest.mark.integration,
     ),
     pytest.param(
-        {"model": "zf5", "sizes": "warped", "image_sizes": (61,), "epochs": 1},
+        {"model": "zf5", "size_policy": "warped", "image_sizes": (61,), "epochs": 1},
         [(61, 61)],
         id="warped",
     ),
@@ -291,7 +297,7 @@ def empty(folder):
 
 
 WRONG = [
-    pytest.param(too_small, "a side below 29 pixels, the least that zf5_spp", id="too small"),
+    pytest.param(too_small, "a side below 29 pixels, the smallest that zf5_spp", id="too small"),
     pytest.param(another_class, r"`data` must have no classes.*cow", id="another class"),
     pytest.param(empty, "`data` must have images in split 'val'", id="no images"),
     pytest.param(lambda folder: None, "must be an existing folder.*nowhere", id="no folder"),

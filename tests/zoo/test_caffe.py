@@ -247,25 +247,25 @@ def test_windows_are_pooled_from_cells_where_the_release_has_them(released):
 @pytest.mark.parametrize("size", [(95, 111), (97, 130), (31, 47)])
 def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
     (image,), (height, width) = images_of(size), size
-    halves = model_parts.split_model(released)
+    parts = model_parts.split_model(released)
     maps = maps_by_loops(image).transpose(1, 2, 0)
-    assert maps.shape[:2] == tuple(halves.grid.map_size(side) for side in size)
+    assert maps.shape[:2] == tuple(parts.grid.map_size(side) for side in size)
     found = [(0, 0, width, height), (width - 20, height - 25, width, height), (10, 5, 60, 28)]
     vectors = [
         oracles.window_pyramid(
             maps,
             oracles.window_of_box(box, 16, 20, *maps.shape[:2]),
-            halves.pooling.levels,
-            halves.pooling.mode,
+            parts.pooling.levels,
+            parts.pooling.mode,
         )
         for box in found
     ]
     expected = np.array(vectors, "float32")
-    for layer in halves.top:
+    for layer in parts.top:
         expected = layer(expected)
     answer = zoo.with_boxes(released)({"images": image[np.newaxis], "boxes": np.array([found])})
     assert_close(answer[0], expected)
-    detector, _ = variants.create_detector(halves, ("one", "other"), scales=(min(size),))
+    detector, _ = variants.create_detector(parts, ("one", "other"), scales=(min(size),))
     encoded = detector.encode(tf.constant(image))
     pooled, rows = detector.pool(encoded, tf.constant(found, "float32"), tf.constant(size))
     assert_close(tf.gather(pooled, rows), np.array(vectors))
@@ -273,12 +273,12 @@ def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
 
 
 def test_the_least_image_of_a_detector_is_that_of_its_trunk(released):
-    halves = model_parts.split_model(released)
-    detector, _ = variants.create_detector(halves, ("one", "other"), scales=(31,))
+    parts = model_parts.split_model(released)
+    detector, _ = variants.create_detector(parts, ("one", "other"), scales=(31,))
     (one,) = detector.encode(tf.constant(images_of((31, 31))[0]))
     assert one.shape[1:3] == (1, 1)
     with pytest.raises(ValueError, match="`scales` must be an int >= 31"):
-        variants.create_detector(halves, ("one", "other"), scales=(30,))
+        variants.create_detector(parts, ("one", "other"), scales=(30,))
 
 
 def test_it_is_saved_and_loaded_as_any_model(released, tmp_path):
@@ -329,7 +329,7 @@ def instead(name, *others):
         (instead("relu1"), "neither for 'pool1'"),
         (instead("spm2", Layer("spm2", "Pooling", "conv4", "spm2", "kernel_size: 7")), "'spm'"),
         (instead("fc7", Layer("fc7", "InnerProduct", "fc5", "fc7")), r"'fc7' .* takes \['fc5'\]"),
-        (instead("spm", Layer("spm", "Flatten", "conv5", "spm")), "only what was pooled"),
+        (instead("spm", Layer("spm", "Flatten", "conv5", "spm")), "only the output of a"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Checks of values: an error at once where they are known, when the graph runs where not."""
+"""Checks of values: a `ValueError` where they are known, an assertion in the graph elsewhere."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from keras import ops
 def require(
     holds: Any, message: str, name: str, values: Any, items: Sequence[str] = ("image", "box")
 ) -> Any:
-    """Raises unless `holds` everywhere, naming the first item where it does not.
+    """Raises unless `holds` everywhere, and names the first item where it does not.
 
-    Eagerly that is a `ValueError`; inside a `tf.function` an assertion in the
-    graph with the same words, raised as `InvalidArgumentError` when it runs.
+    In eager code it raises a `ValueError`. In a `tf.function` it adds an assertion
+    with the same message, which raises an `InvalidArgumentError` when the graph runs.
     JAX has no assertions in compiled code: there the check is skipped.
 
     Args:
@@ -30,26 +30,26 @@ def require(
     known = _as_numpy(holds)
     if known is not None:
         if not known.all():
-            place = tuple(int(i) for i in np.argwhere(~known)[0])
-            shown = np.asarray(ops.convert_to_numpy(values))[place].tolist()
-            where = "".join(f" of {item} {i}" for item, i in zip(items, place, strict=False))
+            index = tuple(int(i) for i in np.argwhere(~known)[0])
+            shown = np.asarray(ops.convert_to_numpy(values))[index].tolist()
+            where = "".join(f" of {item} {i}" for item, i in zip(items, index, strict=False))
             raise ValueError(f"{message} Received: {name}={shown}{where}.")
     elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         if holds.shape.rank == 0:
             holds, values = holds[tf.newaxis], values[tf.newaxis]
-        places = tf.where(tf.logical_not(holds))[:1]
-        shown = tf.gather_nd(values, places)
-        data = [f"{message} Received: {name}=", shown, f"of {items[0]}", places]
+        indices = tf.where(tf.logical_not(holds))[:1]
+        shown = tf.gather_nd(values, indices)
+        data = [f"{message} Received: {name}=", shown, f"of {items[0]}", indices]
         return tf.debugging.Assert(tf.reduce_all(holds), data, summarize=8)
     return None
 
 
-def valid_sizes(sizes: Any, padded: Any, name: str = "sizes") -> Any:
-    """`sizes` as int32 `(batch, 2)`, each at least 1 and no larger than `padded` is."""
+def check_sizes(sizes: Any, padded: Any, name: str = "sizes") -> Any:
+    """`sizes` as int32 `(batch, 2)`, each at least 1 and at most the size of `padded`."""
     batch, height, width, _ = ops.shape(padded)
-    sizes = integer_pairs(sizes, batch, name)
+    sizes = check_pairs(sizes, batch, name)
     limits = ops.stack([height, width])
     inside = ops.logical_and(sizes >= 1, sizes <= limits)
     require(
@@ -58,11 +58,11 @@ def valid_sizes(sizes: Any, padded: Any, name: str = "sizes") -> Any:
         name,
         sizes,
     )
-    # So that it is the assertion that stops a graph, not what runs beside it.
+    # The assertion is to stop the graph, not an operation beside it that fails on bad sizes.
     return ops.clip(sizes, 1, limits)
 
 
-def integer_pairs(sizes: Any, batch: Any, name: str) -> Any:
+def check_pairs(sizes: Any, batch: Any, name: str) -> Any:
     """`sizes` as int32 `(batch, 2)`."""
     sizes = ops.convert_to_tensor(sizes)
     dtype = keras.backend.standardize_dtype(sizes.dtype)
@@ -86,29 +86,29 @@ def integer_pairs(sizes: Any, batch: Any, name: str) -> Any:
         check = require(
             counts[0] == counts[1], f"{message}batch.", "rows and items", counts, ("the batch",)
         )
-        return after([check], sizes)
+        return after_checks([check], sizes)
     return sizes
 
 
-def some_cells(maps: Any, most: int | None = None) -> Any:
-    """`maps`, which have at least one row and one column, and at most `most`."""
-    _, height, width, _ = ops.shape(maps)
+def check_map_size(features: Any, max_side: int | None = None) -> Any:
+    """`features` with at least one row and one column, and at most `max_side` of each."""
+    _, height, width, _ = ops.shape(features)
     message = "Feature maps must have at least one row and one column"
-    message += f" and no side longer than {most}." if most else "."
+    message += f" and no side longer than {max_side}." if max_side else "."
     if isinstance(height, int) and isinstance(width, int):
-        if min(height, width) < 1 or max(height, width) > (most or np.inf):
+        if min(height, width) < 1 or max(height, width) > (max_side or np.inf):
             raise ValueError(f"{message} Received: height and width={[height, width]}.")
-        return maps
+        return features
     holds = ops.minimum(height, width) > 0
-    if most is not None:
-        holds = ops.logical_and(holds, ops.maximum(height, width) <= most)
+    if max_side is not None:
+        holds = ops.logical_and(holds, ops.maximum(height, width) <= max_side)
     sides = ops.stack([height, width])
     check = require(holds, message, "height and width", sides, items=("the batch",))
-    return after([check], maps)
+    return after_checks([check], features)
 
 
-def after(checks: Sequence[Any], x: Any) -> Any:
-    """`x`, in a graph not before these checks: it is they that stop it, not what would fail."""
+def after_checks(checks: Sequence[Any], x: Any) -> Any:
+    """`x`, in a graph computed after these assertions, so that they are what fails first."""
     checks = [check for check in checks if check is not None]
     if not checks:
         return x

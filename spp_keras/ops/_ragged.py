@@ -1,10 +1,10 @@
-"""Ragged batches: images or maps of different sizes, as TensorFlow holds them."""
+"""Ragged batches: images or feature maps of different sizes in a `tf.RaggedTensor`."""
 
 from typing import Any
 
 import keras
 
-from spp_keras.layers import _assertions
+from spp_keras.ops import _assertions
 
 
 def is_ragged(x: Any) -> bool:
@@ -17,7 +17,7 @@ def is_ragged(x: Any) -> bool:
 
 
 def to_dense(x: Any, name: str) -> tuple[Any, Any]:
-    """A ragged batch as a batch padded with zeros, and each item's height and width."""
+    """A ragged batch padded with zeros, and the height and width of each item."""
     sizes = item_sizes(x, name)
     return x.to_tensor(), sizes
 
@@ -28,7 +28,7 @@ def item_sizes(x: Any, name: str) -> Any:
     Args:
         x: `RaggedTensor` of shape `(batch, (height), (width), channels)`, the
             width ragged or the same for all.
-        name: What to call it in errors.
+        name: Name of the argument in errors.
     """
     import tensorflow as tf
 
@@ -44,9 +44,9 @@ def item_sizes(x: Any, name: str) -> Any:
     if x.ragged_rank == 1:
         widths = tf.fill(tf.shape(heights), tf.shape(x.values)[1])
     else:
-        of_rows = x.with_values(tf.cast(x.values.row_lengths(), tf.int32))
-        # Of an image without rows these are the extremes of int32; caught below.
-        widths, narrowest = tf.reduce_max(of_rows, axis=1), tf.reduce_min(of_rows, axis=1)
+        row_widths = x.with_values(tf.cast(x.values.row_lengths(), tf.int32))
+        # The extremes of int32 for an image without rows; caught below.
+        widths, narrowest = tf.reduce_max(row_widths, axis=1), tf.reduce_min(row_widths, axis=1)
         equal = _assertions.require(
             tf.logical_or(widths == narrowest, heights == 0),
             f"All rows of an image in `{name}` must have one length.",
@@ -55,11 +55,11 @@ def item_sizes(x: Any, name: str) -> Any:
         )
         assertions.append(equal)
     sizes = tf.stack([heights, tf.where(heights == 0, 0, widths)], axis=1)
-    filled = _assertions.require(
+    not_empty = _assertions.require(
         tf.reduce_all(sizes > 0, axis=1),
         f"Every image in `{name}` must have at least one row and one column; drop the empty ones.",
         "height and width",
         sizes,
     )
-    assertions.append(filled)
-    return _assertions.after(assertions, sizes)
+    assertions.append(not_empty)
+    return _assertions.after_checks(assertions, sizes)

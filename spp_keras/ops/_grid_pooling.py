@@ -1,7 +1,7 @@
-"""Pyramid pooling of whole feature maps, of operations that every backend has.
+"""Pyramid pooling of whole feature maps, written in operations of every backend.
 
-Maps are `(batch, height, width, channels)`; `sizes` is `(batch, 2)`, the rows
-and columns of each map that count, or `None` where all of them do.
+Feature maps are `(batch, height, width, channels)`; `sizes` is `(batch, 2)`, the
+valid rows and columns of each feature map, or `None` where all are valid.
 """
 
 from collections.abc import Sequence
@@ -14,45 +14,47 @@ from spp_keras import geometry
 
 
 def max_pyramid(
-    x: Any, levels: Sequence[geometry.Level], sizes: Any = None, masked: bool = True
+    features: Any, levels: Sequence[geometry.Level], sizes: Any = None, masked: bool = True
 ) -> Any:
-    """The pyramid of maxima, of operations that every converter knows.
+    """The pyramid of maxima: `(batch, bins * channels)`.
 
     Args:
-        x: Maps.
+        features: Feature maps.
         levels: `(rows, columns)` pairs.
-        sizes: Rows and columns that count. Defaults to all.
-        masked: Whether a bin's gradient is to be shared equally by the cells
-            that attain its maximum. Without it short bins are filled up by
-            repeating their last cell: as good for the maximum, cheaper, but
-            ties would weigh that cell by how long the longest bin happens to be.
+        sizes: Valid rows and columns. Defaults to all.
+        masked: Whether the cells that attain a bin's maximum share its gradient
+            equally. If not, short bins are filled up by repeating their last cell:
+            the maximum is the same and cheaper, but a tie would weigh that cell by
+            the length of the longest bin.
     """
     grids = {
-        step.level: _max_grid(x, *levels[step.level], sizes, masked)
+        step.level: _max_grid(features, *levels[step.level], sizes, masked)
         for step in geometry.derive_levels(levels)
         if step.source is None
     }
-    return flatten_grids(coarsen(grids, levels), levels, x.shape[-1])
+    return flatten_grids(coarsen_grids(grids, levels), levels, features.shape[-1])
 
 
-def average_pyramid(x: Any, levels: Sequence[geometry.Level], sizes: Any = None) -> Any:
+def average_pyramid(features: Any, levels: Sequence[geometry.Level], sizes: Any = None) -> Any:
     """The pyramid of means: `(batch, bins * channels)`."""
-    # Means are sums with weights: one small matrix product along each axis.
-    # Half precision would round a sum over a whole map to three digits.
-    batch, height, width, channels = ops.shape(x)
-    dtype = x.dtype
-    wide = "float64" if dtype == "float64" else "float32"
+    # Means are weighted sums: one small matrix product along each axis.
+    # Half precision would round a sum over a whole feature map to three digits.
+    batch, height, width, channels = ops.shape(features)
+    dtype = features.dtype
+    sum_dtype = "float64" if dtype == "float64" else "float32"
     heights, widths = (height, width) if sizes is None else (sizes[:, :1], sizes[:, 1:])
-    splits = sorted({rows for rows, _ in levels})
-    offsets = dict(zip(splits, np.cumsum([0, *splits]).tolist(), strict=False))
-    weights = ops.concatenate([_weights(heights, height, rows, wide) for rows in splits], axis=-2)
-    z = ops.reshape(ops.cast(x, wide), (batch, height, width * channels))
+    row_counts = sorted({rows for rows, _ in levels})
+    offsets = dict(zip(row_counts, np.cumsum([0, *row_counts]).tolist(), strict=False))
+    weights = ops.concatenate(
+        [_mean_weights(heights, height, rows, sum_dtype) for rows in row_counts], axis=-2
+    )
+    z = ops.reshape(ops.cast(features, sum_dtype), (batch, height, width * channels))
     strips = ops.matmul(weights, z)
     grids = {}
     for level, (rows, columns) in enumerate(levels):
         strip = strips[:, offsets[rows] : offsets[rows] + rows]
         z = ops.reshape(strip, (batch * rows, width, channels))
-        weights = _weights(widths, width, columns, wide)
+        weights = _mean_weights(widths, width, columns, sum_dtype)
         if sizes is not None:
             weights = ops.repeat(weights, rows, axis=0)
         grid = ops.reshape(ops.matmul(weights, z), (batch, rows, columns, channels))
@@ -60,13 +62,13 @@ def average_pyramid(x: Any, levels: Sequence[geometry.Level], sizes: Any = None)
     return flatten_grids(grids, levels, channels)
 
 
-def zero_outside(x: Any, sizes: Any) -> Any:
-    """Sets cells beyond each map's valid size to zero, whatever they hold."""
-    _, height, width, _ = ops.shape(x)
+def zero_padding(features: Any, sizes: Any) -> Any:
+    """Feature maps with zeros beyond each one's valid size, whatever was there."""
+    _, height, width, _ = ops.shape(features)
     rows = ops.arange(height, dtype="int32")[None, :] < sizes[:, :1]
     columns = ops.arange(width, dtype="int32")[None, :] < sizes[:, 1:]
     inside = ops.logical_and(ops.expand_dims(rows, 2), ops.expand_dims(columns, 1))
-    return ops.where(ops.expand_dims(inside, 3), x, ops.zeros((), dtype=x.dtype))
+    return ops.where(ops.expand_dims(inside, 3), features, ops.zeros((), dtype=features.dtype))
 
 
 def flatten_grids(grids: dict[int, Any], levels: Sequence[geometry.Level], channels: int) -> Any:
@@ -80,8 +82,8 @@ def flatten_grids(grids: dict[int, Any], levels: Sequence[geometry.Level], chann
     )
 
 
-def coarsen(grids: dict[int, Any], levels: Sequence[geometry.Level]) -> dict[int, Any]:
-    """All levels from the grids of those that no other level can give."""
+def coarsen_grids(grids: dict[int, Any], levels: Sequence[geometry.Level]) -> dict[int, Any]:
+    """The grids of maxima of all levels, from those that no other level gives."""
     grids = dict(grids)
     for level, source, pool in geometry.derive_levels(levels):
         if source is not None:
@@ -94,7 +96,7 @@ def coarsen(grids: dict[int, Any], levels: Sequence[geometry.Level]) -> dict[int
 def bin_maxima(z: Any, bins: int, lengths: Any = None, masked: bool = True) -> Any:
     """Maxima over the bins of axis 1: `(items, length, depth)` to `(items, bins, depth)`.
 
-    `lengths`, `(items,)`, says how many cells of axis 1 each item has.
+    `lengths`, `(items,)`, is the number of valid cells of axis 1 of each item.
     """
     items, length, depth = ops.shape(z)
     if lengths is None and bins == 1:
@@ -125,19 +127,19 @@ def _max(lengths: Any) -> Any:
     return int(lengths.max()) if isinstance(lengths, np.ndarray) else ops.max(lengths)
 
 
-def _max_grid(x: Any, rows: int, columns: int, sizes: Any, masked: bool) -> Any:
-    # Rows first: a row of all its columns and channels is contiguous, and what
-    # is left for the second step is a fraction of the map.
-    batch, height, width, channels = ops.shape(x)
+def _max_grid(features: Any, rows: int, columns: int, sizes: Any, masked: bool) -> Any:
+    # Rows first: a row of all its columns and channels is contiguous, and the
+    # second step then reads a fraction of the feature map.
+    batch, height, width, channels = ops.shape(features)
     heights, widths = (None, None) if sizes is None else (sizes[:, 0], sizes[:, 1])
-    z = bin_maxima(ops.reshape(x, (batch, height, width * channels)), rows, heights, masked)
+    z = bin_maxima(ops.reshape(features, (batch, height, width * channels)), rows, heights, masked)
     if widths is not None:
         widths = ops.repeat(widths, rows)
     z = bin_maxima(ops.reshape(z, (batch * rows, width, channels)), columns, widths, masked)
     return ops.reshape(z, (batch, rows, columns, channels))
 
 
-def _weights(lengths: Any, padded: Any, bins: int, dtype: str) -> Any:
+def _mean_weights(lengths: Any, padded: Any, bins: int, dtype: str) -> Any:
     """`(..., bins, padded)`: one over the bin's length for its cells, zero elsewhere."""
     index = np.arange(bins, dtype="int32")
     starts, stops = geometry.bin_edges(index, lengths, bins)
