@@ -30,16 +30,9 @@ def tree(tmp_path):
             things = things if number else []
             image = f"{split}_{number}"
             Image.fromarray(pixels).save(root / "Data/DET" / split / f"{image}.JPEG")
-            height, width = pixels.shape[:2]
-            objects = "".join(
-                f"<object><name>{word(150 + scenes.CLASSES.index(kind))}</name><bndbox>"
-                f"<xmin>{left}</xmin><xmax>{right}</xmax><ymin>{top}</ymin><ymax>{bottom}</ymax>"
-                "</bndbox></object>"
-                for kind, (top, left, bottom, right) in things
-            )
+            things = [(word(150 + scenes.CLASSES.index(kind)), box) for kind, box in things]
             (root / "Annotations/DET" / split / f"{image}.xml").write_text(
-                f"<annotation><size><width>{width}</width><height>{height}</height></size>"
-                f"{objects}</annotation>"
+                scenes.annotation(pixels, things)
             )
             lines.append(f"{image} {number + 1}\n")
         (root / "ImageSets/DET").mkdir(parents=True, exist_ok=True)
