@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from image_files import IMAGE, JPEG, encoded
+from image_files import IMAGE, JPEG
+from photographs import encoded
 
 from spp_keras.data import det_devkit, records, splits
 from spp_keras.detection import Detections

@@ -4,6 +4,7 @@ import re
 import keras
 import numpy as np
 import pytest
+import scenes
 import tensorflow as tf
 from PIL import Image
 
@@ -208,24 +209,16 @@ def test_a_frozen_layer_that_there_is_not_leaves_no_run_behind(recipe, tmp_path)
 
 
 def test_images_with_any_number_of_labels_train_with_sigmoids(recipe, tmp_path):
-    folder, rng = tmp_path / "VOCdevkit" / "VOC2007", np.random.default_rng(0)
-    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
-        (folder / name).mkdir(parents=True)
+    rng, box = np.random.default_rng(0), (1, 1, 9, 9)
     for split, count in (("train", 8), ("val", 4)):
-        ids = [f"{split}{number}" for number in range(count)]
-        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(ids))
-        for number, name in enumerate(ids):
-            pixels = rng.integers(0, 256, (40 + number, 50, 3)).astype("uint8")
-            Image.fromarray(pixels).save(folder / "JPEGImages" / f"{name}.jpg")
-            objects = "".join(
-                f"<object><name>{kind}</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax>"
-                "<ymax>9</ymax></bndbox></object>"
-                for kind in ("cat", "dog")[: 1 + number % 2]
+        images = [
+            (
+                rng.integers(0, 256, (40 + i, 50, 3)).astype("uint8"),
+                [(kind, box) for kind in ("cat", "dog")[: 1 + i % 2]],
             )
-            (folder / "Annotations" / f"{name}.xml").write_text(
-                f"<annotation><size><width>50</width><height>{40 + number}</height></size>"
-                f"{objects}</annotation>"
-            )
+            for i in range(count)
+        ]
+        scenes.write_voc(tmp_path / "VOCdevkit" / "VOC2007", split, images)
     several = recipe(data=str(tmp_path / "VOCdevkit"), epochs=1)
     network, history, run = training.train_model(several, tmp_path / "run")
     assert network.get_layer("predictions").activation is keras.activations.sigmoid
