@@ -226,7 +226,7 @@ def test_the_help_names_every_protocol(capsys):
         cli.main(["evaluate", "--help"])
     said = capsys.readouterr().out.replace("\n", " ")
     assert all(name in said for name in protocols.PROTOCOLS)
-    assert "spp-keras evaluate runs/one runs/two" in said
+    assert "spp-keras evaluate runs/a runs/b" in said
 
 
 @pytest.mark.integration

@@ -239,8 +239,9 @@ TOGETHER = [
 
 
 @pytest.mark.parametrize(("options", "message"), TOGETHER)
-def test_options_that_do_not_go_together_are_named(options, message, capsys):
-    assert cli.main(["evaluate", "run", *options.split()]) == 2
+def test_options_that_do_not_go_together_are_named(run, options, message, capsys):
+    options = options.replace("another", str(run))
+    assert cli.main(["evaluate", str(run), *options.split()]) == 2
     assert message in capsys.readouterr().err
 
 

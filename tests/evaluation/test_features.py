@@ -83,11 +83,11 @@ def test_every_name_that_is_listed_can_be_taken(network):
     "layers", [[], ["fc8"], ["fc7", "fc7"], ["spp/6x6"], ["valid_cells"], ["conv5/3x3"]], ids=str
 )
 def test_layers_that_are_not_there_are_named_with_those_that_are(network, layers):
-    with pytest.raises(ValueError, match=r"`layer` must be one or more of .*'spp/3x3', 'spp/2x1'"):
+    with pytest.raises(ValueError, match=r"`layers` must be one or more of .*'spp/3x3', 'spp/2x1'"):
         features.check_layers(network, layers, "crop")
 
 
 def test_maps_of_whole_images_are_refused_with_what_can_be_taken(network):
-    message = r"behind the pyramid of zf5_spp .* take 'spp', .*'fc7'.* or crops.*layer='conv5'"
+    message = r"after the pyramid of zf5_spp .* take 'spp', .*'fc7'.* or crops.*with 'conv5'"
     with pytest.raises(ValueError, match=message):
         features.check_layers(network, ["spp", "conv5"], "full")

@@ -71,9 +71,9 @@ def test_what_can_be_told_apart_is_and_noise_is_not():
     drawn, labels = np.random.default_rng(3), np.repeat(np.arange(5), 40)
     noise = feature_svm.normalize(drawn.normal(size=(200, 30)))
     apart = feature_svm.normalize(noise + 3 * np.eye(30)[labels])
-    options = {"draws": 4, "per_class": (10, 30)}
-    assert feature_svm.measure_accuracies(apart, labels, **options) == [1.0] * 4
-    assert np.mean(feature_svm.measure_accuracies(noise, labels, **options)) == pytest.approx(
+    options = feature_svm.SVMOptions(draws=4, per_class=(10, 30))
+    assert feature_svm.measure_accuracies(apart, labels, options) == [1.0] * 4
+    assert np.mean(feature_svm.measure_accuracies(noise, labels, options)) == pytest.approx(
         0.2, abs=0.06
     )
 
