@@ -23,51 +23,51 @@ CLASSES = ("disc", "kite")
 @pytest.fixture(scope="module")
 def voc(tmp_path_factory):
     """A tree of VOC, some of whose objects are difficult: gray images, some half red, or green."""
-    root, drawn = tmp_path_factory.mktemp("voc"), np.random.default_rng(5)
+    root, rng = tmp_path_factory.mktemp("voc"), np.random.default_rng(5)
     for split, count in (("train", 14), ("val", 18)):
         images = []
         for seed in range(count):
-            pixels, things = photographs.photograph(*drawn.integers(60, 90, 2), seed), []
+            pixels, objects = photographs.photograph(*rng.integers(60, 90, 2), seed), []
             for label, kind in enumerate(CLASSES):
-                state = drawn.choice(["none", "easy", "difficult"], p=[0.45, 0.4, 0.15])
+                state = rng.choice(["none", "easy", "difficult"], p=[0.45, 0.4, 0.15])
                 if state != "none":
                     pixels[:, :: 2 + label, label] = 255
-                    things.append((kind, (1, 1, 30, 30), state == "difficult"))
-            images.append((pixels, things))
+                    objects.append((kind, (1, 1, 30, 30), state == "difficult"))
+            images.append((pixels, objects))
         scenes.write_voc(root, split, images)
     return root
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """Counts images that networks were asked about; raises at the number that is set."""
+def scored_sizes(monkeypatch):
+    """Sizes of the images that were scored; raises an error at the count `stop_at`."""
 
-    class Asked(list):
+    class Calls(list):
         stop_at = None
 
-    found, once = Asked(), Scorer.__call__
+    calls, score = Calls(), Scorer.__call__
 
-    def call(self, image, size=None):
-        found.append(size)
-        if len(found) == found.stop_at:
+    def call(self, image, size, orientation):
+        calls.append(size)
+        if len(calls) == calls.stop_at:
             raise KeyboardInterrupt
-        return once(self, image, size)
+        return score(self, image, size, orientation)
 
     monkeypatch.setattr(Scorer, "__call__", call)
-    return found
+    return calls
 
 
-def vectors_by_hand(run, found, layer, protocol, **settings):
+def vectors_by_hand(run, split_records, layer, protocol, **settings):
     extract = features.make_extractor(RunFolder(run).model, [layer], protocol, **settings)
-    reader = image_reader.ImageReader(found.files, found.spans)
-    return normalize([extract(reader.read(reader.row(i)))[0] for i in range(len(found))])
+    reader = image_reader.ImageReader(split_records.files, split_records.spans)
+    return normalize([extract(reader.read(reader.row(i)))[0] for i in range(len(split_records))])
 
 
 def machine():
     return LinearSVC(C=1.0, loss="hinge", random_state=0, max_iter=100_000)
 
 
-def test_images_of_one_class_are_drawn_from_both_splits(run, data, tmp_path):
+def test_single_label_images_are_drawn_from_both_splits(run, data, tmp_path):
     result = evaluation.evaluate_features(
         run, ["spp/2x2", "fc7"], short_side=70, output=tmp_path, **DRAWN
     )
@@ -79,10 +79,10 @@ def test_images_of_one_class_are_drawn_from_both_splits(run, data, tmp_path):
         )
         labels = np.concatenate([part.labels for part in parts])
         expected = []
-        for number in range(3):
-            learn, test = feature_svm.draw_split(labels, number, (4, 3))
-            said = machine().fit(vectors[learn], labels[learn]).predict(vectors[test])
-            expected.append(np.mean(said == labels[test]))
+        for index in range(3):
+            learn, test = feature_svm.draw_split(labels, index, (4, 3))
+            predicted = machine().fit(vectors[learn], labels[learn]).predict(vectors[test])
+            expected.append(np.mean(predicted == labels[test]))
         assert row["draws"] == pytest.approx(expected)
         assert row["accuracy"] == pytest.approx(np.mean(expected))
         assert row["standard_deviation"] == pytest.approx(np.std(expected, ddof=1))
@@ -100,9 +100,7 @@ def test_images_of_one_class_are_drawn_from_both_splits(run, data, tmp_path):
     }
 
 
-def test_images_of_several_classes_are_learned_of_one_split_and_tested_on_another(
-    make_run, voc, tmp_path
-):
+def test_multi_label_svms_train_on_one_split_and_test_on_another(make_run, voc, tmp_path):
     # Of other classes than the data's, and without a pyramid.
     run = make_run(11, model="zf5")
     result = evaluation.evaluate_features(run, "conv4", data=str(voc), output=tmp_path)
@@ -114,16 +112,16 @@ def test_images_of_several_classes_are_learned_of_one_split_and_tested_on_anothe
     ]
     areas, points, left_out = [], [], 0
     for i in range(2):
-        mine = []
+        masks = []
         for part in (train, test):
             only_difficult = [
-                any(objects.difficult[objects.labels == i]) and not part.labels[number, i]
-                for number, objects in enumerate(part.objects)
+                any(objects.difficult[objects.labels == i]) and not part.labels[index, i]
+                for index, objects in enumerate(part.objects)
             ]
-            mine.append(~np.array(only_difficult))
+            masks.append(~np.array(only_difficult))
             left_out += sum(only_difficult)
-        fitted = machine().fit(vectors[0][mine[0]], train.labels[mine[0], i])
-        scores, labels = fitted.decision_function(vectors[1][mine[1]]), test.labels[mine[1], i]
+        fitted = machine().fit(vectors[0][masks[0]], train.labels[masks[0], i])
+        scores, labels = fitted.decision_function(vectors[1][masks[1]]), test.labels[masks[1], i]
         areas.append(average_precision_score(labels, scores))
         points.append(
             classification.mean_average_precision(scores[:, None], labels[:, None], rule="11-point")
@@ -138,30 +136,30 @@ def test_images_of_several_classes_are_learned_of_one_split_and_tested_on_anothe
 
 
 @pytest.mark.integration
-def test_an_interrupted_pass_goes_on_behind_what_is_kept(run, tmp_path, asked):
+def test_interrupted_evaluation_resumes_from_the_cache(run, tmp_path, scored_sizes):
     def evaluate(name, layers=("spp", "fc7"), **view):
-        asked.clear()
+        scored_sizes.clear()
         return evaluation.evaluate_features(run, layers, output=tmp_path / name, **view, **DRAWN)
 
     whole = evaluate("whole", view_size=48)
-    assert len(asked) == 24
-    asked.stop_at = 22
+    assert len(scored_sizes) == 24
+    scored_sizes.stop_at = 22
     with pytest.raises(KeyboardInterrupt):
         evaluate("killed", view_size=48)
-    asked.stop_at = None
+    scored_sizes.stop_at = None
     # 3 images to learn from are a file, and the first 16 of 21.
     assert evaluate("killed", view_size=48) == whole
-    assert len(asked) == 5
+    assert len(scored_sizes) == 5
     # One layer alone; a file that is lost; another view; another layer.
     evaluate("killed", ["fc7"], view_size=48)
-    assert not asked
+    assert not scored_sizes
     next((tmp_path / "killed").glob("features/crop-spp-*/*/*.npz")).unlink()
     assert evaluate("killed", view_size=48) == whole
-    assert len(asked) in (3, 5, 16)
+    assert len(scored_sizes) in (3, 5, 16)
     evaluate("killed", view_size=48, short_side=60)
-    assert len(asked) == 24
+    assert len(scored_sizes) == 24
     evaluate("killed", ["fc6"], view_size=48)
-    assert len(asked) == 24
+    assert len(scored_sizes) == 24
 
 
 REFUSED = [
@@ -186,14 +184,14 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("options", "message"), REFUSED, ids=str)
-def test_wrong_arguments_are_named_before_any_work(run, tmp_path, options, message):
+def test_invalid_arguments_are_refused_before_any_work(run, tmp_path, options, message):
     given = {"layers": "fc7", "output": tmp_path / "to", **DRAWN, **options}
     with pytest.raises(ValueError, match=message):
         evaluation.evaluate_features(run, **given)
     assert not (tmp_path / "to").exists()
 
 
-def test_views_that_a_run_does_not_have_are_named(make_run):
+def test_impossible_view_sizes_are_refused(make_run):
     with pytest.raises(ValueError, match="`view_size` must be what zf5 was built for, 64"):
         evaluation.evaluate_features(make_run(model="zf5"), "fc7", view_size=48)
     native = make_run(size_policy="native", image_sizes=())
@@ -203,7 +201,7 @@ def test_views_that_a_run_does_not_have_are_named(make_run):
         evaluation.evaluate_features(native, "fc7")
 
 
-def test_the_command_prints_a_table_or_json(run, tmp_path, capsys):
+def test_command_prints_a_table_or_json(run, tmp_path, capsys):
     arguments = ["evaluate", str(run), "--protocol", "svm", "--layer", "fc7", "--layer", "spp"]
     arguments += ["--short-side", "64", "--per-class", "4,3", "--output", str(tmp_path)]
     assert cli.main(arguments) == 0
@@ -228,12 +226,13 @@ TOGETHER = [
 
 
 @pytest.mark.parametrize(("options", "message"), TOGETHER)
-def test_options_that_do_not_go_together_are_named(options, message, capsys):
-    assert cli.main(["evaluate", "run", *options.split()]) == 2
+def test_command_refuses_options_that_exclude_each_other(run, options, message, capsys):
+    options = options.replace("another", str(run))
+    assert cli.main(["evaluate", str(run), *options.split()]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_a_number_that_is_none_is_named(capsys):
+def test_command_refuses_a_malformed_per_class(capsys):
     with pytest.raises(SystemExit):
         cli.main(["evaluate", "run", "--protocol", "svm", "--per-class", "30"])
     assert "must be two whole numbers with a comma between, not '30'" in capsys.readouterr().err

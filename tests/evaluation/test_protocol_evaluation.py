@@ -24,37 +24,37 @@ def two(make_run):
     return [make_run(1), make_run(2)]
 
 
-def scores_by_hand(run, found, name):
+def scores_by_hand(run, split_records, name):
     scorer = Scorer(RunFolder(run).model, name, view_size=SIDE, short_side=73)
-    reader = image_reader.ImageReader(found.files, found.spans)
-    return np.stack([scorer(reader.read(reader.row(i))) for i in range(len(found))])
+    reader = image_reader.ImageReader(split_records.files, split_records.spans)
+    return np.stack([scorer(reader.read(reader.row(i))) for i in range(len(split_records))])
 
 
 @pytest.fixture
-def asked_about(monkeypatch):
-    """What was asked of networks; raises at the number that is set."""
+def scored(monkeypatch):
+    """Protocols of the images that were scored; raises an error at the count `stop_at`."""
 
-    class Asked(list):
+    class Calls(list):
         stop_at = None
 
-    asked, once = Asked(), Scorer.__call__
+    calls, once = Calls(), Scorer.__call__
 
     def call(self, *image):
-        asked.append(self.protocol)
-        if len(asked) == asked.stop_at:
+        calls.append(self.protocol)
+        if len(calls) == calls.stop_at:
             raise KeyboardInterrupt
         return once(self, *image)
 
     monkeypatch.setattr(Scorer, "__call__", call)
-    return asked
+    return calls
 
 
-def test_an_ensemble_is_the_mean_of_its_members(two, data, tmp_path, asked_about):
+def test_ensemble_averages_the_scores_of_its_runs(two, data, tmp_path, scored):
     result = evaluation.evaluate(two, "10-view", output=tmp_path)
-    found = records.load_records(data, "validation")
-    of_each = [scores_by_hand(run, found, "10-view") for run in two]
-    expected = [np.mean(np.argmax(scores, axis=1) == found.labels) for scores in of_each]
-    expected.append(np.mean(np.argmax(sum(of_each), axis=1) == found.labels))
+    split_records = records.load_records(data, "validation")
+    of_each = [scores_by_hand(run, split_records, "10-view") for run in two]
+    expected = [np.mean(np.argmax(scores, axis=1) == split_records.labels) for scores in of_each]
+    expected.append(np.mean(np.argmax(sum(of_each), axis=1) == split_records.labels))
     rows = result["rows"]
     assert [row["top1"] for row in rows] == pytest.approx(expected)
     assert [row["runs"] for row in rows] == [[str(two[0])], [str(two[1])], list(map(str, two))]
@@ -63,13 +63,13 @@ def test_an_ensemble_is_the_mean_of_its_members(two, data, tmp_path, asked_about
     assert (result["images"], result["skipped"]) == (COUNT, 0)
 
     # One more protocol, and what there is is not made again.
-    asked_about.clear()
+    scored.clear()
     again = evaluation.evaluate(two[1], ["full", "10-view"], output=tmp_path)
     assert again["rows"][1] == rows[1]
-    assert asked_about == ["full"] * COUNT
+    assert scored == ["full"] * COUNT
 
 
-def test_networks_are_in_memory_one_at_a_time(make_run, tmp_path, monkeypatch):
+def test_evaluate_loads_one_network_at_a_time(make_run, tmp_path, monkeypatch):
     references, counts, load_model = [], [], RunFolder.load_model
 
     def load_and_count(self):
@@ -84,31 +84,31 @@ def test_networks_are_in_memory_one_at_a_time(make_run, tmp_path, monkeypatch):
     assert counts == [1, 1, 1]
 
 
-def test_an_interrupted_pass_goes_on_behind_what_is_kept(run, tmp_path, asked_about):
+def test_interrupted_evaluation_resumes_from_the_cache(run, tmp_path, scored):
     whole = evaluation.evaluate(run, "crop", output=tmp_path / "whole")
-    asked_about.clear()
-    asked_about.stop_at = 20
+    scored.clear()
+    scored.stop_at = 20
     with pytest.raises(KeyboardInterrupt):
         evaluation.evaluate(run, "crop", output=tmp_path / "killed")
-    asked_about.clear()
-    asked_about.stop_at = None
+    scored.clear()
+    scored.stop_at = None
     assert evaluation.evaluate(run, "crop", output=tmp_path / "killed") == whole
-    assert len(asked_about) == COUNT - 16
+    assert len(scored) == COUNT - 16
 
 
-def test_scores_are_kept_for_what_is_in_images_and_weights(run, make_run, tmp_path, asked_about):
+def test_score_cache_depends_on_images_and_weights(run, make_run, tmp_path, scored):
     copied = tmp_path / "run"
     shutil.copytree(run, copied)
     evaluation.evaluate(run, "crop", output=tmp_path / "to")
-    asked_about.clear()
+    scored.clear()
     # Another folder of the same run; then other weights, another side.
     evaluation.evaluate(copied, "crop", output=tmp_path / "to")
-    assert not asked_about
+    assert not scored
     shutil.copy(make_run(7) / run_folder.BEST_WEIGHTS, copied / run_folder.BEST_WEIGHTS)
     evaluation.evaluate(copied, "crop", output=tmp_path / "to")
-    assert len(asked_about) == COUNT
+    assert len(scored) == COUNT
     evaluation.evaluate(copied, "crop", output=tmp_path / "to", view_size=48)
-    assert len(asked_about) == 2 * COUNT
+    assert len(scored) == 2 * COUNT
 
 
 SETTINGS = [
@@ -121,12 +121,12 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize(("changes", "side", "expected"), SETTINGS, ids=str)
-def test_views_are_as_large_as_what_the_network_learned_from(make_run, changes, side, expected):
+def test_view_size_defaults_to_that_of_the_training(make_run, changes, side, expected):
     run = run_settings.read_run(make_run(**changes), ["crop"], side)
     assert (run.views.view_size, run.views.short_side) == expected
 
 
-def test_images_too_small_to_be_sent_whole_are_left_out_of_all(make_run, data, tmp_path, capsys):
+def test_evaluate_skips_images_too_small_to_be_sent_whole(make_run, data, tmp_path, capsys):
     small = tmp_path / "data"
     shutil.copytree(data, small)
     path = next((small / "validation" / "cat").iterdir())
@@ -138,13 +138,13 @@ def test_images_too_small_to_be_sent_whole_are_left_out_of_all(make_run, data, t
     assert evaluation.evaluate(native, "crop", view_size=SIDE)["skipped"] == 0
 
 
-def test_of_images_with_several_classes_it_is_average_precision(make_run, tmp_path, monkeypatch):
+def test_multi_label_images_are_evaluated_by_average_precision(make_run, tmp_path, monkeypatch):
     run, load = make_run(multi_label=True), records.load_records
 
     def several(*arguments, **options):
-        found = load(*arguments, **options)
-        labels = np.random.default_rng(0).integers(0, 2, (len(found), 3)).astype("uint8")
-        return type(found)(**{**vars(found), "labels": labels})
+        split_records = load(*arguments, **options)
+        labels = np.random.default_rng(0).integers(0, 2, (len(split_records), 3)).astype("uint8")
+        return type(split_records)(**{**vars(split_records), "labels": labels})
 
     monkeypatch.setattr(run_settings, "load_records", several)
     result = evaluation.evaluate(run, "crop", output=tmp_path)
@@ -164,13 +164,13 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("options", "message"), REFUSED, ids=str)
-def test_wrong_arguments_are_named_before_any_work(run, tmp_path, options, message):
+def test_invalid_arguments_are_refused_before_any_work(run, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         evaluation.evaluate(run, **{"protocol": "crop", "output": tmp_path / "to", **options})
     assert not (tmp_path / "to").exists()
 
 
-def test_runs_that_cannot_be_asked_are_named(run, make_run, data, tmp_path):
+def test_unsuitable_runs_are_refused(run, make_run, data, tmp_path):
     with pytest.raises(ValueError, match=r"recipe\.toml is missing"):
         evaluation.evaluate(tmp_path, "crop")
     with pytest.raises(
@@ -200,7 +200,7 @@ def test_runs_that_cannot_be_asked_are_named(run, make_run, data, tmp_path):
         evaluation.evaluate([run, as_filed], "crop", output=tmp_path)
 
 
-def test_broken_weights_are_named(make_run, tmp_path):
+def test_broken_weights_are_reported(make_run, tmp_path):
     broken = make_run(9)
     network = RunFolder(broken).model
     network.layers[-1].bias.assign([np.nan] * 3)
@@ -209,7 +209,7 @@ def test_broken_weights_are_named(make_run, tmp_path):
         evaluation.evaluate(broken, "crop")
 
 
-def test_the_command_prints_a_table_or_json(run, tmp_path, capsys):
+def test_command_prints_a_table_or_json(run, tmp_path, capsys):
     arguments = ["evaluate", str(run), "--protocol", "crop", "--protocol", "full"]
     assert cli.main([*arguments, "--output", str(tmp_path)]) == 0
     printed = capsys.readouterr().out.splitlines()
@@ -221,16 +221,16 @@ def test_the_command_prints_a_table_or_json(run, tmp_path, capsys):
     assert "recipe.toml is missing" in capsys.readouterr().err
 
 
-def test_the_help_names_every_protocol(capsys):
+def test_help_names_every_protocol(capsys):
     with pytest.raises(SystemExit):
         cli.main(["evaluate", "--help"])
-    said = capsys.readouterr().out.replace("\n", " ")
-    assert all(name in said for name in protocols.PROTOCOLS)
-    assert "spp-keras evaluate runs/one runs/two" in said
+    printed_help = capsys.readouterr().out.replace("\n", " ")
+    assert all(name in printed_help for name in protocols.PROTOCOLS)
+    assert "spp-keras evaluate runs/a runs/b" in printed_help
 
 
 @pytest.mark.integration
-def test_a_killed_command_goes_on_and_ends_the_same(run, tmp_path):
+def test_killed_command_resumes_with_the_same_results(run, tmp_path):
     def start(folder):
         command = [sys.executable, "-m", "spp_keras.cli", "evaluate", str(run)]
         return subprocess.Popen(
