@@ -32,9 +32,9 @@ class Run(RunFolder):
     @property
     def history(self) -> list[dict[str, float]]:
         """The numbers of each epoch."""
-        from spp_keras.training import progress
+        from spp_keras.training.history_file import read_history
 
-        return progress.read_history(self.path)
+        return read_history(self.path)
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from spp_keras.report import (
     test_table,
 )
 from spp_keras.run_folder import RunFolder
-from spp_keras.training import progress
+from spp_keras.training import history_file
 
 _MOST_SKIPPED = 20
 
@@ -47,7 +47,7 @@ def sections(
     """
     run_files = RunFolder(run)
     run_files.check_is_trained()
-    history = progress.read_history(run)
+    history = history_file.read_history(run)
     # Before the pass over the images, since it may refuse the other runs.
     tests = test_table.section(run, repeats, compare)
     looked = (
