@@ -15,7 +15,14 @@ import numpy as np
 import tensorflow as tf
 
 import spp_keras
-from spp_keras.data import Warp, folders, image_reader, image_rules, load_records, safe_decoding
+from spp_keras.data import (
+    Warp,
+    image_formats,
+    image_reader,
+    image_rules,
+    load_records,
+    safe_decoding,
+)
 from spp_keras.zoo import layer_chain
 
 parser = argparse.ArgumentParser()
@@ -60,7 +67,7 @@ def pictures() -> Iterator[tuple[str, str, bytes]]:
             yield str(name), str(label), image_reader.read_span(found.files, span)
         return
     for path in sorted(Path(options.pictures).rglob("*")):
-        if path.suffix.lower() in folders.SUFFIXES:
+        if path.suffix.lower() in image_formats.SUFFIXES:
             yield str(path), path.parent.name, path.read_bytes()
 
 

@@ -186,8 +186,8 @@ def name_recipe(recipe: str | Path) -> str:
 
     Example:
 
-    >>> name_recipe("zoo/zf5_spp/recipe.toml"), name_recipe("zf5_spp/shapes"), name_recipe("my.toml")
-    ('zf5_spp', 'zf5_spp', 'my')
+    >>> [name_recipe(path) for path in ("zoo/zf5_spp/recipe.toml", "zf5_spp/shapes", "my.toml")]
+    ['zf5_spp', 'zf5_spp', 'my']
     """
     path = Path(recipe).with_suffix("")
     is_of_zoo = path.name == "recipe" or str(recipe) in recipes.list_recipes()

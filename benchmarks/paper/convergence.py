@@ -45,7 +45,8 @@ def sentence(known: Mapping[str, Any], again: Mapping[str, Any] | None = None) -
     if "converged" in known:
         return (
             began
-            + f"had stopped learning: {_counts(known['converged'])}. {plateau.STOPPED_LEARNING_RULE}."
+            + f"had stopped learning: {_counts(known['converged'])}. "
+            + f"{plateau.STOPPED_LEARNING_RULE}."
         )
     text = began + "whether they had stopped learning was not recorded."
     if again is not None:

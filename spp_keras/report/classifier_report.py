@@ -118,7 +118,7 @@ def _result(looked: predictions.Predictions) -> html.Markup:
 
 def _of_images(looked: predictions.Predictions) -> list[html.Markup]:
     parts = [pyramid.section(looked), example_images.section(looked)]
-    names = looked.member.labels
+    names = looked.member.folder.labels
     if looked.found.multi_label:
         return [*parts, _each_class(looked)]
     return [
@@ -129,7 +129,7 @@ def _of_images(looked: predictions.Predictions) -> list[html.Markup]:
 
 def _each_class(looked: predictions.Predictions) -> html.Markup:
     rows = []
-    for number, name in enumerate(looked.member.labels):
+    for number, name in enumerate(looked.member.folder.labels):
         column = slice(number, number + 1)
         labels = looked.found.labels[:, column]
         if labels.any():

@@ -32,7 +32,8 @@ def describe_training(runs: Sequence[Path]) -> str:
             kinds.append(_KINDS.get(recipe.size_policy, "cropped"))
     if not named:
         return ""
-    return f"{_words(named, epochs, stopped)}{_consequence(stopped, kinds)}. {plateau.STOPPED_LEARNING_RULE}."
+    status = f"{_words(named, epochs, stopped)}{_consequence(stopped, kinds)}"
+    return f"{status}. {plateau.STOPPED_LEARNING_RULE}."
 
 
 def _words(named: Sequence[str], epochs: Sequence[int], stopped: Sequence[bool]) -> str:

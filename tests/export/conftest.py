@@ -84,7 +84,7 @@ def exported_detectors(made_once):
     """A detector with all options that fails for broken files, and one with none that reports."""
     models = {
         "proposing": small_detectors.detector(small_detectors.THREE_SCALES, rpn=True),
-        "given": small_detectors.detector(corrections=False),
+        "given": small_detectors.detector(deltas=False),
     }
 
     def make(repository):

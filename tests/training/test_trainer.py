@@ -10,7 +10,7 @@ from PIL import Image
 
 from spp_keras import recipes, run_folder, training, zoo
 from spp_keras.data import Pipeline, load_records
-from spp_keras.training import trainer
+from spp_keras.training import recipe_pipelines
 
 
 def assert_same(network, other):
@@ -101,7 +101,7 @@ def test_best_weights_are_those_of_the_epoch_that_was_best(undisturbed, recipe):
     network = zoo.zf5_spp(
         classes=3, width=0.0625, levels=(2, 1), weights=str(run / run_folder.BEST_WEIGHTS)
     )
-    _, validation = trainer.build_pipelines(recipe())
+    _, validation = recipe_pipelines.build_pipelines(recipe())
     right = total = 0
     for images, labels in validation.dataset(batch_format="ragged").take(
         validation.steps_per_epoch
@@ -113,7 +113,7 @@ def test_best_weights_are_those_of_the_epoch_that_was_best(undisturbed, recipe):
 
 def test_every_step_is_a_step_of_the_optimizer(undisturbed, state, recipe):
     values, stored = state(undisturbed().run)
-    pipeline, _ = trainer.build_pipelines(recipe())
+    pipeline, _ = recipe_pipelines.build_pipelines(recipe())
     iterations = next(key for key in values if key.startswith("optimizer/0/"))
     assert values[iterations] == 3 * pipeline.steps_per_epoch
     assert (stored["epoch"], stored["step"]) == (3, 0)
@@ -258,8 +258,8 @@ SIZES = [
 def test_squares_train_at_the_size_of_their_epoch(changes, expected, recipe, tmp_path):
     cropped = recipe(**changes, batch_pixels=0, batch_size=9)
     history = training.train_model(cropped, tmp_path / "run").history
-    assert [row["padding"] for row in history] == [0] * len(expected)
-    pipeline, _ = trainer.build_pipelines(cropped)
+    assert [row["padding_fraction"] for row in history] == [0] * len(expected)
+    pipeline, _ = recipe_pipelines.build_pipelines(cropped)
     steps = pipeline.steps_per_epoch
     batches = pipeline.dataset(repeat=True).take(steps * len(expected))
     shapes = [tuple(images.shape[1:3]) for images, _ in batches]

@@ -6,16 +6,16 @@ import pytest
 
 from spp_keras import ops
 from spp_keras.data.sources import Objects
-from spp_keras.detection.boxes import Detections
-from spp_keras.metrics import detection
+from spp_keras.detection import Detections
+from spp_keras.metrics import evaluate_coco, evaluate_voc
 
-# A power of two, so that shares of it are exact.
-SIDE = 64
+# A power of two, so that fractions of it are exact.
+SIZE = 64
 RULES = ("area", "11-point")
 CLASSES = ("cat", "dog", "cow")
 
 
-def truth(*rows, side=SIDE):
+def truth(*rows, side=SIZE):
     """Objects of rows of left, top, right, bottom, class and perhaps "difficult"."""
     edges = np.array([row[:4] for row in rows], "float32").reshape(-1, 4)
     labels = np.array([row[4] for row in rows], "int32")
@@ -31,11 +31,11 @@ def guess(*rows):
 
 
 def voc(found, objects, classes=("cat", "dog"), **options):
-    return detection.evaluate_voc(found, objects, [(SIDE, SIDE)] * len(found), classes, **options)
+    return evaluate_voc(found, objects, [(SIZE, SIZE)] * len(found), classes, **options)
 
 
-def coco(found, objects, classes=("cat", "dog"), side=SIDE):
-    return detection.evaluate_coco(found, objects, [(side, side)] * len(found), classes)
+def coco(found, objects, classes=("cat", "dog"), side=SIZE):
+    return evaluate_coco(found, objects, [(side, side)] * len(found), classes)
 
 
 # Two cats to be found and one difficult.
@@ -55,7 +55,7 @@ def test_average_precision_by_hand(rule, expected):
     found = voc(FOUND, CATS, rule=rule)
     assert found.average_precision["cat"] == pytest.approx(expected, abs=1e-12)
     assert found.mean == found.average_precision["cat"]
-    assert (found.objects, found.recall["cat"]) == ({"cat": 2, "dog": 0}, 1.0)
+    assert (found.num_objects, found.recall["cat"]) == ({"cat": 2, "dog": 0}, 1.0)
     curve = found.curves["cat"]
     np.testing.assert_allclose(curve.scores, [0.9, 0.7, 0.6, 0.5], rtol=1e-6)
     np.testing.assert_array_equal(curve.recall, [0.5, 0.5, 1, 1])
@@ -113,7 +113,7 @@ def test_a_class_without_objects_has_no_precision_and_is_not_in_the_mean(rule):
     objects = [*CATS, truth((0, 0, 9, 9, 2, "difficult"))]
     found = [*FOUND, guess((0, 0, 9, 9, 1, 0.9), (0, 0, 9, 9, 2, 0.9))]
     result = voc(found, objects, CLASSES, rule=rule)
-    assert result.absent == ("dog", "cow")
+    assert result.absent_classes == ("dog", "cow")
     assert list(result.average_precision) == list(CLASSES)
     assert math.isnan(result.average_precision["dog"])
     assert math.isnan(result.average_precision["cow"])
@@ -149,7 +149,7 @@ def literally(found, objects, number, iou_threshold, rule, extra=0):
     """The published rule in plain loops; with an `extra` of 1, in the devkit's pixels."""
     rows = []
     for i, each in enumerate(found):
-        for box, score, kind in zip(*each, strict=True):
+        for box, score, kind in zip(*each[:3], strict=True):
             if kind == number:
                 rows.append((float(score), i, box.tolist()))
     # Insertion, so that what is equal stays in order.
@@ -170,7 +170,7 @@ def literally(found, objects, number, iou_threshold, rule, extra=0):
         for j, (share, kind) in enumerate(zip(objects[i].boxes, objects[i].labels, strict=True)):
             if kind != number:
                 continue
-            top, left, bottom, end = (float(edge) * SIDE for edge in share)
+            top, left, bottom, end = (float(edge) * SIZE for edge in share)
             wide = min(x1, end) - max(x0, left) + extra
             high = min(y1, bottom) - max(y0, top) + extra
             if wide > 0 and high > 0:
@@ -216,7 +216,7 @@ def test_only_the_order_of_the_scores_matters():
     expected = voc(found, objects, CLASSES).average_precision
     bent = [each._replace(scores=np.exp(each.scores / 300.0) - 3) for each in found]
     assert voc(bent, objects, CLASSES).average_precision == expected
-    backwards = [Detections(*(part[::-1] for part in each)) for each in found[::-1]]
+    backwards = [Detections(*(part[::-1] for part in each[:3])) for each in found[::-1]]
     assert voc(backwards, objects[::-1], CLASSES).average_precision == expected
 
 
@@ -255,13 +255,13 @@ def apart(seed, images=12):
 def test_the_area_is_what_coco_finds_at_one_overlap(seed):
     found, objects = apart(seed)
     classes, sizes = (*CLASSES, "never"), [(1024, 1024)] * len(found)
-    ours = detection.evaluate_voc(found, objects, sizes, classes)
-    theirs = detection.evaluate_coco(found, objects, sizes, classes)
+    ours = evaluate_voc(found, objects, sizes, classes)
+    theirs = evaluate_coco(found, objects, sizes, classes)
     assert 0.1 < ours.mean < 0.9
     # The mean of 101 points of a curve that falls from at most 1 is that near to its area.
     assert theirs["AP50"] == pytest.approx(ours.mean, abs=1 / 100)
     assert theirs["AP"] < theirs["AP50"]
-    tight = detection.evaluate_voc(found, objects, sizes, classes, iou_threshold=0.75)
+    tight = evaluate_voc(found, objects, sizes, classes, iou_threshold=0.75)
     assert theirs["AP75"] == pytest.approx(tight.mean, abs=1 / 100)
 
 
@@ -325,28 +325,33 @@ NAN = float("nan")
             [FOUND[0], guess((0, 0, 9, 9, 0, 0.5), (0, 0, 9, 9, 0, NAN))],
             CATS,
             ("cat",),
-            r"`found` must have finite.*Received: found\[1\]\.scores\[1\]=nan.*image 1",
+            r"`detections` must have finite.*Received: detections\[1\]\.scores\[1\]=nan",
         ),
         (
             [guess((0, 0, NAN, 9, 0, 0.5)), FOUND[1]],
             CATS,
             ("cat",),
-            r"finite.*Received: found\[0\]\.boxes\[0\]=\[0.0, 0.0, nan, 9.0\].*image 0",
+            r"finite.*Received: detections\[0\]\.boxes\[0\]=\[0.0, 0.0, nan, 9.0\]",
         ),
         (
             [FOUND[0], FOUND[1]._replace(scores=np.zeros(3))],
             CATS,
             ("cat",),
-            r"boxes \(n, 4\).*Received: found\[1\] with boxes \(2, 4\), scores \(3,\)",
+            r"boxes \(n, 4\).*Received: detections\[1\] with boxes \(2, 4\), scores \(3,\)",
         ),
         (FOUND, CATS[:1], ("cat",), r"an entry for each image. Received: 2, 1 and 2 of them"),
         (
             [guess((0, 0, 9, 9, 2, 0.5))] * 2,
             CATS,
             ("cat", "dog"),
-            r"`found\[0\]\.classes`.* 0 to 1",
+            r"`detections\[0\]\.classes`.* 0 to 1",
         ),
-        (FOUND, [truth((0, 0, 9, 9, -1))] * 2, ("cat",), r"`objects\[0\]\.labels`.*Received: -1"),
+        (
+            FOUND,
+            [truth((0, 0, 9, 9, -1))] * 2,
+            ("cat",),
+            r"`ground_truth\[0\]\.labels`.*Received: -1",
+        ),
         (FOUND, [truth()] * 2, ("cat",), r"an object that is not difficult.*none in 2 images"),
         (FOUND, CATS, ("cat", "cat"), r"`classes` must be names that all differ.*'cat', 'cat'"),
         (FOUND, CATS, "cat", r"`classes` must be names that all differ.*Received: classes='cat'"),
