@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spp_keras import data, export, recipes, runs, serving, trained
+from spp_keras import data, export, recipes, run_folder, serving, trained
 from spp_keras.data import image_reader, splits
 from spp_keras.report import training_status
 
@@ -23,23 +23,23 @@ def main(run: str) -> int:
     found, (files, labels) = trained.load(run), _validation(run)
     expected = _scores(serving.load_predictor(run, top=len(found.labels)), files, found.labels)
     with tempfile.TemporaryDirectory() as folder:
-        saved = export.export_saved_model(
+        saved = export.export_model(
             found.network,
             Path(folder) / "models" / "x",
             labels=found.labels,
-            view=found.view,
-            top=len(found.labels),
+            size_policy=found.view,
+            top_k=len(found.labels),
         )
         exported = {"SavedModel": saved}
         calibration = trained.sample(run, found.view)
         for form in ("float32", "float16", "dynamic", "int8"):
-            exported[f"TFLite, {form}"] = export.export_tflite(
+            exported[f"TFLite, {form}"] = export.export_model(
                 found.network,
                 Path(folder) / f"{form}.tflite",
                 labels=found.labels,
-                view=found.view,
-                form=form,
-                calibration=calibration if form == "int8" else None,
+                size_policy=found.view,
+                quantization="none" if form == "float32" else form,
+                calibration_images=calibration if form == "int8" else None,
             )
         for name, path in exported.items():
             ask = serving.load_predictor(path, top=len(found.labels))
@@ -58,7 +58,7 @@ def main(run: str) -> int:
 
 
 def _validation(run: str) -> tuple[list[bytes], np.ndarray]:
-    recipe = recipes.read_recipe(Path(run) / runs.RECIPE)
+    recipe = recipes.read_recipe(Path(run) / run_folder.RECIPE)
     data_dir = recipe.data_dir or None
     split = recipe.validation_split or splits.choose_splits(recipe.data, data_dir)[1]
     found = data.load_records(recipe.data, split, data_dir, progress=False)

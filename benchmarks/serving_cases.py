@@ -32,11 +32,11 @@ def _network(setting: str) -> keras.Model:
 
 @functools.cache
 def _served(setting: str) -> dict[str, Any]:
-    saved = export.export_saved_model(
+    saved = export.export_model(
         _network(setting),
         _FOLDER / "models" / setting.replace(" ", "_"),
         labels=[str(number) for number in range(CLASSES)],
-        view=data.Whole(longest_side=LONGEST_SIDE),
+        size_policy=data.Whole(longest_side=LONGEST_SIDE),
     )
     loaded = tf.saved_model.load(str(saved))
     return {**loaded.signatures, "kept": loaded}
@@ -94,13 +94,13 @@ def _lite_file(form: str, size: tuple[int, int] | None) -> Path:
         calibration = [
             single.decode_image(file).numpy() for file in photographs([(height, width)] * 20)
         ]
-    return export.export_tflite(
+    return export.export_model(
         _network("width 1"),
         path,
         labels=[str(number) for number in range(CLASSES)],
-        form=form,
-        size=size,
-        calibration=calibration,
+        quantization="none" if form == "float32" else form,
+        image_size=size,
+        calibration_images=calibration,
     )
 
 

@@ -1,12 +1,66 @@
 """SPP-net in Keras: images of any size in, one vector out.
 
-`spp_keras.layers` holds the pooling layers, `spp_keras.zoo` the networks.
-Importing this package alone loads neither TensorFlow nor Keras, and is enough for
-`keras.models.load_model` to load its files.
+Importing this package loads neither TensorFlow nor Keras: each name below loads what it
+needs when it is first used. `keras.models.load_model` knows our classes from then on.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from spp_keras import _registration
 
-__version__ = "0.1.1"
+__version__ = "0.2.0"
+
+if TYPE_CHECKING:
+    from spp_keras import data as data
+    from spp_keras import detection as detection
+    from spp_keras import evaluation as evaluation
+    from spp_keras import export as export
+    from spp_keras import geometry as geometry
+    from spp_keras import layers as layers
+    from spp_keras import metrics as metrics
+    from spp_keras import ops as ops
+    from spp_keras import recipes as recipes
+    from spp_keras import report as report
+    from spp_keras import serving as serving
+    from spp_keras import training as training
+    from spp_keras import zoo as zoo
+    from spp_keras.evaluation import evaluate as evaluate
+    from spp_keras.export import export_model as export_model
+    from spp_keras.runs import Run as Run
+    from spp_keras.runs import load_run as load_run
+    from spp_keras.runs import train as train
+    from spp_keras.runs import train_detector as train_detector
+    from spp_keras.serving import load_detector as load_detector
+    from spp_keras.serving import load_predictor as load_predictor
+    from spp_keras.serving import predict_images as predict_images
+    from spp_keras.zoo import create_model as create_model
+    from spp_keras.zoo import list_models as list_models
+
+# Where each public name is; `None` for packages and modules. A test compares it with the above.
+_HOMES = {
+    **dict.fromkeys(("data", "detection", "evaluation", "export", "geometry", "layers")),
+    **dict.fromkeys(("metrics", "ops", "recipes", "report", "serving", "training", "zoo")),
+    **dict.fromkeys(("create_model", "list_models"), "spp_keras.zoo"),
+    **dict.fromkeys(("Run", "load_run", "train", "train_detector"), "spp_keras.runs"),
+    **dict.fromkeys(("load_detector", "load_predictor", "predict_images"), "spp_keras.serving"),
+    "evaluate": "spp_keras.evaluation",
+    "export_model": "spp_keras.export",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'spp_keras' has no attribute {name!r}")
+    home = _HOMES[name]
+    if home is None:
+        return importlib.import_module(f"spp_keras.{name}")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
 
 _registration.register()

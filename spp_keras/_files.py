@@ -1,13 +1,14 @@
 """Files and folders that are there as a whole or not at all, whenever the power goes."""
 
 import contextlib
-import errno
+import json
 import os
 import shutil
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # No writer takes so long; what is older was left behind by a process that was killed.
 _LEFT_BEHIND = 24 * 60 * 60
@@ -75,22 +76,46 @@ def write_file(path: str | Path, content: str | bytes) -> None:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def check_free_space(path: str | Path, needed: int) -> None:
-    """Raises the error of a full disk where a file of so many bytes would not fit.
-
-    For writers that do not survive a disk that fills up, as HDF5 does not.
+def write_json(path: str | Path, content: Any) -> None:
+    r"""Writes JSON, two spaces an indent, by way of `replace_file`.
 
     Args:
-        path: Path of the file, whose folder exists.
-        needed: Its bytes.
+        path: Path of the file to write or replace.
+        content: Dictionaries, lists and values that JSON knows.
 
     Example:
 
     >>> import tempfile
-    >>> check_free_space(Path(tempfile.mkdtemp()) / "last.npz", 1)
+    >>> path = Path(tempfile.mkdtemp()) / "results.json"
+    >>> write_json(path, {"epoch": 7})
+    >>> path.read_text()
+    '{\n  "epoch": 7\n}\n'
     """
-    if shutil.disk_usage(Path(path).parent).free < needed:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    write_file(path, json.dumps(content, indent=2) + "\n")
+
+
+def check_free_space(
+    path: str | Path, needed: int, remedy: str = "Free some space, or name another folder."
+) -> None:
+    """Raises an `OSError` if the disk has no room for a file or folder.
+
+    Args:
+        path: Path of the file or folder, there or not.
+        needed: Bytes that will be written.
+        remedy: A sentence that says what the user can do.
+
+    Example:
+
+    >>> check_free_space("runs/zf5/last.npz", 1)
+    """
+    path = Path(path).absolute()
+    folder = next(parent for parent in (path, *path.parents) if parent.exists())
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            f"Not enough disk space for {str(path)!r}: {_format_bytes(needed)} are needed, "
+            f"{_format_bytes(free)} are free. {remedy}"
+        )
 
 
 @contextlib.contextmanager
@@ -130,6 +155,10 @@ def create_folder(folder: str | Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
     if os.name == "posix":
         _to_disk(folder.parent)
+
+
+def _format_bytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
 
 
 def _beside(path: Path) -> Path:

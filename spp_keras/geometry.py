@@ -192,3 +192,22 @@ class CellGrid(NamedTuple):
     def max_pixels(self, cells: Any) -> Any:
         """The longest side that has `cells` cells; an int or a tensor."""
         return cells * self.stride + int(2 * self.first_center) - self.ceil_excess
+
+
+def scale_side(side: Any, reference: Any, length: Any) -> Any:
+    """A side of an image that is scaled until a reference side has a length.
+
+    Rounded to the nearest integer, halves up, and 1 or more.
+
+    Args:
+        side: Pixels of the side, an int or a tensor.
+        reference: Pixels of the side that gets the length, such as the shorter one.
+        length: Pixels of the reference side after scaling.
+
+    Example:
+
+    >>> [scale_side(side, 375, 256) for side in (375, 500)]
+    [256, 341]
+    """
+    scaled = (2 * side * length + reference) // (2 * reference)
+    return scaled + 1 // (scaled + 1)

@@ -26,6 +26,9 @@ from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_p
 
 from spp_keras import export, model_repository, zoo
 
+# The example client over gRPC and REST, batching and a version that appears meanwhile.
+pytestmark = pytest.mark.integration
+
 CLIENT = Path(__file__).parents[1] / "examples" / "client.py"
 SERVER = Path(__file__).parent / "serving" / "server.py"
 LABELS = np.array(["cat", "dog", "größe", "a b", "x", "y", "z"])
@@ -93,8 +96,8 @@ def model():
 def models(model, tmp_path_factory):
     """A repository of `pets`, `reporting`, and `changing`, which begins as `pets`."""
     folder = tmp_path_factory.mktemp("saved_models")
-    export.export_saved_model(model, folder / "pets", labels=LABELS)
-    export.export_saved_model(model, folder / "reporting", labels=LABELS, errors="report")
+    export.export_model(model, folder / "pets", labels=LABELS)
+    export.export_model(model, folder / "reporting", labels=LABELS, on_error="report")
     # Whose warm-up would take as long again.
     shutil.copytree(
         folder / "pets", folder / "changing", ignore=shutil.ignore_patterns("assets.extra")
@@ -442,7 +445,7 @@ def test_a_version_exported_while_a_server_runs_is_served_without_a_failure(
     with ThreadPoolExecutor(1) as threads:
         asking = threads.submit(keep_asking)
         try:
-            folder = export.export_saved_model(second, models / "changing", labels=LABELS[::-1])
+            folder = export.export_model(second, models / "changing", labels=LABELS[::-1])
             labels = LABELS[::-1][np.argsort(-scores(second, file))[:5]].tolist()
             until = time.monotonic() + 30
             while not answers or answers[-1]["labels"] != labels:

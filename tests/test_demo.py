@@ -17,10 +17,12 @@ from pathlib import Path
 
 import photographs
 import pytest
-import run_folder
+import small_runs
 
-from spp_keras import demo, evaluation, runs, serving
+from spp_keras import demo, evaluation, run_folder, serving
 from spp_keras.data import load_records
+
+pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ("ring", "square")
@@ -48,13 +50,13 @@ def without_work(monkeypatch, data, rates):
     def train(recipe, run):
         small = {"width": 0.0625, "levels": (2, 1), "data": str(data), "data_dir": ""}
         narrow = dataclasses.replace(recipe, **small)
-        run_folder.make_run(run, narrow, CLASSES, longest_side=160)
+        small_runs.make_run(run, narrow, CLASSES, longest_side=160)
         rows = [
             {"epoch": number, "learning_rate": rate, "seconds": 30, "padding": 0.1}
             | {"accuracy": 0.6, "val_accuracy": 0.6}
             for number, rate in enumerate(rates, start=1)
         ]
-        with (run / runs.HISTORY).open("w", newline="") as file:
+        with (run / run_folder.HISTORY).open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
@@ -62,23 +64,22 @@ def without_work(monkeypatch, data, rates):
     def evaluate(run, protocol, **_):
         names = [protocol] if isinstance(protocol, str) else protocol
         rows = [
-            {"runs": [str(run)], "protocol": name, "views": 1.0, "sides": [112]}
+            {"runs": [str(run)], "protocol": name, "views": 1.0, "view_sizes": [112]}
             | {"top1": WARPED if name == "warp" else WHOLE}
             for name in names
         ]
-        result = {"data": "shapes validation", "images": 600, "left_out": 0, "rows": rows}
+        result = {"data": "shapes validation", "images": 600, "skipped": 0, "rows": rows}
         result |= {"date": "2014-06-18", "versions": {"spp_keras": "0"}}
-        folder = run / runs.EVALUATION
+        folder = run / run_folder.EVALUATION
         folder.mkdir(exist_ok=True)
-        (folder / runs.EVALUATED).write_text(json.dumps(result))
+        (folder / run_folder.EVALUATION_RESULTS).write_text(json.dumps(result))
         return result
 
     answer = serving.Prediction(labels=("ring",), scores=(0.9,))
     monkeypatch.setattr(demo, "load", lambda *_: load_records(data, "validation"))
     monkeypatch.setattr(demo, "train", train)
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
-    for name in ("save", "export_tflite"):
-        monkeypatch.setattr(demo.export, name, lambda *_, **__: None)
+    monkeypatch.setattr(demo.export, "export_model", lambda *_, **__: None)
     monkeypatch.setattr(serving, "load", lambda *_, **__: lambda file: answer)
 
 
@@ -152,7 +153,6 @@ def run(command, folder):
     )
 
 
-@pytest.mark.slow
 def test_the_demo_goes_through_and_makes_nothing_twice(command, tmp_path):
     first = run(command, tmp_path)
 

@@ -71,13 +71,13 @@ def test_a_name_that_is_no_part_of_an_address_is_refused(tmp_path, name):
 
 
 def test_a_version_is_not_for_the_user_to_choose(tmp_path):
-    with pytest.raises(ValueError, match="the version, a number, is chosen for you"):
+    with pytest.raises(ValueError, match="the number of the version is chosen for you"):
         model_repository.check_model_path(tmp_path / "zf5_spp" / "3")
 
 
 @pytest.mark.parametrize("name", ["zf5.onnx", "zf5.Keras", "zf5-0.25.weights.h5", "zf5.tflite"])
 def test_the_name_of_a_file_is_refused_with_what_is_written(tmp_path, name):
-    with pytest.raises(ValueError, match=r"saved_models/zf5_spp.*\.tflite.*Received: to="):
+    with pytest.raises(ValueError, match=r"saved_models/zf5_spp.*\.tflite.*Received: output="):
         model_repository.check_model_path(tmp_path / name)
 
 
@@ -88,7 +88,7 @@ def test_a_name_may_have_a_dot(tmp_path, name):
 
 def test_a_folder_of_something_else_is_refused_and_said_to_be(tmp_path):
     (tmp_path / "pets" / "cats").mkdir(parents=True)
-    with pytest.raises(ValueError, match="no folder of versions: it holds 'cats'"):
+    with pytest.raises(ValueError, match="holds no versions, but 'cats'"):
         model_repository.check_model_path(tmp_path / "pets")
     with pytest.raises(ValueError, match="is no repository: it holds 'pets', which is no model"):
         model_repository.check_model_path(tmp_path / "cars")
@@ -96,5 +96,5 @@ def test_a_folder_of_something_else_is_refused_and_said_to_be(tmp_path):
 
 def test_a_file_in_the_place_of_a_model_is_refused(tmp_path):
     (tmp_path / "pets").write_text("")
-    with pytest.raises(ValueError, match="`to` must be REPOSITORY/MODEL"):
+    with pytest.raises(ValueError, match="`output` must be REPOSITORY/MODEL"):
         model_repository.check_model_path(tmp_path / "pets")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from spp_keras import runs
+from spp_keras import run_folder
 from spp_keras.data import records
 from spp_keras.evaluation import run_settings, score_cache
 from spp_keras.evaluation.protocol_evaluation import score_protocols, score_with
@@ -25,7 +25,7 @@ class Unseen:
 
     def __init__(self, data_dir: str | None = None):
         self.images = score_cache.ImageChunks(records.load_records("shapes", "test", data_dir))
-        self.labels = self.images.found.labels
+        self.labels = self.images.records.labels
 
     def scores(self, run: Path, names: Sequence[str]) -> list[np.ndarray]:
         """By each of some protocols."""
@@ -44,4 +44,4 @@ class Unseen:
 
 
 def _kept(run: Path) -> Path:
-    return run / runs.EVALUATION / runs.VIEWS
+    return run / run_folder.EVALUATION / run_folder.SCORE_CACHE

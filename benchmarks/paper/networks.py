@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from spp_keras import recipes, runs
+from spp_keras import recipes, run_folder
 from spp_keras.zoo import tables
 
 # Where the trainings of these networks are written down, for results.
@@ -120,7 +120,7 @@ def run(folder: Path, net: str, variant: str, seed: int) -> Path:
 
 def is_trained(folder: Path) -> bool:
     """Whether a training has come to its end."""
-    return (folder / runs.BEST).exists() and (folder / runs.CURVES).exists()
+    return (folder / run_folder.BEST_WEIGHTS).exists() and (folder / run_folder.CURVES).exists()
 
 
 def seeds(folder: Path, nets: Sequence[str], variants: Sequence[str]) -> range:

@@ -24,10 +24,11 @@ import numpy as np
 import publishing
 import verdicts
 
-from spp_keras import runs, trained
+from spp_keras import run_folder
 from spp_keras.data import records
 from spp_keras.evaluation import feature_svm, features, run_settings, score_cache
 from spp_keras.metrics import classification
+from spp_keras.run_folder import RunFolder
 
 _NET = "zf5"
 _LAYERS = {
@@ -40,8 +41,8 @@ _LAYERS = {
 }
 # Variant, and side of the crop or short side of the whole image: the paper's 224 and 392, halved.
 _COLUMNS = {
-    "no SPP, crop": ("none", {"side": networks.SIDE}),
-    "SPP, crop": ("multi", {"side": networks.SIDE}),
+    "no SPP, crop": ("none", {"view_size": networks.SIDE}),
+    "SPP, crop": ("multi", {"view_size": networks.SIDE}),
     "SPP, full": ("multi", {"short_side": networks.SIDE}),
     "SPP, full, larger": ("multi", {"short_side": 196}),
 }
@@ -124,31 +125,31 @@ def _measure(options: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str
             run = networks.run(options.runs, _NET, variant, seed)
             for layer, vectors in _vectors(run, view, splits).items():
                 row = {"column": column, "layer": layer, "seed": seed}
-                labels = [images.found.labels for images in splits]
+                labels = [images.records.labels for images in splits]
                 rows.append(row | _measured(vectors, labels))
     used = {
         variant: [networks.run(options.runs, _NET, variant, seed) for seed in seeds]
         for variant in ("none", "multi")
     }
-    return {"images": len(splits[1].found), **convergence.facts(used)}, rows
+    return {"images": len(splits[1].records), **convergence.facts(used)}, rows
 
 
 def _vectors(
     run: Path, view: dict[str, int], splits: Sequence[score_cache.ImageChunks]
 ) -> dict[str, list[np.ndarray]]:
     """Features of both splits of each layer that has vectors of one length."""
-    member, protocol = run_settings.read_for_features(run, **view)
+    member, protocol = run_settings.read_run_for_features(run, **view)
     # Of one level the pyramid is that level; whole images have maps of many lengths.
     without = {"spp"} if member.recipe.levels == (6,) else set()
-    without |= set() if "side" in view else {"conv4", "conv5"}
+    without |= set() if "view_size" in view else {"conv4", "conv5"}
     layers = [layer for layer in _LAYERS if layer not in without]
     found = features.extract_features(
         member,
         protocol,
         layers,
-        lambda: trained.load(run).network,
+        RunFolder(run).model,
         splits,
-        run / runs.EVALUATION / runs.FEATURES,
+        run / run_folder.EVALUATION / run_folder.FEATURE_CACHE,
     )
     return {
         layer: [feature_svm.normalize(lot) for lot in lots]

@@ -4,10 +4,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import spp_keras
 from spp_keras.cli import (
+    _arguments,
     _errors,
+    app,
     completion,
     demo,
     detect,
@@ -15,7 +18,6 @@ from spp_keras.cli import (
     export,
     predict,
     report,
-    serve,
     train,
     train_detector,
     zoo,
@@ -29,7 +31,7 @@ _COMMANDS = (
     evaluate,
     report,
     predict,
-    serve,
+    app,
     export,
     train_detector,
     detect,
@@ -50,7 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; `spp-keras --help` lists the codes."""
     try:
         try:
-            return _run(build_parser().parse_args(arguments))
+            options = build_parser().parse_args(arguments)
+            if not hasattr(options, "run_command"):
+                build_parser().print_help()
+                return 0
+            return _run(options)
         finally:
             # While a reader that has gone can still be told from a failure.
             sys.stdout.flush()
@@ -61,23 +67,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each leaves the function that does it in `run`."""
-    made = argparse.ArgumentParser(
+    """The parser of all commands; each leaves the function that does it in `run_command`.
+
+    The parser itself is in `parser`, for the command that completes the others.
+    """
+    made = _Parser(
         prog="spp-keras",
         description="SPP-net in Keras: images of any size in, one vector out.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--version", action="version", version=f"%(prog)s {spp_keras.__version__}")
-    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = made.add_subparsers(title="commands", metavar="COMMAND")
     for module in _COMMANDS:
         module.add(commands)
+    made.set_defaults(parser=made)
     return made
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose error about a missing run names the runs there are."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("the following arguments are required") and "RUN" in message:
+            message += f". {_arguments.describe_runs()}"
+        super().error(message)
 
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        return options.run(options)
+        return options.run_command(options)
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:

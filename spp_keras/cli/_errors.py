@@ -16,15 +16,16 @@ def describe_error(error: Exception, options: argparse.Namespace) -> str | None:
 
     Args:
         error: What a command raised.
-        options: Of the command. Their `less_memory`, if there is one, says how
+        options: Of the command. Their `memory_hint`, if there is one, says how
             it needs less memory.
 
     Example:
 
     >>> describe_error(ValueError("`top` must be an int >= 1."), argparse.Namespace())
     '`top` must be an int >= 1.'
-    >>> describe_error(OSError(errno.ENOSPC, "No space left on device", "last.npz"), argparse.Namespace())
-    "no space left on the disk for 'last.npz': make room, and give the same command again."
+    >>> error = OSError(errno.ENOSPC, "No space left on device", "checkpoint.npz")
+    >>> describe_error(error, argparse.Namespace())
+    "no space left on the disk for 'checkpoint.npz': make room, and give the same command again."
     """
     if _is_full(error):
         # What a file is for is not told by all who write.
@@ -32,7 +33,7 @@ def describe_error(error: Exception, options: argparse.Namespace) -> str | None:
         where = f" for {str(path)!r}" if path else ""
         return f"no space left on the disk{where}: make room, and give the same command again."
     if _is_too_large(error):
-        less = getattr(options, "less_memory", "give it smaller images")
+        less = getattr(options, "memory_hint", "give it smaller images")
         found = re.search(r"OOM when allocating.*?type \w+|[Uu]nable to allocate.*", str(error))
         what = f" ({found[0]})" if found else ""
         return f"not enough memory{what}: {less}."

@@ -9,8 +9,8 @@ from spp_keras.cli._command import add_command
 
 # Arguments that are folders and files, by what stands for them in the help or, without that,
 # by the name that their command knows them by.
-_FOLDERS = ("RUN", "FOLDER", "data", "data_dir")
-_FILES = ("FILE", "TO", "DATA", "photo", "model", "to")
+_FOLDERS = ("RUN", "DIR", "DATA", "DATA_DIR", "data")
+_FILES = ("FILE", "TO", "IMAGE", "WEIGHTS", "PROPOSALS", "output")
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -26,27 +26,26 @@ def add(commands: argparse._SubParsersAction) -> None:
         "  spp-keras completion tcsh > ~/.spp-keras.tcsh      # source it in ~/.tcshrc",
     )
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell that completes")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run_command=_print_completion)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _print_completion(options: argparse.Namespace) -> int:
     import shtab
 
-    from spp_keras import cli, recipes
+    from spp_keras import recipes
 
     # What argparse may know an argument by is one word or several.
     kinds: dict[str | tuple[str, ...], Any] = {
-        "recipe": _recipes(recipes.list_recipes()),
+        "RECIPE": _recipes(recipes.list_recipes()),
         **dict.fromkeys(_FOLDERS, shtab.DIRECTORY),
         **dict.fromkeys(_FILES, shtab.FILE),
     }
-    parser = cli.build_parser()
-    for argument in _arguments(parser):
+    for argument in _arguments(options.parser):
         if argument.dest == "protocols":
             argument.choices = evaluate.PROTOCOLS
         elif (kind := kinds.get(argument.metavar or argument.dest)) is not None:
             vars(argument)["complete"] = kind
-    print(shtab.complete(parser, options.shell))
+    print(shtab.complete(options.parser, options.shell))
     return 0
 
 

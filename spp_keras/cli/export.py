@@ -2,11 +2,13 @@
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
-from spp_keras import model_repository, runs
+from spp_keras.cli import _arguments
 from spp_keras.cli._command import add_command, load_tensorflow
+
+_SERVING_OPTIONS = ("top", "on_error")
+_TFLITE_OPTIONS = ("quantize", "image_size", "calibration_data")
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -14,98 +16,82 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = add_command(
         commands,
         "export",
-        help="export a run for TF Serving or for TFLite",
-        description="Exports the best network of a run, or the detector of its folder: as the next "
-        "version of a model in a repository of TensorFlow Serving, or, where --to ends in .tflite, "
-        "as a TFLite file of built-in operations with its labels beside it.",
-        examples="  spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp\n"
-        "  spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp --errors report\n"
-        "  spp-keras export runs/zf5_spp-shapes --to phone/zf5_spp.tflite\n"
-        "  spp-keras export runs/zf5_spp-shapes --to phone/zf5_spp.tflite --form int8 --size 224\n"
-        "  spp-keras export runs/detector --to phone/detector.tflite --form float16",
+        help="export a run for TensorFlow Serving or as TFLite",
+        description="Exports the best network of a run, or its detector: as the next version of a "
+        "model in a repository of TensorFlow Serving, or, where --output ends in .tflite, as a "
+        "TFLite file of built-in operations with its labels beside it. Prints the path.",
+        examples="  spp-keras export runs/zf5_spp-shapes\n"
+        "  spp-keras export runs/zf5_spp-shapes --output saved_models/zf5_spp --on-error report\n"
+        "  spp-keras export runs/zf5_spp-shapes --output phone/zf5_spp.tflite\n"
+        "  spp-keras export runs/zf5_spp-shapes --output phone/zf5_spp.tflite --quantize int8 "
+        "--image-size 224\n"
+        "  spp-keras export runs/detector --output phone/detector.tflite --quantize float16",
     )
-    parser.add_argument("folder", metavar="RUN", help="folder of a training")
-    parser.add_argument("--to", required=True, help="REPOSITORY/MODEL, a folder, or FILE.tflite")
-    served = parser.add_argument_group("for TF Serving")
-    served.add_argument("--top", type=int, help="classes that `bytes` answers with (default: 5)")
-    served.add_argument(
-        "--errors",
-        choices=("raise", "report"),
-        help="whether an unusable image refuses its request, or is reported beside the answers "
-        "for the others (default: raise)",
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument(
+        "--output",
+        help="REPOSITORY/MODEL, a folder, or FILE.tflite (default: saved_models/ and RUN's name)",
     )
-    lite = parser.add_argument_group("for TFLite")
-    lite.add_argument(
-        "--form",
-        choices=("float32", "float16", "dynamic", "int8"),
-        help="of weights, and for int8 of all there is (default: float32)",
+    serving = parser.add_argument_group("for TensorFlow Serving")
+    serving.add_argument(
+        "--top", type=int, metavar="N", help="classes in the answer of `bytes` (default: 5)"
     )
-    lite.add_argument(
-        "--size", type=int, help="side of the images, if the file is to take one size alone"
+    serving.add_argument(
+        "--on-error",
+        choices=("fail", "report"),
+        help="whether an unusable image fails its request, or is reported beside the answers "
+        "for the others (default: fail)",
     )
-    lite.add_argument(
-        "--calibration",
+    tflite = parser.add_argument_group("for TFLite")
+    tflite.add_argument(
+        "--quantize",
+        choices=("none", "float16", "dynamic", "int8"),
+        help="number format of the weights, and for int8 of activations, too (default: none)",
+    )
+    tflite.add_argument(
+        "--image-size", type=int, metavar="N", help="for a file that takes images of this size only"
+    )
+    tflite.add_argument(
+        "--calibration-data",
         metavar="DATA",
-        help="folder or data set that int8 is fitted to (default: what the run learned from)",
+        help="image folder or data set to calibrate int8 with (default: that of the training)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs to read")
-    parser.set_defaults(run=_run)
+    _arguments.add_json_flag(parser)
+    parser.set_defaults(run_command=_export)
 
 
-def _run(options: argparse.Namespace) -> int:
-    for_lite = options.to.endswith(".tflite")
-    if not for_lite:
+def _export(options: argparse.Namespace) -> int:
+    from spp_keras import model_repository
+    from spp_keras.run_folder import RunFolder
+
+    run = RunFolder(_arguments.choose_run(options.run))
+    output = options.output or str(Path("saved_models") / run.path.resolve().name)
+    is_tflite = output.endswith(".tflite")
+    if not is_tflite:
         # Before TensorFlow is loaded, which takes seconds.
-        model_repository.check_model_path(options.to)
-    wrong = ("top", "errors") if for_lite else ("form", "size", "calibration")
-    for name in wrong:
+        model_repository.check_model_path(output)
+    for name in _SERVING_OPTIONS if is_tflite else _TFLITE_OPTIONS:
         if getattr(options, name) is not None:
-            kind = "the repository of a server" if for_lite else "a file ending in .tflite"
-            raise ValueError(f"--{name} is for {kind}. Received: --to {options.to}.")
+            target = "the repository of a server" if is_tflite else "a file ending in .tflite"
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} is for {target}. Received: --output {output}.")
+    if options.calibration_data is not None and options.quantize != "int8":
+        raise ValueError(
+            f"--calibration-data is for --quantize int8. Received: {options.calibration_data}."
+        )
     load_tensorflow()
-    if (Path(options.folder) / runs.DETECTOR).is_file():
-        return _export_detector(options, for_lite)
-    from spp_keras import _checks, export, trained
-    from spp_keras.data import size_policies
+    from spp_keras import export
 
-    found = trained.load(options.folder)
-    view = found.view
-    given = {name: getattr(options, name) for name in ("top", "errors", "form")}
-    given = {name: value for name, value in given.items() if value is not None}
-    if options.size is not None:
-        side = _checks.at_least(options.size, 1, "size")
-        view = size_policies.center_crop(side)
-        given["size"] = (side, side)
-    if options.form == "int8":
-        given["calibration"] = trained.sample(options.folder, view, options.calibration)
-    elif options.calibration is not None:
-        raise ValueError(f"--calibration is for --form int8. Received: {options.calibration}.")
-    save = export.export_tflite if for_lite else export.export_saved_model
-    given["orientation"] = found.orientation
-    path = save(found.network, options.to, labels=found.labels, view=view, **given)
-    return _told(options, path, found.labels)
-
-
-def _export_detector(options: argparse.Namespace, for_lite: bool) -> int:
-    for name in ("top", "calibration"):
-        if getattr(options, name) is not None:
-            raise ValueError(
-                f"--{name} is for networks that name photographs; {options.folder} holds a "
-                f"detector. Received: --{name} {getattr(options, name)}."
-            )
-    from spp_keras import detection, export
-
-    detector = detection.load_detector_model(options.folder)
-    given = {name: getattr(options, name) for name in ("errors", "form")}
-    given = {name: value for name, value in given.items() if value is not None}
-    if options.size is not None:
-        given["size"] = (options.size, options.size)
-    if not for_lite:
-        given["orientation"] = detection.read_orientation(options.folder)
-    save = export.export_detector_tflite if for_lite else export.export_detector
-    return _told(options, save(detector, options.to, **given), detector.labels)
-
-
-def _told(options: argparse.Namespace, path: Path, labels: Sequence[str]) -> int:
-    print(json.dumps({"path": str(path), "labels": list(labels)}) if options.json else path)
+    names = {"top": "top_k", "on_error": "on_error", "quantize": "quantization"}
+    names |= {"image_size": "image_size", "calibration_data": "calibration_data"}
+    arguments = {
+        argument: getattr(options, name)
+        for name, argument in names.items()
+        if getattr(options, name) is not None
+    }
+    path = export.export_model(run, output, **arguments)
+    if options.json:
+        print(json.dumps({"path": str(path), "labels": list(run.labels)}))
+    else:
+        print(path)
     return 0

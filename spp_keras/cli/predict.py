@@ -3,8 +3,10 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from spp_keras.cli import _arguments
 from spp_keras.cli._command import add_command, load_tensorflow
 
 
@@ -13,47 +15,86 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = add_command(
         commands,
         "predict",
-        help="say what is on photographs",
-        description="Says what is on photographs: a line for each, the likeliest classes with "
-        "their scores. A run, what was exported from it as SavedModel and what was exported for "
-        "TFLite all see the same of a photograph, turned by its EXIF orientation. Photographs that "
-        "cannot be used are named, the others answered; the exit code is then 2.",
-        examples="  spp-keras predict --model runs/zf5_spp-shapes photo.jpg\n"
-        "  spp-keras predict --model saved_models/zf5_spp --top 1 photographs/*.jpg\n"
-        "  spp-keras predict --model phone/zf5_spp.tflite --json photo.png",
+        help="classify images",
+        description="Classifies images: prints a line for each, with the classes of the highest "
+        "scores. A run, the SavedModel exported from it and the TFLite file exported from it see "
+        "the same of an image, turned by its EXIF orientation. Images that cannot be used are "
+        "reported, the others classified; the exit code is then 2.",
+        examples="  spp-keras predict runs/zf5_spp-shapes photo.jpg\n"
+        "  spp-keras predict saved_models/zf5_spp --top 1 photos/\n"
+        "  spp-keras predict phone/zf5_spp.tflite --json photo.png\n"
+        "  curl -s https://example.org/photo.jpg | spp-keras predict runs/zf5_spp-shapes -",
     )
-    parser.add_argument(
-        "photographs", nargs="+", metavar="photo", help="JPEG, PNG, GIF, BMP or WebP"
-    )
-    parser.add_argument(
-        "--model",
-        required=True,
-        help="run folder, SavedModel or folder of its versions, or .tflite",
-    )
-    parser.add_argument("--top", type=int, default=5, help="how many classes (default: 5)")
-    parser.add_argument("--json", action="store_true", help="print a line of JSON for each")
-    parser.set_defaults(run=_run)
+    add_model_and_images(parser, "run folder, SavedModel or folder of its versions, or .tflite")
+    parser.add_argument("--top", type=int, default=5, help="number of classes (default: 5)")
+    _arguments.add_json_flag(parser)
+    parser.set_defaults(run_command=_predict)
 
 
-def _run(options: argparse.Namespace) -> int:
+def add_model_and_images(parser: argparse.ArgumentParser, models: str) -> None:
+    """Adds the positional arguments of commands that take a model and images."""
+    parser.add_argument("run", metavar="RUN", help=models)
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="JPEG, PNG, GIF, BMP or WebP files, directories of them, or - for standard input",
+    )
+
+
+def list_images(arguments: list[str]) -> list[str]:
+    """The image files of arguments, those in directories in the order of their names."""
+    from spp_keras.data.image_formats import SUFFIXES
+
+    names: list[str] = []
+    for argument in arguments:
+        if not Path(argument).is_dir():
+            names.append(argument)
+            continue
+        files = [
+            str(path)
+            for path in sorted(Path(argument).rglob("*"))
+            if path.suffix.lower() in SUFFIXES and path.is_file()
+        ]
+        if not files:
+            raise ValueError(
+                f"IMAGE must be a directory with images. Received: {argument}, which has none "
+                f"that end in {', '.join(sorted(SUFFIXES))}."
+            )
+        names += files
+    return names
+
+
+def read_images(names: list[str]) -> Iterator[tuple[str, bytes | str]]:
+    """Each name with the bytes of its file, or with the reason why it cannot be read."""
+    for name in names:
+        try:
+            yield name, sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        except OSError as error:
+            yield name, f"cannot be read: {error.strerror}"
+
+
+def _predict(options: argparse.Namespace) -> int:
     from spp_keras import _checks
 
     _checks.at_least(options.top, 1, "top")
+    model = _arguments.choose_run(options.run)
+    names = list_images(options.images)
     load_tensorflow()
     from spp_keras import serving
 
-    ask, failed = serving.load_predictor(options.model, options.top), False
-    for name in options.photographs:
-        try:
-            answer = ask(Path(name).read_bytes())
-        except OSError as error:
-            answer = serving.Prediction(error=f"cannot be read: {error.strerror}")
-        failed = failed or answer.error is not None
-        if options.json:
-            print(json.dumps({"photo": name, **answer._asdict()}), flush=True)
-        elif answer.error is not None:
-            print(f"spp-keras: {name} {answer.error}", file=sys.stderr)
+    predict, has_failed = serving.load_predictor(model, options.top), False
+    for name, content in read_images(names):
+        if isinstance(content, str):
+            prediction = serving.Prediction(error=content)
         else:
-            found = zip(answer.labels, answer.scores, strict=True)
-            print(name, *(f"{label} {score:.3f}" for label, score in found), sep="\t", flush=True)
-    return 2 if failed else 0
+            prediction = predict(content)
+        has_failed = has_failed or prediction.error is not None
+        if options.json:
+            print(json.dumps({"image": name, **prediction._asdict()}), flush=True)
+        elif prediction.error is not None:
+            print(f"spp-keras: {name} {prediction.error}", file=sys.stderr)
+        else:
+            pairs = zip(prediction.labels, prediction.scores, strict=True)
+            print(name, *(f"{label} {score:.3f}" for label, score in pairs), sep="\t", flush=True)
+    return 2 if has_failed else 0

@@ -4,86 +4,67 @@ import argparse
 import json
 import math
 import os
-import re
 import sys
-from pathlib import Path
 
+from spp_keras.cli import _arguments
 from spp_keras.cli._command import add_command, load_tensorflow
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
+    from spp_keras.recipes import Recipe
+
     parser = add_command(
         commands,
         "train",
-        help="train a network as a recipe says, or go on where a run was killed",
-        description="Trains a network as a recipe says. If the run was begun before, goes on "
-        "where it was. Several GPUs share the work, and several machines that TF_CONFIG names.",
+        help="train a network by a recipe, or resume a training",
+        description="Trains a network by a recipe. A training that was begun before is resumed. "
+        "Several GPUs share the work, and several machines that TF_CONFIG names. Prints the run "
+        "folder.",
         examples="  spp-keras train zf5_spp/shapes\n"
-        "  spp-keras train zoo/zf5_spp/recipe.toml --data voc/2007 --set epochs=3\n"
-        "  spp-keras train zf5_spp --data photographs/ --set epochs=3 --set batch_size=32\n"
-        "  spp-keras train zf5_spp --data imagenet2012 --data-dir /data --run runs/zf5_spp",
+        "  spp-keras train zf5_spp --data photos/ --epochs 3 --batch-size 16 "
+        "--learning-rate 0.003\n"
+        "  spp-keras train zoo/zf5_spp/recipe.toml --data voc/2007 --seed 1\n"
+        "  spp-keras train zf5_spp --data imagenet2012 --data-dir /data --output runs/zf5_spp",
     )
-    parser.add_argument("recipe", help="recipe.toml, or the name of one in the zoo")
-    parser.add_argument("--data", help="folder, or a data set of TensorFlow Datasets")
-    parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps its data sets")
+    parser.add_argument("recipe", metavar="RECIPE", help="a TOML file, or a recipe of the zoo")
     parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="another value for a key of the recipe; can be given several times",
+        "--output", metavar="RUN", help="the run folder (default: runs/RECIPE-DATA)"
     )
-    parser.add_argument(
-        "--run", dest="folder", metavar="RUN", help="folder of the run (default: runs/RECIPE-DATA)"
-    )
-    parser.add_argument("--devices", type=int, help="GPUs to use, or parts of the CPU")
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs to read")
+    parser.add_argument("--devices", type=int, metavar="N", help="GPUs to use, or parts of the CPU")
+    _arguments.add_json_flag(parser)
+    _arguments.add_recipe_flags(parser, Recipe)
     parser.set_defaults(
-        run=_run,
-        less_memory="--set batch_size=N sends fewer images at once; where images keep their own "
-        "size, --set longest_side=N makes large ones smaller and --set batch_pixels=N bounds a "
-        "batch",
+        run_command=_train,
+        memory_hint="--batch-size N sends fewer images at once; where images keep their own "
+        "size, --longest-side N makes large ones smaller and --batch-pixels N bounds a batch",
     )
 
 
-def _run(options: argparse.Namespace) -> int:
-    from spp_keras import recipes
+def _train(options: argparse.Namespace) -> int:
+    from spp_keras import recipes, runs
 
-    # Behind the others, so that what is asked for here has the last word.
-    settings = options.set + [
-        f"{key}={json.dumps(value)}"
-        for key, value in (("data", options.data), ("data_dir", options.data_dir))
-        if value is not None
-    ]
-    recipe = recipes.read_recipe(options.recipe, settings)
-    folder = Path(options.folder or Path("runs") / _run_name(options.recipe, recipe.data))
+    overrides = _arguments.get_recipe_overrides(options, recipes.Recipe)
+    # Checked before TensorFlow is loaded, which takes seconds.
+    recipes.read_recipe(options.recipe, task="classification", **overrides)
 
     load_tensorflow()
-    from spp_keras import training
+    from spp_keras.training import WorkerLost
 
     try:
-        result = training.train_model(recipe, folder, devices=options.devices)
-    except training.WorkerLost as error:
+        run = runs.train(options.recipe, options.output, devices=options.devices, **overrides)
+    except WorkerLost as error:
         print(f"spp-keras: {error}", file=sys.stderr)
         sys.stderr.flush()
-        # TensorFlow would wait for the lost machine until the end of time.
+        # TensorFlow would wait for the lost machine forever.
         os._exit(75)
     if options.json:
         # JSON has no NaN, which a loss may become.
         history = [
             {name: value if math.isfinite(value) else None for name, value in row.items()}
-            for row in result.history
+            for row in run.history
         ]
-        print(json.dumps({"run": str(folder), "history": history}))
+        print(json.dumps({"run": str(run.path), "history": history}))
     else:
-        print(folder)
+        print(run.path)
     return 0
-
-
-def _run_name(recipe: str, data: str) -> str:
-    """`zf5_spp-voc-2007` from `zoo/zf5_spp/recipe.toml` and `voc/2007`."""
-    path = Path(recipe).with_suffix("")
-    model = path.parent.name if path.name == "recipe" else path.name
-    dataset = Path(data).name if Path(data).is_dir() else re.sub(r"\W+", "-", data)
-    return f"{model}-{dataset}"

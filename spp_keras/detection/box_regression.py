@@ -1,94 +1,88 @@
-"""Regression of boxes on pooled windows: where the object lies that a window roughly covers."""
+"""Ridge regression of box deltas from pooled vectors, as in R-CNN."""
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 
-from spp_keras import ops
-from spp_keras.detection import window_features
-from spp_keras.detection.feature_cache import FeatureMapCache
+from spp_keras import _progress, ops
+from spp_keras.detection.roi_features import RoIFeatures
+from spp_keras.detection.training_images import TrainingImages
 
-# The released code's: vectors have this length on average, and the penalty fits it.
-_NORM, _PENALTY = 20.0, 4000.0
-_OVERLAP = 0.5
-# Windows of a class that are learned from. Ours: at full width a thousand take 51 MB.
-_MOST = 5000
+# The released code's: vectors have this norm on average, and the penalty fits it.
+_MEAN_NORM, _PENALTY = 20.0, 4000.0
+_FOREGROUND_IOU = 0.5
+# Ours: at full width a thousand vectors take 51 MB.
+_MAX_ROIS_PER_CLASS = 5000
 
 
 def train_box_regression(
-    maps: FeatureMapCache, *, seed: int = 0, progress: bool = True
+    features: RoIFeatures, *, seed: int = 0, progress: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ridge regression from pooled vectors to corrections, for each class.
+    """Fits a ridge regression from pooled vectors to box deltas for each class.
 
-    The release whitens what it regresses to and undoes that afterwards: without a
-    penalty on the constant term, as here, that changes nothing.
+    The release whitens the deltas and undoes that afterwards: without a penalty on the
+    constant term, as here, that changes nothing.
 
     Args:
-        maps: Maps of the examples.
-        seed: Of the windows that are taken where there are more than 5,000 of a
-            class. Defaults to 0.
-        progress: Whether to show a bar. Defaults to `True`.
+        features: Features of the training images' RoIs.
+        seed: Seed of the sample where a class has more than 5,000 RoIs. Defaults to 0.
+        progress: Whether to show a progress bar. Defaults to `True`.
 
     Returns:
-        Kernel `(length, 4 * classes)` and bias `(4 * classes,)`; a class without
-        objects is left as it is.
+        Kernel `(length, 4 * classes)` and bias `(4 * classes,)`, zeros for a class without
+        objects.
     """
     from sklearn.linear_model import Ridge
 
-    vectors = window_features.make_feature_function(maps)
-    chosen = _chosen(maps, seed)
-    inputs: dict[int, list] = {label: [] for label in range(len(maps.examples.classes))}
-    outputs: dict[int, list] = {label: [] for label in inputs}
-    for number in window_features.show_progress(
-        window_features.list_unmirrored(maps), "Regression", progress
-    ):
-        which, objects = chosen[number]
-        if not len(which):
+    images = features.images
+    pairs = _sample_pairs(images, seed)
+    inputs: dict[int, list] = {class_index: [] for class_index in range(len(images.classes))}
+    outputs: dict[int, list] = {class_index: [] for class_index in inputs}
+    for index in _progress.create_bar(pairs, "Box regression", disable=not progress):
+        roi_indices, gt_indices = pairs[index]
+        if not len(roi_indices):
             continue
-        example = maps.examples[number]
-        found = vectors(number, which)
-        deltas = ops.encode_boxes(example.windows[which], example.objects[objects]).numpy()
-        for label in np.unique(example.labels[objects]):
-            mine = example.labels[objects] == label
-            inputs[label].append(found[mine])
-            outputs[label].append(deltas[mine])
+        image = images[index]
+        vectors = features(index, roi_indices)
+        deltas = keras.ops.convert_to_numpy(
+            ops.encode_boxes(image.rois[roi_indices], image.gt_boxes[gt_indices])
+        )
+        classes = image.gt_classes[gt_indices]
+        for class_index in np.unique(classes):
+            inputs[class_index].append(vectors[classes == class_index])
+            outputs[class_index].append(deltas[classes == class_index])
     norms = [np.linalg.norm(part, axis=1) for parts in inputs.values() for part in parts]
-    scale = _NORM / max(float(np.concatenate(norms).mean()), 1e-12) if norms else 1.0
-    length = maps.detector.length
+    scale = _MEAN_NORM / max(float(np.concatenate(norms).mean()), 1e-12) if norms else 1.0
+    length = features.vector_length
     kernel = np.zeros((length, len(inputs), 4), "float32")
     bias = np.zeros((len(inputs), 4), "float32")
-    for label, parts in inputs.items():
+    for class_index, parts in inputs.items():
         if parts:
             ridge = Ridge(_PENALTY).fit(
-                np.concatenate(parts) * scale, np.concatenate(outputs[label])
+                np.concatenate(parts) * scale, np.concatenate(outputs[class_index])
             )
-            kernel[:, label], bias[label] = ridge.coef_.T * scale, ridge.intercept_
+            kernel[:, class_index], bias[class_index] = ridge.coef_.T * scale, ridge.intercept_
     return kernel.reshape(length, -1), bias.reshape(-1)
 
 
-def _chosen(maps: FeatureMapCache, seed: int) -> dict[int, tuple[np.ndarray, ...]]:
-    """For each image windows that cover an object well, and which object."""
-    places: dict[int, list[tuple[int, int, int]]] = {}
-    for number in window_features.list_unmirrored(maps):
-        example = maps.examples[number]
-        if not len(example.objects):
-            continue
-        overlaps = ops.box_iou(example.windows, example.objects)
-        best = overlaps.argmax(axis=1)
-        for window in np.flatnonzero(overlaps.max(axis=1) >= _OVERLAP).tolist():
-            label = int(example.labels[best[window]])
-            places.setdefault(label, []).append((number, window, int(best[window])))
+def _sample_pairs(images: TrainingImages, seed: int) -> dict[int, np.ndarray]:
+    """For each image `(2, n)`: indices of foreground RoIs, and of the ground truth of each."""
+    by_class: dict[int, list[tuple[int, int, int]]] = {}
+    for index in images.list_unflipped():
+        image = images[index]
+        matches = ops.match_boxes(ops.box_iou(image.rois, image.gt_boxes), _FOREGROUND_IOU)
+        for roi_index in np.flatnonzero(matches.labels == ops.FOREGROUND).tolist():
+            gt_index = int(matches.indices[roi_index])
+            class_index = int(image.gt_classes[gt_index])
+            by_class.setdefault(class_index, []).append((index, roi_index, gt_index))
     rng = np.random.default_rng(seed)
-    chosen: dict[int, list[tuple[int, int]]] = {
-        n: [] for n in window_features.list_unmirrored(maps)
-    }
-    for some in places.values():
-        kept: Sequence[int] = range(len(some))
-        if len(some) > _MOST:
-            kept = sorted(rng.choice(len(some), _MOST, replace=False).tolist())
-        for place in kept:
-            number, window, object_ = some[place]
-            chosen[number].append((window, object_))
-    return {
-        number: tuple(np.array(pairs, int).reshape(-1, 2).T) for number, pairs in chosen.items()
-    }
+    pairs: dict[int, list[tuple[int, int]]] = {index: [] for index in images.list_unflipped()}
+    for triples in by_class.values():
+        sample: Sequence[int] = range(len(triples))
+        if len(triples) > _MAX_ROIS_PER_CLASS:
+            sample = sorted(rng.choice(len(triples), _MAX_ROIS_PER_CLASS, replace=False).tolist())
+        for position in sample:
+            index, roi_index, gt_index = triples[position]
+            pairs[index].append((roi_index, gt_index))
+    return {index: np.array(rows, int).reshape(-1, 2).T for index, rows in pairs.items()}

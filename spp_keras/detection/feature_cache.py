@@ -1,145 +1,122 @@
-"""What a network makes of images, kept on disk: convolved once, learned from many times."""
+"""A cache on disk of the feature maps of images, which are computed once and trained on often."""
 
-import hashlib
-import json
-import shutil
-import sys
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 
-from spp_keras import _files
+from spp_keras import _cache, _files, _progress
 from spp_keras.detection.detector import Detector
 from spp_keras.detection.training_images import TrainingImages
 
 
 class FeatureMapCache:
-    """The maps of examples, in half precision, as files of a folder.
+    """The feature maps of images, in half precision, as files of a folder.
 
-    A file is known by what is in the image and by the network's weights and
-    scales, so one of another image or of other weights is never taken; what is
-    there is not made again.
+    A file's name depends on the content of the image, and on the trunk's weights and
+    the scales: feature maps of other images or weights are never used.
 
     Args:
-        detector: Whose trunk is used. Of a `RegionDetector` it is the vectors of all
-            windows that are kept.
-        examples: The examples.
-        folder: Where to keep the files.
+        detector: The detector whose trunk computes the feature maps.
+        images: The images.
+        folder: Folder of the files.
     """
 
-    def __init__(self, detector: Detector, examples: TrainingImages, folder: str | Path):
-        self.detector, self.examples = detector, examples
+    def __init__(self, detector: Detector, images: TrainingImages, folder: str | Path):
+        self.detector, self.images = detector, images
         _check_weights(detector)
-        self.folder = Path(folder) / cache_key(detector)
-        self._paths: dict[int, Path] = {}
-        self._encode = tf.function(
-            detector.encode,
-            [tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4))],
-            autograph=False,
+        self._cache = _cache.ArrayCache(Path(folder) / make_cache_key(detector))
+        self._keys: dict[int, str] = {}
+        self._compute_feature_maps = tf.function(
+            detector.compute_feature_maps, [tf.TensorSpec((None, None, 3))], autograph=False
         )
 
     def __len__(self) -> int:
-        return len(self.examples)
+        return len(self.images)
 
-    def __getitem__(self, number: int) -> list[np.ndarray]:
-        """The maps of an example, float32."""
-        path = self._path(number)
-        if not path.exists():
-            self._make(number)
-        with np.load(path, allow_pickle=False) as stored:
-            return [stored[name].astype("float32") for name in sorted(stored.files, key=int)]
+    def __getitem__(self, index: int) -> list[np.ndarray]:
+        """The feature maps of an image, float32, one for each scale."""
+        arrays = self._cache.load(self._key(index))
+        if arrays is None:
+            arrays = self._compute(index)
+        return [arrays[name].astype("float32") for name in sorted(arrays, key=int)]
 
-    def specification(self) -> list[tf.TensorSpec]:
-        """What `__getitem__` gives, for a graph."""
-        if self.detector.encodes_windows:
-            return [tf.TensorSpec((None, None))]
+    @property
+    def folder(self) -> Path:
+        """Folder of the files of this trunk and these scales."""
+        return self._cache.folder
+
+    def path(self, index: int) -> Path:
+        """Path of the file of an image, there or not."""
+        return self._cache.path(self._key(index))
+
+    def tensor_specs(self) -> list[tf.TensorSpec]:
+        """Specifications of an image's feature maps, for `tf.function`."""
         return [tf.TensorSpec((1, None, None, None))] * len(self.detector.scales)
 
-    def make(self, progress: bool = True) -> None:
-        """Makes all that are missing, with a bar on standard error.
+    def fill(self, progress: bool = True) -> None:
+        """Computes all feature maps that are missing.
 
-        A killed run goes on where it was. Says before it starts if the disk is too small.
+        Args:
+            progress: Whether to show a progress bar. Defaults to `True`.
         """
-        missing = [number for number in range(len(self)) if not self._path(number).exists()]
-        self._check_space(missing)
-        for number in tqdm.tqdm(
-            missing,
-            desc="Convolving",
-            unit=" images",
-            delay=1.0,
-            disable=not progress,
-            file=sys.stderr,
-        ):
-            self._make(number)
+        missing = [index for index in range(len(self)) if not self.path(index).exists()]
+        _files.check_free_space(
+            self.folder,
+            sum(self.estimate_bytes(index) for index in missing),
+            "Free some space, name another folder, or take fewer scales.",
+        )
+        for index in _progress.create_bar(missing, "Convolving", disable=not progress):
+            self._compute(index)
 
-    def bytes_needed(self, number: int) -> int:
-        """Size of the file of an example."""
-        example = self.examples[number]
-        return 2 * self.detector.numbers_encoded(example.size, len(example.windows)) + 1000
+    def estimate_bytes(self, index: int) -> int:
+        """Size of the file of an image."""
+        detector, size = self.detector, self.images[index].size
+        cells = 0
+        for scale in detector.scales:
+            rows, columns = detector.grid.map_size(detector.scale_image_size(size, scale))
+            cells += int(rows) * int(columns)
+        return 2 * cells * detector.trunk.output_shape[-1] + 1000
 
-    def _make(self, number: int) -> None:
-        example = self.examples[number]
-        pixels = self.examples.pixels(number).astype("float32")
-        arrays = [one.numpy() for one in self._encode(pixels, example.windows)]
+    def _compute(self, index: int) -> dict[str, np.ndarray]:
+        pixels = self.images.read_pixels(index).astype("float32")
+        feature_maps = [array.numpy() for array in self._compute_feature_maps(pixels)]
         with np.errstate(over="ignore"):
-            arrays = [one.astype("float16") for one in arrays]
-        if not all(np.isfinite(one).all() for one in arrays):
+            arrays = {str(i): array.astype("float16") for i, array in enumerate(feature_maps)}
+        if not all(np.isfinite(array).all() for array in arrays.values()):
             raise ValueError(
-                f"The network's maps of the image {example.id!r} are not finite in half "
-                "precision: its weights are broken, or scaled beyond 65504."
+                f"The feature maps of the image {self.images[index].id!r} are not finite in half "
+                "precision: the network's weights are broken, or its values exceed 65504."
             )
-        with _files.replace_file(self._path(number)) as beside, beside.open("wb") as file:
-            np.savez(file, **{str(i): one for i, one in enumerate(arrays)})
+        self._cache.save(self._key(index), arrays)
+        return arrays
 
-    def _path(self, number: int) -> Path:
-        if number not in self._paths:
-            name = self.examples.content(number)
-            if self.detector.encodes_windows:
-                windows = np.ascontiguousarray(self.examples[number].windows, "float32")
-                name += "-" + hashlib.sha256(windows.tobytes()).hexdigest()[:16]
-            self._paths[number] = self.folder / f"{name}.npz"
-        return self._paths[number]
+    def _key(self, index: int) -> str:
+        if index not in self._keys:
+            self._keys[index] = _cache.make_key(self.images.digest_content(index))
+        return self._keys[index]
 
-    def _check_space(self, missing: list[int]) -> None:
-        needed = sum(self.bytes_needed(number) for number in missing)
-        above = next(path for path in self.folder.resolve().parents if path.exists())
-        free = shutil.disk_usage(above).free
-        if needed > free:
-            raise OSError(
-                f"The maps of {len(missing)} images take {needed / 1e9:,.1f} GB in "
-                f"{self.folder}, and {free / 1e9:,.1f} GB are free there: make room, name another "
-                "folder, or take fewer scales."
-            )
+
+def make_cache_key(detector: Detector) -> str:
+    """Digest of all that feature maps depend on besides the image: trunk, weights and scales."""
+    return _cache.make_key(
+        tf.__version__,
+        keras.__version__,
+        detector.scales,
+        [
+            (type(layer).__name__, layer.count_params(), layer.compute_dtype)
+            for layer in detector.trunk.layers
+        ],
+        *(keras.ops.convert_to_numpy(weight).tobytes() for weight in detector.trunk.weights),
+    )
 
 
 def _check_weights(detector: Detector) -> None:
-    # What is no number in a convolution is zero behind its activation, and nobody would see it.
+    # ReLU makes zeros of NaN, so that broken weights would go unnoticed.
     for weight in detector.trunk.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
             raise ValueError(
                 "`detector` must have finite weights: take the network of an earlier epoch. "
                 f"Received: others in {weight.path!r}."
             )
-
-
-def cache_key(detector: Detector) -> str:
-    """Names a network's trunk, its weights and scales: equal where all of these are."""
-    what: dict[str, Any] = {
-        "kind": type(detector).__name__,
-        "scales": () if detector.encodes_windows else detector.scales,
-        "side": detector.side if detector.encodes_windows else None,
-        "levels": detector.roi_spp.levels if detector.encodes_windows else None,
-        "trunk": [
-            (type(layer).__name__, layer.count_params(), layer.compute_dtype)
-            for layer in detector.trunk.layers
-        ],
-        "versions": (tf.__version__, keras.__version__),
-    }
-    digest = hashlib.sha256(json.dumps(what).encode())
-    for weight in detector.trunk.weights:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
-    return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Fine-tuning of a head on pooled windows, while the convolutions stay as they are."""
+"""Fine-tuning of a detector's head on pooled RoIs; the convolutions stay frozen."""
 
 import math
 from collections.abc import Sequence
@@ -9,72 +9,61 @@ import keras
 import numpy as np
 
 from spp_keras import ops
-from spp_keras.detection import heads, window_features
-from spp_keras.detection.feature_cache import FeatureMapCache
+from spp_keras.detection import heads, sampling
+from spp_keras.detection.roi_features import RoIFeatures
 from spp_keras.detection.training_images import TrainingImage
-from spp_keras.training import checkpoints, progress
+from spp_keras.training import checkpoints, progress_bar
 
-# The paper's: a quarter of the windows show an object. What overlaps one by less than a
-# tenth teaches little about where objects end.
-_POSITIVES = 0.25
-_OBJECT, _BACKGROUND = 0.5, (0.1, 0.5)
+# The paper's: a quarter of the RoIs are foreground. An IoU below a tenth teaches little about
+# where objects end.
+_FOREGROUND_FRACTION = 0.25
+_FOREGROUND_IOU, _BACKGROUND_IOU = 0.5, (0.1, 0.5)
+# Each image is sampled so often in an epoch, each time with other RoIs.
+_VISITS_PER_EPOCH = 2
+# Caffe multiplies weight decay by 1 / (1 - momentum) in the long run, and so does
+# `training.trainer`; Keras' is per step, times the learning rate alone.
+_MOMENTUM, _WEIGHT_DECAY = 0.9, 5e-4
 
 
 def train_head(
     head: keras.Model,
-    maps: FeatureMapCache,
-    state: str | Path,
+    features: RoIFeatures,
+    checkpoint_path: str | Path,
     *,
     epochs: int = 12,
-    images: int = 4,
-    windows: int = 128,
-    visits: int = 2,
+    images_per_batch: int = 4,
+    rois_per_image: int = 32,
     learning_rate: float = 1e-2,
-    drops: Sequence[float] = (0.8,),
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
+    lr_drops_at: Sequence[float] = (0.8,),
     seed: int = 0,
 ) -> list[dict[str, float]]:
-    """Trains a head as `spp_keras.detection.heads.build_softmax_head` makes it, jointly for both answers.
+    """Trains a head of `heads.build_softmax_head`: classes and box deltas at once.
 
-    A batch is some windows of some images. A killed run goes on behind the last
-    whole epoch, and its result is the same.
+    A killed training resumes after its last complete epoch, with the same result.
 
-    The paper fine-tunes by softmax alone, 250,000 batches at a rate of 1e-4 and
-    50,000 at 1e-5. The defaults are not these: they are for `epochs` of a small
-    data set.
+    The paper fine-tunes the classes alone, for 250,000 batches at a learning rate of
+    1e-4 and 50,000 at 1e-5. The defaults here are for a small data set.
 
     Args:
-        head: The head.
-        maps: Maps of the examples.
-        state: File for the state behind each epoch.
-        epochs: How many.
-        images: Images in a batch. Defaults to 4.
-        windows: Windows in a batch. Defaults to the release's 128.
-        visits: How often an epoch visits an image. Defaults to 2.
-        learning_rate: Of the first epochs. Defaults to 1e-2.
-        drops: Shares of the epochs behind which it is divided by ten. Defaults
-            to `(0.8,)`; the paper's one drop comes behind five sixths.
-        momentum: Defaults to 0.9.
-        weight_decay: Per step, times the rate alone, as Keras has it. Caffe's goes
-            through the momentum, too, which makes it ten times as strong in the
-            long run. Defaults to 5e-4.
-        seed: Of the windows drawn and of dropout.
+        head: The head; its weights change.
+        features: Features of the training images' RoIs.
+        checkpoint_path: File of the checkpoint, written after each epoch.
+        epochs: Number of epochs, each with two samples of RoIs of every image. Defaults
+            to 12.
+        images_per_batch: Images in a batch. Defaults to 4.
+        rois_per_image: RoIs sampled of each. Defaults to 32, so that a batch has the
+            release's 128.
+        learning_rate: The first learning rate. Defaults to 1e-2.
+        lr_drops_at: Fractions of the training after which the learning rate is divided by
+            ten. Defaults to `(0.8,)`; the paper's one drop is after five sixths.
+        seed: Seed of the sampled RoIs. Defaults to 0.
 
     Returns:
-        A row of numbers for each epoch.
+        A row of metrics for each epoch.
     """
-    state = Path(state)
-    batches = _Batches(maps, images, windows // images, visits, seed, _classes(head))
-    boundaries = [max(1, round(share * epochs * len(batches))) for share in drops]
-    rates = [learning_rate / 10**drop for drop in range(len(drops) + 1)]
-    optimizer = keras.optimizers.SGD(
-        keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates),
-        momentum=momentum,
-        # Caffe's, and that of `training.trainer`, is this over 1 - momentum: ten times as much.
-        weight_decay=weight_decay,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    path = Path(checkpoint_path)
+    batches = _RoIBatches(features, images_per_batch, rois_per_image, seed, _count_classes(head))
+    optimizer = _create_optimizer(learning_rate, lr_drops_at, epochs * len(batches))
     head.compile(
         optimizer,
         loss={"probabilities": "sparse_categorical_crossentropy", "deltas": heads.smooth_l1},
@@ -82,11 +71,10 @@ def train_head(
     )
     optimizer.build(head.trainable_variables)
     checkpoint = checkpoints.Checkpoint(
-        head, state, state.with_name("unused.weights.h5"), monitor="none", minutes=math.inf
+        head, path, path.with_name("unused.weights.h5"), monitor="none", minutes=math.inf
     )
     checkpoint.restore(optimizer)
     batches.epoch = checkpoint.epoch
-    history = _Rows(checkpoint.history)
     if checkpoint.epoch < epochs:
         head.fit(
             batches,
@@ -95,108 +83,118 @@ def train_head(
             shuffle=False,
             verbose=0,
             callbacks=[
-                progress.ProgressBar(epochs, len(batches), images),
-                history,
+                progress_bar.ProgressBar(epochs, len(batches), images_per_batch),
+                _History(checkpoint.history),
                 checkpoint,
             ],
         )
     return checkpoint.history
 
 
-class _Rows(keras.callbacks.Callback):
-    """Keeps the numbers of each epoch."""
+def sample_rois(
+    image: TrainingImage, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Samples RoIs of an image to train on: a quarter foreground, the rest near it.
 
-    def __init__(self, history: list[dict[str, float]]):
+    Args:
+        image: The image.
+        count: Number of RoIs; where there are fewer, some are repeated.
+        rng: The random generator.
+
+    Returns:
+        Indices of the RoIs; their classes from 1, 0 for the background; and the box that
+        each is to become, for the background the RoI itself.
+    """
+    if not len(image.rois):
+        raise ValueError(f"The image {image.id!r} has neither an object nor a proposal.")
+    iou = ops.box_iou(image.rois, image.gt_boxes)
+    matches = ops.match_boxes(iou, _FOREGROUND_IOU, _BACKGROUND_IOU)
+    foreground, background = sampling.sample_with_repeats(
+        matches.labels, count, _FOREGROUND_FRACTION, rng
+    )
+    roi_indices = np.concatenate([foreground, background])
+    classes = np.zeros(count, "int32")
+    boxes = image.rois[roi_indices]
+    if len(foreground):
+        gt_indices = matches.indices[foreground]
+        classes[: len(foreground)] = image.gt_classes[gt_indices] + 1
+        boxes[: len(foreground)] = image.gt_boxes[gt_indices]
+    return roi_indices.astype("int32"), classes, boxes
+
+
+class _History(keras.callbacks.Callback):
+    """Appends the metrics of each epoch to a list."""
+
+    def __init__(self, rows: list[dict[str, float]]):
         super().__init__()
-        self.history = history
+        self.rows = rows
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.history.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        self.rows.append({"epoch": epoch + 1, **metrics})
 
 
-class _Batches(keras.utils.PyDataset):
-    """Batches of windows, pooled when they are asked for, that follow from seed and number."""
+class _RoIBatches(keras.utils.PyDataset):
+    """Batches of pooled RoIs, each a function of the seed, the epoch and its index."""
 
     def __init__(
-        self, maps: FeatureMapCache, images: int, windows: int, visits: int, seed: int, classes: int
+        self,
+        features: RoIFeatures,
+        images_per_batch: int,
+        rois_per_image: int,
+        seed: int,
+        num_classes: int,
     ):
         super().__init__()
-        self.maps, self.images, self.windows, self.visits = maps, images, windows, visits
-        self.seed, self.classes, self.epoch = seed, classes, 0
-        self._vectors = window_features.make_feature_function(maps)
+        self.features, self.seed, self.num_classes = features, seed, num_classes
+        self.images_per_batch, self.rois_per_image = images_per_batch, rois_per_image
+        self.epoch = 0
 
     def __len__(self) -> int:
-        return math.ceil(self.visits * len(self.maps) / self.images)
+        return math.ceil(_VISITS_PER_EPOCH * len(self.features) / self.images_per_batch)
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
 
-    def __getitem__(self, number: int) -> tuple[Any, dict[str, Any]]:
-        order = self._order()
-        parts = [
-            self._of_image(order[place % len(order)], place)
-            for place in range(number * self.images, (number + 1) * self.images)
+    def __getitem__(self, index: int) -> tuple[Any, dict[str, Any]]:
+        order = self._draw_order()
+        first = index * self.images_per_batch
+        samples = [
+            self._sample_image(order[position % len(order)], position)
+            for position in range(first, first + self.images_per_batch)
         ]
-        vectors, labels, windows, objects = map(np.concatenate, zip(*parts, strict=True))
-        deltas = ops.encode_boxes(windows, objects).numpy()
+        vectors, classes, rois, boxes = map(np.concatenate, zip(*samples, strict=True))
+        deltas = keras.ops.convert_to_numpy(ops.encode_boxes(rois, boxes))
         return vectors, {
-            "probabilities": labels,
-            "deltas": heads.box_targets(deltas, labels, self.classes),
+            "probabilities": classes,
+            "deltas": heads.box_targets(deltas, classes, self.num_classes),
         }
 
-    def _order(self) -> np.ndarray:
+    def _draw_order(self) -> np.ndarray:
         rng = np.random.default_rng((self.seed, self.epoch))
-        orders = [rng.permutation(len(self.maps)) for _ in range(self.visits)]
+        orders = [rng.permutation(len(self.features)) for _ in range(_VISITS_PER_EPOCH)]
         return np.concatenate(orders)
 
-    def _of_image(self, number: int, place: int) -> tuple[np.ndarray, ...]:
-        example = self.maps.examples[number]
-        rng = np.random.default_rng((self.seed, self.epoch, place))
-        which, labels, objects = sample_rois(example, self.windows, rng)
-        return self._vectors(number, which), labels, example.windows[which], objects
+    def _sample_image(self, index: int, position: int) -> tuple[np.ndarray, ...]:
+        image = self.features.images[index]
+        rng = np.random.default_rng((self.seed, self.epoch, position))
+        roi_indices, classes, boxes = sample_rois(image, self.rois_per_image, rng)
+        return self.features(index, roi_indices), classes, image.rois[roi_indices], boxes
 
 
-def sample_rois(
-    example: TrainingImage, count: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Windows of an image to learn from: a quarter of objects, the others of what is near.
-
-    Args:
-        example: The image.
-        count: How many windows, some of them several times where there are fewer.
-        rng: What draws them.
-
-    Returns:
-        Their numbers, labels from 1 with 0 for the background, and the box of the
-        object that each shows, of the background its own.
-    """
-    if not len(example.windows):
-        raise ValueError(f"The image {example.id!r} has neither an object nor a proposal.")
-    overlaps = ops.box_iou(example.windows, example.objects)
-    if not overlaps.shape[1]:
-        overlaps = np.zeros((len(example.windows), 1))
-    best, most = overlaps.argmax(axis=1), overlaps.max(axis=1)
-    positive = np.flatnonzero(most >= _OBJECT)
-    near = np.flatnonzero((most >= _BACKGROUND[0]) & (most < _BACKGROUND[1]))
-    negative = near if near.size else np.flatnonzero(most < _OBJECT)
-    share = round(_POSITIVES * count) if positive.size and negative.size else 0
-    if not negative.size:
-        share = count
-    which = np.concatenate([_some(positive, share, rng), _some(negative, count - share, rng)])
-    labels = np.zeros(count, "int32")
-    shown = example.windows[which]
-    if share:
-        objects = best[which[:share]]
-        labels[:share] = example.labels[objects] + 1
-        shown[:share] = example.objects[objects]
-    return which.astype("int32"), labels, shown
+def _create_optimizer(
+    learning_rate: float, lr_drops_at: Sequence[float], steps: int
+) -> keras.optimizers.Optimizer:
+    boundaries = [max(1, round(fraction * steps)) for fraction in lr_drops_at]
+    rates = [learning_rate / 10**drop for drop in range(len(boundaries) + 1)]
+    optimizer = keras.optimizers.SGD(
+        keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates),
+        momentum=_MOMENTUM,
+        weight_decay=_WEIGHT_DECAY,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
 
 
-def _some(numbers: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    if not count:
-        return np.zeros(0, int)
-    return rng.choice(numbers, count, replace=len(numbers) < count)
-
-
-def _classes(head: keras.Model) -> int:
+def _count_classes(head: keras.Model) -> int:
     return head.get_layer("probabilities").units - 1

@@ -1,42 +1,36 @@
-"""Proposals of all images of a data set, searched for once."""
+"""Proposals of all images of a data set by selective search, cached on disk."""
 
 import functools
-import hashlib
 import os
-import sys
-import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
-from spp_keras import _cache, _checks, _files
-from spp_keras.data import image_ops, image_reader, records
+from spp_keras import _cache, _checks, _progress
+from spp_keras.data import image_ops, image_reader
+from spp_keras.data.records import Records
 from spp_keras.detection import selective_search
 
-# Part of the name of cache files: another number when they mean something else.
+# Part of the keys of the cache: change it when the boxes of the same settings change.
 _FORMAT = "1"
 
 
 def propose_boxes(
-    found: records.Records, *, threads: int | None = None, progress: bool = True
+    records: Records, *, threads: int | None = None, progress: bool = True
 ) -> list[np.ndarray]:
-    """Boxes of each image that may hold an object, by `selective_search`.
+    """Proposals of each image by `selective_search`: boxes that may hold an object.
 
-    About a second an image and a core, the first time. The boxes of each image are
-    kept as soon as they are there, in `spp_keras/proposals` in the folder that
-    `XDG_CACHE_HOME` names (`~/.cache` by default), so that a run that was stopped
-    goes on where it was. They are found again by the bytes of the image, whatever
-    its name, for as long as OpenCV's version is the same.
+    The first time it takes about a second an image and core. The proposals of each image
+    are cached at once, in `spp_keras/proposals` in the folder that `XDG_CACHE_HOME` names
+    (`~/.cache` by default), so that a killed run resumes. The cache depends on the bytes
+    of the image, not on its name, and on OpenCV's version.
 
     Args:
-        found: The images.
-        threads: How many images are searched at a time. OpenCV and TensorFlow
-            work outside of Python's lock. Defaults to the number of cores.
-        progress: Whether to show a bar on standard error. Defaults to `True`.
+        records: The images.
+        threads: Images that are searched at the same time. OpenCV and TensorFlow release
+            Python's lock. Defaults to `None`, the number of cores.
+        progress: Whether to show a progress bar. Defaults to `True`.
 
     Returns:
         For each image float32 `(n, 4)`, left, top, right and bottom in pixels, ends
@@ -45,12 +39,14 @@ def propose_boxes(
     Example:
 
     >>> import tempfile
+    >>> from pathlib import Path
+    >>> from spp_keras.data.records import load_records
     >>> root = Path(tempfile.mkdtemp())
     >>> for name in ("cat", "dog"):
     ...     (root / "train" / name).mkdir(parents=True)
     ...     image = np.full((20, 30, 3), 255, "uint8")
     ...     keras.utils.save_img(root / "train" / name / "1.png", image)
-    >>> [boxes.tolist() for boxes in propose_boxes(records.load(root, "train"))]
+    >>> [boxes.tolist() for boxes in propose_boxes(load_records(root, "train"))]
     [[[0.0, 0.0, 30.0, 20.0]], [[0.0, 0.0, 30.0, 20.0]]]
     """
     threads = os.cpu_count() or 1 if threads is None else _checks.at_least(threads, 1, "threads")
@@ -61,85 +57,60 @@ def propose_boxes(
         selective_search.MIN_SIDE,
         selective_search.LONGEST_SIDE,
     )
-    propose_one = functools.partial(_propose_one, found, repr(settings).encode())
+    cache = _cache.ArrayCache(
+        _cache.user_folder("proposals"),
+        on_write_error="Proposals will be searched for again next time",
+    )
+    propose_image = functools.partial(_propose_image, records, cache, settings)
     pool = ThreadPoolExecutor(threads)
     try:
-        return list(_with_bar(pool.map(propose_one, range(len(found))), found, progress))
+        return list(
+            _progress.create_bar(
+                pool.map(propose_image, range(len(records))),
+                f"Proposals for {records.name}",
+                total=len(records),
+                disable=not progress,
+            )
+        )
     finally:
-        # Ctrl-C and errors wait for the images begun, not for all.
+        # After an error or Ctrl-C, wait for the images under way only.
         pool.shutdown(cancel_futures=True)
 
 
-def _with_bar(
-    proposed: Iterator[np.ndarray], found: records.Records, progress: bool
-) -> Iterator[np.ndarray]:
-    return tqdm.tqdm(
-        proposed,
-        desc=f"Proposals for {found.name}",
-        total=len(found),
-        unit=" images",
-        delay=1.0,
-        disable=not progress,
-        file=sys.stderr,
-    )
-
-
-def _propose_one(found: records.Records, settings: bytes, i: int) -> np.ndarray:
+def _propose_image(
+    records: Records, cache: _cache.ArrayCache, settings: tuple, index: int
+) -> np.ndarray:
+    image = f"image {str(records.ids[index])!r} of {records.name}"
     try:
-        encoded = image_reader.read_span(found.files, found.spans[i])
-        orientation = int(found.orientations[i])
-        path = _place(settings, encoded, orientation)
-        boxes = _kept(path)
-        if boxes is None:
-            boxes = selective_search.selective_search(_pixels(encoded, found.sizes[i], orientation))
-            _keep(path, boxes)
-        return boxes
-    # OpenCV and TensorFlow raise errors of their own, also for want of memory.
+        encoded = image_reader.read_span(records.files, records.spans[index])
+        orientation = int(records.orientations[index])
+        key = _cache.make_key(settings, encoded, orientation)
+        arrays = cache.load(key)
+        if arrays is None:
+            pixels = _decode(encoded, orientation)
+            _check_size(pixels, tuple(records.sizes[index].tolist()), image)
+            arrays = {"boxes": selective_search.selective_search(pixels)}
+            cache.save(key, arrays)
+        return arrays["boxes"]
+    # OpenCV and TensorFlow have errors of their own, also when memory runs out.
     except Exception as error:
-        raise RuntimeError(
-            f"No proposals were found for image {str(found.ids[i])!r} of {found.name}: {error} "
-            f"Those of earlier images are kept. If memory was short, pass fewer `threads`; if "
-            f"the file has changed, load the data again."
-        ) from error
+        error.add_note(
+            f"This was the {image}. The proposals of earlier images are kept. If memory was "
+            "short, pass fewer `threads`."
+        )
+        raise
 
 
-def _pixels(encoded: bytes, size: np.ndarray, orientation: int) -> np.ndarray:
-    # As the network will see them.
+def _decode(encoded: bytes, orientation: int) -> np.ndarray:
+    # The same pixels as the network's.
     with tf.device("CPU:0"):
-        pixels = image_ops.decode_image(encoded, orientation).numpy()
-    if pixels.shape[:2] != tuple(size):
-        raise ValueError(f"it should have {size[0]}x{size[1]} pixels and has {pixels.shape[:2]}.")
-    return pixels
+        return image_ops.decode_image(encoded, orientation).numpy()
 
 
-def _place(settings: bytes, encoded: bytes, orientation: int) -> Path:
-    digest = hashlib.sha256(settings)
-    digest.update(encoded)
-    # Those of upright images keep the names that they always had.
-    digest.update(b"orientation %d" % orientation if orientation != 1 else b"")
-    name = digest.hexdigest()[:32]
-    # A file an image loses nothing when a run is killed; folders of a few, since each
-    # write looks through its own.
-    return _cache.cache_path((), ()).parent / "proposals" / name[:2] / f"{name[2:]}.npy"
-
-
-def _kept(path: Path) -> np.ndarray | None:
-    try:
-        with path.open("rb") as file:
-            boxes = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return boxes if boxes.dtype == np.float32 and boxes.shape[1:] == (4,) else None
-
-
-def _keep(path: Path, boxes: np.ndarray) -> None:
-    try:
-        with _files.replace_file(path) as beside, beside.open("wb") as file:
-            np.save(file, boxes)
-    except OSError as error:
-        # The same words for each image, which Python shows once.
-        warnings.warn(
-            f"Proposals will be searched for again next time, since {str(path.parents[1])!r} "
-            f"cannot be written: {error.strerror}. Set XDG_CACHE_HOME to a folder that can.",
-            stacklevel=2,
+def _check_size(pixels: np.ndarray, expected: tuple[int, int], image: str) -> None:
+    if pixels.shape[:2] != expected:
+        height, width = pixels.shape[:2]
+        raise ValueError(
+            f"`records` must be of the files as they are. Received: {image} with {height}x{width} "
+            f"pixels, of which the record says {expected[0]}x{expected[1]}: load the data again."
         )

@@ -1,4 +1,4 @@
-"""What a detector learns from: images with their objects and windows."""
+"""Images with ground truth and RoIs, as detectors are trained and evaluated on them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,114 +7,116 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from spp_keras.data import image_ops, image_reader, records
+from spp_keras.data import image_ops, image_reader
+from spp_keras.data.records import Records
 from spp_keras.data.sources import Objects
-from spp_keras.detection import boxes
 
 
 class TrainingImage(NamedTuple):
-    """One image, or its mirror image.
+    """Boxes of one image, or of its mirror image.
 
     Args:
-        id: Its name.
-        number: Its number among the records.
-        mirrored: Whether left is right.
+        id: Id of the image's record.
+        record_index: Index of the record.
+        flipped: Whether this is the mirror image.
         size: Height and width.
-        objects: `(m, 4)` boxes of its objects.
-        labels: `(m,)` numbers of their classes.
-        windows: `(n, 4)` boxes to be looked at, of which the first m are those of
-            the objects, where it is learned from.
+        gt_boxes: `(m, 4)`, the ground truth in pixels.
+        gt_classes: `(m,)`, class indices.
+        rois: `(n, 4)`, boxes to be classified. For training the first m are the ground truth.
     """
 
     id: str
-    number: int
-    mirrored: bool
+    record_index: int
+    flipped: bool
     size: tuple[int, int]
-    objects: np.ndarray
-    labels: np.ndarray
-    windows: np.ndarray
+    gt_boxes: np.ndarray
+    gt_classes: np.ndarray
+    rois: np.ndarray
 
 
 class TrainingImages:
-    """The examples of a split, whose pixels are read when they are asked for.
+    """The images of a split, whose pixels are read on demand.
 
     Args:
-        found: The records, with objects.
-        proposals: For each `(n, 4)` windows in pixels.
-        learning: Whether the objects' own boxes are among the windows, and the
-            mirror images are examples too. Defaults to `False`.
+        records: The records, with objects.
+        proposals: Proposals of each image, `(n, 4)` in pixels.
+        training: Whether to add the ground truth to the RoIs and the mirror image of each
+            image. Defaults to `False`.
     """
 
     def __init__(
-        self, found: records.Records, proposals: Sequence[np.ndarray], *, learning: bool = False
+        self, records: Records, proposals: Sequence[np.ndarray], *, training: bool = False
     ):
-        if found.objects is None:
+        if records.objects is None:
             raise ValueError(
-                "`found` must have objects with boxes, as VOC and `shapes` have. "
-                f"Received: {found.name}, which has none."
+                "`records` must have objects with boxes, as VOC and `shapes` have. "
+                f"Received: {records.name}, which has none."
             )
-        if len(proposals) != len(found):
+        if len(proposals) != len(records):
             raise ValueError(
-                f"`proposals` must be windows for each of the {len(found)} images. "
-                f"Received: windows for {len(proposals)}."
+                f"`proposals` must have boxes for each of the {len(records)} images. "
+                f"Received: boxes for {len(proposals)}."
             )
-        self.classes, self.found = found.classes, found
-        self._reader = image_reader.ImageReader(found.files, found.spans)
-        self._all = [
-            example
-            for number, objects in enumerate(found.objects)
-            for example in _examples(found, objects, number, proposals[number], learning)
+        self.classes, self.records = records.classes, records
+        self._reader = image_reader.ImageReader(records.files, records.spans)
+        self._images = [
+            image
+            for index, objects in enumerate(records.objects)
+            for image in _create_images(records, objects, index, proposals[index], training)
         ]
 
     def __len__(self) -> int:
-        return len(self._all)
+        return len(self._images)
 
-    def __getitem__(self, number: int) -> TrainingImage:
-        return self._all[number]
+    def __getitem__(self, index: int) -> TrainingImage:
+        return self._images[index]
 
-    def pixels(self, number: int) -> np.ndarray:
-        """Pixels of an example, uint8 `(height, width, 3)`."""
-        example = self._all[number]
-        orientation = int(self.found.orientations[example.number])
-        pixels = image_ops.decode_image(self._encoded(example), orientation).numpy()
-        return pixels[:, ::-1] if example.mirrored else pixels
+    def list_unflipped(self) -> list[int]:
+        """Indices of all but the mirror images."""
+        return [index for index, image in enumerate(self._images) if not image.flipped]
 
-    def content(self, number: int) -> str:
-        """Names what is in the image file, whatever the file's name is."""
-        example = self._all[number]
-        name = hashlib.sha256(self._encoded(example).numpy()).hexdigest()
-        orientation = int(self.found.orientations[example.number])
-        # Those of upright images keep the names that they always had.
+    def read_pixels(self, index: int) -> np.ndarray:
+        """Pixels of an image, uint8 `(height, width, 3)`."""
+        image = self._images[index]
+        orientation = int(self.records.orientations[image.record_index])
+        pixels = image_ops.decode_image(self._read_file(image), orientation).numpy()
+        return pixels[:, ::-1] if image.flipped else pixels
+
+    def digest_content(self, index: int) -> str:
+        """A name that depends on the content of the image's file alone, not on its path."""
+        image = self._images[index]
+        name = hashlib.sha256(self._read_file(image).numpy()).hexdigest()
+        orientation = int(self.records.orientations[image.record_index])
         name += f"-orientation{orientation}" if orientation != 1 else ""
-        return f"{name}-mirrored" if example.mirrored else name
+        return f"{name}-flipped" if image.flipped else name
 
-    def _encoded(self, example: TrainingImage) -> tf.Tensor:
-        return self._reader.read(self._reader.row(example.number))
+    def _read_file(self, image: TrainingImage) -> tf.Tensor:
+        return self._reader.read(self._reader.row(image.record_index))
 
 
-def _examples(
-    found: records.Records, objects: Objects, number: int, windows: np.ndarray, learning: bool
+def _create_images(
+    records: Records, objects: Objects, index: int, proposals: np.ndarray, training: bool
 ) -> list[TrainingImage]:
-    height, width = (int(side) for side in found.sizes[number])
-    known = boxes.object_boxes(objects, (height, width))
-    windows = np.asarray(windows, "float32").reshape(-1, 4)
-    if not np.isfinite(windows).all() or (windows[:, 2:] < windows[:, :2]).any():
+    height, width = (int(side) for side in records.sizes[index])
+    gt_boxes = objects.to_pixels((height, width))
+    rois = np.asarray(proposals, "float32").reshape(-1, 4)
+    if not np.isfinite(rois).all() or (rois[:, 2:] < rois[:, :2]).any():
         raise ValueError(
             "`proposals` must be finite, with left <= right and top <= bottom. "
-            f"Received: others for the image {found.ids[number]!r}."
+            f"Received: others for the image {records.ids[index]!r}."
         )
-    if learning:
-        windows = np.concatenate([known, windows])
-    plain = TrainingImage(
-        str(found.ids[number]), number, False, (height, width), known, objects.labels, windows
+    if training:
+        rois = np.concatenate([gt_boxes, rois])
+    image = TrainingImage(
+        str(records.ids[index]), index, False, (height, width), gt_boxes, objects.labels, rois
     )
-    if not learning:
-        return [plain]
-    mirrored = plain._replace(
-        mirrored=True, objects=_mirrored(known, width), windows=_mirrored(windows, width)
+    if not training:
+        return [image]
+    flipped = image._replace(
+        flipped=True, gt_boxes=_flip_boxes(gt_boxes, width), rois=_flip_boxes(rois, width)
     )
-    return [plain, mirrored]
+    return [image, flipped]
 
 
-def _mirrored(some: np.ndarray, width: int) -> np.ndarray:
-    return np.stack([width - some[:, 2], some[:, 1], width - some[:, 0], some[:, 3]], axis=1)
+def _flip_boxes(boxes: np.ndarray, width: int) -> np.ndarray:
+    return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)

@@ -1,142 +1,133 @@
-"""A pass over images of which what is made is kept on disk, so that what was killed goes on."""
+"""Vectors of all images of a split, such as scores, kept on disk while they are computed."""
 
-import hashlib
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import tqdm
 
-from spp_keras import _files
-from spp_keras.data import image_reader, records
+from spp_keras import _cache, _progress
+from spp_keras.data import image_reader
+from spp_keras.data.records import Records
 
-# Images to a file: what a kill costs at most, which at 96 views is minutes.
+# From an image's bytes, size and orientation to one vector for each cache.
+VectorFunction = Callable[..., Sequence[np.ndarray]]
+
+# Images of a file: what a killed process loses at most, which at 96 views is minutes.
 _CHUNK = 16
 
 
 class ImageChunks:
-    """The images of a split, and what is in them, a chunk at a time.
+    """The images of a split in chunks, with a cache key of each chunk's content.
 
     Args:
-        found: The records.
+        records: The records of the split.
     """
 
-    def __init__(self, found: records.Records):
-        self.found = found
-        self._reader = image_reader.ImageReader(found.files, found.spans)
+    def __init__(self, records: Records):
+        self.records = records
+        self._reader = image_reader.ImageReader(records.files, records.spans)
+        count = len(records)
         self.chunks = [
-            range(first, min(first + _CHUNK, len(found))) for first in range(0, len(found), _CHUNK)
+            range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)
         ]
-        with _bar(len(found), f"Reading {found.name}") as bar:
-            self.contents = [self._content(chunk, bar) for chunk in self.chunks]
+        with _progress.create_bar(description=f"Reading {records.name}", total=count) as bar:
+            self.keys = [self._make_key(chunk, bar) for chunk in self.chunks]
 
-    def encoded(self, number: int) -> bytes:
-        """The file of an image."""
-        return self._reader.read(self._reader.row(number)).numpy()
+    def read(self, index: int) -> bytes:
+        """The encoded image with an index."""
+        return self._reader.read(self._reader.row(index)).numpy()
 
-    def _content(self, chunk: range, bar: tqdm.tqdm) -> str:
-        """Names what is in the files of some images, whatever these are called."""
-        digests = hashlib.sha256()
-        for number in chunk:
-            digests.update(hashlib.sha256(self.encoded(number)).digest())
-            orientation = int(self.found.orientations[number])
-            # Those of upright images keep the names that they always had.
-            digests.update(b"orientation %d" % orientation if orientation != 1 else b"")
-            bar.update()
-        return digests.hexdigest()
+    def _make_key(self, chunk: range, bar: Any) -> str:
+        return _cache.make_key(
+            *(
+                _cache.make_key(self.read(index), int(self.records.orientations[index]))
+                for index in _count(chunk, bar)
+            )
+        )
 
 
-def cached_scores(
+def compute_scores(
     images: ImageChunks,
-    scorer: Callable[[], Callable[..., np.ndarray]],
+    make_scorer: Callable[[], Callable[..., np.ndarray]],
     folder: Path,
-    what: str,
+    description: str,
 ) -> np.ndarray:
-    """One vector of each image; `fill_cache` of one folder and `load_cached`.
+    """One vector of each image, `fill_caches` and `load_vectors` of one folder.
 
     Args:
         images: The images.
-        scorer: Makes what makes the vector from an image's bytes, size and orientation. Not
-            called if all are there.
-        folder: Folder for the files.
-        what: What the bar says.
+        make_scorer: Makes the function from an image's bytes, size and orientation to its
+            vector. Not called if all are cached.
+        folder: Folder of the cache.
+        description: Text of the progress bar.
 
     Returns:
         float32 `(images, length)`.
     """
 
-    def maker() -> Callable[..., list[np.ndarray]]:
-        score = scorer()
+    def make_function() -> VectorFunction:
+        score = make_scorer()
         return lambda *image: [score(*image)]
 
-    fill_cache(images, maker, [folder], what)
-    return load_cached(images, folder)
+    fill_caches(images, make_function, [folder], description)
+    return load_vectors(images, folder)
 
 
-def fill_cache(
+def fill_caches(
     images: ImageChunks,
-    maker: Callable[[], Callable[..., Sequence[np.ndarray]]],
+    make_function: Callable[[], VectorFunction],
     folders: Sequence[Path],
-    what: str,
+    description: str,
 ) -> None:
-    """Keeps vectors of all images, with a bar on standard error; what is there is not made again.
+    """Computes the vectors of all images that are not cached yet.
 
     Args:
         images: The images.
-        maker: Makes what makes a vector for each folder from an image's bytes, size and
-            orientation. Not called if all are there.
-        folders: Folder for the files of each, of nothing that would give other vectors.
-        what: What the bar says.
+        make_function: Makes the function that computes the vectors of an image. Not called
+            if all are cached.
+        folders: Folder of the cache of each vector, for nothing that would give others.
+        description: Text of the progress bar.
     """
-    chunks = [
-        (chunk, [folder / f"{content}.npy" for folder in folders])
-        for chunk, content in zip(images.chunks, images.contents, strict=True)
+    caches = [_cache.ArrayCache(folder) for folder in folders]
+    missing = [
+        (chunk, key)
+        for chunk, key in zip(images.chunks, images.keys, strict=True)
+        if any(cache.load(key) is None for cache in caches)
     ]
-    there = sum(len(chunk) for chunk, paths in chunks if _all_there(paths))
-    make = None
-    with _bar(len(images.found), what, there) as bar:
-        for chunk, paths in chunks:
-            if _all_there(paths):
-                continue
-            make = make or maker()
-            made = [_finite(make, images, number) for number in _counted(chunk, bar)]
-            for path, vectors in zip(paths, zip(*made, strict=True), strict=True):
-                with _files.replace_file(path) as beside, beside.open("wb") as file:
-                    np.save(file, np.stack(vectors))
+    if not missing:
+        return
+    function = make_function()
+    count = len(images.records)
+    initial = count - sum(len(chunk) for chunk, _ in missing)
+    with _progress.create_bar(description=description, total=count, initial=initial) as bar:
+        for chunk, key in missing:
+            computed = [_compute(function, images, index) for index in _count(chunk, bar)]
+            for cache, vectors in zip(caches, zip(*computed, strict=True), strict=True):
+                cache.save(key, {"vectors": np.stack(vectors)})
 
 
-def load_cached(images: ImageChunks, folder: Path) -> np.ndarray:
-    """What `fill_cache` has kept of all images in a folder: float32 `(images, length)`."""
-    paths = [folder / f"{content}.npy" for content in images.contents]
-    return np.concatenate([np.load(path, allow_pickle=False) for path in paths])
+def load_vectors(images: ImageChunks, folder: Path) -> np.ndarray:
+    """The vectors of all images that `fill_caches` has cached: float32 `(images, length)`."""
+    cache = _cache.ArrayCache(folder)
+    chunks = [cache.load(key) for key in images.keys]
+    if any(chunk is None for chunk in chunks):
+        raise OSError(f"Cached scores in {str(folder)!r} are gone: run the same again.")
+    return np.concatenate([chunk["vectors"] for chunk in chunks if chunk])
 
 
-def _all_there(paths: Sequence[Path]) -> bool:
-    return all(path.exists() for path in paths)
-
-
-def _finite(
-    make: Callable[..., Sequence[np.ndarray]], images: ImageChunks, number: int
-) -> Sequence[np.ndarray]:
-    found = make(
-        images.encoded(number), images.found.sizes[number], images.found.orientations[number]
-    )
-    if not all(np.isfinite(vector).all() for vector in found):
+def _compute(function: VectorFunction, images: ImageChunks, index: int) -> Sequence[np.ndarray]:
+    records = images.records
+    vectors = function(images.read(index), records.sizes[index], records.orientations[index])
+    if not all(np.isfinite(vector).all() for vector in vectors):
         raise ValueError(
-            f"The answers for the image {str(images.found.ids[number])!r} are not finite: the "
+            f"The scores of the image {str(records.ids[index])!r} are not finite: the "
             "weights of the network are broken. Take another run."
         )
-    return found
+    return vectors
 
 
-def _counted(chunk: range, bar: tqdm.tqdm) -> Iterator[int]:
-    for number in chunk:
-        yield number
+def _count(chunk: range, bar: Any) -> Iterator[int]:
+    for index in chunk:
+        yield index
         bar.update()
-
-
-def _bar(total: int, what: str, there: int = 0) -> tqdm.tqdm:
-    return tqdm.tqdm(
-        total=total, initial=there, desc=what, unit=" images", delay=1.0, file=sys.stderr
-    )

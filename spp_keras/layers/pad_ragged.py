@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from spp_keras import _checks
+from spp_keras._private_apis import find_producer
 from spp_keras.ops import _assertions, _grid_pooling, _ragged
 
 
@@ -101,6 +102,6 @@ def _refuse_sizes(images: Any) -> None:
     padding would count as picture. By a name that is in no such dictionary it raises. The
     tensor keeps its name, after which exported signatures name their argument.
     """
-    layer = getattr(getattr(images, "_keras_history", None), "operation", None)
+    layer: Any = find_producer(images)
     if isinstance(layer, keras.layers.InputLayer) and layer.name in ("images", _REFUSED):
         layer.name, images.name = _REFUSED, "images"

@@ -1,16 +1,20 @@
-"""Average precision by the rules of PASCAL VOC, of what was found in falling order."""
+"""Average precision by the two rules of PASCAL VOC, from a precision-recall curve."""
 
 import numpy as np
 
+from spp_keras import _checks
+
+RULES = ("area", "11-point")
+
 
 def area_under_curve(recall: np.ndarray, precision: np.ndarray) -> float:
-    """The area below the curve, each precision raised to the highest at that recall or above.
+    """The area under the curve, each precision raised to the highest at that recall or above.
 
     VOC's rule from 2010 on.
 
     Args:
-        recall: `(n,)`, rising, share of what there is that is among the first 1, ..., n.
-        precision: `(n,)`, share of those that are right.
+        recall: `(n,)`, rising, the fraction of positives among the first 1, ..., n.
+        precision: `(n,)`, the fraction of the first 1, ..., n that are positive.
 
     Example:
 
@@ -27,7 +31,8 @@ def eleven_point_average(recall: np.ndarray, precision: np.ndarray) -> float:
     VOC's rule of 2007, and that of the tables of the SPP-net paper.
 
     Args:
-        recall: As for `area_under_curve`. Quotients of ints, so that they equal k / 10 where they should.
+        recall: As for `area_under_curve`. Quotients of ints, so that they equal k / 10
+            where they should.
         precision: As for `area_under_curve`.
 
     Example:
@@ -36,3 +41,8 @@ def eleven_point_average(recall: np.ndarray, precision: np.ndarray) -> float:
     0.848485
     """
     return float(np.mean([precision[recall >= k / 10].max(initial=0.0) for k in range(11)]))
+
+
+def check_rule(rule: str) -> str:
+    """The name of a rule; raises a `ValueError` for any other."""
+    return _checks.one_of(rule, RULES, "rule")

@@ -2,18 +2,17 @@
 
 import json
 import shlex
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tqdm
 
-from spp_keras import detection, runs, serving
+from spp_keras import _progress, detection, recipes, run_folder, serving
 from spp_keras.data import image_ops, image_reader, records, splits
-from spp_keras.detection import boxes, drawing
+from spp_keras.detection import drawing
 from spp_keras.report import embedded_images, html, test_table
+from spp_keras.run_folder import RunFolder
 
 _LONGEST = 640
 
@@ -30,8 +29,10 @@ def sections(
         data_dir: Where TensorFlow Datasets keeps its data.
         split: Split to look at.
     """
-    detector = detection.load_detector_model(run)
-    settings, scores = (_read(run / name) for name in (runs.SETTINGS, runs.SCORES))
+    run_files = RunFolder(run)
+    detector = run_files.model
+    settings = vars(run_files.recipe) if run_files.exists else {}
+    scores = _read(run / run_folder.DETECTION_METRICS)
     if settings and not data:
         data, data_dir = settings["data"], data_dir or settings["data_dir"]
         split = split or settings["validation_split"]
@@ -46,7 +47,7 @@ def sections(
         )
         if settings
         else None,
-        html.section("Settings", _details(settings)) if settings else None,
+        html.section("Recipe", _details(run_files)) if settings else None,
     ]
 
 
@@ -67,7 +68,7 @@ def _facts(
             ("parameters", f"{detector.count_params():,}"),
             ("pyramid of a window", levels),
             ("scales", ", ".join(map(str, detector.scales))),
-            ("windows", "its own" if detector.proposer else "selective search"),
+            ("windows", "its own" if detector.rpn else "selective search"),
         ]
     )
 
@@ -77,7 +78,7 @@ def _scores(scores: dict[str, Any]) -> html.Markup:
     if not scores:
         return html.render_missing(
             title,
-            f"{runs.SCORES} is not there; this makes it, at its end: ",
+            f"{run_folder.DETECTION_METRICS} is not there; this makes it, at its end: ",
             "spp-keras train-detector",
         )
     area, points = scores["voc_area"]["classes"], scores["voc_11-point"]["classes"]
@@ -116,22 +117,22 @@ def _found(run: Path, count: int, data: str, data_dir: str | None, split: str) -
     if not count:
         return html.render_missing(title, "No images were looked at; this shows some: ", command)
     if not data:
-        why = f"{runs.SETTINGS} is not there and says no images; this does: "
+        why = f"{run_folder.RECIPE} is not there and says no images; this does: "
         return html.render_missing(title, why, f"{command} --data DATA")
     found = records.load_records(
         data,
         split or splits.choose_splits(data, data_dir)[1],
         data_dir,
-        orientation=detection.read_orientation(run),
+        orientation=RunFolder(run).orientation,
     )
     numbers = np.arange(min(count, len(found))) * len(found) // min(count, len(found))
     find, reader = serving.load_detector(run), image_reader.ImageReader(found.files, found.spans)
     figures = []
-    for number in tqdm.tqdm(numbers, "Detecting", unit=" images", delay=1.0, file=sys.stderr):
+    for number in _progress.create_bar(numbers, "Detecting"):
         encoded = reader.read(reader.row(number)).numpy()
         pixels = image_ops.decode_image(encoded, int(found.orientations[number])).numpy()
         objects: Iterable[Any] = (
-            boxes.object_boxes(found.objects[number], found.sizes[number]) if found.objects else []
+            found.objects[number].to_pixels(found.sizes[number]) if found.objects else []
         )
         figures.append(_figure(pixels, find(encoded), objects))
     return html.section(
@@ -147,9 +148,7 @@ def _found(run: Path, count: int, data: str, data_dir: str | None, split: str) -
     )
 
 
-def _figure(
-    pixels: np.ndarray, found: serving.DetectorPrediction, objects: Iterable[Any]
-) -> html.Markup:
+def _figure(pixels: np.ndarray, found: detection.Detections, objects: Iterable[Any]) -> html.Markup:
     """A photograph with boxes that are drawn over it, so that they stay sharp when enlarged."""
     height, width = pixels.shape[:2]
     address = embedded_images.data_uri(pixels, _LONGEST)
@@ -187,6 +186,6 @@ def _color(number: int) -> str:
     return "#{:02x}{:02x}{:02x}".format(*drawing.class_color(number))
 
 
-def _details(settings: dict[str, Any]) -> html.Markup:
-    text = json.dumps(settings, indent=2, ensure_ascii=False)
-    return html.tag("details", html.tag("summary", runs.SETTINGS), html.tag("pre", text))
+def _details(run: RunFolder) -> html.Markup:
+    text = recipes.recipe_to_toml(run.recipe)
+    return html.tag("details", html.tag("summary", run_folder.RECIPE), html.tag("pre", text))

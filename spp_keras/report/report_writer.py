@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from spp_keras import _checks, _files, runs
+from spp_keras import _checks, _files, run_folder
 from spp_keras.report import classifier_report, detector_report, html
+from spp_keras.run_folder import RunFolder
 
 
 def write_report(
@@ -60,13 +61,14 @@ def write_report(
     '<!doctype html>'
     """
     run = Path(run)
-    to = run / runs.REPORT if to is None else Path(to)
+    to = run / run_folder.REPORT if to is None else Path(to)
     if to.suffix.lower() != ".html" or to.is_dir():
         raise ValueError(f"`to` must be a file ending in .html. Received: to={str(to)!r}.")
     if images is not None:
         _checks.at_least(images, 0, "images")
     chosen = {"data": data, "data_dir": data_dir, "split": split}
-    if (run / runs.DETECTOR).is_file() or (run / runs.SETTINGS).is_file():
+    run_files = RunFolder(run)
+    if (run / run_folder.DETECTOR).is_file() or (run_files.exists and run_files.is_detector):
         for name, others in (("repeats", repeats), ("compare", compare)):
             if others:
                 raise ValueError(

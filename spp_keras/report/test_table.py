@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spp_keras import runs
+from spp_keras import run_folder
 from spp_keras.report import html, intervals, training_status
 
 _HEADS = {"top1": "top-1", "top5": "top-5", "mean_average_precision": "mAP"}
@@ -32,7 +32,7 @@ def section(run: Path, repeats: Sequence[Path], compare: Sequence[Path]) -> html
     several = len({tuple(row["runs"]) for row in every}) > 1
     rows = [_row(row, measured, first["images"], several) for row in every]
     trained_for = training_status.describe_training([run, *repeats, *compare])
-    left = f" {first['left_out']} were too small and left out." if first["left_out"] else ""
+    left = f" {first['skipped']} were too small and skipped." if first["skipped"] else ""
     versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
     return html.section(
         _TITLE,
@@ -51,7 +51,7 @@ def section(run: Path, repeats: Sequence[Path], compare: Sequence[Path]) -> html
 
 def read(run: Path) -> dict[str, Any] | None:
     """What is in a run's `evaluation.json`, `None` if there is none."""
-    path = run / runs.EVALUATION / runs.EVALUATED
+    path = run / run_folder.EVALUATION / run_folder.EVALUATION_RESULTS
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
@@ -101,8 +101,8 @@ def _other(name: str, run: Path, first: dict[str, Any]) -> dict[str, Any]:
     result = read(run)
     if result is None:
         raise ValueError(
-            f"`{name}` must be runs that were tested; {runs.EVALUATED} is missing: make it "
-            f"with `spp-keras evaluate`. Received: {str(run)!r}."
+            f"`{name}` must be runs that were evaluated; {run_folder.EVALUATION_RESULTS} is "
+            f"missing: make it with `spp-keras evaluate`. Received: {str(run)!r}."
         )
     if (result["data"], result["images"]) != (first["data"], first["images"]):
         raise ValueError(

@@ -1,82 +1,94 @@
-"""A recipe in, a run folder out: `fit` with everything around it that long work needs."""
+"""Training by a recipe: `fit` with everything around it that long work needs."""
 
 import contextlib
-import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from spp_keras import _files, recipes, runs, trained, zoo
-from spp_keras.data import pipeline as pipelines
-from spp_keras.data import records, size_policies, sources, splits
-from spp_keras.training import checkpoints, distribution, objectives, progress
-from spp_keras.zoo import tables
+from spp_keras import _extras, _files, run_folder, zoo
+from spp_keras.data.pipeline import Pipeline
+from spp_keras.data.records import Records
+from spp_keras.recipes import Recipe
+from spp_keras.run_folder import RunFolder
+from spp_keras.training import (
+    checkpoints,
+    distribution,
+    history_file,
+    objectives,
+    progress_bar,
+    recipe_pipelines,
+)
 
 
-class Training(NamedTuple):
-    """What `train_model` made."""
+class TrainingResult(NamedTuple):
+    """A finished training.
 
-    network: keras.Model
+    Args:
+        model: The network with its last weights; the run folder has the best.
+        history: The numbers of each epoch.
+        run: The run folder.
+    """
+
+    model: keras.Model
     history: list[dict[str, float]]
-    run: Path
+    run: RunFolder
 
 
 def train_model(
-    recipe: recipes.Recipe,
-    run: str | Path,
+    recipe: Recipe,
+    output: str | Path,
     *,
     devices: int | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> Training:
-    """Trains a network of the zoo as a recipe says, or goes on where it was killed.
+) -> TrainingResult:
+    """Trains a network of the zoo by a recipe, or resumes a training that was killed.
 
     Several GPUs, or several machines with `TF_CONFIG`, share the work; the batch
     size is that of all together and the result is the same.
 
     Args:
-        recipe: What to do, see `spp_keras.recipes`.
-        run: Folder for everything that comes of it. If the same recipe was begun
-            there, it is resumed.
+        recipe: The recipe, see `spp_keras.recipes`.
+        output: The run folder. A training that was begun there is resumed.
         devices: Number of GPUs, or of parts of the CPU. Defaults to `None`, every
             GPU there is.
         callbacks: More Keras callbacks.
 
     Returns:
-        The network with its last weights, a row of numbers for each epoch, and
-        the run folder with the best weights.
+        A `TrainingResult`.
     """
-    run = Path(run)
+    _extras.require("train", "Training", "tensorboard", "matplotlib")
+    run = RunFolder(output)
     strategy = distribution.choose_strategy(devices)
-    writes = distribution.is_chief(strategy)
-    if writes:
-        # The others would find the folder half made by this one.
-        _check_run(run, recipe)
-    training, validation = build_pipelines(recipe)
-    _report(training, validation)
+    is_chief = distribution.is_chief(strategy)
+    if is_chief:
+        # Not on other workers, which would find the folder half made by this one.
+        run.check_can_train(recipe)
+    training, validation = recipe_pipelines.build_pipelines(recipe)
+    recipe_pipelines.print_summary(training, validation)
 
     keras.utils.set_random_seed(recipe.seed)
     with (
         distribution.detect_lost_workers(strategy),
-        _precision(recipe.precision),
+        _use_precision(recipe.precision),
         strategy.scope() if strategy else contextlib.nullcontext(),
     ):
-        network = _network(recipe, training.records)
-        fitted = _fitted(network)
-        judged = _compile(fitted, recipe, training.records)
-        fitted.optimizer.build(fitted.trainable_variables)
-    if writes:
-        # Now that whatever is wrong has been said, and nothing is left behind by it.
+        network = _build_network(recipe, training.records)
+        # The same layers in a second model, so that `network` stays free of the compilation.
+        model = zoo.ImageModel(network.input, network.output, name=network.name)
+        metric = _compile(model, recipe, training.records)
+        model.optimizer.build(model.trainable_variables)
+    if is_chief:
+        # After all errors in the arguments, so that these leave no folder behind.
         _begin_run(run, recipe, training, validation)
 
-    others = [
-        # Twice or so: the paper's plateaus, with the rate at a hundredth in the end.
+    user_callbacks = [
+        # The paper's plateaus: the learning rate drops twice or so, to a hundredth.
         keras.callbacks.ReduceLROnPlateau(
-            f"val_{judged}",
+            f"val_{metric}",
             mode="max",
             factor=0.1,
             patience=recipe.patience,
@@ -87,255 +99,164 @@ def train_model(
     ]
     checkpoint = checkpoints.Checkpoint(
         network,
-        run / runs.LAST,
-        run / runs.BEST,
-        monitor=f"val_{judged}",
+        run / run_folder.CHECKPOINT,
+        run / run_folder.BEST_WEIGHTS,
+        monitor=f"val_{metric}",
         minutes=recipe.checkpoint_minutes,
-        callbacks=others,
-        writes=writes,
+        callbacks=user_callbacks,
+        writes=is_chief,
     )
-    if checkpoint.restore(fitted.optimizer) and writes:
-        done = f"epoch {checkpoint.epoch}, batch {checkpoint.step}"
-        print(f"{run}: going on behind {done}.", file=sys.stderr)
-    _fit(fitted, recipe, training, validation, strategy, checkpoint, others, run, writes)
-    return Training(network, checkpoint.history, run)
+    if checkpoint.restore(model.optimizer) and is_chief:
+        position = f"epoch {checkpoint.epoch}, batch {checkpoint.step}"
+        print(f"{run.path}: resumed after {position}.", file=sys.stderr)
+    loop = _TrainingLoop(model, recipe, training, validation, strategy, checkpoint)
+    loop.run(user_callbacks, run, is_chief)
+    return TrainingResult(network, checkpoint.history, run)
 
 
-def build_pipelines(recipe: recipes.Recipe) -> tuple[pipelines.Pipeline, pipelines.Pipeline]:
-    """The pipelines of a recipe, for training and for validation."""
-    data_dir = recipe.data_dir or None
-    defaults = splits.choose_splits(recipe.data, data_dir)
-    found = []
-    for split, default in zip((recipe.train_split, recipe.validation_split), defaults, strict=True):
-        images = records.load_records(
-            recipe.data,
-            split or default,
-            data_dir,
-            on_error=recipe.on_error,
-            max_skipped_fraction=recipe.max_skipped_fraction,
-            orientation=recipe.orientation,
-        )
-        found.append(_large_enough(images, recipe))
-    training, validation = found
-    if training.classes != validation.classes:
-        raise ValueError(
-            f"`validation_split` must have the classes of `train_split`. {training.name} has "
-            f"{list(training.classes)[:10]}, {validation.name} has {list(validation.classes)[:10]}."
-        )
-    size: dict[str, Any] = {"batch_size": recipe.batch_size}
-    size["batch_pixels"] = recipe.batch_pixels or None
-    return (
-        pipelines.Pipeline(
-            training,
-            _policy(recipe),
-            flip=recipe.flip,
-            color_jitter=recipe.color_jitter,
-            seed=recipe.seed,
-            **size,
-        ),
-        pipelines.Pipeline(validation, _test_policy(recipe), shuffle=False, **size),
-    )
-
-
-def _policy(recipe: recipes.Recipe) -> size_policies.SizePolicy:
-    if recipe.size_policy == "warped":
-        return size_policies.Warp(image_size=recipe.image_sizes[0])
-    if recipe.size_policy in ("whole", "native"):
-        return size_policies.Whole(
-            short_side=recipe.short_side if recipe.size_policy == "whole" else None,
-            longest_side=recipe.longest_side or None,
-        )
-    return size_policies.Crop(
-        image_sizes=recipe.image_sizes,
-        schedule="range" if recipe.size_policy == "range" else "cycle",
-        short_side=recipe.short_side,
-        position=cast(size_policies.CropPosition, recipe.crop),
-    )
-
-
-def _test_policy(recipe: recipes.Recipe) -> size_policies.SizePolicy:
-    """The center crop of the largest size; whole and warped images as in training."""
-    policy = _policy(recipe)
-    if not isinstance(policy, size_policies.Crop):
-        return policy
-    return dataclasses.replace(
-        policy, image_sizes=(max(policy.image_sizes),), schedule="cycle", position="center"
-    )
-
-
-def _large_enough(found: records.Records, recipe: recipes.Recipe) -> records.Records:
-    """Without the images that the network cannot map at the size they would have."""
-    shapes = _policy(recipe).output_sizes(found.sizes)
-    if shapes is None:
-        return found
-    trunk = tables.get_trunk(recipe.model)
-    small = shapes.min(axis=1) < trunk.min_size
-    if not small.any():
-        return found
-    if small.mean() > recipe.max_skipped_fraction or recipe.on_error == "fail":
-        number = int(np.flatnonzero(small)[0])
-        raise ValueError(
-            f"{found.name} has {small.sum()} images, {small.mean():.1%}, with a side below "
-            f"{trunk.min_size} pixels, the least that {recipe.model} can map, such as "
-            f"{found.ids[number]!r} of {shapes[number].tolist()}: take size_policy='whole', which "
-            'enlarges them, or raise `max_skipped_fraction` and have on_error="skip".'
-        )
-    reason = f"a side is below {trunk.min_size} pixels, the least that {recipe.model} can map"
-    skipped = tuple(sources.Skipped(str(name), reason) for name in found.ids[small])
-    return dataclasses.replace(found.select(~small), skipped=found.skipped + skipped)
-
-
-def _network(recipe: recipes.Recipe, found: records.Records) -> keras.Model:
-    network = trained.build(recipe, len(found.classes), found.multi_label)
-    for beginning in recipe.freeze:
-        matching = [layer for layer in network.layers if layer.name.startswith(beginning)]
-        if not matching:
+def _build_network(recipe: Recipe, records: Records) -> keras.Model:
+    network = run_folder.build_model(recipe, len(records.classes), records.multi_label)
+    for prefix in recipe.freeze:
+        layers = [layer for layer in network.layers if layer.name.startswith(prefix)]
+        if not layers:
             names = ", ".join(layer.name for layer in network.layers if layer.weights)
             raise ValueError(
                 f"`freeze` must name layers of {recipe.model}, or beginnings of names: {names}. "
-                f"Received: freeze={list(recipe.freeze)}, where {beginning!r} matches none."
+                f"Received: freeze={list(recipe.freeze)}, where {prefix!r} matches none."
             )
-        for layer in matching:
+        for layer in layers:
             layer.trainable = False
     return network
 
 
-def _fitted(network: keras.Model) -> keras.Model:
-    """The network again, which stays free of this training's compilation."""
-    return zoo.ImageModel(network.input, network.output, name=network.name)
-
-
-def _compile(model: keras.Model, recipe: recipes.Recipe, found: records.Records) -> str:
+def _compile(model: keras.Model, recipe: Recipe, records: Records) -> str:
+    """Compiles the model; returns the name of the metric that decides which weights are best."""
     optimizer = keras.optimizers.SGD(
         recipe.learning_rate,
         momentum=recipe.momentum,
-        # Keras takes the decay past the momentum, which multiplies everything else by
+        # Keras applies the decay apart from the momentum, which multiplies everything else by
         # 1 / (1 - momentum); Caffe's, the paper's, goes through it.
         weight_decay=recipe.weight_decay / (1 - recipe.momentum) or None,
     )
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias"])
-    loss, judged = objectives.choose_loss_and_metrics(len(found.classes), found.multi_label)
-    model.compile(optimizer, loss, weighted_metrics=judged)
-    return judged[0].name
+    loss, metrics = objectives.choose_loss_and_metrics(len(records.classes), records.multi_label)
+    model.compile(optimizer, loss, weighted_metrics=metrics)
+    return metrics[0].name
 
 
-def _fit(
-    model: keras.Model,
-    recipe: recipes.Recipe,
-    training: pipelines.Pipeline,
-    validation: pipelines.Pipeline,
-    strategy: tf.distribute.Strategy | None,
-    checkpoint: checkpoints.Checkpoint,
-    others: list[keras.callbacks.Callback],
-    run: Path,
-    writes: bool,
-) -> None:
-    steps = training.steps_per_epoch
-    replicas = strategy.num_replicas_in_sync if strategy else 1
-    done = checkpoint.epoch >= recipe.epochs
-    if checkpoint.stopped and others[1:]:
-        print(f"{run}: a callback stopped it after {checkpoint.epoch} epochs.", file=sys.stderr)
-        done = True
-    shown = []
-    if writes and not done:
-        shown = [
-            progress.ProgressBar(recipe.epochs, steps, training.images_per_step, checkpoint.step),
-            keras.callbacks.TensorBoard(run / runs.TENSORBOARD, write_graph=False),
-        ]
-    table = progress.HistoryWriter(
-        checkpoint.history,
-        run / runs.HISTORY,
-        run / runs.CURVES,
-        padding=lambda epoch: training.padding_fraction(epoch, replicas),
-        writes=writes,
-    )
-    callbacks = _ResumedCallbacks(
-        [*others, *shown, table, checkpoint],
-        add_history=True,
-        model=model,
-        epochs=recipe.epochs,
-        steps=steps,
-    )
-    # The rest of an epoch that was begun, then the others: `fit` has one length of epoch.
-    parts = [(checkpoint.epoch, checkpoint.epoch + 1)] if checkpoint.step else []
-    parts.append((checkpoint.epoch + len(parts), recipe.epochs))
-    if done:
-        callbacks.on_train_begin()
-    held_back = distribution.distribute_batches(validation, strategy)
-    for first, last in parts:
-        if done or first == last or model.stop_training:
-            continue
-        start = checkpoint.epoch * steps + checkpoint.step
-        with distribution.detect_lost_workers(strategy):
-            model.fit(
-                distribution.distribute_batches(training, strategy, start),
-                initial_epoch=first,
-                epochs=last,
-                steps_per_epoch=steps - checkpoint.step,
-                validation_data=held_back,
-                validation_steps=validation.steps_per_epoch,
-                callbacks=callbacks,
-                shuffle=False,
-                verbose=0,
-            )
-    callbacks.end()
+class _TrainingLoop:
+    """Several calls of `fit` that are one training, from wherever it stopped."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        recipe: Recipe,
+        training: Pipeline,
+        validation: Pipeline,
+        strategy: tf.distribute.Strategy | None,
+        checkpoint: checkpoints.Checkpoint,
+    ):
+        self.model, self.recipe = model, recipe
+        self.training, self.validation = training, validation
+        self.strategy, self.checkpoint = strategy, checkpoint
+
+    def run(
+        self,
+        user_callbacks: list[keras.callbacks.Callback],
+        run: RunFolder,
+        is_chief: bool,
+    ) -> None:
+        checkpoint, steps = self.checkpoint, self.training.steps_per_epoch
+        is_finished = checkpoint.epoch >= self.recipe.epochs
+        # The first callback is ours and stops nothing.
+        if checkpoint.stopped and len(user_callbacks) > 1:
+            epochs = checkpoint.epoch
+            print(f"{run.path}: a callback stopped it after {epochs} epochs.", file=sys.stderr)
+            is_finished = True
+        callbacks = _ResumedCallbacks(
+            [
+                *user_callbacks,
+                *(self._make_displays(run) if is_chief and not is_finished else ()),
+                self._make_history_writer(run, is_chief),
+                checkpoint,
+            ],
+            add_history=True,
+            model=self.model,
+            epochs=self.recipe.epochs,
+            steps=steps,
+        )
+        if is_finished:
+            callbacks.on_train_begin()
+        else:
+            self._fit(callbacks)
+        callbacks.end()
+
+    def _fit(self, callbacks: "_ResumedCallbacks") -> None:
+        checkpoint, steps = self.checkpoint, self.training.steps_per_epoch
+        # The rest of an epoch that was begun, then the others: `fit` has one length of epoch.
+        spans = [(checkpoint.epoch, checkpoint.epoch + 1)] if checkpoint.step else []
+        spans.append((checkpoint.epoch + len(spans), self.recipe.epochs))
+        validation_data = distribution.distribute_batches(self.validation, self.strategy)
+        for first_epoch, last_epoch in spans:
+            if first_epoch == last_epoch or self.model.stop_training:
+                continue
+            start_step = checkpoint.epoch * steps + checkpoint.step
+            with distribution.detect_lost_workers(self.strategy):
+                self.model.fit(
+                    distribution.distribute_batches(self.training, self.strategy, start_step),
+                    initial_epoch=first_epoch,
+                    epochs=last_epoch,
+                    steps_per_epoch=steps - checkpoint.step,
+                    validation_data=validation_data,
+                    validation_steps=self.validation.steps_per_epoch,
+                    callbacks=callbacks,
+                    shuffle=False,
+                    verbose=0,
+                )
+
+    def _make_displays(self, run: RunFolder) -> list[keras.callbacks.Callback]:
+        bar = progress_bar.ProgressBar(
+            self.recipe.epochs,
+            self.training.steps_per_epoch,
+            self.training.images_per_step,
+            self.checkpoint.step,
+        )
+        return [bar, keras.callbacks.TensorBoard(run / run_folder.TENSORBOARD, write_graph=False)]
+
+    def _make_history_writer(self, run: RunFolder, is_chief: bool) -> history_file.HistoryWriter:
+        replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
+        return history_file.HistoryWriter(
+            self.checkpoint.history,
+            run / run_folder.HISTORY,
+            run / run_folder.CURVES,
+            padding_fraction=lambda epoch: self.training.padding_fraction(epoch, replicas),
+            writes=is_chief,
+        )
 
 
 class _ResumedCallbacks(keras.callbacks.CallbackList):
     """Callbacks to which several calls of `fit` are one training."""
 
-    _begun = False
+    _has_begun = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if not self._begun:
-            self._begun = True
+        if not self._has_begun:
+            self._has_begun = True
             super().on_train_begin(logs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Not yet: see `end`."""
+        """Does nothing; see `end`."""
 
     def end(self) -> None:
+        """Ends the training for all callbacks."""
         super().on_train_end()
 
 
-def _check_run(run: Path, recipe: recipes.Recipe) -> None:
-    """The folder is new, or holds a run of this recipe; it may have had fewer epochs."""
-    file = run / runs.RECIPE
-    if not file.exists():
-        # Hidden files are nobody's results, such as one that a kill left half written.
-        if run.exists() and any(not path.name.startswith(".") for path in run.iterdir()):
-            raise ValueError(
-                f"`run` must be a new folder, or that of a run to go on with; "
-                f"{runs.RECIPE} is missing. Received: run={str(run)!r}."
-            )
-        return
-    before = recipes.read_recipe(file)
-    differ = [
-        f"{key} = {getattr(before, key)!r} there, {getattr(recipe, key)!r} now"
-        for key in vars(recipe)
-        if key not in ("epochs", "checkpoint_minutes")
-        and getattr(before, key) != getattr(recipe, key)
-    ]
-    if differ:
-        raise ValueError(
-            f"`run` holds a run of another recipe: take another folder, or its recipe, "
-            f"{file}. They differ: {'; '.join(differ)}. Received: run={str(run)!r}."
-        )
-
-
-def _begin_run(
-    run: Path,
-    recipe: recipes.Recipe,
-    training: pipelines.Pipeline,
-    validation: pipelines.Pipeline,
-) -> None:
-    _files.write_file(run / runs.RECIPE, recipes.recipe_to_toml(recipe))
-    _files.write_file(run / runs.LABELS, "".join(f"{name}\n" for name in training.classes))
-    trained.write_facts(
-        run,
-        multi_label=training.records.multi_label,
-        longest_side=training.longest_side,
+def _begin_run(run: RunFolder, recipe: Recipe, training: Pipeline, validation: Pipeline) -> None:
+    run.write_recipe(recipe, training.classes)
+    run.write_data_info(
+        multi_label=training.records.multi_label, longest_side=training.longest_side
     )
     rows = [
         {"images": pipeline.records.name, "id": image.id, "reason": image.reason}
@@ -343,32 +264,14 @@ def _begin_run(
         for image in pipeline.records.skipped
     ]
     if rows:
-        _files.write_file(run / runs.SKIPPED, progress.format_csv(rows))
-
-
-def _report(*found: pipelines.Pipeline) -> None:
-    for pipeline in found:
-        images = pipeline.records
-        words = [f"{images.name}: {len(images):,} images of {len(images.classes)} classes"]
-        if images.converted:
-            kinds = (f"{count} {kind}" for kind, count in images.converted.items())
-            words.append(f"turned to RGB: {', '.join(kinds)}")
-        if pipeline.mixed:
-            words.append(f"{pipeline.padding_fraction():.1%} of the pixels sent are padding")
-        if images.skipped:
-            words.append(f"skipped {len(images.skipped)}:")
-        print("; ".join(words), file=sys.stderr)
-        for image in images.skipped[:10]:
-            print(f"  {image.id}: {image.reason}", file=sys.stderr)
-        if len(images.skipped) > 10:
-            print(f"  and {len(images.skipped) - 10} more, see {runs.SKIPPED}", file=sys.stderr)
+        _files.write_file(run / run_folder.SKIPPED, history_file.format_csv(rows))
 
 
 @contextlib.contextmanager
-def _precision(policy: str) -> Iterator[Any]:
-    before = keras.config.dtype_policy()
+def _use_precision(policy: str) -> Iterator[None]:
+    previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(previous)

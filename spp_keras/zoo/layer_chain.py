@@ -1,4 +1,4 @@
-"""The layers of a network of any size, in the order in which images go through them."""
+"""The layers of a network that is one chain, in the order in which images pass through them."""
 
 import inspect
 import itertools
@@ -14,7 +14,7 @@ def list_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
     Args:
         model: Model of this zoo that takes any size, `spp_classifier`'s
-            included, or what follows from one by cutting or adding layers at
+            included, or a model made from one by cutting or adding layers at
             its end.
 
     Returns:
@@ -26,25 +26,21 @@ def list_layers(model: keras.Model) -> list[keras.layers.Layer]:
     >>> [layer.name for layer in list_layers(model)][-3:]
     ['fc7', 'drop7', 'predictions']
     """
-    chain = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    fits = bool(chain) and isinstance(chain[0], PadRagged)
-    for before, layer in itertools.pairwise(chain):
-        source = keras.tree.flatten(before.output)[0]
-        fits = fits and keras.tree.flatten(layer.input)[0] is source
-    if not fits:
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    if not layers or not isinstance(layers[0], PadRagged) or not _is_chain(layers):
         raise ValueError(
             "`model` must begin with `PadRagged` and go on as one chain of layers, as the "
             f"SPP models of this zoo do. Received: model={model.name!r}."
         )
-    return chain
+    return layers
 
 
 def apply_layers(model: keras.Model, images: Any, sizes: Any = None, training: Any = None) -> Any:
-    """What a model answers, with or without sizes, whichever it was built for.
+    """Applies a model to images with or without sizes, whichever inputs it was built with.
 
     Args:
         model: As for `list_layers`.
-        images: Images of every form that `PadRagged` takes, or a symbolic tensor.
+        images: Images in every form that `PadRagged` takes, or a symbolic tensor.
         sizes: Height and width of each image of a padded batch. Defaults to `None`.
         training: As for any Keras layer. Defaults to `None`.
 
@@ -54,8 +50,8 @@ def apply_layers(model: keras.Model, images: Any, sizes: Any = None, training: A
     >>> tuple(apply_layers(model, np.zeros((2, 64, 96, 3)), np.array([[64, 50], [40, 96]])).shape)
     (2, 10)
     """
-    mixed, *layers = list_layers(model)
-    x, pixels = mixed(images, sizes=sizes)
+    pad, *layers = list_layers(model)
+    x, pixels = pad(images, sizes=sizes)
     cells = None
     for layer in layers:
         if isinstance(layer, MaskPadding):
@@ -72,12 +68,20 @@ def apply_layers(model: keras.Model, images: Any, sizes: Any = None, training: A
 
 
 def min_image_size(model: keras.Model) -> int:
-    """Pixels that the shorter side of an image must have for a model.
+    """Pixels that the shorter side of an image needs for a model.
 
     Example:
 
-    >>> min_side(zf5_spp(classes=10, width=0.125))
+    >>> min_image_size(zf5_spp(classes=10, width=0.125))
     29
     """
-    sides = [layer.min_size for layer in model.layers if isinstance(layer, PadRagged)]
-    return max(sides, default=1)
+    sizes = [layer.min_size for layer in model.layers if isinstance(layer, PadRagged)]
+    return max(sizes, default=1)
+
+
+def _is_chain(layers: list[keras.layers.Layer]) -> bool:
+    """Whether the first input of each layer is the first output of the one before."""
+    return all(
+        keras.tree.flatten(layer.input)[0] is keras.tree.flatten(before.output)[0]
+        for before, layer in itertools.pairwise(layers)
+    )

@@ -1,22 +1,33 @@
-"""What each network of the zoo costs, from its table alone."""
+"""Parameters, operations and map sizes of each network, computed from its table."""
 
 from typing import NamedTuple
 
-from spp_keras.zoo import tables
+from spp_keras.zoo import layer_rows, tables
 
 _LEVELS = (6, 3, 2, 1)
 _UNITS = (4096, 4096)
 
 
 class Summary(NamedTuple):
-    """A network at full width, with 1000 classes and the paper's 50 bins."""
+    """A network at full width, with 1000 classes and the paper's 50 bins.
+
+    Args:
+        name: Name of the network.
+        title: Name in the paper.
+        pyramid: Whether it has a pyramid.
+        parameters: Number of weights.
+        flops: Operations for an image of 224x224; a multiplication and an addition are two.
+        stride: Stride of the last feature map, in pixels.
+        map_180: Height and width of the last feature map of an image of 180x180.
+        map_224: Height and width of the last feature map of an image of 224x224.
+        min_size: Pixels that the shorter side of an image needs.
+    """
 
     name: str
     title: str
     pyramid: bool
     parameters: int
     flops: int
-    """Of one image of 224x224; a multiplication and an addition count as two."""
     stride: int
     map_180: int
     map_224: int
@@ -24,14 +35,14 @@ class Summary(NamedTuple):
 
 
 def summarize_models() -> list[Summary]:
-    """Every network of the zoo, those with a pyramid behind those without."""
-    return [_summary(trunk, pyramid) for trunk in tables.TRUNKS for pyramid in (False, True)]
+    """The summary of every network, first without and then with a pyramid."""
+    return [_summarize(trunk, pyramid) for trunk in tables.TRUNKS for pyramid in (False, True)]
 
 
-def _summary(trunk: tables.Trunk, pyramid: bool) -> Summary:
-    conv_parameters, conv_products = _convolutions(trunk)
+def _summarize(trunk: tables.Trunk, pyramid: bool) -> Summary:
+    conv_parameters, conv_products = _count_convolutions(trunk)
     bins = sum(n * n for n in _LEVELS) if pyramid else 6 * 6
-    dense_parameters, dense_products = _dense(bins * trunk.channels)
+    dense_parameters, dense_products = _count_dense(bins * trunk.channels)
     return Summary(
         name=f"{trunk.name}_spp" if pyramid else trunk.name,
         title=trunk.title,
@@ -45,10 +56,11 @@ def _summary(trunk: tables.Trunk, pyramid: bool) -> Summary:
     )
 
 
-def _convolutions(trunk: tables.Trunk) -> tuple[int, int]:
+def _count_convolutions(trunk: tables.Trunk) -> tuple[int, int]:
+    """Weights and multiplications of the convolutions."""
     channels, parameters, products = 3, 0, 0
-    for row, grid in trunk.grids():
-        if isinstance(row, tables.Conv):
+    for row, _, grid in layer_rows.list_grids(trunk.rows):
+        if isinstance(row, layer_rows.Conv):
             weights = row.kernel**2 * channels * row.filters
             parameters += weights + row.filters
             products += weights * grid.map_size(224) ** 2
@@ -56,7 +68,8 @@ def _convolutions(trunk: tables.Trunk) -> tuple[int, int]:
     return parameters, products
 
 
-def _dense(inputs: int, classes: int = 1000) -> tuple[int, int]:
+def _count_dense(inputs: int, classes: int = 1000) -> tuple[int, int]:
+    """Weights and multiplications of the dense layers."""
     parameters = products = 0
     for units in (*_UNITS, classes):
         parameters += inputs * units + units

@@ -1,4 +1,4 @@
-"""`fit`, `evaluate` and `predict` on a pipeline: what Keras is told in its place."""
+"""`fit`, `evaluate` and `predict` on a pipeline: the arguments that Keras gets in its place."""
 
 import inspect
 from typing import Any
@@ -10,60 +10,61 @@ _EVALUATE = inspect.signature(keras.Model.evaluate)
 _PREDICT = inspect.signature(keras.Model.predict)
 
 
-def fit_arguments(model: keras.Model, *args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Arguments of `fit`, with batches in the place of each pipeline.
+def make_fit_arguments(model: keras.Model, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Arguments of `fit`, each pipeline replaced by its batches and their number.
 
     Args:
-        model: The model that is asked.
-        *args: What it was given.
-        **kwargs: What it was given by name.
+        model: Model whose `fit` is called.
+        *args: Positional arguments of the call.
+        **kwargs: Keyword arguments of the call.
     """
-    given = _arguments(_FIT, model, args, kwargs)
-    first = given.get("initial_epoch", 0)
-    if _feed(model, given, "x", "steps_per_epoch", first, training=True):
-        # Keras would warn that it does not.
-        given.setdefault("shuffle", False)
-    _feed(model, given, "validation_data", "validation_steps")
-    return given
+    arguments = _bind(_FIT, model, args, kwargs)
+    first_epoch = arguments.get("initial_epoch", 0)
+    if _replace_pipeline(model, arguments, "x", "steps_per_epoch", first_epoch, training=True):
+        # Keras would warn that it does not shuffle a dataset.
+        arguments.setdefault("shuffle", False)
+    _replace_pipeline(model, arguments, "validation_data", "validation_steps")
+    return arguments
 
 
-def evaluate_arguments(model: keras.Model, *args: Any, **kwargs: Any) -> dict[str, Any]:
+def make_evaluate_arguments(model: keras.Model, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Arguments of `evaluate`, likewise."""
-    given = _arguments(_EVALUATE, model, args, kwargs)
-    _feed(model, given, "x", "steps")
-    return given
+    arguments = _bind(_EVALUATE, model, args, kwargs)
+    _replace_pipeline(model, arguments, "x", "steps")
+    return arguments
 
 
-def predict_arguments(model: keras.Model, *args: Any, **kwargs: Any) -> dict[str, Any]:
+def make_predict_arguments(model: keras.Model, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Arguments of `predict`, likewise."""
-    given = _arguments(_PREDICT, model, args, kwargs)
-    _feed(model, given, "x", "steps")
-    return given
+    arguments = _bind(_PREDICT, model, args, kwargs)
+    _replace_pipeline(model, arguments, "x", "steps")
+    return arguments
 
 
-def _arguments(
+def _bind(
     signature: inspect.Signature, model: keras.Model, args: Any, kwargs: Any
 ) -> dict[str, Any]:
-    given = dict(signature.bind(model, *args, **kwargs).arguments)
-    del given["self"]
-    more = given.pop("kwargs", {})
-    return {**given, **more}
+    """The arguments of a call by their names."""
+    arguments = dict(signature.bind(model, *args, **kwargs).arguments)
+    del arguments["self"]
+    more = arguments.pop("kwargs", {})
+    return {**arguments, **more}
 
 
-def _feed(
+def _replace_pipeline(
     model: keras.Model,
-    given: dict[str, Any],
+    arguments: dict[str, Any],
     name: str,
-    steps: str,
+    steps_name: str,
     epoch: int = 0,
     training: bool = False,
 ) -> bool:
-    """Whether an argument was a pipeline, which is replaced by its batches and their number."""
-    pipeline: Any = given.get(name)
+    """Replaces an argument that is a pipeline; whether it was one."""
+    pipeline: Any = arguments.get(name)
     if not hasattr(pipeline, "batches_for"):
         return False
     strategy = getattr(model, "distribute_strategy", None)
-    given[name] = pipeline.batches_for(strategy, epoch, training=training)
-    if given.get(steps) is None:
-        given[steps] = pipeline.steps_per_epoch
+    arguments[name] = pipeline.batches_for(strategy, epoch, training=training)
+    if arguments.get(steps_name) is None:
+        arguments[steps_name] = pipeline.steps_per_epoch
     return True

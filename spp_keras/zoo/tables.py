@@ -1,79 +1,51 @@
-"""The paper's Table 1 as rows of numbers, and what follows from them by arithmetic.
+"""The paper's Table 1 as rows of numbers.
 
 The paper prints filters, kernels, strides and map sizes. The paddings are ours:
-with them and floor rounding the printed map sizes come out, and cells lie at
-equal steps whatever the image's size.
+with them and floor rounding the map sizes are the printed ones, and cells are a fixed
+stride apart whatever the image's size.
 """
 
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from spp_keras.geometry import CellGrid
-
-
-class Conv(NamedTuple):
-    """A convolution and its ReLU."""
-
-    filters: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
-
-
-class Norm(NamedTuple):
-    """Local response normalization."""
-
-    region: Literal["across", "within"]
-    size: int
-    alpha: float
-    bias: float
-
-
-class Pool(NamedTuple):
-    """Max pooling."""
-
-    kernel: int
-    stride: int
+from spp_keras.zoo import layer_rows
+from spp_keras.zoo.layer_rows import Conv, Norm, Pool
 
 
 class Trunk(NamedTuple):
-    """The convolutional part of a network, up to where a pyramid can be pooled."""
+    """The convolutional part of a network, up to where a pyramid can be pooled.
+
+    Args:
+        name: Name of the network without a pyramid.
+        title: Name in the paper.
+        rows: Its layers.
+        last_pool: Pooling of the network without a pyramid, to 6x6 cells.
+    """
 
     name: str
     title: str
     rows: tuple[Conv | Norm | Pool, ...]
     last_pool: Pool
-    """What the network without SPP has in the pyramid's place, giving 6x6."""
-
-    def grids(self) -> Iterator[tuple[Conv | Norm | Pool, CellGrid]]:
-        """Each row and the grid of the map behind it."""
-        grid = CellGrid()
-        for row in self.rows:
-            if isinstance(row, Conv):
-                grid = grid.after_layer(row.kernel, row.stride, row.padding)
-            elif isinstance(row, Pool):
-                grid = grid.after_layer(row.kernel, row.stride)
-            yield row, grid
 
     @property
     def grid(self) -> CellGrid:
-        """Where the cells of the last map lie: its step and its first center."""
-        return list(self.grids())[-1][1]
+        """The grid of the last feature map: its stride and the center of its first cell."""
+        return layer_rows.last_grid(self.rows)
 
     @property
     def min_size(self) -> int:
-        """The shortest side that every row can map."""
-        return max(grid.min_pixels() for _, grid in self.grids())
+        """The shortest image side that every row can map."""
+        return layer_rows.min_image_size(self.rows)
 
     @property
     def channels(self) -> int:
-        """Channels of the last map."""
+        """Channels of the last feature map."""
         return [row.filters for row in self.rows if isinstance(row, Conv)][-1]
 
 
-# The paper prints no parameters of its normalizations. The released ZF-5 has
-# the ones here, Caffe's alpha of 5e-5 divided by the region's 9 cells; the
-# others get those of the AlexNet paper.
+# The paper prints no parameters of its normalizations. Those of ZF-5 are from the released
+# network, Caffe's alpha of 5e-5 divided by the region's 9 cells. The other networks have those
+# of the AlexNet paper.
 _ZF_NORM = Norm("within", size=3, alpha=5e-5 / 9, bias=1.0)
 _ALEX_NORM = Norm("across", size=5, alpha=1e-4, bias=2.0)
 
@@ -94,7 +66,7 @@ ZF5 = Trunk(
     last_pool=Pool(3, 2),
 )
 
-# Convnet*-5: Krizhevsky's network with its pools moved behind conv2 and conv3.
+# Krizhevsky's network with its pools moved after conv2 and conv3.
 ALEXNET5 = Trunk(
     "alexnet5",
     "Convnet*-5",
@@ -138,7 +110,7 @@ TRUNKS = (ZF5, ALEXNET5, OVERFEAT5, OVERFEAT7)
 
 
 def get_trunk(network: str) -> Trunk:
-    """The trunk of a network of the zoo, by its name with or without `_spp`.
+    """The trunk of a network, by its name with or without `_spp`.
 
     Example:
 

@@ -1,10 +1,13 @@
-"""Small networks, exported once for the tests of this folder."""
+"""Small models, exported once for the tests of this folder."""
 
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import pytest
+import served_detectors
+import small_detectors
+import tensorflow as tf
 from photographs import photograph
 
 from spp_keras import export, zoo
@@ -41,10 +44,9 @@ def with_backbone():
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    """By name: a network of any size whose broken files raise or are reported, others."""
+def exported(made_once):
+    """Classifiers by name; `reporting` answers beside broken files, the others fail."""
     keras.utils.set_random_seed(1)
-    repository = tmp_path_factory.mktemp("exported")
     any_size = distinct(zoo.zf5_spp(classes=CLASSES, width=0.0625))
     models = {
         "any_size": any_size,
@@ -52,13 +54,50 @@ def exported(tmp_path_factory):
         "one_size": distinct(zoo.zf5(classes=CLASSES, width=0.0625)),
         "backbone": distinct(with_backbone()),
     }
-    errors = {"reporting": "report"}
+
+    def make(repository):
+        for name, model in models.items():
+            on_error = "report" if name == "reporting" else "fail"
+            export.export_model(model, repository / name, labels=LABELS, on_error=on_error)
+
+    repository = made_once("exported", make)
+    return {name: Exported(model, repository / name / "1") for name, model in models.items()}
+
+
+class ExportedDetector(NamedTuple):
+    model: keras.Model
+    folder: Any
+    """Of the version."""
+    loaded: Any
+    """The SavedModel in this process."""
+
+    def call(self, signature, request):
+        """What a signature answers to a request, as arrays."""
+        function = self.loaded.signatures[signature]
+        specs = function.structured_input_signature[1]
+        tensors = {name: tf.constant(x, specs[name].dtype) for name, x in request.items()}
+        return {name: value.numpy() for name, value in function(**tensors).items()}
+
+
+@pytest.fixture(scope="session")
+def exported_detectors(made_once):
+    """A detector with all options that fails for broken files, and one with none that reports."""
+    models = {
+        "proposing": small_detectors.detector(small_detectors.THREE_SCALES, rpn=True),
+        "given": small_detectors.detector(deltas=False),
+    }
+
+    def make(repository):
+        for name, model in models.items():
+            on_error = {"proposing": "fail", "given": "report"}[name]
+            longest_side = served_detectors.LONGEST_SIDE
+            export.export_model(
+                model, repository / name, on_error=on_error, longest_side=longest_side
+            )
+
+    repository = made_once("exported_detectors", make)
+    folders = {name: repository / name / "1" for name in models}
     return {
-        name: Exported(
-            model,
-            export.export_saved_model(
-                model, repository / name, labels=LABELS, errors=errors.get(name, "raise")
-            ),
-        )
+        name: ExportedDetector(model, folders[name], tf.saved_model.load(folders[name]))
         for name, model in models.items()
     }

@@ -8,6 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 from small_detectors import FIVE_SCALES, ONE_SCALE, check_equal, in_graph, picture, windows
 
 from spp_keras import export
+from spp_keras.export.tflite.detector import export_detector_tflite
 
 SIZES = [(64, 90), (97, 61), (130, 71)]
 
@@ -36,16 +37,16 @@ def asked(path):
         pytest.param(ONE_SCALE, {}, id="one scale"),
         pytest.param(
             FIVE_SCALES,
-            {"corrections": False},
-            id="five scales, no corrections",
-            marks=pytest.mark.slow,
+            {"deltas": False},
+            id="five scales, no box deltas",
+            marks=pytest.mark.integration,
         ),
     ],
 )
 def test_a_device_finds_in_given_windows_what_python_finds(tmp_path, scales, options):
     model = detector(scales, **options)
     ask, detect = (
-        asked(export.export_detector_tflite(model, tmp_path / "x.tflite")),
+        asked(export.export_model(model, tmp_path / "x.tflite")),
         in_graph(model),
     )
     for seed, size in enumerate(SIZES):
@@ -63,7 +64,7 @@ def test_a_device_finds_in_given_windows_what_python_finds(tmp_path, scales, opt
 def test_a_device_finds_in_its_own_windows_what_python_finds(tmp_path):
     model = detector((100, 120), rpn=True)
     ask, detect = (
-        asked(export.export_detector_tflite(model, tmp_path / "x.tflite")),
+        asked(export.export_model(model, tmp_path / "x.tflite")),
         in_graph(model),
     )
     for seed, size in enumerate(SIZES):
@@ -73,12 +74,12 @@ def test_a_device_finds_in_its_own_windows_what_python_finds(tmp_path):
         assert expected["count"] >= 3
 
 
-@pytest.mark.parametrize(("form", "close"), [("float16", 1e-2), ("dynamic", 0.1)])
-def test_a_smaller_file_finds_almost_the_same_in_windows_apart(tmp_path, form, close):
-    model = detector(ONE_SCALE, corrections=False)
-    path = export.export_detector_tflite(model, tmp_path / "x.tflite", form=form)
+@pytest.mark.parametrize(("quantization", "close"), [("float16", 1e-2), ("dynamic", 0.1)])
+def test_a_smaller_file_finds_almost_the_same_in_windows_apart(tmp_path, quantization, close):
+    model = detector(ONE_SCALE, deltas=False)
+    path = export.export_model(model, tmp_path / "x.tflite", quantization=quantization)
     weights = 4 * (model.trunk.count_params() + model.head.count_params())
-    assert path.stat().st_size < 150_000 + weights * {"float16": 0.5, "dynamic": 0.25}[form]
+    assert path.stat().st_size < 150_000 + weights * {"float16": 0.5, "dynamic": 0.25}[quantization]
     ask, image = asked(path), picture(150, 200)
     boxes = np.array([[0, 0, 60, 150], [62, 0, 130, 70], [140, 20, 200, 149]], "float32")
     expected, found = model.detect(image, boxes), ask(image, boxes)
@@ -92,7 +93,7 @@ def test_a_smaller_file_finds_almost_the_same_in_windows_apart(tmp_path, form, c
 def test_a_proposing_detector_takes_windows_where_it_is_told_to(tmp_path):
     model = detector(ONE_SCALE, rpn=True)
     ask = asked(
-        export.export_detector_tflite(model, tmp_path / "x.tflite", size=(64, 90), boxes=True)
+        export.export_model(model, tmp_path / "x.tflite", image_size=(64, 90), with_boxes=True)
     )
     image, boxes = picture(64, 90), windows(64, 90, 9)
     check_equal(ask(image, boxes), model.detect(image, boxes))
@@ -106,10 +107,16 @@ def test_a_proposing_detector_takes_windows_where_it_is_told_to(tmp_path):
 
 
 REFUSED = {
-    "int8": ({"form": "int8"}, "whose boxes 8 bits are too few for"),
-    "another form": ({"form": "int4"}, "`form` must be one of 'float32', 'float16', 'dynamic'"),
-    "no windows at all": ({"boxes": False}, "must be None or True for a detector without"),
-    "one side": ({"size": (64,)}, r"`size` must be None or \(height, width\), ints >= 1"),
+    "int8": ({"quantization": "int8"}, "8 bits are too few for its boxes"),
+    "another quantization": (
+        {"quantization": "int4"},
+        "`quantization` must be one of 'none', 'float16', 'dynamic'",
+    ),
+    "no windows at all": ({"with_boxes": False}, "must be None or True for a detector without"),
+    "one side": (
+        {"image_size": (64,)},
+        r"`image_size` must be None or \(height, width\), ints >= 1",
+    ),
 }
 
 
@@ -117,7 +124,7 @@ REFUSED = {
 def test_a_wrong_argument_is_named_and_nothing_is_left(tmp_path, case):
     options, message = REFUSED[case]
     with pytest.raises(ValueError, match=message):
-        export.export_detector_tflite(detector(), tmp_path / "x.tflite", **options)
+        export.export_model(detector(), tmp_path / "x.tflite", **options)
     with pytest.raises(ValueError, match=r"ends in \.tflite"):
-        export.export_detector_tflite(detector(), tmp_path / "x.lite")
+        export_detector_tflite(detector(), tmp_path / "x.lite")
     assert not list(tmp_path.iterdir())

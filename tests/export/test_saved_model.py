@@ -1,5 +1,6 @@
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -13,13 +14,10 @@ from photographs import decoded, encoded, photograph
 
 from spp_keras import data, export, zoo
 from spp_keras.data import inspection
-from spp_keras.export import checks
-from spp_keras.export.tf_serving import (
-    classifier,
-    classifier_signatures,
-    input_decoding,
-    version_writer,
-)
+from spp_keras.export import argument_checks
+from spp_keras.export.tf_serving import classifier_signatures, input_decoding, version_writer
+from spp_keras.export.tf_serving.classifier import export_saved_model
+from spp_keras.export.tf_serving.detector import export_detector
 from spp_keras.zoo import layer_chain
 
 LABELS = [f"class {number}" for number in range(7)]
@@ -54,15 +52,13 @@ def repository(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(model, repository):
-    folder = export.export_saved_model(model, repository / "pets", labels=LABELS, top=len(LABELS))
+    folder = export.export_model(model, repository / "pets", labels=LABELS, top_k=len(LABELS))
     return tf.saved_model.load(folder)
 
 
 @pytest.fixture(scope="module")
 def reporting(model, repository):
-    folder = export.export_saved_model(
-        model, repository / "reporting", labels=LABELS, errors="report"
-    )
+    folder = export.export_model(model, repository / "reporting", labels=LABELS, on_error="report")
     return tf.saved_model.load(folder)
 
 
@@ -71,19 +67,19 @@ def ask(served, files, signature="bytes"):
     return {name: value.numpy() for name, value in found.items()}
 
 
-def asked_directly(model, files, view=None, signature="bytes"):
+def asked_directly(model, files, policy=None, signature="bytes"):
     """The answer of the function that would be saved."""
     call, specifications = classifier_signatures.build_classifier_signatures(
         model,
         LABELS,
         input_decoding.FileInputs(
-            checks.check_view(view, *model.input_shape[1:3]),
-            "raise",
+            argument_checks.resolve_size_policy(policy, *model.input_shape[1:3]),
+            "fail",
             layer_chain.min_image_size(model),
             inspection.ImageLimits(),
             "exif",
         ),
-        top=len(LABELS),
+        top_k=len(LABELS),
     )[signature]
     found = tf.function(call, input_signature=specifications)(tf.constant(files))
     return {name: value.numpy() for name, value in found.items()}
@@ -103,7 +99,7 @@ def mixed_files(count, seed=0):
         yield encoded(photograph(height, width, number), form, **FORMS[form])
 
 
-@pytest.mark.parametrize("count", [50, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [50, pytest.param(200, marks=pytest.mark.integration)])
 def test_images_of_random_sizes_have_the_answers_of_keras_alone(model, served, count):
     files = list(mixed_files(count))
     expected = [np.asarray(model(decoded(file)[np.newaxis]))[0] for file in files]
@@ -203,13 +199,13 @@ def test_reported_errors_stand_beside_the_answers_for_the_others(reporting, serv
     assert features["fc7"].any(axis=1).tolist() == [True, False, False, True, False]
 
 
-def test_what_comes_as_a_file_is_seen_as_the_view_says(model):
+def test_a_file_is_sized_by_the_policy(model):
     picture = photograph(60, 120)
     # The longest side is the limit: 35x70.
     smaller = tf.image.resize(picture.astype("float32"), (35, 70))
     pixels = tf.cast(tf.clip_by_value(smaller, 0, 255) + 0.5, tf.uint8)
-    view = data.Whole(short_side=40, longest_side=70)
-    found = by_class(asked_directly(model, [encoded(picture)], view))
+    policy = data.Whole(short_side=40, longest_side=70)
+    found = by_class(asked_directly(model, [encoded(picture)], policy))
     np.testing.assert_allclose(found, model(pixels[None]), rtol=1e-4, atol=1e-5)
 
 
@@ -233,10 +229,10 @@ def test_a_backbone_that_pads_otherwise_answers_for_each_image_alone_too():
 
 
 def test_versions_go_up_and_older_ones_stay(tiny, tmp_path):
-    first = export.export_saved_model(tiny, tmp_path / "m", labels=LABELS)
+    first = export.export_model(tiny, tmp_path / "m", labels=LABELS)
     before = {path: path.stat().st_mtime_ns for path in first.rglob("*")}
     (tmp_path / "m" / "7").mkdir()
-    second = export.export_saved_model(tiny, tmp_path / "m", labels=LABELS)
+    second = export.export_model(tiny, tmp_path / "m", labels=LABELS)
     assert (first.name, second.name) == ("1", "8")
     assert {path: path.stat().st_mtime_ns for path in first.rglob("*")} == before
     assert (second / "assets" / "labels.txt").read_text().splitlines() == LABELS
@@ -249,9 +245,15 @@ WRONG = {
     "a label of two lines": ({"labels": [*LABELS[:-1], "a\nb"]}, "strings of one line"),
     "an empty label": ({"labels": [*LABELS[:-1], " "]}, "strings of one line"),
     "a number for a label": ({"labels": [*LABELS[:-1], 7]}, "strings of one line"),
-    "no class": ({"top": 0}, "`top` must be an int >= 1"),
-    "another word for errors": ({"errors": "ignore"}, "`errors` must be one of 'raise', 'report'"),
-    "a view without limit": ({"view": data.Whole()}, "`view` must have a `short_side`"),
+    "no class": ({"top_k": 0}, "`top_k` must be an int >= 1"),
+    "another word for errors": (
+        {"on_error": "ignore"},
+        "`on_error` must be one of 'fail', 'report'",
+    ),
+    "a policy without limit": (
+        {"size_policy": data.Whole()},
+        "`size_policy` must have a `short_side`",
+    ),
 }
 
 
@@ -259,55 +261,56 @@ WRONG = {
 def test_a_wrong_argument_is_named_and_nothing_is_left(model, tmp_path, case):
     options, message = WRONG[case]
     with pytest.raises(ValueError, match=message):
-        export.export_saved_model(model, tmp_path / "models" / "m", **{"labels": LABELS, **options})
+        export.export_model(model, tmp_path / "models" / "m", **{"labels": LABELS, **options})
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["x.onnx", "x.keras", "X.H5", "x.pb", "x.tflite"])
 def test_a_file_is_not_what_a_server_loads(name, tmp_path):
     # Before the model is looked at, of either kind.
-    for save in (
-        export.export_saved_model,
-        lambda *_, **__: export.export_detector(None, tmp_path / name),
-    ):
-        with pytest.raises(ValueError, match=rf"`to` must be a folder .* Received: to='.*{name}'"):
-            save(None, tmp_path / name, labels=LABELS)
+    message = rf"`output` must be a folder .* Received: output='.*{name}'"
+    with pytest.raises(ValueError, match=message):
+        export_saved_model(None, tmp_path / name, labels=LABELS)
+    with pytest.raises(ValueError, match=message):
+        export_detector(None, tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_classifier_is_refused(model, tmp_path):
     for other in (zoo.with_sizes(model), zoo.with_boxes(model), "zf5_spp"):
         with pytest.raises(ValueError, match=r"`model` must be a `keras.Model` from images"):
-            export.export_saved_model(other, tmp_path / "m", labels=LABELS)
+            export.export_model(other, tmp_path / "m", labels=LABELS)
     cut = zoo.zf5_spp(include_top=False, pooling="spp", width=0.0625, levels=(1,))
     with pytest.raises(ValueError, match="`model` must pool once"):
-        export.export_saved_model(
+        export.export_model(
             cut, tmp_path / "m", labels=[str(i) for i in range(cut.output_shape[-1])]
         )
 
 
-def test_a_view_of_another_size_than_the_network_is_refused(tmp_path):
-    for shape, view in (((112, 112, 3), data.Crop(image_sizes=(96,))), ((96, 112, 3), None)):
+def test_a_policy_of_another_size_than_the_network_is_refused(tmp_path):
+    for shape, policy in (((112, 112, 3), data.Crop(image_sizes=(96,))), ((96, 112, 3), None)):
         with pytest.raises(
-            ValueError, match="`view` must be `Crop` or `Warp` of the model's one size"
+            ValueError, match="`size_policy` must be a `Crop` or `Warp` of the model's one size"
         ):
-            export.export_saved_model(
-                network(zoo.zf5, input_shape=shape), tmp_path / "m", labels=LABELS, view=view
+            export.export_model(
+                network(zoo.zf5, input_shape=shape),
+                tmp_path / "m",
+                labels=LABELS,
+                size_policy=policy,
             )
 
 
-def test_a_folder_that_is_no_repository_is_refused_before_work(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(classifier.signatures, "of_classifier", None)
+def test_a_folder_that_is_no_repository_is_refused_before_work(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"")
     with pytest.raises(ValueError, match="is no repository"):
-        export.export_saved_model(model, tmp_path / "m", labels=LABELS)
+        export_saved_model(None, tmp_path / "m", labels=LABELS)
 
 
 def test_a_disk_without_room_is_noticed_before_work(model, tmp_path, monkeypatch):
-    usage = version_writer.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(version_writer.shutil, "disk_usage", lambda _: usage._replace(free=10**6))
-    with pytest.raises(OSError, match=r"needs \d+ MB, and 1 MB are free there"):
-        export.export_saved_model(model, tmp_path / "m", labels=LABELS)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**6))
+    with pytest.raises(OSError, match=r"\d+ MB are needed, 1 MB are free"):
+        export.export_model(model, tmp_path / "m", labels=LABELS)
     assert not list(tmp_path.iterdir())
 
 
@@ -316,13 +319,13 @@ def loads(version):
 
 
 def test_a_disk_that_fills_up_leaves_older_versions_and_nothing_half_written(tiny, tmp_path):
-    first = export.export_saved_model(tiny, tmp_path / "m", labels=LABELS)
+    first = export.export_model(tiny, tmp_path / "m", labels=LABELS)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     # No file may be longer, as on a disk that is full from there on.
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
         with pytest.raises(OSError, match="the model could not be written"):
-            export.export_saved_model(tiny, tmp_path / "m", labels=LABELS)
+            export.export_model(tiny, tmp_path / "m", labels=LABELS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
@@ -330,15 +333,15 @@ def test_a_disk_that_fills_up_leaves_older_versions_and_nothing_half_written(tin
 
 
 def test_two_exports_at_once_do_not_take_the_same_version(tiny, tmp_path, monkeypatch):
-    write = version_writer.warm_up.write
+    write = version_writer.warm_up.write_warm_up
 
     def overtaken(*arguments):
         (tmp_path / "m" / "1" / "variables").mkdir(parents=True)
         write(*arguments)
 
-    monkeypatch.setattr(version_writer.warm_up, "write", overtaken)
+    monkeypatch.setattr(version_writer.warm_up, "write_warm_up", overtaken)
     with pytest.raises(OSError, match="was made by another export meanwhile: run this one again"):
-        export.export_saved_model(tiny, tmp_path / "m", labels=LABELS)
+        export.export_model(tiny, tmp_path / "m", labels=LABELS)
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
 
 
@@ -348,11 +351,11 @@ from spp_keras import export
 images = keras.Input((40, 40, 3))
 model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images)))
 while True:
-    print(export.save(model, sys.argv[1], labels=["cat", "dog"]), flush=True)
+    print(export.export_model(model, sys.argv[1], labels=["cat", "dog"]), flush=True)
 """
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.integration)])
 def test_a_killed_export_leaves_no_version_that_does_not_load(tmp_path, kills):
     drawn, checked = random.Random(kills), set()
     for _ in range(kills):

@@ -5,9 +5,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from photographs import photograph
-from tensorflow.lite.python import schema_py_generated as schema
 
 from spp_keras import zoo
 from spp_keras.export.tflite import classifier
@@ -16,9 +16,9 @@ LABELS = ["arc", "bar", "cup", "dot", "egg"]
 SIZES = [(64, 50), (97, 140), (70, 71)]
 BOXES = np.array([[0, 0, 50, 64], [-9, 3.5, 30, 200], [20, 10, 21, 11]], "float32")
 # Of scores between 0 and 1.
-CLOSE = {"float32": 1e-4, "float16": 1e-2, "dynamic": 0.2, "int8": 0.2}
+CLOSE = {"none": 1e-4, "float16": 1e-2, "dynamic": 0.2, "int8": 0.2}
 
-every_form = pytest.mark.parametrize("form", classifier.FORMS)
+every_quantization = pytest.mark.parametrize("quantization", classifier.QUANTIZATIONS)
 
 
 @functools.cache
@@ -51,8 +51,8 @@ def pictures(*sizes, count=24):
     return [picture(i, *sizes[i % len(sizes)]) for i in range(count)]
 
 
-def calibration(form, *sizes):
-    return [image[0] for image in pictures(*sizes)] if form == "int8" else None
+def calibration(quantization, *sizes):
+    return [image[0] for image in pictures(*sizes)] if quantization == "int8" else None
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +62,14 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def any_size(folder):
-    """The file of each form for images of any size, made when first asked for."""
+    """The file of each quantization for images of any size, made when first asked for."""
 
     @functools.cache
-    def make(form):
-        path = folder / f"any_{form}.tflite"
-        examples = calibration(form, *SIZES)
+    def make(quantization):
+        path = folder / f"any_{quantization}.tflite"
+        examples = calibration(quantization, *SIZES)
         return classifier.export_tflite(
-            network(), path, labels=LABELS, form=form, calibration=examples
+            network(), path, labels=LABELS, quantization=quantization, calibration_images=examples
         )
 
     return make
@@ -104,35 +104,35 @@ def operations(path):
             yield names[max(code.builtinCode, code.deprecatedBuiltinCode)], types
 
 
-@every_form
-def test_a_device_gives_the_scores_of_keras_at_every_size(any_size, form):
+@every_quantization
+def test_a_device_gives_the_scores_of_keras_at_every_size(any_size, quantization):
     shown = pictures(*SIZES, (41, 90), count=48)
     expected = np.concatenate([np.asarray(network()(image.astype("float32"))) for image in shown])
-    found = np.concatenate([run(any_size(form), image) for image in shown])
+    found = np.concatenate([run(any_size(quantization), image) for image in shown])
     assert set(expected.argmax(1)) == set(range(len(LABELS)))
-    np.testing.assert_allclose(found, expected, atol=CLOSE[form])
+    np.testing.assert_allclose(found, expected, atol=CLOSE[quantization])
     # Where the model is sure, so is the device.
-    sure = np.sort(expected, axis=1)[:, -2:] @ [-1, 1] > 2 * CLOSE[form]
+    sure = np.sort(expected, axis=1)[:, -2:] @ [-1, 1] > 2 * CLOSE[quantization]
     assert sure.mean() > 0.5
     np.testing.assert_array_equal(found.argmax(1)[sure], expected.argmax(1)[sure])
 
 
-@pytest.mark.parametrize("form", ["float32", "int8"])
-def test_a_file_for_one_size_has_it_in_its_shape(folder, form):
-    examples = calibration(form, (64, 50))
+@pytest.mark.parametrize("quantization", ["none", "int8"])
+def test_a_file_for_one_size_has_it_in_its_shape(folder, quantization):
+    examples = calibration(quantization, (64, 50))
     path = classifier.export_tflite(
         network(),
-        folder / f"one_{form}.tflite",
+        folder / f"one_{quantization}.tflite",
         labels=LABELS,
-        form=form,
-        size=(64, 50),
-        calibration=examples,
+        quantization=quantization,
+        image_size=(64, 50),
+        calibration_images=examples,
     )
     (images,) = Interpreter(str(path)).get_input_details()
     assert images["shape_signature"].tolist() == [1, 64, 50, 3]
     for image in pictures((64, 50), count=8):
         expected = network()(image.astype("float32"))
-        np.testing.assert_allclose(run(path, image), expected, atol=CLOSE[form])
+        np.testing.assert_allclose(run(path, image), expected, atol=CLOSE[quantization])
 
 
 def test_a_network_of_one_size_has_a_file_of_that_size(folder):
@@ -156,16 +156,16 @@ def test_the_pyramid_on_another_backbone_is_the_same_on_a_device(folder):
         np.testing.assert_allclose(run(path, image), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("form", ["float32", "int8"])
-def test_windows_have_the_scores_of_keras_whatever_their_number(folder, form):
+@pytest.mark.parametrize("quantization", ["none", "int8"])
+def test_windows_have_the_scores_of_keras_whatever_their_number(folder, quantization):
     model = zoo.with_boxes(network())
     examples = [(image, BOXES) for image in calibration("int8", *SIZES)]
     path = classifier.export_tflite(
         model,
-        folder / f"boxes_{form}.tflite",
+        folder / f"boxes_{quantization}.tflite",
         labels=LABELS,
-        form=form,
-        calibration=examples if form == "int8" else None,
+        quantization=quantization,
+        calibration_images=examples if quantization == "int8" else None,
     )
     for count, (height, width) in zip((1, 3, 40), SIZES, strict=True):
         request = {
@@ -175,22 +175,22 @@ def test_windows_have_the_scores_of_keras_whatever_their_number(folder, form):
         expected = model({**request, "images": request["images"].astype("float32")})
         found = run(path, **request)
         assert found.shape == (1, count, len(LABELS))
-        np.testing.assert_allclose(found, expected, atol=CLOSE[form])
+        np.testing.assert_allclose(found, expected, atol=CLOSE[quantization])
 
 
 def test_windows_of_images_of_one_size_have_the_scores_of_keras(folder):
     model = zoo.with_boxes(network())
     path = classifier.export_tflite(
-        model, folder / "one_boxes.tflite", labels=LABELS, size=(97, 140)
+        model, folder / "one_boxes.tflite", labels=LABELS, image_size=(97, 140)
     )
     request = {"images": picture(0, 97, 140), "boxes": BOXES[None]}
     expected = model({**request, "images": request["images"].astype("float32")})
     np.testing.assert_allclose(run(path, **request), expected, atol=1e-4)
 
 
-@every_form
-def test_a_file_has_built_in_operations_alone(any_size, form):
-    found = {name for name, _ in operations(any_size(form))}
+@every_quantization
+def test_a_file_has_built_in_operations_alone(any_size, quantization):
+    found = {name for name, _ in operations(any_size(quantization))}
     assert "CONV_2D" in found
     assert not {"CUSTOM", "DELEGATE"} & found
 
@@ -219,19 +219,21 @@ def test_normalizations_and_scores_are_computed_in_float32(any_size):
     assert all(set(types) == {kinds.FLOAT32} for types in kept)
 
 
-@pytest.mark.parametrize(("form", "share"), [("float16", 0.55), ("dynamic", 0.3), ("int8", 0.3)])
-def test_a_file_is_as_small_as_its_form_says(any_size, form, share):
-    assert any_size(form).stat().st_size < share * any_size("float32").stat().st_size
+@pytest.mark.parametrize(
+    ("quantization", "share"), [("float16", 0.55), ("dynamic", 0.3), ("int8", 0.3)]
+)
+def test_a_file_is_as_small_as_its_quantization_says(any_size, quantization, share):
+    assert any_size(quantization).stat().st_size < share * any_size("none").stat().st_size
 
 
-@every_form
-def test_a_program_finds_what_it_needs_by_name(any_size, form):
-    interpreter = Interpreter(str(any_size(form)))
+@every_quantization
+def test_a_program_finds_what_it_needs_by_name(any_size, quantization):
+    interpreter = Interpreter(str(any_size(quantization)))
     names = {"inputs": ["images"], "outputs": ["scores"]}
     assert interpreter.get_signature_list() == {"serving_default": names}
     runner = interpreter.get_signature_runner("serving_default")
     images, scores = runner.get_input_details()["images"], runner.get_output_details()["scores"]
-    assert images["dtype"] == (np.uint8 if form == "int8" else np.float32)
+    assert images["dtype"] == (np.uint8 if quantization == "int8" else np.float32)
     assert images["shape_signature"].tolist() == [1, -1, -1, 3]
     assert scores["dtype"] == np.float32
     assert scores["shape"].tolist() == [1, len(LABELS)]
@@ -245,41 +247,52 @@ def test_a_model_with_boxes_names_them(folder):
 
 
 def test_the_labels_lie_beside_the_file(any_size):
-    path = any_size("float32")
-    assert path.with_name("any_float32.labels.txt").read_text() == "arc\nbar\ncup\ndot\negg\n"
+    path = any_size("none")
+    assert path.with_name("any_none.labels.txt").read_text() == "arc\nbar\ncup\ndot\negg\n"
 
 
 IMAGE = np.zeros((64, 50, 3), "uint8")
-INT8 = {"form": "int8", "calibration": [IMAGE]}
+INT8 = {"quantization": "int8", "calibration_images": [IMAGE]}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"to": "model.tf"}, "`to` must be a path of a file that ends in .tflite; for a folder"),
-        ({"to": "model.onnx"}, "call `save` or `export_detector`. Received: to='"),
+        (
+            {"output": "model.tf"},
+            "`output` must be the path of a file that ends in .tflite; `export_model` writes",
+        ),
+        ({"output": "model.onnx"}, "folders for TensorFlow Serving, too. Received: output='"),
         ({"labels": LABELS[1:]}, "`labels` must name the 5 classes of 'zf5_spp'"),
         ({"labels": ["a\nb", *LABELS[1:]]}, "`labels` must be strings of one line"),
         ({"labels": ["bar", *LABELS[1:]]}, "`labels` must differ. Received: 'bar' twice"),
-        ({"form": "int4"}, "`form` must be one of 'float32', 'float16', 'dynamic', 'int8'"),
-        ({"size": 64}, "`size` must be None or (height, width), ints >= 29"),
-        ({"size": (64,)}, "Received: size=(64,)."),
-        ({"size": (64, 12)}, "Received: size=(64, 12)."),
-        ({"size": (64.0, 50)}, "Received: size=(64.0, 50)."),
-        ({"form": "int8"}, "Received: form='int8' with calibration=None."),
-        ({"calibration": [IMAGE]}, "Received: form='float32' with calibration=images."),
-        ({**INT8, "calibration": []}, "`calibration` must hold one image or more"),
-        ({**INT8, "calibration": [IMAGE, IMAGE / 2]}, "number 1 is float64 of shape (64, 50, 3)"),
-        ({**INT8, "calibration": [IMAGE[None]]}, "number 0 is uint8 of shape (1, 64, 50, 3)"),
-        ({**INT8, "calibration": [IMAGE[:12]]}, "number 0 is uint8 of shape (12, 50, 3)"),
-        ({**INT8, "calibration": [IMAGE[..., :1]]}, "number 0 is uint8 of shape (64, 50, 1)"),
-        ({**INT8, "size": (50, 64)}, "of uint8 and shape (50, 64, 3), no side under"),
+        (
+            {"quantization": "int4"},
+            "`quantization` must be one of 'none', 'float16', 'dynamic', 'int8'",
+        ),
+        ({"image_size": 64}, "`image_size` must be None or (height, width), ints >= 29"),
+        ({"image_size": (64,)}, "Received: image_size=(64,)."),
+        ({"image_size": (64, 12)}, "Received: image_size=(64, 12)."),
+        ({"image_size": (64.0, 50)}, "Received: image_size=(64.0, 50)."),
+        ({"quantization": "int8"}, "Received: quantization='int8' with calibration_images=None."),
+        (
+            {"calibration_images": [IMAGE]},
+            "Received: quantization='none' with calibration_images=images.",
+        ),
+        ({**INT8, "calibration_images": []}, "`calibration_images` must hold one image or more"),
+        (
+            {**INT8, "calibration_images": [IMAGE, IMAGE / 2]},
+            "float64 of shape (64, 50, 3) at index 1",
+        ),
+        ({**INT8, "calibration_images": [IMAGE[None]]}, "uint8 of shape (1, 64, 50, 3) at index 0"),
+        ({**INT8, "calibration_images": [IMAGE[:12]]}, "uint8 of shape (12, 50, 3) at index 0"),
+        ({**INT8, "calibration_images": [IMAGE[..., :1]]}, "uint8 of shape (64, 50, 1) at index 0"),
+        ({**INT8, "image_size": (50, 64)}, "uint8 of shape (50, 64, 3), no side under"),
     ],
 )
-def test_a_wrong_argument_is_named_before_any_work(tmp_path, monkeypatch, change, message):
-    monkeypatch.setattr(keras.export, "ExportArchive", None)
-    arguments = {"to": "model.tflite", "labels": LABELS, **change}
-    arguments["to"] = tmp_path / "new" / arguments["to"]
+def test_a_wrong_argument_is_named_before_any_work(tmp_path, change, message):
+    arguments = {"output": "model.tflite", "labels": LABELS, **change}
+    arguments["output"] = tmp_path / "new" / arguments["output"]
     with pytest.raises(ValueError, match=re.escape(message)):
         classifier.export_tflite(network(), **arguments)
     assert list(tmp_path.iterdir()) == []
@@ -297,7 +310,11 @@ def test_a_model_with_boxes_is_calibrated_with_some(tmp_path, example, message):
     model = zoo.with_boxes(network())
     with pytest.raises(ValueError, match=re.escape(message)):
         classifier.export_tflite(
-            model, tmp_path / "m.tflite", labels=LABELS, form="int8", calibration=[example]
+            model,
+            tmp_path / "m.tflite",
+            labels=LABELS,
+            quantization="int8",
+            calibration_images=[example],
         )
 
 
@@ -317,7 +334,7 @@ def test_a_model_without_scores_of_one_image_is_refused(tmp_path, model):
 def test_a_size_other_than_the_models_is_refused(tmp_path):
     model = zoo.zf5(classes=5, width=0.0625, input_shape=(90, 120, 3))
     with pytest.raises(ValueError, match=re.escape("such as the model takes, (90, 120)")):
-        classifier.export_tflite(model, tmp_path / "m.tflite", labels=LABELS, size=(90, 121))
+        classifier.export_tflite(model, tmp_path / "m.tflite", labels=LABELS, image_size=(90, 121))
 
 
 def test_a_conversion_that_fails_leaves_the_old_files_alone(tmp_path):

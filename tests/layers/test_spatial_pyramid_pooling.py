@@ -146,7 +146,7 @@ def test_means_over_large_maps_keep_the_digits_of_half_precision(dtype):
     [
         (1, 1),
         (10, 7),
-        *(pytest.param(size, marks=pytest.mark.slow) for size in [(13, 13), (3, 40)]),
+        *(pytest.param(size, marks=pytest.mark.integration) for size in [(13, 13), (3, 40)]),
     ],
     ids=str,
 )

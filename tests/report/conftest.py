@@ -6,9 +6,9 @@ import json
 import numpy as np
 import photographs
 import pytest
-import run_folder
+import small_runs
 
-from spp_keras import recipes, runs
+from spp_keras import recipes, run_folder
 from spp_keras.report import predictions
 
 # In the order of a folder's classes.
@@ -41,10 +41,13 @@ def make_run(data, tmp_path_factory):
         given = {"width": 0.0625, "levels": (3, 2, 1), "data": str(data), "longest_side": 120}
         folder = tmp_path_factory.mktemp("runs") / "<b>run & co"
         recipe = recipes.Recipe(**given | changes)
-        run_folder.make_run(folder, recipe, LABELS, multi_label=multi_label)
+        small_runs.make_run(folder, recipe, LABELS, multi_label=multi_label)
         for name, rows in (
-            (runs.HISTORY, HISTORY),
-            (runs.SKIPPED, [{"images": "train", "id": "<img src=x>.jpg", "reason": "is empty"}]),
+            (run_folder.HISTORY, HISTORY),
+            (
+                run_folder.SKIPPED,
+                [{"images": "train", "id": "<img src=x>.jpg", "reason": "is empty"}],
+            ),
         ):
             with (folder / name).open("w", newline="") as file:
                 writer = csv.DictWriter(file, list(rows[0]))
@@ -71,13 +74,19 @@ def evaluated():
 
     def write(folder, shares, images=200):
         rows = [
-            {"runs": [str(folder)], "protocol": name, "views": 1.0, "sides": [64], "top1": share}
+            {
+                "runs": [str(folder)],
+                "protocol": name,
+                "views": 1.0,
+                "view_sizes": [64],
+                "top1": share,
+            }
             for name, share in shares.items()
         ]
-        result = {"data": "pets validation", "images": images, "left_out": 3, "date": "2014-06-18"}
+        result = {"data": "pets validation", "images": images, "skipped": 3, "date": "2014-06-18"}
         result |= {"versions": {"spp_keras": "0"}, "rows": rows}
-        (folder / runs.EVALUATION).mkdir(parents=True, exist_ok=True)
-        path = folder / runs.EVALUATION / runs.EVALUATED
+        (folder / run_folder.EVALUATION).mkdir(parents=True, exist_ok=True)
+        path = folder / run_folder.EVALUATION / run_folder.EVALUATION_RESULTS
         path.write_text(json.dumps(result))
 
     return write

@@ -6,7 +6,7 @@ from photographs import photograph
 
 from spp_keras import zoo
 from spp_keras.report import bin_contributions
-from spp_keras.zoo import roi_model
+from spp_keras.zoo import model_parts
 
 LEVELS = ((3, 3), (2, 2), (1, 1))
 
@@ -18,7 +18,7 @@ def halves():
     last = network.layers[-1]
     last.kernel.assign(last.kernel * 100)
     last.bias.assign([0.5, -1.0, 2.0, 0.0])
-    return roi_model.split_model(network)
+    return model_parts.split_model(network)
 
 
 def weights_of(halves):

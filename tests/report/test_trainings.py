@@ -4,8 +4,9 @@ import csv
 
 import pytest
 
-from spp_keras import recipes, runs, trained
+from spp_keras import recipes, run_folder
 from spp_keras.report import training_status
+from spp_keras.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -16,13 +17,15 @@ def make(tmp_path):
         made = tmp_path / name
         made.mkdir()
         squares = {"image_sizes": (112,)} if size_policy in ("warped", "fixed") else {}
-        recipe = recipes.Recipe(size_policy=size_policy, learning_rate=0.1, num_lr_drops=1, patience=2, **squares)
-        (made / runs.RECIPE).write_text(recipes.recipe_to_toml(recipe))
-        (made / runs.LABELS).write_text("cat\ndog\n")
-        (made / runs.BEST).write_bytes(b"")
-        trained.write_facts(made, multi_label=False, longest_side=None)
+        recipe = recipes.Recipe(
+            size_policy=size_policy, learning_rate=0.1, num_lr_drops=1, patience=2, **squares
+        )
+        (made / run_folder.RECIPE).write_text(recipes.recipe_to_toml(recipe))
+        (made / run_folder.LABELS).write_text("cat\ndog\n")
+        (made / run_folder.BEST_WEIGHTS).write_bytes(b"")
+        RunFolder(made).write_data_info(multi_label=False, longest_side=None)
         if epochs:
-            with (made / runs.HISTORY).open("w", newline="") as file:
+            with (made / run_folder.HISTORY).open("w", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(["epoch", "learning_rate", "val_accuracy"])
                 for epoch in range(1, epochs + 1):

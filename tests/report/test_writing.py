@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 import scenes
-from detector_folder import make_detector
 from sklearn import metrics
+from small_detectors import make_detector_run
 
-from spp_keras import cli, detection, geometry, report, runs, serving
+from spp_keras import cli, detection, geometry, report, run_folder, serving
 from spp_keras.data import records
 from spp_keras.report import html, predictions, pyramid
 
@@ -192,7 +192,7 @@ def test_tests_have_wilsons_interval_and_repeats_a_standard_error(run, tmp_path,
     evaluated(copies[2], {"full": 0.5}, images=100)
     with pytest.raises(ValueError, match="tested on the same images as `run`, 200 of pets"):
         report.write_report(copies[0], images=0, repeats=copies[2:])
-    shutil.rmtree(copies[2] / runs.EVALUATION)
+    shutil.rmtree(copies[2] / run_folder.EVALUATION)
     with pytest.raises(ValueError, match=r"evaluation\.json is missing: make it with"):
         report.write_report(copies[0], images=0, repeats=copies[2:])
 
@@ -251,13 +251,13 @@ def detector(tmp_path_factory):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     scenes.write_voc(home / "voc", "val", [scenes.scene(rng) for _ in range(3)])
-    make_detector(home / "run", ("<i>disc", "square"))
+    make_detector_run(home / "run", ("<i>disc", "square"))
     settings = detection.Settings(run="runs/a b", data=str(home / "voc"), validation_split="val")
-    (home / "run" / runs.SETTINGS).write_text(json.dumps(dataclasses.asdict(settings)))
+    (home / "run" / run_folder.RECIPE).write_text(json.dumps(dataclasses.asdict(settings)))
     each = {"mean": 0.4, "classes": {"<i>disc": 0.8, "square": None}}
     scores = {"images": 3, "untrained": ["square"], "voc_area": each, "voc_11-point": each}
     scores["coco"] = {"AP": 0.25, "AP50": None}
-    (home / "run" / runs.SCORES).write_text(json.dumps(scores))
+    (home / "run" / run_folder.DETECTION_METRICS).write_text(json.dumps(scores))
     return home / "run"
 
 
@@ -269,7 +269,7 @@ def test_a_detector_draws_what_it_finds_and_what_is_there(detector, capsys):
     assert "COCO: AP 25.0%, AP50 -." in found.text
     assert "No object of square was there to learn from." in found.text
     assert "spp-keras report 'runs/a b'" in found.text
-    voc = json.loads((detector / runs.SETTINGS).read_text())["data"]
+    voc = json.loads((detector / run_folder.RECIPE).read_text())["data"]
     find, drawn = serving.load_detector(detector), re.findall(r"<svg.*?</svg>", found.source)
     assert len(drawn) == 3
     for number, svg in enumerate(drawn):
@@ -289,7 +289,7 @@ def test_a_detector_draws_what_it_finds_and_what_is_there(detector, capsys):
 
 def test_a_detector_alone_says_what_is_not_there(detector, tmp_path):
     (tmp_path / "run").mkdir()
-    shutil.copy(detector / runs.DETECTOR, tmp_path / "run")
+    shutil.copy(detector / run_folder.DETECTOR, tmp_path / "run")
     found = Page(report.write_report(tmp_path / "run"))
     assert "scores.json is not there" in found.text
     assert f"spp-keras report {tmp_path / 'run'} --data DATA" in found.text
@@ -315,17 +315,10 @@ def test_wrong_options_end_the_command_and_nothing_is_written(case, run, tmp_pat
 def test_what_is_no_run_is_named(tmp_path, detector, capsys):
     assert cli.main(["report", str(tmp_path)]) == 2
     assert "recipe.toml is missing: give the folder" in capsys.readouterr().err
-    (tmp_path / runs.SETTINGS).write_text("{}")
+    (tmp_path / run_folder.RECIPE).write_text("{}")
     assert cli.main(["report", str(tmp_path)]) == 2
     assert "detector.keras is missing" in capsys.readouterr().err
     assert cli.main(["report", str(detector), "--with", str(detector)]) == 2
     assert "`repeats` is for runs that name photographs" in capsys.readouterr().err
     assert cli.main(["report", str(detector), "--compare", str(detector)]) == 2
     assert "`compare` is for runs that name photographs" in capsys.readouterr().err
-
-
-def test_help_shows_examples(capsys):
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(["report", "--help"])
-    assert exit_.value.code == 0
-    assert "spp-keras report runs/seed0 --with runs/seed1" in capsys.readouterr().out

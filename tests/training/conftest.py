@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spp_keras import recipes, runs, training
+from spp_keras import recipes, run_folder, training
 
 CLASSES = ("blue", "green", "red")
 # Shares of the work of a small network, of images of 32 to 90 pixels: 5 or fewer to a batch,
@@ -90,7 +90,7 @@ def start(tmp_path):
         environment = os.environ | ({"TF_CONFIG": json.dumps(cluster)} if cluster else {})
         with file.with_suffix(".txt").open("w") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", "spp_keras.cli", "train", file, "--run", run, *arguments],
+                [sys.executable, "-m", "spp_keras.cli", "train", file, "--output", run, *arguments],
                 env=environment,
                 stdout=said,
                 stderr=subprocess.STDOUT,
@@ -129,7 +129,7 @@ def state():
     """The variables of a run's last state, and what else is in it."""
 
     def state(run):
-        with np.load(run / runs.LAST) as stored:
+        with np.load(run / run_folder.CHECKPOINT) as stored:
             values = {key: stored[key] for key in stored.files}
         return values, json.loads(str(values.pop("state")))
 

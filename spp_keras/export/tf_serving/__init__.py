@@ -1,1 +1,1 @@
-"""Models as TensorFlow Serving loads them."""
+"""Export of SavedModels as TensorFlow Serving loads them."""

@@ -1,4 +1,4 @@
-"""A classifier as a version of a model that TensorFlow Serving loads."""
+"""Export of a classifier as a version of a model of TensorFlow Serving."""
 
 import math
 from collections.abc import Sequence
@@ -8,59 +8,59 @@ from typing import Any, Literal
 import keras
 
 from spp_keras import _checks, model_repository
-from spp_keras.data import inspection, orientations, size_policies
-from spp_keras.export import checks
+from spp_keras.data import image_rules, orientations, size_policies
+from spp_keras.export import argument_checks
 from spp_keras.export.tf_serving import classifier_signatures, input_decoding, version_writer
 from spp_keras.zoo import layer_chain
 
 
 def export_saved_model(
     model: keras.Model,
-    to: str | Path,
+    output: str | Path,
     *,
     labels: Sequence[str],
-    view: size_policies.SizePolicy | None = None,
-    top: int = 5,
-    errors: Literal["raise", "report"] = "raise",
-    limits: inspection.ImageLimits = inspection.ImageLimits(),  # noqa: B008  immutable
-    orientation: str = "exif",
+    size_policy: size_policies.SizePolicy | None = None,
+    top_k: int = 5,
+    on_error: Literal["fail", "report"] = "fail",
+    limits: image_rules.ImageLimits = image_rules.ImageLimits(),  # noqa: B008  immutable
+    orientation: Literal["exif", "file"] = "exif",
 ) -> Path:
-    """Exports a network as the next version of a model that TensorFlow Serving loads.
+    """Exports a classifier as the next version of a model of TensorFlow Serving.
 
-    What is saved needs neither Keras nor this package: operations of TensorFlow
-    alone, with labels and preprocessing inside. It can be asked by five signatures:
+    The SavedModel consists of TensorFlow operations, with labels and preprocessing
+    inside, and needs neither Keras nor this package. It has five signatures:
 
     - `serving_default`: `images`, float32 `(batch, height, width, 3)` of any size,
-      RGB values 0..255, to `scores` `(batch, classes)`; `uint8` the same from bytes;
+      RGB values 0..255, to `scores` `(batch, classes)`; `uint8`: the same from uint8;
     - `bytes`: `image_bytes`, a vector of JPEG, PNG, GIF, BMP or WebP files, **each of its
-      own size**, to the best `scores`, their `indices` and `labels`, each `(batch, top)`,
-      every image's as if it had come alone;
-    - `features` and `bytes_features`: images as pixels or as files to the vector
-      behind the pyramid and to the last hidden one, named as their layers are
+      own size**, to the best `scores`, their `indices` and `labels`, each
+      `(batch, top_k)`; the result for an image does not depend on the others;
+    - `features` and `bytes_features`: images as pixels or as files to the output
+      of the pyramid and of the last hidden layer, named as their layers are
       (`spp` and `fc7` in ZF-5).
 
-    The version is written aside and renamed, so that a server that polls the
-    folder finds all of it or nothing. `models.config` of the repository is
-    brought up to date.
+    The version is written under a hidden name and then renamed, so that a server
+    that polls the folder finds it complete or not at all. The `models.config` of
+    the repository is updated.
 
     Args:
-        model: Network of the zoo or `spp_classifier`, or one that ends likewise.
-        to: Folder of the model in its repository, such as
-            `"saved_models/zf5_spp"`; versions are numbered folders in it.
-        labels: Name of each class.
-        view: What the network is to see of an image that comes as a file, a policy
-            of `spp_keras.data`. Defaults to the whole image, at most 1024 pixels
-            long; for a network of one size, to the crop at its center.
-        top: How many classes `bytes` answers with. Defaults to 5, or all if
+        model: A network of the zoo or `spp_classifier`, or one with the same last
+            layers.
+        output: Folder of the model in its repository, such as
+            `"saved_models/zf5_spp"`; the versions are numbered folders in it.
+        labels: Class names, in the order of the scores.
+        size_policy: How image files are sized, a policy of `spp_keras.data`.
+            Defaults to the whole image, at most 1024 pixels long; for a model of
+            one size to the crop at the center.
+        top_k: Number of classes that `bytes` returns. Defaults to 5, or all if
             there are fewer.
-        errors: What a file that is no usable image does to its request:
-            `"raise"` refuses it with the image's number and the reason;
-            `"report"` answers for the others and adds `error_codes` and `errors`,
-            0 and empty for a good one: what a server that joins requests needs.
-            Defaults to `"raise"`.
-        limits: What an image must be. Defaults to `Limits()`.
-        orientation: `"exif"` turns files as their EXIF orientation says; `"file"` takes
-            their pixels as they lie in the file. Defaults to `"exif"`.
+        on_error: Effect of an image file that cannot be used. `"fail"` refuses its
+            request, with the index of the image and the reason. `"report"` answers
+            for the other images and adds `error_codes` and `errors`, 0 and empty for
+            a good image: for servers that batch requests. Defaults to `"fail"`.
+        limits: Limits for image files. Defaults to `ImageLimits()`.
+        orientation: `"exif"` turns image files as their EXIF orientation says; `"file"`
+            keeps their pixels as stored. Defaults to `"exif"`.
 
     Returns:
         Path of the version's folder.
@@ -69,27 +69,32 @@ def export_saved_model(
 
     >>> import tempfile
     >>> model = zf5_spp(classes=2, width=0.0625)
-    >>> folder = export_saved_model(model, tempfile.mkdtemp() + "/models/pets", labels=["cat", "dog"])
-    >>> folder.name
+    >>> output = tempfile.mkdtemp() + "/models/pets"
+    >>> version = export_saved_model(model, output, labels=["cat", "dog"])
+    >>> version.name
     '1'
-    >>> photograph = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8"))
-    >>> answer = tf.saved_model.load(folder).signatures["bytes"](photograph[None])
-    >>> sorted(answer), tuple(answer["labels"].shape)
+    >>> image = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8"))
+    >>> predictions = tf.saved_model.load(version).signatures["bytes"](image[None])
+    >>> sorted(predictions), tuple(predictions["labels"].shape)
     (['indices', 'labels', 'scores'], (1, 2))
     """
-    to = Path(to)
-    model_repository.check_model_path(to)
-    checks.check_classifier(model)
-    labels = checks.check_labels(labels, model.output_shape[-1], model.name)
-    view = checks.check_view(view, *model.input_shape[1:3])
-    _checks.one_of(errors, ("raise", "report"), "errors")
+    output = Path(output)
+    model_repository.check_model_path(output)
+    argument_checks.check_classifier(model)
+    labels = argument_checks.check_labels(labels, model.output_shape[-1], model.name)
+    policy = argument_checks.resolve_size_policy(size_policy, *model.input_shape[1:3])
+    _checks.one_of(on_error, input_decoding.ON_ERROR, "on_error")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
-    top = min(_checks.at_least(top, 1, "top"), len(labels))
+    top_k = min(_checks.at_least(top_k, 1, "top_k"), len(labels))
     files = input_decoding.FileInputs(
-        view, errors, layer_chain.min_image_size(model), limits, orientation
+        policy, on_error, layer_chain.min_image_size(model), limits, orientation
     )
-    asked = classifier_signatures.build_classifier_signatures(model, labels, files, top=top)
-    # There are that many: see `checks.view`.
-    max_pixels: Any = view.max_pixels(1)
-    side = model.input_shape[1] or min(224, math.isqrt(max_pixels))
-    return version_writer.write_version(model, to, labels, asked, side, orientation)
+    signatures = classifier_signatures.build_classifier_signatures(
+        model, labels, files, top_k=top_k
+    )
+    # Not None: `resolve_size_policy` has checked that there is a limit.
+    max_pixels: Any = policy.max_pixels(1)
+    warm_up_size = model.input_shape[1] or min(224, math.isqrt(max_pixels))
+    return version_writer.write_version(
+        model, output, labels, signatures, warm_up_size, orientation
+    )

@@ -1,46 +1,15 @@
-"""What a served model can be asked: each signature a function of the graph."""
+"""Serving signatures of a classifier."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from spp_keras.data import safe_decoding
+from spp_keras.data import image_rules, safe_decoding
 from spp_keras.export.tf_serving import input_decoding
-from spp_keras.layers import PerImage, SpatialPyramidPooling
-
-
-class Signature(NamedTuple):
-    """A function that a server calls by name.
-
-    Args:
-        call: From tensors to a dictionary of tensors.
-        inputs: A `tf.TensorSpec` for each argument; its name is the client's.
-    """
-
-    call: Callable[..., dict[str, Any]]
-    inputs: tuple[tf.TensorSpec, ...]
-
-
-class ServedParts(NamedTuple):
-    """A network cut where images of any size have become vectors of one length.
-
-    Args:
-        pool: From images of one size to vectors.
-        hidden: From these to what the last layer gets; `None` if that is it.
-        last: The last layer.
-        names: Of the layers whose outputs the two vectors are.
-    """
-
-    pool: keras.Model
-    hidden: keras.Model | None
-    last: keras.layers.Layer
-    names: tuple[str, str]
-
-    def features(self, vectors: Any) -> tuple[Any, Any]:
-        """The two vectors, from the first."""
-        return vectors, vectors if self.hidden is None else self.hidden(vectors)
+from spp_keras.export.tf_serving.graph_writer import Signature
+from spp_keras.zoo.model_parts import ModelParts, split_at_pooling
 
 
 def build_classifier_signatures(
@@ -48,73 +17,74 @@ def build_classifier_signatures(
     labels: Sequence[str],
     files: input_decoding.FileInputs,
     *,
-    top: int,
+    top_k: int,
 ) -> dict[str, Signature]:
-    """The signatures of a network that scores classes, see `spp_keras.export.export_saved_model`."""
-    parts = split_for_serving(model)
-    # There are that many: see `checks.view`.
-    max_pixels: Any = files.view.max_pixels(files.limits.max_aspect)
-    names = tf.constant(list(labels))
+    """Builds the signatures that `export_saved_model` describes.
 
-    def scores(images: Any) -> dict[str, Any]:
+    Args:
+        model: The classifier.
+        labels: Class names.
+        files: How image files are decoded.
+        top_k: Number of classes that `bytes` returns.
+    """
+    parts, feature_names = _split(model)
+    # Not None: `resolve_size_policy` has checked that there is a limit.
+    max_pixels: Any = files.size_policy.max_pixels(files.limits.max_aspect)
+    label_table = tf.constant(list(labels))
+
+    def name_features(pooled: Any) -> dict[str, Any]:
+        features = (pooled, parts.apply_hidden(pooled))
+        return dict(zip(feature_names, features, strict=True))
+
+    def classify(images: Any) -> dict[str, Any]:
         return {"scores": model(input_decoding.limit_pixels(images, max_pixels, "bytes"))}
 
-    def features(images: Any) -> dict[str, Any]:
-        vectors = parts.features(
-            parts.pool(input_decoding.limit_pixels(images, max_pixels, "bytes"))
-        )
-        return dict(zip(parts.names, vectors, strict=True))
+    def extract_features(images: Any) -> dict[str, Any]:
+        images = input_decoding.limit_pixels(images, max_pixels, "bytes")
+        return name_features(parts.pool(images))
 
-    def pooled(image_bytes: Any) -> tuple[Any, dict[str, Any]]:
+    def pool_files(image_bytes: Any) -> tuple[Any, dict[str, Any]]:
         def pool(image: safe_decoding.DecodedImage) -> dict[str, Any]:
-            return {"vectors": tf.cast(parts.pool(image.pixels[tf.newaxis]), tf.float32)[0]}
+            return {"pooled": tf.cast(parts.pool(image.pixels[tf.newaxis]), tf.float32)[0]}
 
-        blank = {"vectors": tf.zeros(parts.pool.output_shape[-1:])}
-        found = input_decoding.map_files(pool, blank, files, image_bytes)
-        return found.pop("vectors"), found
+        blank = {"pooled": tf.zeros(parts.pooling.output.shape[-1:])}
+        results = input_decoding.map_files(pool, blank, files, image_bytes)
+        return results.pop("pooled"), results
 
-    def classified(image_bytes: Any) -> dict[str, Any]:
-        vectors, found = pooled(image_bytes)
-        scores, indices = tf.math.top_k(parts.last(parts.features(vectors)[1]), k=top)
-        answer = {"scores": scores, "indices": indices, "labels": tf.gather(names, indices)}
-        if found:
-            good = found["error_codes"][:, tf.newaxis] == safe_decoding.OK
+    def classify_files(image_bytes: Any) -> dict[str, Any]:
+        pooled, errors = pool_files(image_bytes)
+        scores, indices = tf.math.top_k(parts.apply_top(pooled), k=top_k)
+        results = {"scores": scores, "indices": indices, "labels": tf.gather(label_table, indices)}
+        if errors:
+            is_good = errors["error_codes"][:, tf.newaxis] == image_rules.OK
             blank = {"scores": 0.0, "indices": -1, "labels": ""}
-            answer = {name: tf.where(good, answer[name], blank[name]) for name in answer}
-        return answer | found
+            results = {name: tf.where(is_good, results[name], blank[name]) for name in results}
+        return results | errors
 
-    def features_of_bytes(image_bytes: Any) -> dict[str, Any]:
-        vectors, found = pooled(image_bytes)
-        return dict(zip(parts.names, parts.features(vectors), strict=True)) | found
+    def extract_file_features(image_bytes: Any) -> dict[str, Any]:
+        pooled, errors = pool_files(image_bytes)
+        return name_features(pooled) | errors
 
-    def pixels(dtype: str) -> tuple[tf.TensorSpec]:
+    def spec_of_images(dtype: str) -> tuple[tf.TensorSpec]:
         return (tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype, name="images"),)
 
-    file = (tf.TensorSpec((None,), tf.string, name="image_bytes"),)
+    files_spec = (tf.TensorSpec((None,), tf.string, name="image_bytes"),)
     return {
-        "serving_default": Signature(scores, pixels("float32")),
-        "uint8": Signature(scores, pixels("uint8")),
-        "bytes": Signature(classified, file),
-        "features": Signature(features, pixels("float32")),
-        "bytes_features": Signature(features_of_bytes, file),
+        "serving_default": Signature(classify, spec_of_images("float32")),
+        "uint8": Signature(classify, spec_of_images("uint8")),
+        "bytes": Signature(classify_files, files_spec),
+        "features": Signature(extract_features, spec_of_images("float32")),
+        "bytes_features": Signature(extract_file_features, files_spec),
     }
 
 
-def split_for_serving(model: keras.Model) -> ServedParts:
-    """Cuts a network behind its pooling and before its last layer."""
-    kinds = (SpatialPyramidPooling, PerImage, keras.layers.Flatten)
-    ends = [layer for layer in model.layers if isinstance(layer, kinds)]
-    hidden = [layer for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)]
-    if len(ends) != 1 or not isinstance(model.layers[-1], keras.layers.Dense):
+def _split(model: keras.Model) -> tuple[ModelParts, tuple[str, str]]:
+    """The parts of a classifier, and the names of the layers whose outputs are features."""
+    parts = split_at_pooling(model)
+    if not parts.top or not isinstance(parts.top[-1], keras.layers.Dense):
         raise ValueError(
-            "`model` must pool once, by a pyramid or by `Flatten`, and end in a `Dense` layer, as "
-            f"the networks of this zoo and `spp_classifier` do. Received: model={model.name!r}."
+            "`model` must end in a `Dense` layer behind its pooling, as the networks of this zoo "
+            f"and of `spp_classifier` do. Received: model={model.name!r}."
         )
-    end, last = ends[0], model.layers[-1]
-    before = hidden[-1] if hidden else end
-    return ServedParts(
-        pool=keras.Model(model.input, end.output, name=f"{model.name}_pool"),
-        hidden=keras.Model(end.output, last.input) if last.input is not end.output else None,
-        last=last,
-        names=(end.name, before.name),
-    )
+    hidden = [layer.name for layer in parts.top[:-1] if isinstance(layer, keras.layers.Dense)]
+    return parts, (parts.pooling.name, [parts.pooling.name, *hidden][-1])

@@ -1,124 +1,127 @@
-"""What a server is sent: checked as the real one does not, and files decoded each by itself."""
+"""Inputs of served models: checks that the server does not make, and decoding of image files."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from spp_keras.data import inspection, safe_decoding, size_policies
+from spp_keras.data import image_rules, safe_decoding, size_policies
 
-# More than one, so that an image is decoded while others are convolved, and few, as each
-# has maps of its own in memory.
-_IMAGES_AT_ONCE = 4
+ON_ERROR = ("fail", "report")
+
+# More than one, so that an image is decoded while others are convolved, and few, as the feature
+# maps of each take memory.
+_PARALLEL_IMAGES = 4
 
 
 class FileInputs(NamedTuple):
-    """How files become images.
+    """How image files are decoded.
 
     Args:
-        view: What part of an image is wanted, at what size.
-        errors: `"raise"` or `"report"`, what a file that is no usable image does.
-        min_side: Pixels that the shorter side must have in that view.
-        limits: What an image must be.
-        orientation: `"exif"` or `"file"`, which way up it is taken.
+        size_policy: How an image is sized.
+        on_error: `"fail"` or `"report"`, the effect of a file that cannot be used.
+        min_side: Pixels that the shorter side must have after sizing.
+        limits: Limits for the files.
+        orientation: `"exif"` or `"file"`, how files are oriented.
     """
 
-    view: size_policies.SizePolicy
-    errors: str
+    size_policy: size_policies.SizePolicy
+    on_error: str
     min_side: int
-    limits: inspection.ImageLimits
+    limits: image_rules.ImageLimits
     orientation: str
 
 
-def limit_pixels(images: Any, max_pixels: int, of_files: str) -> Any:
-    """The images, or an error where their maps would not go into memory.
+def limit_pixels(images: Any, max_pixels: int, file_signature: str) -> Any:
+    """Returns a batch of images, or fails if their feature maps may not fit into memory.
 
     Args:
-        images: A batch, as it was sent.
-        max_pixels: That an image may have.
-        of_files: The signature that brings images to that size by itself.
+        images: The batch, as it was sent.
+        max_pixels: Pixels that an image may have.
+        file_signature: Name of the signature that scales images down itself.
     """
-    # A server hands on tensors of any shape, and a kernel may end the process over one.
+    # A server passes on tensors of any shape, and a kernel may end the process over one.
     images = tf.ensure_shape(images, images.shape)
     if None not in images.shape[1:3]:
         return images
     height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.int64))
     message = tf.strings.format(
         "`images` has {}x{} pixels an image, more than " + f"{max_pixels}: scale them down, or "
-        f"send files to the signature `{of_files}`, which does.",
+        f"send files to the signature `{file_signature}`, which does.",
         (height, width),
     )
-    fits = tf.debugging.Assert(height * width <= max_pixels, [message])
-    with tf.control_dependencies([fits]):
+    check = tf.debugging.Assert(height * width <= max_pixels, [message])
+    with tf.control_dependencies([check]):
         return tf.identity(images)
 
 
 def map_images(
-    answer: Callable[..., Mapping[str, Any]],
+    function: Callable[..., Mapping[str, Any]],
     blank: Mapping[str, Any],
     arguments: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Answers item by item, so that none depends on what else is in its batch.
+    """Applies a function to each image, so that no result depends on the rest of the batch.
 
     Args:
-        answer: From the number of an item and its part of each argument to a dictionary.
+        function: From the index of an image and its row of each argument to a dictionary.
         blank: A dictionary of the same names, dtypes and shapes.
-        arguments: By the client's names, the first of which says how many items there are.
+        arguments: By the client's names; the first tells the number of images.
     """
     counts = {name: tf.shape(tf.ensure_shape(x, x.shape))[0] for name, x in arguments.items()}
     first, *others = counts
     checks = [tf.debugging.Assert(counts[first] > 0, [f"`{first}` must hold one image or more."])]
     for name in others:
-        words = f"`{name}` must have one row for each of `{first}`. Received: "
-        received = tf.strings.format(words + "{} for {}.", (counts[name], counts[first]))
-        checks.append(tf.debugging.Assert(tf.equal(counts[name], counts[first]), [received]))
+        message = tf.strings.format(
+            f"`{name}` must have one row for each of `{first}`. Received: " + "{} for {}.",
+            (counts[name], counts[first]),
+        )
+        checks.append(tf.debugging.Assert(tf.equal(counts[name], counts[first]), [message]))
     with tf.control_dependencies(checks):
-        numbers = tf.range(counts[first])
+        indices = tf.range(counts[first])
     return tf.map_fn(
-        lambda parts: dict(answer(*parts)),
-        (numbers, *arguments.values()),
+        lambda rows: dict(function(*rows)),
+        (indices, *arguments.values()),
         fn_output_signature={name: tf.TensorSpec(x.shape, x.dtype) for name, x in blank.items()},
-        parallel_iterations=_IMAGES_AT_ONCE,
+        parallel_iterations=_PARALLEL_IMAGES,
     )
 
 
 def map_files(
-    answer: Callable[..., Mapping[str, Any]],
+    function: Callable[..., Mapping[str, Any]],
     blank: Mapping[str, Any],
     files: FileInputs,
     image_bytes: Any,
     **others: Any,
 ) -> dict[str, Any]:
-    """Answers for files, `error_codes` and `errors` among them where these are reported.
+    """Decodes files and applies a function to each image.
 
     Args:
-        answer: From an `encoded.Decoded`, and a part of each other argument, to a dictionary.
-        blank: What it is for a file that is no usable image.
-        files: How files become images.
+        function: From a `DecodedImage`, and its row of each other argument, to a dictionary.
+        blank: Result for a file that cannot be used.
+        files: How files are decoded.
         image_bytes: The files, as they were sent.
-        **others: What else was sent for each.
+        **others: Other arguments with a row for each file.
+
+    Returns:
+        The results, with `error_codes` and `errors` if these are reported.
     """
 
-    def decoded_first(number: Any, file: Any, *parts: Any) -> dict[str, Any]:
+    def decode_and_apply(index: Any, file: Any, *rows: Any) -> dict[str, Any]:
         image = safe_decoding.decode_safely(
-            file, files.view, files.min_side, files.limits, files.orientation
+            file, files.size_policy, files.min_side, files.limits, files.orientation
         )
-        good = tf.equal(image.code, safe_decoding.OK)
-        if files.errors == "raise":
-            message = tf.strings.format("`image_bytes` {} ", number)
-            answered = tf.debugging.Assert(good, [tf.strings.join([message, image.reason])])
-            with tf.control_dependencies([answered]):
+        is_good = tf.equal(image.code, image_rules.OK)
+        if files.on_error == "fail":
+            beginning = tf.strings.format("`image_bytes` {} ", index)
+            check = tf.debugging.Assert(is_good, [tf.strings.join([beginning, image.reason])])
+            with tf.control_dependencies([check]):
                 image = image._replace(pixels=tf.identity(image.pixels))
-        found = tf.cond(good, lambda: dict(answer(image, *parts)), lambda: dict(blank))
-        if files.errors == "report":
-            found |= {"error_codes": image.code, "errors": image.reason}
-        return found
+        result = tf.cond(is_good, lambda: dict(function(image, *rows)), lambda: dict(blank))
+        if files.on_error == "report":
+            result |= {"error_codes": image.code, "errors": image.reason}
+        return result
 
-    answered = blank
-    if files.errors == "report":
-        answered = {
-            **blank,
-            "error_codes": tf.constant(safe_decoding.OK),
-            "errors": tf.constant(""),
-        }
-    return map_images(decoded_first, answered, {"image_bytes": image_bytes, **others})
+    blank_row = dict(blank)
+    if files.on_error == "report":
+        blank_row |= {"error_codes": tf.constant(image_rules.OK), "errors": tf.constant("")}
+    return map_images(decode_and_apply, blank_row, {"image_bytes": image_bytes, **others})

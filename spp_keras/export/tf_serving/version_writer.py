@@ -1,9 +1,8 @@
-"""The next version of a model in a repository that TensorFlow Serving reads."""
+"""Writing the next version of a model into a repository of TensorFlow Serving."""
 
 import contextlib
 import errno
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -11,61 +10,55 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _files, model_repository
-from spp_keras.export.tf_serving import classifier_signatures, graph_writer, warm_up
+from spp_keras.export.tf_serving import graph_writer, warm_up
 
 
 def write_version(
     model: keras.Model,
-    to: Path,
+    output: Path,
     labels: Sequence[str],
-    asked: dict[str, classifier_signatures.Signature],
-    side: int,
+    signatures: Mapping[str, graph_writer.Signature],
+    warm_up_size: int,
     orientation: str,
 ) -> Path:
-    """Writes it aside and renames it, so that a server finds all of it or nothing.
+    """Writes a version under a hidden name and renames it, so that no server loads a part of it.
 
     Args:
         model: Model whose variables the signatures use.
-        to: Folder of the model in its repository.
-        labels: Name of each class.
-        asked: The signatures by name.
-        side: Of the square image that each is asked about before it serves.
-        orientation: Which way up the signatures take image files, `"exif"` or `"file"`.
+        output: Folder of the model in its repository.
+        labels: Class names.
+        signatures: The signatures by name.
+        warm_up_size: Side of the square image in the warm-up requests.
+        orientation: How the signatures orient image files, `"exif"` or `"file"`.
 
     Returns:
         Path of the version's folder.
     """
-    _check_space(model, to)
-    folder = to / str(max(model_repository.list_versions(to), default=0) + 1)
-    with _errors_of_the_disk(), _files.create_folder(folder) as beside:
-        graph_writer.write_graph(model, asked, beside)
-        (beside / "assets").mkdir(exist_ok=True)
-        (beside / "assets" / model_repository.LABELS).write_text(
-            "".join(f"{one}\n" for one in labels)
-        )
-        (beside / "assets" / model_repository.ORIENTATION).write_text(f"{orientation}\n")
-        requests = {name: warm_up.make_request(one.inputs, side) for name, one in asked.items()}
-        warm_up.write_warm_up(beside, to.name, requests)
-    model_repository.write_config(to.parent)
-    return folder
-
-
-def _check_space(model: keras.Model, to: Path) -> None:
-    needed = sum(int(np.prod(weight.shape)) * weight.value.dtype.size for weight in model.weights)
     # Graph and labels beside the weights.
-    needed += 10_000_000
-    above = next(path for path in (to, *to.resolve().parents) if path.exists())
-    free = shutil.disk_usage(above).free
-    if free < needed:
-        raise OSError(
-            f"{to} needs {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free there: make "
-            "room, or export to another disk."
-        )
+    _files.check_free_space(output, _count_bytes(model) + 10_000_000)
+    version = output / str(max(model_repository.list_versions(output), default=0) + 1)
+    with _translate_write_errors(), _files.create_folder(version) as folder:
+        graph_writer.write_graph(model, signatures, folder)
+        assets = folder / "assets"
+        assets.mkdir(exist_ok=True)
+        (assets / model_repository.LABELS).write_text("".join(f"{label}\n" for label in labels))
+        (assets / model_repository.ORIENTATION).write_text(f"{orientation}\n")
+        requests = {
+            name: warm_up.make_request(signature.inputs, warm_up_size)
+            for name, signature in signatures.items()
+        }
+        warm_up.write_warm_up(folder, output.name, requests)
+    model_repository.write_config(output.parent)
+    return version
+
+
+def _count_bytes(model: keras.Model) -> int:
+    return sum(int(np.prod(weight.shape)) * weight.value.dtype.size for weight in model.weights)
 
 
 @contextlib.contextmanager
-def _errors_of_the_disk() -> Iterator[None]:
-    """Errors of TensorFlow as Python's, and of a name that another export took first."""
+def _translate_write_errors() -> Iterator[None]:
+    """Turns errors of TensorFlow into `OSError`, and explains a version that exists by now."""
     try:
         yield
     except tf.errors.OpError as error:

@@ -1,1 +1,1 @@
-"""Models as TFLite files."""
+"""Export of TFLite files."""

@@ -1,79 +1,76 @@
-"""What all TFLite files have in common: how they are converted, and what lies beside them."""
+"""Conversion to TFLite, common to classifiers and detectors."""
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from spp_keras import _checks, _files
+from spp_keras import _checks
 from spp_keras.export.tf_serving import graph_writer
 
 
 @contextlib.contextmanager
 def make_converter(
-    model: keras.Model,
-    call: Callable[..., dict[str, Any]],
-    signature: Sequence[tf.TensorSpec],
-    form: str,
+    model: keras.Model, signature: graph_writer.Signature, quantization: str
 ) -> Iterator[Any]:
-    """A converter of a function of a model, which is its signature `serving_default`.
+    """Makes the converter of a function of a model, which becomes `serving_default`.
 
     Args:
         model: Model whose variables the function uses.
-        call: From tensors to a dictionary of tensors.
-        signature: The specifications of its arguments, which are named.
-        form: What the weights become, see `export_tflite`.
+        signature: The function and its inputs.
+        quantization: See `export_tflite`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        graph_writer.write_graph(model, {"serving_default": (call, signature)}, folder)
-        # Not `from_concrete_functions`: what that converts answers NaN.
+        graph_writer.write_graph(model, {"serving_default": signature}, folder)
+        # Not `from_concrete_functions`: what that converts returns NaN.
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        # All else fails here, not on the device.
+        # What has no built-in operation fails here, not on the device.
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if form != "float32":
+        if quantization != "none":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if form == "float16":
+        if quantization == "float16":
             converter.target_spec.supported_types = [tf.float16]
         yield converter
 
 
-def write_tflite(content: bytes, to: Path, labels: Sequence[str]) -> Path:
-    """Writes a file and the labels beside it, and returns its path."""
-    _files.write_file(to.with_suffix(".labels.txt"), "".join(f"{label}\n" for label in labels))
-    _files.write_file(to, content)
-    return to
-
-
-def check_tflite_path(to: str | Path) -> Path:
-    """The path, if it can be that of a file."""
-    to = Path(to)
-    if to.suffix != ".tflite" or to.is_dir():
+def check_tflite_path(output: str | Path) -> Path:
+    """Returns the path of a TFLite file, or raises if it cannot be one."""
+    path = Path(output)
+    if path.suffix != ".tflite" or path.is_dir():
         raise ValueError(
-            "`to` must be a path of a file that ends in .tflite; for a folder that TensorFlow "
-            f"Serving loads, call `export_saved_model` or `export_detector`. Received: to={str(to)!r}."
+            "`output` must be the path of a file that ends in .tflite; `export_model` writes "
+            f"folders for TensorFlow Serving, too. Received: output={str(path)!r}."
         )
-    return to
+    return path
 
 
 def resolve_image_shape(
-    own: Sequence[Any], size: Any, least: int
+    model_shape: Sequence[Any], image_size: Any, min_side: int
 ) -> tuple[int | None, int | None, int]:
-    """Height, width and channels of a file's images, where a model has some of its own."""
-    height, width, channels = own
-    if size is None:
+    """Height, width and channels of a file's images; height and width may be `None`.
+
+    Args:
+        model_shape: Height, width and channels of the model's images.
+        image_size: The height and width that were asked for, or `None`.
+        min_side: Smallest side that the model can map.
+    """
+    height, width, channels = model_shape
+    if image_size is None:
         return height, width, channels
     try:
-        sides = tuple(_checks.at_least(side, least, "size") for side in size)
+        sides = tuple(_checks.at_least(side, min_side, "image_size") for side in image_size)
     except (TypeError, ValueError):
         sides = ()
-    fits = [it in (None, side) for it, side in zip((height, width), sides, strict=False)]
-    if len(sides) != 2 or not all(fits):
+    matches = [
+        required in (None, side) for required, side in zip((height, width), sides, strict=False)
+    ]
+    if len(sides) != 2 or not all(matches):
         raise ValueError(
-            f"`size` must be None or (height, width), ints >= {least} and such as the model takes, "
-            f"{(height, width)}. Received: size={size!r}."
+            f"`image_size` must be None or (height, width), ints >= {min_side} and such as the "
+            f"model takes, {(height, width)}. Received: image_size={image_size!r}."
         )
     return (*sides, channels)

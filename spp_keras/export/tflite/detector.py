@@ -1,51 +1,52 @@
-"""Detectors as TFLite files, for phones and small boards."""
+"""Export of a detector as a TFLite file, for phones and small boards."""
 
 from pathlib import Path
 from typing import Any, Literal
 
 import tensorflow as tf
 
-from spp_keras import _checks
+from spp_keras import _checks, _files, tflite_files
 from spp_keras.detection import Detector
-from spp_keras.export import checks
+from spp_keras.export import argument_checks
+from spp_keras.export.tf_serving.graph_writer import Signature
 from spp_keras.export.tflite import conversion
 
-FORMS = ("float32", "float16", "dynamic")
+QUANTIZATIONS = ("none", "float16", "dynamic")
 
 
 def export_detector_tflite(
-    detector: Detector,
-    to: str | Path,
+    model: Detector,
+    output: str | Path,
     *,
-    form: Literal["float32", "float16", "dynamic"] = "float32",
-    size: tuple[int, int] | None = None,
-    boxes: bool | None = None,
+    quantization: Literal["none", "float16", "dynamic"] = "none",
+    image_size: tuple[int, int] | None = None,
+    with_boxes: bool | None = None,
 ) -> Path:
-    r"""Writes a detector as a TFLite file, and its labels beside it.
+    r"""Exports a detector as a TFLite file, with its labels beside it.
 
-    The file answers for one image at a time, by TFLite's built-in operations
+    The file takes one image at a time and has TFLite's built-in operations
     alone. Its signature is `serving_default`: from `images`, `(1, height,
-    width, 3)` in RGB 0..255, and `boxes`, `(1, n, 4)`, if it takes any, to
-    `boxes` `(1, most, 4)`, `scores` and `classes` `(1, most)` and `count` `(1,)`,
-    as the detector answers. Boxes are in pixels of the image that is sent, and
-    there may be none; those that are not finite, or whose ends are before their
-    beginnings, are not refused there.
+    width, 3)` in RGB 0..255, and proposals, `boxes`, `(1, n, 4)`, if it takes any, to
+    `boxes` `(1, max_detections, 4)`, `scores` and `classes` `(1, max_detections)` and
+    `count` `(1,)`, as the detector returns them. Boxes are in pixels of the image
+    that is sent, and `n` may be 0; boxes that are not finite or whose ends are
+    before their beginnings are not refused there.
 
     Args:
-        detector: The detector.
-        to: Path of the file, ending in `.tflite`. The labels go, one a line,
+        model: The detector.
+        output: Path of the file, ending in `.tflite`. The labels go, one a line,
             into the file of that name with `.labels.txt` in place of `.tflite`.
-        form: What the weights are: `"float32"`; `"float16"`, half the size and
-            almost the same answers; or `"dynamic"`, a quarter of the size,
-            weights in 8 bits and maps in 8 bits by each image's own range.
-            Defaults to `"float32"`.
-        size: Height and width of every image, or `None` for a file that takes
+        quantization: Number format of the file: `"none"`, float32; `"float16"`, half
+            the size and almost the same detections; or `"dynamic"`, a quarter of the
+            size, with weights of 8 bits and feature maps quantized by the range of each
+            image. Defaults to `"none"`.
+        image_size: Height and width of every image, or `None` for a file that takes
             any size, by `resize_tensor_input`. Defaults to `None`.
-        boxes: Whether windows come with each image. Defaults to whether the
-            detector has no proposer.
+        with_boxes: Whether proposals come with each image. Defaults to `None`, whether
+            the detector has no `rpn`.
 
     Returns:
-        The path of the file.
+        Path of the file.
 
     Example:
 
@@ -59,38 +60,41 @@ def export_detector_tflite(
     >>> path.with_suffix(".labels.txt").read_text()
     'cat\ndog\n'
     """
-    to = conversion.check_tflite_path(to)
-    checks.check_detector(detector)
-    _check_form(form)
-    boxes = _takes_boxes(detector, boxes)
-    shape = conversion.resolve_image_shape((None, None, 3), size, least=1)
-    signature = [tf.TensorSpec((1, *shape), tf.float32, "images")]
-    if boxes:
-        signature.append(tf.TensorSpec((1, None, 4), tf.float32, "boxes"))
+    output = conversion.check_tflite_path(output)
+    argument_checks.check_detector(model)
+    _check_quantization(quantization)
+    with_boxes = _resolve_with_boxes(model, with_boxes)
+    shape = conversion.resolve_image_shape((None, None, 3), image_size, min_side=1)
+    specs = [tf.TensorSpec((1, *shape), tf.float32, "images")]
+    if with_boxes:
+        specs.append(tf.TensorSpec((1, None, 4), tf.float32, "boxes"))
 
-    def detect(images: Any, boxes: Any = None) -> Any:
-        found = detector.detect(images[0], None if boxes is None else boxes[0])
-        return {name: value[tf.newaxis] for name, value in found.items()}
+    def detect(images: Any, boxes: Any = None) -> dict[str, Any]:
+        detections = model.detect(images[0], None if boxes is None else boxes[0])
+        return {name: value[tf.newaxis] for name, value in detections.items()}
 
-    with conversion.make_converter(detector, detect, signature, form) as converter:
+    signature = Signature(detect, tuple(specs))
+    with conversion.make_converter(model, signature, quantization) as converter:
         content = converter.convert()
-    return conversion.write_tflite(content, to, detector.labels)
+    tflite_files.write_labels(output, model.labels)
+    _files.write_file(output, content)
+    return output
 
 
-def _check_form(form: Any) -> None:
-    if form == "int8":
+def _check_quantization(quantization: Any) -> None:
+    if quantization == "int8":
         raise ValueError(
-            "`form` must be one of 'float32', 'float16', 'dynamic' for a detector, whose boxes "
-            "8 bits are too few for; 'dynamic' has weights and maps in 8 bits, and boxes not. "
-            "Received: form='int8'."
+            "`quantization` must be one of 'none', 'float16', 'dynamic' for a detector: 8 bits are "
+            "too few for its boxes. 'dynamic' has weights and feature maps of 8 bits, and boxes in "
+            "float32. Received: quantization='int8'."
         )
-    _checks.one_of(form, FORMS, "form")
+    _checks.one_of(quantization, QUANTIZATIONS, "quantization")
 
 
-def _takes_boxes(detector: Detector, boxes: bool | None) -> bool:
-    if boxes is False and detector.rpn is None:
+def _resolve_with_boxes(detector: Detector, with_boxes: bool | None) -> bool:
+    if with_boxes is False and detector.rpn is None:
         raise ValueError(
-            "`boxes` must be None or True for a detector without `rpn`, which finds nothing "
-            "else to look at. Received: boxes=False."
+            "`with_boxes` must be None or True for a detector without `rpn`, which has no "
+            "proposals of its own. Received: with_boxes=False."
         )
-    return detector.rpn is None if boxes is None else boxes
+    return detector.rpn is None if with_boxes is None else with_boxes

@@ -1,0 +1,224 @@
+"""The recipe of a classifier."""
+
+import dataclasses
+
+from spp_keras import _checks
+from spp_keras.recipes import fields
+from spp_keras.zoo import tables
+
+SIZE_POLICIES = ("fixed", "alternating", "range", "warped", "whole", "native")
+CROPS = ("corners", "random", "center")
+ORIENTATIONS = ("exif", "file")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+MODELS = tuple(f"{trunk.name}{ending}" for trunk in tables.TRUNKS for ending in ("", "_spp"))
+
+# The same size for every image of a batch.
+_SQUARE = ("fixed", "alternating", "range", "warped")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides what a training does, checked when it is made.
+
+    Args:
+        task: Always `"classification"`; tells recipe files apart. Defaults to
+            `"classification"`.
+        model: Name of a network of the zoo. Defaults to `"zf5_spp"`.
+        width: Factor on its filters and units. Defaults to 1.
+        levels: Pyramid levels; networks without a pyramid ignore them. Defaults to
+            `(6, 3, 2, 1)`.
+        dropout: Dropout rate after each hidden dense layer. Defaults to 0.5.
+        weights: A `.weights.h5` file to start from. Defaults to `""`, random weights.
+        freeze: Layers that are not trained, by their names or by beginnings of names
+            such as `"conv"`. Defaults to `()`.
+        data: Image folder, or name of a data set. Defaults to `"shapes"`.
+        data_dir: Where TensorFlow Datasets keeps its data. Defaults to `""`, its own place.
+        train_split: Split to train on. Defaults to `""`, the data's own.
+        validation_split: Split to validate on. Defaults to `""`, the data's own.
+        size_policy: Image sizes in training. `"fixed"`: crops of one size.
+            `"alternating"`: crops of the largest size, resized to the next size each
+            epoch. `"range"`: the same, resized to a random size each epoch. `"warped"`:
+            whole images, warped to a square. `"whole"`: whole images, scaled to one short
+            side. `"native"`: whole images at their own size. Defaults to `"native"`.
+        image_sizes: Side of the square crops: one for `"fixed"` and `"warped"`, two or
+            more for `"alternating"`, smallest and largest for `"range"`, none otherwise.
+            Defaults to `()`.
+        short_side: Short side that images are scaled to, before a crop or for `"whole"`.
+            Defaults to 256.
+        crop: Position of crops: `"corners"`, randomly the center or one of the four
+            corners of the whole image, as in the paper; `"random"`, anywhere; or
+            `"center"`. Defaults to `"corners"`.
+        flip: Whether to flip half of the images horizontally. Defaults to `True`.
+        color_jitter: Standard deviation of the color shift along the principal axes of
+            ImageNet's colors; 0 for none. Defaults to 0.1.
+        longest_side: For `"whole"` and `"native"`: larger images are scaled down to this
+            longest side; 0 for no limit. Defaults to 0.
+        batch_pixels: For `"whole"` and `"native"`: largest number of pixels of a batch,
+            padding included; 0 for no limit. Defaults to 0.
+        batch_size: Images in a batch, over all devices. Defaults to 128.
+        epochs: Number of epochs. Defaults to 70.
+        learning_rate: Initial learning rate of SGD. Defaults to 0.01.
+        momentum: Momentum of SGD. Defaults to 0.9.
+        weight_decay: Weight decay of SGD. Defaults to 5e-4.
+        num_lr_drops: How often the learning rate is divided by ten. Defaults to 2.
+        patience: Epochs without improvement before the learning rate drops. Defaults to 5.
+        precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`. Defaults to
+            `"float32"`.
+        seed: Seed of weights, order, crops and colors. Defaults to 0.
+        on_error: What to do about a damaged image: `"skip"` or `"fail"`. Defaults to
+            `"skip"`.
+        max_skipped_fraction: Fraction of the images that may be skipped. Defaults to 0.05.
+        orientation: `"exif"` turns images as their EXIF orientation says, `"file"` leaves
+            them as their pixels lie in the file. Exported models do the same. Defaults to
+            `"exif"`.
+        checkpoint_minutes: Minutes between checkpoints within an epoch. Defaults to 10.
+
+    Example:
+
+    >>> recipe = Recipe(size_policy="alternating", image_sizes=(224, 180))
+    >>> recipe.learning_rate, recipe.levels
+    (0.01, (6, 3, 2, 1))
+    """
+
+    task: str = "classification"
+    model: str = "zf5_spp"
+    width: float = 1.0
+    levels: fields.Levels = (6, 3, 2, 1)
+    dropout: float = 0.5
+    weights: str = ""
+    freeze: tuple[str, ...] = ()
+    data: str = "shapes"
+    data_dir: str = ""
+    train_split: str = ""
+    validation_split: str = ""
+    size_policy: str = "native"
+    image_sizes: tuple[int, ...] = ()
+    short_side: int = 256
+    crop: str = "corners"
+    flip: bool = True
+    color_jitter: float = 0.1
+    longest_side: int = 0
+    batch_pixels: int = 0
+    batch_size: int = 128
+    epochs: int = 70
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    num_lr_drops: int = 2
+    patience: int = 5
+    precision: str = "float32"
+    seed: int = 0
+    on_error: str = "skip"
+    max_skipped_fraction: float = 0.05
+    orientation: str = "exif"
+    checkpoint_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        fields.standardize_fields(self)
+        _check_values(self)
+        _check_sizes(self)
+
+    @property
+    def has_pyramid(self) -> bool:
+        """Whether the network has a spatial pyramid and so takes images of any size."""
+        return self.model.endswith("_spp")
+
+    @property
+    def min_image_size(self) -> int:
+        """Shortest side in pixels of an image that the network can map."""
+        trunk = tables.get_trunk(self.model)
+        return trunk.min_size if self.has_pyramid else trunk.grid.min_pixels(trunk.last_pool.kernel)
+
+
+def _check_values(recipe: Recipe) -> None:
+    if recipe.model not in MODELS:
+        raise ValueError(
+            f"`model` must be one of {', '.join(MODELS)}."
+            f"{fields.suggest_name(recipe.model, MODELS)} Received: model={recipe.model!r}."
+        )
+    _checks.one_of(recipe.task, ("classification",), "task")
+    _checks.one_of(recipe.size_policy, SIZE_POLICIES, "size_policy")
+    _checks.one_of(recipe.crop, CROPS, "crop")
+    _checks.one_of(recipe.precision, PRECISIONS, "precision")
+    _checks.one_of(recipe.on_error, ("skip", "fail"), "on_error")
+    _checks.one_of(recipe.orientation, ORIENTATIONS, "orientation")
+    for name in ("batch_size", "epochs", "patience", "short_side"):
+        _checks.at_least(getattr(recipe, name), 1, name)
+    for name in ("num_lr_drops", "seed", "longest_side", "batch_pixels"):
+        _checks.at_least(getattr(recipe, name), 0, name)
+    for name in ("width", "learning_rate", "checkpoint_minutes"):
+        _checks.positive(getattr(recipe, name), name)
+    for name in ("dropout", "momentum", "max_skipped_fraction"):
+        _checks.fraction(getattr(recipe, name), name)
+    for name in ("color_jitter", "weight_decay"):
+        if getattr(recipe, name) < 0:
+            raise ValueError(
+                f"`{name}` must be a number >= 0. Received: {name}={getattr(recipe, name)!r}."
+            )
+    if recipe.seed >= 2**32:
+        raise ValueError(f"`seed` must be below 2**32, as in NumPy. Received: seed={recipe.seed}.")
+    if not recipe.data:
+        raise ValueError("`data` must be a folder or the name of a data set. Received: data=''.")
+    if recipe.weights and not recipe.weights.endswith(".weights.h5"):
+        raise ValueError(
+            "`weights` must be the path of a file ending in .weights.h5, or empty. "
+            f"Received: weights={recipe.weights!r}."
+        )
+
+
+def _check_sizes(recipe: Recipe) -> None:
+    """Checks the keys that depend on the size policy."""
+    policy, image_sizes, min_size = recipe.size_policy, recipe.image_sizes, recipe.min_image_size
+    if not recipe.has_pyramid and policy not in ("fixed", "warped"):
+        raise ValueError(
+            f"`size_policy` must be 'fixed' or 'warped' for {recipe.model}, which takes images of "
+            f"one size; {recipe.model}_spp takes any size. Received: size_policy={policy!r}."
+        )
+    _check_image_sizes(recipe)
+    if policy not in ("native", "warped") and recipe.short_side < max(
+        image_sizes, default=min_size
+    ):
+        reason = "a crop lies inside its image" if image_sizes else f"{recipe.model} can map images"
+        raise ValueError(
+            f"`short_side` must be at least {max(image_sizes, default=min_size)}, so that "
+            f"{reason}. Received: short_side={recipe.short_side}."
+        )
+    for name in ("longest_side", "batch_pixels"):
+        if policy in _SQUARE and getattr(recipe, name):
+            raise ValueError(
+                f"`{name}` must be 0 for size_policy={policy!r}: it is for whole images, 'whole' "
+                f"or 'native'. Received: {name}={getattr(recipe, name)}."
+            )
+    limit = recipe.short_side if policy == "whole" else min_size
+    if 0 < recipe.longest_side < limit:
+        reason = "short side" if policy == "whole" else f"smallest that {recipe.model} can map"
+        raise ValueError(
+            f"`longest_side` must be 0 or at least {limit}, the {reason}. "
+            f"Received: longest_side={recipe.longest_side}."
+        )
+
+
+def _check_image_sizes(recipe: Recipe) -> None:
+    sizes = recipe.image_sizes
+    rules = {
+        "fixed": ("one size, such as [224]", len(sizes) == 1),
+        "alternating": ("two sizes or more, such as [224, 180]", len(sizes) >= 2),
+        "warped": ("one size, such as [224]", len(sizes) == 1),
+        "range": (
+            "the smallest and the largest size, such as [180, 224]",
+            len(sizes) == 2 and sizes[0] < sizes[-1],
+        ),
+        "whole": ("empty, as `short_side` gives the size", not sizes),
+        "native": ("empty, as images keep their size", not sizes),
+    }
+    rule, is_valid = rules[recipe.size_policy]
+    if not is_valid:
+        raise ValueError(
+            f"`image_sizes` must be {rule}, for size_policy={recipe.size_policy!r}. "
+            f"Received: image_sizes={list(sizes)}."
+        )
+    if sizes and min(sizes) < recipe.min_image_size:
+        raise ValueError(
+            f"`image_sizes` must be at least {recipe.min_image_size}, the smallest that "
+            f"{recipe.model} can map. Received: image_sizes={list(sizes)}."
+        )

@@ -1,0 +1,189 @@
+"""Recipes as TOML files, of a user or of the zoo."""
+
+import dataclasses
+import difflib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from spp_keras.recipes import fields
+from spp_keras.recipes.detector_recipe import DetectorRecipe
+from spp_keras.recipes.recipe import Recipe
+
+# Keys of 0.1 and their names since 0.2.
+_OLD_KEYS = {
+    "sizes": "size_policy",
+    "crops": "crop",
+    "colour": "color_jitter",
+    "drops": "num_lr_drops",
+    "most_skipped": "max_skipped_fraction",
+}
+_TASKS: dict[str, type[Recipe] | type[DetectorRecipe]] = {
+    "classification": Recipe,
+    "detection": DetectorRecipe,
+}
+
+
+@overload
+def read_recipe(
+    path: str | Path, *, task: Literal["classification"], **overrides: Any
+) -> Recipe: ...
+@overload
+def read_recipe(
+    path: str | Path, *, task: Literal["detection"], **overrides: Any
+) -> DetectorRecipe: ...
+@overload
+def read_recipe(path: str | Path, **overrides: Any) -> Recipe | DetectorRecipe: ...
+def read_recipe(
+    path: str | Path, *, task: str | None = None, **overrides: Any
+) -> Recipe | DetectorRecipe:
+    """Reads a recipe from a file or from the zoo.
+
+    Args:
+        path: Path of a TOML file, or a name from `list_recipes()`.
+        task: `"classification"` or `"detection"`, if the recipe must be for that.
+            Defaults to `None`, either.
+        **overrides: Other values for keys of the recipe. With another `size_policy`
+            the file's keys for its own policy do not count.
+
+    Returns:
+        A `Recipe`, or a `DetectorRecipe` where the key `task` is `"detection"`.
+
+    Example:
+
+    >>> recipe = read_recipe("zf5_spp", batch_size=32, data="photographs")
+    >>> recipe.batch_size, recipe.data, recipe.epochs
+    (32, 'photographs', 70)
+    """
+    file = _find_file(path)
+    try:
+        keys = tomllib.loads(file.read_text(encoding="utf-8"))
+        keys = _drop_other_policy_keys(keys, overrides) | overrides
+        kind = keys.get("task", "classification")
+        if kind not in _TASKS or task not in (None, kind):
+            raise ValueError(_describe_wrong_task(kind, task))
+        recipe_class = _TASKS[kind]
+        _check_keys(keys, recipe_class)
+        return recipe_class(**keys)
+    except ValueError as error:
+        source = ", with ".join([str(file), *(f"{key}={overrides[key]!r}" for key in overrides)])
+        raise ValueError(f"{error} Read from {source}.") from error
+
+
+def recipe_to_toml(recipe: Recipe | DetectorRecipe) -> str:
+    """The recipe as TOML, each key on a line of its own, as `read_recipe` reads it.
+
+    Args:
+        recipe: The recipe.
+
+    Example:
+
+    >>> print(recipe_to_toml(Recipe()).splitlines()[1])
+    model = "zf5_spp"
+    """
+    return "".join(f"{key} = {_value_to_toml(value)}\n" for key, value in vars(recipe).items())
+
+
+def list_recipes(task: str | None = None) -> list[str]:
+    """Names of the zoo's recipes: one a network, and others as `network/recipe`.
+
+    Args:
+        task: Only those for this task, `"classification"` or `"detection"`.
+            Defaults to `None`, all.
+
+    Example:
+
+    >>> list_recipes()[:2]
+    ['alexnet5', 'alexnet5_spp']
+    """
+    names = []
+    for file in _zoo_folder().glob("*/*.toml"):
+        kind = tomllib.loads(file.read_text(encoding="utf-8")).get("task", "classification")
+        if task in (None, kind):
+            name = file.relative_to(_zoo_folder()).with_suffix("").as_posix()
+            names.append(name.removesuffix("/recipe"))
+    return sorted(names)
+
+
+def read_card(model: str) -> str:
+    """The model card of a network of the zoo, in Markdown.
+
+    Args:
+        model: Name of the network.
+
+    Example:
+
+    >>> read_card("zf5_spp").splitlines()[0]
+    '# zf5_spp'
+    """
+    cards = {file.parent.name: file for file in _zoo_folder().glob("*/card.md")}
+    if model not in cards:
+        raise ValueError(
+            f"`model` must be a network of the zoo.{fields.suggest_name(model, sorted(cards))} "
+            f"`spp-keras zoo` lists them. Received: model={model!r}."
+        )
+    return cards[model].read_text(encoding="utf-8").rstrip()
+
+
+def _find_file(path: str | Path) -> Path:
+    if Path(path).is_file():
+        return Path(path)
+    names = list_recipes()
+    if str(path) in names:
+        file = _zoo_folder() / path
+        return file / "recipe.toml" if file.is_dir() else file.with_suffix(".toml")
+    near = difflib.get_close_matches(str(path), names, n=3)
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    raise ValueError(
+        "`recipe` must be an existing file or the name of a recipe in the zoo. "
+        f"{hint}`spp-keras zoo` lists them. Received: recipe={str(path)!r}."
+    )
+
+
+def _zoo_folder() -> Path:
+    # A wheel has the recipes inside the package, a checkout beside it.
+    packaged = Path(__file__).parents[1] / "zoo" / "entries"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "zoo"
+
+
+def _drop_other_policy_keys(keys: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a file without those that only its own size policy can have."""
+    if "size_policy" not in overrides:
+        return keys
+    whole_images = overrides["size_policy"] in ("whole", "native")
+    dropped = ("image_sizes",) if whole_images else ("longest_side", "batch_pixels")
+    return {key: value for key, value in keys.items() if key not in dropped}
+
+
+def _describe_wrong_task(kind: Any, task: str | None) -> str:
+    if kind not in _TASKS:
+        return f"`task` must be one of {', '.join(map(repr, _TASKS))}. Received: task={kind!r}."
+    commands = {"classification": "spp-keras train", "detection": "spp-keras train-detector"}
+    return f"`recipe` must be for {task}; this one is for {kind}: take it to `{commands[kind]}`."
+
+
+def _check_keys(keys: dict[str, Any], recipe_class: type[Recipe] | type[DetectorRecipe]) -> None:
+    names = [field.name for field in dataclasses.fields(recipe_class)]
+    for key in keys:
+        if key in names:
+            continue
+        if key in _OLD_KEYS:
+            raise ValueError(
+                f"The recipe is of spp_keras 0.1: since 0.2 its key `{key}` is `{_OLD_KEYS[key]}`. "
+                "Rename it in a recipe of your own; a run folder of 0.1 needs "
+                "`pip install spp_keras==0.1.1`, or another training."
+            )
+        raise ValueError(
+            f"A recipe has no key `{key}`.{fields.suggest_name(key, names)} "
+            f"It has: {', '.join(names)}. Received: {key}={keys[key]!r}."
+        )
+
+
+def _value_to_toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_value_to_toml, value))}]"
+    if isinstance(value, str):
+        # TOML's strings are JSON's, but for the one character that JSON lets stand.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower() if isinstance(value, bool) else repr(value)

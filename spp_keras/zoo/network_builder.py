@@ -1,0 +1,170 @@
+"""The two kinds of networks of the paper, built from a table: with and without a pyramid."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
+
+from spp_keras import _checks
+from spp_keras.layers import SpatialPyramidPooling
+from spp_keras.zoo import layer_builder, layer_rows, tables
+from spp_keras.zoo.image_model import ImageModel
+from spp_keras.zoo.weights import load_weights
+
+Levels = Sequence[int | tuple[int, int]]
+InputShape = tuple[int | None, int | None, int]
+
+# Pixels 0..255 to -1..1. The released networks subtract one value from every channel, too,
+# but do not scale: the weights of their first convolution do.
+_MEAN_PIXEL = 128
+_HIDDEN_UNITS = 4096
+
+
+def build_spp_network(
+    table: tables.Trunk,
+    classes: int,
+    *,
+    include_top: bool,
+    weights: str | None,
+    input_shape: InputShape | None,
+    pooling: Literal["avg", "max", "spp"] | None,
+    classifier_activation: str | None,
+    levels: Levels,
+    dropout: float,
+    width: float,
+    name: str,
+) -> keras.Model:
+    """A network with a pyramid; the arguments are those of `spp_keras.zoo.zf5_spp`."""
+    _check_options(include_top, pooling, ("avg", "max", "spp"), classes)
+    images, maps, cells = _build_trunk(table, input_shape, width)
+    if include_top:
+        vectors = layer_builder.make_pyramid(levels)(maps, sizes=cells)
+        top = _list_paper_top(table, classes, classifier_activation, dropout, width)
+        outputs = layer_builder.build_top(vectors, top)
+    elif pooling is None:
+        outputs = maps
+    else:
+        outputs = _pool(maps, cells, pooling, levels)
+    return _make_model(images, outputs, name, weights)
+
+
+def build_fixed_network(
+    table: tables.Trunk,
+    classes: int,
+    *,
+    include_top: bool,
+    weights: str | None,
+    input_shape: InputShape | None,
+    pooling: Literal["avg", "max"] | None,
+    classifier_activation: str | None,
+    dropout: float,
+    width: float,
+    name: str,
+) -> keras.Model:
+    """A network without a pyramid; the arguments are those of `spp_keras.zoo.zf5`."""
+    _check_options(include_top, pooling, ("avg", "max"), classes)
+    if not include_top:
+        images, maps, cells = _build_trunk(table, input_shape, width)
+        outputs = maps if pooling is None else _pool(maps, cells, pooling, ())
+        return _make_model(images, outputs, name, weights)
+
+    shape = _checks.image_shape(
+        input_shape or (224, 224, 3), table.grid.min_pixels(table.last_pool.kernel)
+    )
+    if None in shape:
+        raise ValueError(
+            f"`input_shape` of {table.name} must state height and width, since its first dense "
+            f"layer fits one size alone: give a size, or take {table.name}_spp, which takes "
+            f"any. Received: input_shape={input_shape}."
+        )
+    images = keras.Input(shape, name="images")
+    x = layer_builder.apply_rows(_make_preprocessing()(images), _scale_filters(table.rows, width))
+    pool = table.last_pool._replace(name="last_pool")
+    x = keras.layers.Flatten(data_format="channels_last", name="flatten")(
+        layer_builder.apply_rows(x, (pool,))
+    )
+    top = _list_paper_top(table, classes, classifier_activation, dropout, width)
+    return _make_model(images, layer_builder.build_top(x, top), name, weights)
+
+
+def list_top_rows(
+    first: int, units: Sequence[int], dropout: float, classes: int, activation: str | None
+) -> list[layer_rows.TopRow]:
+    """Hidden dense layers, each with its dropout, and the layer that scores classes.
+
+    Args:
+        first: Number of the first hidden layer, which is named `fc{first}`.
+        units: Units of each hidden layer.
+        dropout: Rate after each hidden layer.
+        classes: Number of classes.
+        activation: Activation of the last layer.
+    """
+    rate = _checks.fraction(dropout, "dropout")
+    top: list[layer_rows.TopRow] = []
+    for number, size in enumerate(units, start=first):
+        top += [
+            layer_rows.Dense(size, "relu", f"fc{number}"),
+            layer_rows.Dropout(rate, f"drop{number}"),
+        ]
+    return [*top, layer_rows.Dense(classes, activation, layer_rows.PREDICTIONS)]
+
+
+def _build_trunk(
+    table: tables.Trunk, input_shape: InputShape | None, width: float
+) -> tuple[Any, Any, Any]:
+    shape = _checks.image_shape(input_shape or (None, None, 3), table.min_size)
+    images = layer_builder.make_image_input(shape)
+    scaled = _scale_filters(table.rows, width)
+    return images, *layer_builder.build_trunk(images, scaled, _make_preprocessing())
+
+
+def _make_preprocessing() -> keras.layers.Layer:
+    return keras.layers.Rescaling(1 / _MEAN_PIXEL, offset=-1.0, name="preprocessing")
+
+
+def _list_paper_top(
+    table: tables.Trunk, classes: int, activation: str | None, dropout: float, width: float
+) -> list[layer_rows.TopRow]:
+    first = 1 + layer_rows.count_convolutions(table.rows)
+    units = (_scale(_HIDDEN_UNITS, width),) * 2
+    return list_top_rows(first, units, dropout, classes, activation)
+
+
+def _pool(maps: Any, cells: Any, pooling: str, levels: Levels) -> Any:
+    if pooling == "spp":
+        return layer_builder.make_pyramid(levels)(maps, sizes=cells)
+    mode: Literal["max", "average"] = "max" if pooling == "max" else "average"
+    layer = SpatialPyramidPooling((1,), mode, data_format="channels_last", name=f"{pooling}_pool")
+    return layer(maps, sizes=cells)
+
+
+def _make_model(images: Any, outputs: Any, name: str, weights: str | None) -> keras.Model:
+    model = ImageModel(images, outputs, name=name)
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
+def _scale_filters(
+    table_rows: Sequence[layer_rows.TrunkRow], width: float
+) -> list[layer_rows.TrunkRow]:
+    return [
+        row._replace(filters=_scale(row.filters, width))
+        if isinstance(row, layer_rows.Conv)
+        else row
+        for row in table_rows
+    ]
+
+
+def _scale(count: int, width: float) -> int:
+    return max(1, round(count * _checks.positive(width, "width")))
+
+
+def _check_options(include_top: bool, pooling: Any, choices: Sequence[str], classes: int) -> None:
+    _checks.one_of(pooling, (None, *choices), "pooling")
+    _checks.at_least(classes, 1, "classes")
+    if include_top and pooling is not None:
+        raise ValueError(
+            "`pooling` is for `include_top=False`; the top has its own. "
+            f"Received: pooling={pooling!r} with include_top=True."
+        )

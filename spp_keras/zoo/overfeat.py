@@ -1,0 +1,165 @@
+"""Overfeat-5 and Overfeat-7, the networks of Sermanet in the paper's form."""
+
+from typing import Literal
+
+import keras
+
+from spp_keras.zoo import tables
+from spp_keras.zoo.network_builder import (
+    InputShape,
+    Levels,
+    build_fixed_network,
+    build_spp_network,
+)
+
+
+def overfeat5_spp(
+    classes: int = 1000,
+    *,
+    include_top: bool = True,
+    weights: str | None = None,
+    input_shape: InputShape | None = None,
+    pooling: Literal["avg", "max", "spp"] | None = None,
+    classifier_activation: str | None = "softmax",
+    levels: Levels = (6, 3, 2, 1),
+    dropout: float = 0.5,
+    width: float = 1.0,
+    name: str = "overfeat5_spp",
+) -> keras.Model:
+    """Overfeat-5 with spatial pyramid pooling: images of any size, at their own size.
+
+    See `zf5_spp` for the arguments, the inputs and the result. Images need at least
+    17 pixels in height and width.
+
+    Example:
+
+    >>> model = overfeat5_spp(10, width=0.125)
+    >>> tuple(model(np.zeros((1, 180, 224, 3), "float32")).shape)
+    (1, 10)
+    """
+    return build_spp_network(
+        tables.OVERFEAT5,
+        classes,
+        include_top=include_top,
+        weights=weights,
+        input_shape=input_shape,
+        pooling=pooling,
+        classifier_activation=classifier_activation,
+        levels=levels,
+        dropout=dropout,
+        width=width,
+        name=name,
+    )
+
+
+def overfeat5(
+    classes: int = 1000,
+    *,
+    include_top: bool = True,
+    weights: str | None = None,
+    input_shape: InputShape | None = None,
+    pooling: Literal["avg", "max"] | None = None,
+    classifier_activation: str | None = "softmax",
+    dropout: float = 0.5,
+    width: float = 1.0,
+    name: str = "overfeat5",
+) -> keras.Model:
+    """Overfeat-5 without a pyramid: images of one size.
+
+    See `zf5` for the arguments, the inputs and the result. `overfeat5_spp` takes images of any
+    size.
+
+    Example:
+
+    >>> model = overfeat5(10, width=0.125)
+    >>> tuple(model(np.zeros((1, 224, 224, 3), "float32")).shape)
+    (1, 10)
+    """
+    return build_fixed_network(
+        tables.OVERFEAT5,
+        classes,
+        include_top=include_top,
+        weights=weights,
+        input_shape=input_shape,
+        pooling=pooling,
+        classifier_activation=classifier_activation,
+        dropout=dropout,
+        width=width,
+        name=name,
+    )
+
+
+def overfeat7_spp(
+    classes: int = 1000,
+    *,
+    include_top: bool = True,
+    weights: str | None = None,
+    input_shape: InputShape | None = None,
+    pooling: Literal["avg", "max", "spp"] | None = None,
+    classifier_activation: str | None = "softmax",
+    levels: Levels = (6, 3, 2, 1),
+    dropout: float = 0.5,
+    width: float = 1.0,
+    name: str = "overfeat7_spp",
+) -> keras.Model:
+    """Overfeat-7 with spatial pyramid pooling: images of any size, at their own size.
+
+    See `zf5_spp` for the arguments, the inputs and the result. Images need at least
+    17 pixels in height and width.
+
+    Example:
+
+    >>> model = overfeat7_spp(10, width=0.125)
+    >>> tuple(model(np.zeros((1, 180, 224, 3), "float32")).shape)
+    (1, 10)
+    """
+    return build_spp_network(
+        tables.OVERFEAT7,
+        classes,
+        include_top=include_top,
+        weights=weights,
+        input_shape=input_shape,
+        pooling=pooling,
+        classifier_activation=classifier_activation,
+        levels=levels,
+        dropout=dropout,
+        width=width,
+        name=name,
+    )
+
+
+def overfeat7(
+    classes: int = 1000,
+    *,
+    include_top: bool = True,
+    weights: str | None = None,
+    input_shape: InputShape | None = None,
+    pooling: Literal["avg", "max"] | None = None,
+    classifier_activation: str | None = "softmax",
+    dropout: float = 0.5,
+    width: float = 1.0,
+    name: str = "overfeat7",
+) -> keras.Model:
+    """Overfeat-7 without a pyramid: images of one size.
+
+    See `zf5` for the arguments, the inputs and the result. `overfeat7_spp` takes images of any
+    size.
+
+    Example:
+
+    >>> model = overfeat7(10, width=0.125)
+    >>> tuple(model(np.zeros((1, 224, 224, 3), "float32")).shape)
+    (1, 10)
+    """
+    return build_fixed_network(
+        tables.OVERFEAT7,
+        classes,
+        include_top=include_top,
+        weights=weights,
+        input_shape=input_shape,
+        pooling=pooling,
+        classifier_activation=classifier_activation,
+        dropout=dropout,
+        width=width,
+        name=name,
+    )

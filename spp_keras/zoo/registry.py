@@ -1,0 +1,68 @@
+"""The networks of the zoo by name.
+
+Listing them loads neither TensorFlow nor Keras.
+"""
+
+import difflib
+import fnmatch
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+# Each network, by the name of its function, and the module that has it.
+NETWORKS = {
+    "alexnet5": "alexnet",
+    "alexnet5_spp": "alexnet",
+    "overfeat5": "overfeat",
+    "overfeat5_spp": "overfeat",
+    "overfeat7": "overfeat",
+    "overfeat7_spp": "overfeat",
+    "zf5": "zf",
+    "zf5_spp": "zf",
+}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the networks that `create_model` builds.
+
+    Args:
+        pattern: Shell pattern, as for `fnmatch`. Defaults to all names.
+
+    Returns:
+        The names that match, sorted.
+
+    Example:
+
+    >>> list_models("zf*")
+    ['zf5', 'zf5_spp']
+    """
+    return [name for name in sorted(NETWORKS) if fnmatch.fnmatchcase(name, pattern)]
+
+
+def create_model(name: str, **kwargs: Any) -> "keras.Model":
+    """Builds a network of the zoo by its name.
+
+    Args:
+        name: Name from `list_models`.
+        **kwargs: Arguments of the network, such as `classes`: see `spp_keras.zoo.zf5_spp`.
+
+    Returns:
+        The model of `spp_keras.zoo.<name>(**kwargs)`.
+
+    Example:
+
+    >>> create_model("zf5_spp", classes=10, width=0.125).output_shape
+    (None, 10)
+    """
+    names = list_models()
+    if name not in names:
+        near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
+        hint = f"near names are {', '.join(near)}" if near else "`list_models()` lists them"
+        raise ValueError(
+            f"`name` must be the name of a network of the zoo; {hint}. Received: name={name!r}."
+        )
+    module = importlib.import_module(f"spp_keras.zoo.{NETWORKS[name]}")
+    model: keras.Model = getattr(module, name)(**kwargs)
+    return model
