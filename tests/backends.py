@@ -2,8 +2,18 @@
 
 import keras
 import numpy as np
+import pytest
 
 BACKEND = keras.backend.backend()
+# Parameters of tests that only TensorFlow has: ragged tensors, and graphs of unknown sizes.
+RAGGED = pytest.param("ragged", marks=pytest.mark.tensorflow)
+IS_RAGGED = pytest.param(True, marks=pytest.mark.tensorflow)
+GRAPH = pytest.param("graph", marks=pytest.mark.tensorflow)
+
+
+def examples(count):
+    """How many examples hypothesis is to try: JAX compiles every operation anew for each."""
+    return count if BACKEND == "tensorflow" else 1
 
 
 def as_numpy(x):
@@ -22,6 +32,11 @@ def compiled(function):
     return tf.function(function)
 
 
+def quick(function):
+    """The function as its backend runs it fastest: JAX compiles it once instead of each step."""
+    return compiled(function) if BACKEND == "jax" else function
+
+
 def gradient(function, x, upstream=None):
     """Gradient of `sum(upstream * function(x))` by `x`, an array.
 
@@ -36,7 +51,7 @@ def gradient(function, x, upstream=None):
     if BACKEND == "jax":
         import jax
 
-        return np.asarray(jax.grad(loss)(keras.ops.convert_to_tensor(x)))
+        return np.asarray(jax.jit(jax.grad(loss))(keras.ops.convert_to_tensor(x)))
     import tensorflow as tf
 
     x = tf.convert_to_tensor(x)

@@ -23,7 +23,11 @@ gc.set_threshold(100_000, 50, 100)
 
 # A busy machine is no failure.
 hypothesis.settings.register_profile("spp_keras", deadline=None)
-hypothesis.settings.load_profile("spp_keras")
+# JAX compiles every operation for each shape: one example, whose failure is not made smaller.
+hypothesis.settings.register_profile(
+    "jax", deadline=None, database=None, phases=[hypothesis.Phase.generate], derandomize=True
+)
+hypothesis.settings.load_profile("jax" if keras.backend.backend() == "jax" else "spp_keras")
 
 
 @pytest.hookimpl(optionalhook=True)

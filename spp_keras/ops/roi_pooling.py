@@ -94,8 +94,9 @@ def roi_align(
 ) -> Any:
     """RoI align of Mask R-CNN: means of bilinear samples in a grid of bins over each box.
 
-    Box corners are not rounded. The answers are those of `torchvision.ops.roi_align`.
-    Features get a gradient, boxes do not.
+    Box corners are not rounded. The answers are those of `torchvision.ops.roi_align`; only
+    a sample exactly one cell beyond the feature map, the last that counts, may be left out
+    where XLA rounds a division. Features get a gradient, boxes do not.
 
     Args:
         features: Feature maps `(batch, height, width, channels)`.

@@ -1,5 +1,6 @@
 import functools
 
+import backends
 import keras
 import numpy as np
 import oracles
@@ -11,7 +12,7 @@ from spp_keras import layers
 IMAGES = tf.TensorSpec((None, None, None, 3))
 SIZES = tf.TensorSpec((None, 2), tf.int32)
 RAGGED = tf.RaggedTensorSpec((None, None, None, 3), ragged_rank=2)
-eager_and_graph = pytest.mark.parametrize("run", ["eager", "graph"])
+eager_and_graph = pytest.mark.parametrize("run", ["eager", backends.GRAPH])
 
 
 def drawn(sizes):
@@ -58,6 +59,7 @@ def test_a_padded_batch_keeps_its_images_and_sizes_and_is_zero_beyond(run, fill)
     assert answer.dtype == "int32"
 
 
+@pytest.mark.tensorflow
 @eager_and_graph
 def test_ragged_images_are_padded_with_zeros(run):
     images = drawn([(4, 6), (5, 2), (1, 1)])
@@ -68,6 +70,7 @@ def test_ragged_images_are_padded_with_zeros(run):
     assert sizes.dtype == "int32"
 
 
+@pytest.mark.tensorflow
 @eager_and_graph
 def test_ragged_images_of_one_width_are_padded_below(run):
     images = drawn([(4, 6), (5, 6), (1, 6)])
@@ -78,7 +81,7 @@ def test_ragged_images_of_one_width_are_padded_below(run):
     np.testing.assert_array_equal(sizes, sizes_of(images))
 
 
-@pytest.mark.parametrize("ragged", [False, True], ids=["dense", "ragged"])
+@pytest.mark.parametrize("ragged", [False, backends.IS_RAGGED], ids=["dense", "ragged"])
 def test_a_functional_model_pools_every_image_as_if_alone(ragged):
     inputs = keras.Input((None, None, 3), ragged=ragged)
     images, sizes = layers.PadRagged()(inputs)
@@ -110,22 +113,16 @@ def test_half_precision_rounds_images_but_not_sizes():
     np.testing.assert_array_equal(sizes, sizes_of(images))
 
 
-def test_a_config_makes_the_same_layer_again():
-    config = layers.PadRagged(29, name="images").get_config()
-    again = layers.PadRagged.from_config(config)
-    assert again.get_config() == config
-    assert (again.min_size, again.name) == (29, "images")
-
-
 @pytest.mark.parametrize("min_size", [0, -1, 2.0, "3", None, True], ids=repr)
 def test_a_min_size_that_is_none_is_refused(min_size):
-    with pytest.raises(ValueError, match=r"`min_size` must be an int >= 1\. Received: least"):
+    with pytest.raises(ValueError, match=r"`min_size` must be an int >= 1\. Received: min_size="):
         layers.PadRagged(min_size)
 
 
 TOO_SMALL = "Every image must be at least 5 pixels high and wide"
 
 
+@pytest.mark.tensorflow
 def test_images_of_just_the_min_size_pass():
     images = drawn([(5, 6), (5, 5)])
     layer(5)(np.stack(images[:1]))
@@ -148,7 +145,7 @@ def test_a_batch_that_is_too_small_is_refused(run, size):
 
 
 @eager_and_graph
-@pytest.mark.parametrize("form", ["padded", "ragged"])
+@pytest.mark.parametrize("form", ["padded", backends.RAGGED])
 @pytest.mark.parametrize("size", [(4, 6), (6, 4)], ids=str)
 def test_an_image_that_is_too_small_is_refused_and_named(run, form, size):
     images = drawn([(7, 7), size, (1, 1)])
@@ -189,12 +186,14 @@ def test_sizes_of_another_batch_are_refused():
         layer()(np.zeros((1, 7, 7, 3), "float32"), sizes=np.array([[7, 7], [7, 7]]))
 
 
+@pytest.mark.tensorflow
 def test_sizes_beside_ragged_images_are_refused():
     images = drawn([(4, 6), (5, 2)])
     with pytest.raises(ValueError, match="`sizes` must be None for ragged `images`"):
         layer()(tf.ragged.stack(images), sizes=sizes_of(images))
 
 
+@pytest.mark.tensorflow
 @eager_and_graph
 def test_ragged_images_whose_rows_differ_are_refused_and_named(run):
     values = tf.zeros((12, 3))
@@ -215,6 +214,7 @@ def test_images_of_another_rank_are_refused():
         layers.PadRagged()(np.zeros((7, 7, 3), "float32"))
 
 
+@pytest.mark.tensorflow
 def test_images_with_ragged_channels_are_refused():
     batch = tf.ragged.constant([[[[1.0, 2.0], [3.0]]], [[[4.0, 5.0]]]])
     with pytest.raises(ValueError, match="`images` must have a known number of channels"):

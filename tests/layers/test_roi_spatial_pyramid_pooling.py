@@ -1,6 +1,7 @@
 import functools
 import re
 
+import backends
 import keras
 import numpy as np
 import oracles
@@ -18,10 +19,12 @@ LEVEL_SETS = [PAPER, (4, 3, 2, 1), (1,), (7, 5), ((2, 3), (4, 6), (4, 2), (1, 5)
 # Step and first center of a trunk: the paper's, Overfeat's, none at all, a half.
 GRIDS = [(16, 14), (12, 8), (1, 0), (4, 2.5)]
 
-thoroughly = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+thoroughly = settings(
+    max_examples=backends.examples(25), suppress_health_check=[HealthCheck.too_slow]
+)
 seeds = st.integers(0, 2**32 - 1)
 both_modes = pytest.mark.parametrize("mode", ["max", "average"])
-eager_and_graph = pytest.mark.parametrize("run", ["eager", "graph"])
+eager_and_graph = pytest.mark.parametrize("run", ["eager", backends.GRAPH])
 
 
 def drawn(shape, seed=0):
@@ -60,7 +63,7 @@ def places(rows, columns):
 
 def windows_told(layer, boxes, rows, columns, run="eager", **arguments):
     """The windows `(top, left, bottom, right)` that a layer with one bin makes of boxes."""
-    function = layer if run == "eager" else in_graph(layer, channels=4)
+    function = backends.quick(layer) if run == "eager" else in_graph(layer, channels=4)
     answer = function(places(rows, columns), np.asarray(boxes, "float32")[None], **arguments)
     return (np.asarray(answer)[0].astype(int) * [-1, -1, 1, 1] + [0, 0, 1, 1]).tolist()
 
@@ -107,7 +110,7 @@ def boxes_and_maps(draw):
     return stride, first_center, rows, columns, boxes
 
 
-@settings(thoroughly, max_examples=150)
+@settings(thoroughly, max_examples=backends.examples(150))
 @given(boxes_and_maps())
 def test_a_box_covers_the_cells_whose_centers_lie_strictly_inside(case):
     stride, first_center, rows, columns, boxes = case
@@ -176,13 +179,14 @@ FORMATS = {
 }
 
 
+@pytest.mark.many_shapes
 @eager_and_graph
 @pytest.mark.parametrize("box_format", FORMATS)
 def test_boxes_may_come_in_every_format(run, box_format):
     layer = pooling(16, 14, (1,), bounding_box_format=box_format)
     expected = [list(oracles.window_of_box(box, 16, 14, 15, 31)) for box in BOX]
     boxes = np.stack(FORMATS[box_format], axis=-1)[None].astype("float32")
-    function = layer if run == "eager" else in_graph(layer, "image_sizes", 4)
+    function = backends.quick(layer) if run == "eager" else in_graph(layer, "image_sizes", 4)
     sizes = np.array([[256, 512]], "int32")
     arguments = {"image_sizes": sizes} if run == "eager" else {}
     answer = function(places(15, 31), boxes, *(() if arguments else (sizes,)), **arguments)
@@ -196,6 +200,7 @@ def test_every_format_of_the_layer_is_tried_here():
     assert set(FORMATS) == set(_box_windows.BOX_FORMATS)
 
 
+@pytest.mark.many_shapes
 def test_relative_boxes_are_relative_to_their_own_image():
     layer = pooling(16, 14, (1,), bounding_box_format="rel_xyxy")
     x = np.concatenate([places(30, 30)] * 2)
@@ -216,6 +221,7 @@ def test_boxes_may_be_numbers_of_any_type(dtype):
     np.testing.assert_array_equal(pooling()(x, boxes.astype(dtype)), expected)
 
 
+@pytest.mark.many_shapes
 @pytest.mark.parametrize(
     ("policy", "stride", "end"),
     [("mixed_bfloat16", 2, 333), ("bfloat16", 2, 333), ("mixed_float16", 4, 2049)],
@@ -234,6 +240,7 @@ def test_boxes_are_not_rounded_with_the_features(run, policy, stride, end):
 # From windows to vectors.
 
 
+@pytest.mark.many_shapes
 @both_modes
 @thoroughly
 @given(
@@ -258,8 +265,9 @@ def test_windows_give_the_pyramids_of_the_oracle(mode, levels, rows, columns, co
     assert_close(answer, np.array(expected), mode)
 
 
+@pytest.mark.tensorflow
 @both_modes
-@settings(thoroughly, max_examples=25)
+@settings(thoroughly, max_examples=backends.examples(25))
 @given(
     levels=st.sampled_from([PAPER, (7, 5)]),
     rows=st.integers(1, 40),
@@ -280,6 +288,7 @@ def test_maps_of_unknown_size_are_pooled_in_a_graph(mode, levels, rows, columns,
     assert_close(answer, np.array(expected), mode)
 
 
+@pytest.mark.many_shapes
 @both_modes
 @pytest.mark.parametrize("levels", LEVEL_SETS, ids=str)
 def test_a_window_of_the_whole_map_is_pooled_as_the_map_is(mode, levels):
@@ -290,6 +299,7 @@ def test_a_window_of_the_whole_map_is_pooled_as_the_map_is(mode, levels):
     assert_close(answer[:, 0], expected, mode)
 
 
+@pytest.mark.many_shapes
 def test_windows_of_one_cell_fill_every_bin_with_it():
     x = drawn((1, 5, 6, CHANNELS))
     windows = np.array([[r, c, r + 1, c + 1] for r in range(5) for c in range(6)])
@@ -299,6 +309,7 @@ def test_windows_of_one_cell_fill_every_bin_with_it():
         assert_close(answer[0], expected, mode)
 
 
+@pytest.mark.many_shapes
 @pytest.mark.parametrize(
     ("size", "levels", "count", "every_height"),
     [
@@ -338,6 +349,7 @@ def test_tables_of_every_height_and_of_powers_of_two_agree_with_the_oracle(
     np.testing.assert_array_equal(answer[0], expected)
 
 
+@pytest.mark.many_shapes
 @eager_and_graph
 def test_means_of_single_cells_of_a_large_map_with_a_bright_half_keep_their_digits(run):
     x = drawn((1, 133, 100, CHANNELS))
@@ -346,11 +358,14 @@ def test_means_of_single_cells_of_a_large_map_with_a_bright_half_keep_their_digi
     windows[:100, 2:] = windows[:100, :2] + 6
     windows = np.minimum(windows, [127, 94, 133, 100])
     layer = pooling(1, 0, (6, 1), "average")
-    answer = (layer if run == "eager" else in_graph(layer))(x, boxes_around(windows))
+    answer = (backends.quick(layer) if run == "eager" else in_graph(layer))(
+        x, boxes_around(windows)
+    )
     expected = [oracles.window_pyramid(x[0], window, (6, 1), "average") for window in windows]
     np.testing.assert_allclose(answer[0], expected, rtol=1e-5, atol=2e-5)
 
 
+@pytest.mark.many_shapes
 @both_modes
 def test_a_constant_map_gives_its_constant(mode):
     x = np.full((1, 40, 60, CHANNELS), 0.1, "float32")
@@ -359,16 +374,17 @@ def test_a_constant_map_gives_its_constant(mode):
     np.testing.assert_allclose(answer, np.full_like(answer, 0.1), rtol=1e-6)
 
 
+@pytest.mark.many_shapes
 def test_a_map_of_zeros_gives_zeros_and_no_gradient_that_is_not_a_number():
-    x = tf.zeros((1, 9, 9, CHANNELS))
+    x, boxes = np.zeros((1, 9, 9, CHANNELS), "float32"), one_box(0.5, 0.5, 7.5, 5.5)
     for mode in ("max", "average"):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = pooling(1, 0, (2, 1), mode)(x, one_box(0.5, 0.5, 7.5, 5.5))
-        assert not np.any(y)
-        assert np.isfinite(tape.gradient(y, x)).all()
+        layer = pooling(1, 0, (2, 1), mode)
+        assert not np.any(backends.as_numpy(layer(x, boxes)))
+        upstream = np.ones((1, 1, 5 * CHANNELS), "float32")
+        assert np.isfinite(gradient_of(layer, x, boxes, upstream)).all()
 
 
+@pytest.mark.many_shapes
 @both_modes
 def test_twenty_thousand_boxes_are_pooled_in_one_call(mode):
     x = drawn((1, 43, 57, 8))
@@ -380,6 +396,7 @@ def test_twenty_thousand_boxes_are_pooled_in_one_call(mode):
         assert_close(answer[i], expected, mode)
 
 
+@pytest.mark.many_shapes
 @both_modes
 def test_channels_first_gives_what_channels_last_gives(mode):
     x, boxes = drawn((2, 13, 11, CHANNELS)), np.array([[[0, 0, 100, 90]], [[30, 40, 190, 150]]])
@@ -412,9 +429,10 @@ def test_windows_of_padded_maps_end_where_the_map_does(mode, run, fill):
     x = oracles.padded(maps, fill)
     layer = pooling(1, 0, PAPER, mode)
     if run == "eager":
-        answer = layer(x, boxes, sizes=sizes)
+        function = backends.quick(lambda x, boxes, sizes: layer(x, boxes, sizes=sizes))
     else:
-        answer = in_graph(layer, "sizes")(x, boxes, sizes)
+        function = in_graph(layer, "sizes")
+    answer = function(x, boxes, sizes)
     for vectors, one, own_boxes, of_map in zip(answer, maps, boxes, windows, strict=True):
         expected = [oracles.window_pyramid(one, window, PAPER, mode) for window in of_map]
         assert_close(vectors, np.array(expected), mode)
@@ -459,6 +477,7 @@ def test_cells_that_a_trunk_has_by_rounding_up_count():
 # Boxes that differ in number.
 
 
+@pytest.mark.tensorflow
 @both_modes
 @eager_and_graph
 @pytest.mark.parametrize("counts", [(2, 0, 5), (0, 0, 0), (1, 1, 1)], ids=str)
@@ -470,7 +489,7 @@ def test_ragged_boxes_give_ragged_vectors(mode, run, counts):
         np.concatenate([boxes_around(of_map)[0] for of_map in windows]), counts
     )
     layer = pooling(1, 0, PAPER, mode)
-    answer = (layer if run == "eager" else in_graph(layer, "ragged"))(x, boxes)
+    answer = (backends.quick(layer) if run == "eager" else in_graph(layer, "ragged"))(x, boxes)
     assert isinstance(answer, tf.RaggedTensor)
     assert answer.row_lengths().numpy().tolist() == list(counts)
     assert answer.shape[2] == 50 * CHANNELS
@@ -482,15 +501,16 @@ def test_ragged_boxes_give_ragged_vectors(mode, run, counts):
 
 @both_modes
 @eager_and_graph
-@pytest.mark.parametrize("batch", [0, 2])
+# JAX takes nothing from an empty array.
+@pytest.mark.parametrize("batch", [pytest.param(0, marks=pytest.mark.tensorflow), 2])
 def test_no_boxes_give_no_vectors(mode, run, batch):
     layer = pooling(16, 14, PAPER, mode)
-    function = layer if run == "eager" else in_graph(layer)
+    function = backends.quick(layer) if run == "eager" else in_graph(layer)
     answer = function(drawn((batch, 13, 13, CHANNELS)), np.zeros((batch, 0, 4), "float32"))
     assert tuple(answer.shape) == (batch, 0, 50 * CHANNELS)
 
 
-@pytest.mark.parametrize("ragged", [False, True], ids=["dense", "ragged"])
+@pytest.mark.parametrize("ragged", [False, backends.IS_RAGGED], ids=["dense", "ragged"])
 def test_a_functional_model_knows_its_shape_and_takes_every_size(ragged):
     features = keras.Input((None, None, CHANNELS))
     inputs = keras.Input((None, 4), ragged=ragged)
@@ -511,16 +531,12 @@ def test_a_functional_model_knows_its_shape_and_takes_every_size(ragged):
 
 
 def gradient_of(layer, x, boxes, upstream, **arguments):
-    x = tf.convert_to_tensor(x)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = layer(x, boxes, **arguments)
-    return tf.convert_to_tensor(tape.gradient(y, x, upstream))
+    return backends.gradient(lambda x: layer(x, boxes, **arguments), x, upstream)
 
 
 @both_modes
 @eager_and_graph
-@settings(thoroughly, max_examples=10)
+@settings(thoroughly, max_examples=backends.examples(10))
 @given(rows=st.integers(1, 25), columns=st.integers(1, 25), count=st.integers(1, 6), seed=seeds)
 def test_gradients_without_ties_are_those_of_the_oracle(mode, run, rows, columns, count, seed):
     random = np.random.default_rng(seed)
@@ -532,7 +548,7 @@ def test_gradients_without_ties_are_those_of_the_oracle(mode, run, rows, columns
     if run == "eager":
         gradient = gradient_of(layer, x, boxes, upstream)
     else:
-        gradient = graph_gradient(layer)(x, boxes, upstream)
+        gradient = graph_gradient(layer)(x, boxes, upstream).numpy()
     expected = sum(
         oracles.window_pyramid_gradient(x[0], window, PAPER, mode, of_window)
         for window, of_window in zip(windows, upstream[0], strict=True)
@@ -542,16 +558,17 @@ def test_gradients_without_ties_are_those_of_the_oracle(mode, run, rows, columns
 
 @functools.cache
 def graph_gradient(layer):
-    return tf.function(
-        lambda x, boxes, upstream: gradient_of(layer, x, boxes, upstream),
-        input_signature=[
-            tf.TensorSpec((None, None, None, CHANNELS)),
-            tf.TensorSpec((None, None, 4)),
-            tf.TensorSpec((None, None, None)),
-        ],
-    )
+    def gradient(x, boxes, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, boxes)
+        return tf.convert_to_tensor(tape.gradient(y, x, upstream))
+
+    specs = [(None, None, None, CHANNELS), (None, None, 4), (None, None, None)]
+    return tf.function(gradient, input_signature=[tf.TensorSpec(shape) for shape in specs])
 
 
+@pytest.mark.tensorflow
 @both_modes
 def test_gradients_are_the_slopes_of_finite_differences(mode):
     random = np.random.default_rng(7)
@@ -559,7 +576,7 @@ def test_gradients_are_the_slopes_of_finite_differences(mode):
     boxes = boxes_around(random_windows(random, 9, 12, 8))
     upstream = random.normal(size=(1, 8, 50 * CHANNELS))
     layer = pooling(1, 0, PAPER, mode, dtype="float64")
-    gradient = gradient_of(layer, x, boxes, upstream).numpy()
+    gradient = gradient_of(layer, x, boxes, upstream)
     slope = oracles.slope(
         lambda x: np.sum(layer(x, boxes).numpy() * upstream), x, direction, reach=1e-7
     )
@@ -574,7 +591,7 @@ def test_gradients_of_padded_maps_are_those_of_each_map_alone(mode):
     gradient = gradient_of(layer, oracles.padded(maps, np.nan), boxes, upstream, sizes=sizes)
     expected = oracles.padded(
         [
-            gradient_of(layer, one[None], boxes[i : i + 1], upstream[i : i + 1])[0].numpy()
+            gradient_of(layer, one[None], boxes[i : i + 1], upstream[i : i + 1])[0]
             for i, one in enumerate(maps)
         ]
     )
@@ -587,7 +604,7 @@ def test_ties_pass_all_of_the_gradient_to_maxima_only():
     for count in (1, 40):
         windows = random_windows(random, 12, 15, count)
         upstream = random.uniform(0.1, 1, (1, count, 50 * CHANNELS)).astype("float32")
-        gradient = gradient_of(pooling(1, 0), x, boxes_around(windows), upstream)[0].numpy()
+        gradient = gradient_of(pooling(1, 0), x, boxes_around(windows), upstream)[0]
         attained = np.zeros(x.shape[1:], bool)
         for top, left, bottom, right in windows:
             inside = oracles.maximal_somewhere(x[0, top:bottom, left:right], PAPER)
@@ -702,6 +719,7 @@ def test_boxes_of_another_shape_are_refused(shape, message):
         layer(np.zeros((2, 13, 13, CHANNELS), "float32"), np.ones(shape, "float32"))
 
 
+@pytest.mark.tensorflow
 def test_boxes_with_ragged_coordinates_are_refused():
     boxes = tf.ragged.constant([[[0.0, 0.0, 9.0, 9.0]], [[0.0, 0.0]]])
     with pytest.raises(ValueError, match="where at most their number is ragged"):
@@ -766,6 +784,7 @@ def test_features_of_another_rank_or_of_unknown_channels_are_refused():
         layers.RoISpatialPyramidPooling(16)(keras.Input((None, None, None)), keras.Input((None, 4)))
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("rows", [2, 4])
 def test_ragged_boxes_of_another_batch_are_refused_in_a_graph(rows):
     signature = [
@@ -780,6 +799,7 @@ def test_ragged_boxes_of_another_batch_are_refused_in_a_graph(rows):
         graph(np.zeros((3, 5, 5, 4), "float32"), boxes)
 
 
+@pytest.mark.tensorflow
 def test_ragged_features_are_refused():
     features = tf.ragged.stack([np.zeros((4, 5, 2), "float32"), np.zeros((3, 3, 2), "float32")])
     with pytest.raises(ValueError, match="`features` must be a tensor; give maps of different"):

@@ -2,6 +2,7 @@ import functools
 import itertools
 import re
 
+import backends
 import keras
 import numpy as np
 import oracles
@@ -34,7 +35,9 @@ MAPS = tf.TensorSpec((None, None, None, CHANNELS), tf.float32)
 SIZES = tf.TensorSpec((None, 2), tf.int32)
 RAGGED = tf.RaggedTensorSpec((None, None, None, CHANNELS), tf.float32, ragged_rank=2)
 
-thoroughly = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+thoroughly = settings(
+    max_examples=backends.examples(25), suppress_health_check=[HealthCheck.too_slow]
+)
 sides = st.integers(1, 40)
 seeds = st.integers(0, 2**32 - 1)
 some_levels = st.sampled_from(SOME_LEVELS)
@@ -43,7 +46,7 @@ values = st.sampled_from(["distinct", "normal", "three values"])
 batches = st.lists(st.tuples(sides, sides), min_size=1, max_size=4)
 
 both_modes = pytest.mark.parametrize("mode", ["max", "average"])
-eager_and_graph = pytest.mark.parametrize("run", ["eager", "graph"])
+eager_and_graph = pytest.mark.parametrize("run", ["eager", backends.GRAPH])
 
 
 def drawn(shape, seed, kind="normal"):
@@ -102,7 +105,7 @@ def assert_pooled(answer, maps, levels, mode, rounding=ROUNDING["float32"]):
 def test_maps_of_any_size_give_the_pyramid_of_the_oracle(mode, run, levels, rows, columns, seed):
     maps = drawn((2, rows, columns, CHANNELS), seed)
     layer = pooling(levels, mode)
-    answer = (layer if run == "eager" else in_graph(layer))(maps)
+    answer = (backends.quick(layer) if run == "eager" else in_graph(layer))(maps)
     assert_pooled(answer, maps, levels, mode)
 
 
@@ -119,15 +122,16 @@ def test_a_vector_runs_through_levels_then_rows_then_columns_then_channels():
     np.testing.assert_array_equal(pooling(((2, 3), (1, 1)))(x), [expected])
 
 
+@pytest.mark.many_shapes
 @both_modes
 @eager_and_graph
 @pytest.mark.parametrize("dtype", ROUNDING)
-@settings(thoroughly, max_examples=8)
+@settings(thoroughly, max_examples=backends.examples(8))
 @given(rows=sides, columns=sides, seed=seeds)
 def test_every_float_type_is_pooled_to_its_own_accuracy(mode, run, dtype, rows, columns, seed):
     maps = drawn((2, rows, columns, CHANNELS), seed).astype(tf.as_dtype(dtype).as_numpy_dtype)
     layer = pooling((6, 3, 2, 1), mode, dtype)
-    answer = (layer if run == "eager" else in_graph(layer))(tf.constant(maps))
+    answer = (backends.quick(layer) if run == "eager" else in_graph(layer))(tf.constant(maps))
     assert answer.dtype == dtype
     assert_pooled(answer, maps, (6, 3, 2, 1), mode, ROUNDING[dtype])
 
@@ -141,17 +145,18 @@ def test_means_over_large_maps_keep_the_digits_of_half_precision(dtype):
 
 @both_modes
 @eager_and_graph
-@settings(thoroughly, max_examples=15)
+@settings(thoroughly, max_examples=backends.examples(15))
 @given(levels=some_levels, rows=sides, columns=sides, seed=seeds)
 def test_channels_first_gives_what_channels_last_gives(mode, run, levels, rows, columns, seed):
     maps = drawn((2, rows, columns, CHANNELS), seed)
     layer = pooling(levels, mode, data_format="channels_first")
-    answer = (layer if run == "eager" else in_graph(layer, "channels first"))(
+    answer = (backends.quick(layer) if run == "eager" else in_graph(layer, "channels first"))(
         maps.transpose(0, 3, 1, 2)
     )
     np.testing.assert_array_equal(answer, pooling(levels, mode)(maps))
 
 
+@pytest.mark.many_shapes
 @pytest.mark.parametrize("channels", [1, 2, 17, 64])
 def test_any_number_of_channels_is_pooled(channels):
     maps = drawn((2, 9, 11, channels), 3)
@@ -160,7 +165,7 @@ def test_any_number_of_channels_is_pooled(channels):
 
 
 @both_modes
-@pytest.mark.parametrize("form", ["dense", "padded", "ragged"])
+@pytest.mark.parametrize("form", ["dense", "padded", backends.RAGGED])
 def test_an_empty_batch_gives_no_vectors(mode, form):
     layer = pooling((2, 1), mode)
     x = np.zeros((0, 5, 5, CHANNELS), "float32")
@@ -182,17 +187,17 @@ def mixed_answer(form, run, layer, maps, fill=np.nan):
         return layer(np.stack(maps))
     if form == "ragged":
         batch = tf.ragged.stack(maps)
-        return (layer if run == "eager" else in_graph(layer, "ragged"))(batch)
+        return (backends.quick(layer) if run == "eager" else in_graph(layer, "ragged"))(batch)
     x, sizes = oracles.padded(maps, fill), sizes_of(maps)
     if run == "eager":
-        return layer(x, sizes=sizes)
+        return backends.quick(lambda x, sizes: layer(x, sizes=sizes))(x, sizes)
     return in_graph(layer, "padded")(x, sizes)
 
 
 @both_modes
 @eager_and_graph
-@pytest.mark.parametrize("form", ["padded", "ragged"])
-@settings(thoroughly, max_examples=15)
+@pytest.mark.parametrize("form", ["padded", backends.RAGGED])
+@settings(thoroughly, max_examples=backends.examples(15))
 @given(
     levels=some_levels,
     sizes=batches,
@@ -213,9 +218,10 @@ def test_a_map_in_a_mixed_batch_gives_what_it_gives_alone(
             np.testing.assert_allclose(vector, layer(one[None])[0], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.many_shapes
 @both_modes
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
-@pytest.mark.parametrize("form", ["padded", "ragged"])
+@pytest.mark.parametrize("form", ["padded", backends.RAGGED])
 def test_mixed_sizes_are_pooled_in_every_float_type(mode, dtype, form):
     numpy_dtype = tf.as_dtype(dtype).as_numpy_dtype
     maps = [one.astype(numpy_dtype) for one in drawn_maps([(5, 9), (13, 2), (1, 1)], 4)]
@@ -225,6 +231,7 @@ def test_mixed_sizes_are_pooled_in_every_float_type(mode, dtype, form):
     assert_pooled(answer, maps, (6, 3, 2, 1), mode, ROUNDING[dtype])
 
 
+@pytest.mark.many_shapes
 @both_modes
 def test_padded_maps_may_have_their_channels_first(mode):
     maps = drawn_maps([(5, 9), (13, 2), (1, 1)], 5)
@@ -233,6 +240,7 @@ def test_padded_maps_may_have_their_channels_first(mode):
     assert_pooled(layer(x, sizes=sizes_of(maps)), maps, (4, 1), mode)
 
 
+@pytest.mark.many_shapes
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
 def test_sizes_may_be_integers_of_any_type(dtype):
     maps = drawn_maps([(5, 9), (13, 2)], 6)
@@ -255,6 +263,7 @@ def ragged_of_one_width(maps):
     return tf.RaggedTensor.from_row_lengths(np.concatenate(maps), heights)
 
 
+@pytest.mark.tensorflow
 @both_modes
 @eager_and_graph
 @pytest.mark.parametrize(
@@ -272,11 +281,11 @@ def test_ragged_batches_may_be_built_in_every_usual_way(mode, run, build, ragged
     batch = build(maps)
     assert batch.ragged_rank == ragged_rank
     layer = pooling((6, 3, 2, 1), mode)
-    function = layer if run == "eager" else tf.function(lambda x: layer(x))
+    function = backends.quick(layer) if run == "eager" else tf.function(lambda x: layer(x))
     assert_pooled(function(batch), maps, (6, 3, 2, 1), mode)
 
 
-@pytest.mark.parametrize("ragged", [False, True], ids=["dense", "ragged"])
+@pytest.mark.parametrize("ragged", [False, backends.IS_RAGGED], ids=["dense", "ragged"])
 def test_a_functional_model_takes_maps_of_every_size(ragged):
     inputs = keras.Input((None, None, CHANNELS), ragged=ragged)
     outputs = layers.SpatialPyramidPooling((3, 1))(inputs)
@@ -322,9 +331,9 @@ def gradient_of(function, x, upstream):
 
 
 def dense_gradient(layer, x, upstream, run="graph"):
-    if run == "graph":
+    if run == "graph" and backends.BACKEND == "tensorflow":
         return gradient_in_graph(layer, "dense")(x, upstream).numpy()
-    return gradient_of(layer, tf.constant(x), upstream).numpy()
+    return backends.gradient(layer, x, upstream)
 
 
 def mixed_gradients(form, layer, maps, upstream, fill=0.0):
@@ -336,7 +345,10 @@ def mixed_gradients(form, layer, maps, upstream, fill=0.0):
         parts = np.split(cells, ends[:-1])
         return [part.reshape(m.shape) for part, m in zip(parts, maps, strict=True)], np.zeros(1)
     x, sizes = oracles.padded(maps, fill), sizes_of(maps)
-    gradient = gradient_in_graph(layer, "padded")(x, sizes, upstream).numpy()
+    if backends.BACKEND == "tensorflow":
+        gradient = gradient_in_graph(layer, "padded")(x, sizes, upstream).numpy()
+    else:
+        gradient = backends.gradient(lambda x: layer(x, sizes=sizes), x, upstream)
     inside = [gradient[i, :rows, :columns] for i, (rows, columns) in enumerate(sizes)]
     return inside, gradient - oracles.masked(gradient, sizes)
 
@@ -348,7 +360,7 @@ def upstream_for(levels, items, seed):
 
 @both_modes
 @eager_and_graph
-@settings(thoroughly, max_examples=15)
+@settings(thoroughly, max_examples=backends.examples(15))
 @given(levels=some_levels, rows=sides, columns=sides, seed=seeds)
 def test_gradients_without_ties_are_those_of_the_oracle(mode, run, levels, rows, columns, seed):
     x = drawn((1, rows, columns, CHANNELS), seed, "distinct")
@@ -359,8 +371,8 @@ def test_gradients_without_ties_are_those_of_the_oracle(mode, run, levels, rows,
 
 
 @both_modes
-@pytest.mark.parametrize("form", ["padded", "ragged"])
-@settings(thoroughly, max_examples=20)
+@pytest.mark.parametrize("form", ["padded", backends.RAGGED])
+@settings(thoroughly, max_examples=backends.examples(20))
 @given(levels=some_levels, sizes=batches, seed=seeds, kind=values)
 def test_a_map_in_a_mixed_batch_gets_the_gradient_it_gets_alone(
     mode, form, levels, sizes, seed, kind
@@ -368,8 +380,8 @@ def test_a_map_in_a_mixed_batch_gets_the_gradient_it_gets_alone(
     maps = drawn_maps(sizes, seed, kind)
     upstream = upstream_for(levels, len(maps), seed)
     layer = pooling(levels, mode)
-    gradients, ceil_excess = mixed_gradients(form, layer, maps, upstream, fill=1e30)
-    assert not ceil_excess.any()
+    gradients, padding_gradient = mixed_gradients(form, layer, maps, upstream, fill=1e30)
+    assert not padding_gradient.any()
     for one, gradient, of_vector in zip(maps, gradients, upstream, strict=True):
         alone = dense_gradient(layer, one[None], of_vector[None])
         np.testing.assert_allclose(gradient, alone[0], rtol=1e-5, atol=1e-5)
@@ -380,9 +392,9 @@ def test_what_is_not_a_number_beyond_a_map_does_not_reach_its_gradient(mode):
     maps = drawn_maps([(5, 9), (13, 2), (1, 1)], 10)
     upstream = upstream_for((6, 3, 2, 1), 3, 10)
     layer = pooling((6, 3, 2, 1), mode)
-    gradients, ceil_excess = mixed_gradients("padded", layer, maps, upstream, fill=np.nan)
+    gradients, padding_gradient = mixed_gradients("padded", layer, maps, upstream, fill=np.nan)
     expected, _ = mixed_gradients("padded", layer, maps, upstream, fill=0.0)
-    assert not ceil_excess.any()
+    assert not padding_gradient.any()
     for gradient, same in zip(gradients, expected, strict=True):
         np.testing.assert_array_equal(gradient, same)
 
@@ -418,14 +430,13 @@ def test_ties_share_all_of_the_gradient_among_maxima_only(levels, rows, columns,
     ids=["in a column", "in a row", "everywhere", "columns first, then cells"],
 )
 def test_tied_cells_of_a_bin_share_its_gradient(run, x, expected):
-    x = np.array(x, "float32")[None, ..., None]
-    layer = pooling((1,))
-    function = tf.function(gradient_of) if run == "graph" else gradient_of
-    gradient = function(layer, tf.constant(x), np.ones((1, 1), "float32"))
-    np.testing.assert_allclose(gradient[0, ..., 0], expected, rtol=1e-6)
+    x = np.tile(np.array(x, "float32")[None, ..., None], CHANNELS)
+    gradient = dense_gradient(pooling((1,)), x, np.ones((1, CHANNELS), "float32"), run)
+    for channel in range(CHANNELS):
+        np.testing.assert_allclose(gradient[0, ..., channel], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("form", ["dense", "padded", "ragged"])
+@pytest.mark.parametrize("form", ["dense", "padded", backends.RAGGED])
 def test_tied_cells_share_equally_in_short_bins_and_in_long_ones(form):
     # Bins of 10 cells are (0, 2), (1, 4), (3, 5), (5, 7), (6, 9), (8, 10).
     expected = np.array([3, 5, 2, 5, 3, 3, 5, 2, 5, 3]) / 6
@@ -440,6 +451,7 @@ def test_tied_cells_share_equally_in_short_bins_and_in_long_ones(form):
     np.testing.assert_allclose(gradient[:, 0, 0], expected, rtol=1e-6)
 
 
+@pytest.mark.tensorflow
 def test_gradients_under_xla_are_those_of_the_graph():
     x, upstream = drawn((2, 10, 7, CHANNELS), 11), upstream_for((6, 3, 2, 1), 2, 11)
     layer = pooling()
@@ -462,6 +474,7 @@ def both_functions(levels):
     )
 
 
+@pytest.mark.tensorflow
 @even_counts
 def test_the_function_for_cpus_agrees_at_every_length(bins):
     portable, on_cpu = both_functions(((bins, bins),))
@@ -472,6 +485,7 @@ def test_the_function_for_cpus_agrees_at_every_length(bins):
         np.testing.assert_array_equal(on_cpu(x)[0], expected)
 
 
+@pytest.mark.tensorflow
 @even_counts
 @pytest.mark.parametrize("length", [1022, 1023, 1024, 1025, 2047])
 @pytest.mark.parametrize("axis", [0, 1], ids=["rows", "columns"])
@@ -492,7 +506,8 @@ def implementations(graph_def, name="_max_pyramid_"):
     return found
 
 
-@pytest.mark.parametrize("form", ["dense", "padded", "ragged"])
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("form", ["dense", "padded", backends.RAGGED])
 def test_a_graph_holds_one_function_for_every_device_and_one_for_cpus(form):
     graph = in_graph(pooling(), form).get_concrete_function().graph
     (functions,) = implementations(graph.as_graph_def()).values()
@@ -506,8 +521,9 @@ def test_a_graph_holds_one_function_for_every_device_and_one_for_cpus(form):
     assert functions["CPU"] not in called
 
 
+@pytest.mark.tensorflow
 @pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="a GPU keeps the first")
-@pytest.mark.parametrize("form", ["dense", "padded", "ragged"])
+@pytest.mark.parametrize("form", ["dense", "padded", backends.RAGGED])
 def test_tensorflow_puts_the_function_for_cpus_in_its_place_on_a_cpu(form):
     maps = drawn_maps([(5, 9), (5, 9)], 12)
     arguments = {
@@ -582,6 +598,7 @@ def test_maps_of_another_rank_are_refused(shape):
         layers.SpatialPyramidPooling()(np.zeros(shape, "float32"))
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_maps_of_unknown_channels_are_refused(data_format):
     layer = layers.SpatialPyramidPooling(data_format=data_format)
@@ -650,6 +667,7 @@ def test_maps_without_cells_are_refused(run, mode, size):
             in_graph(layer)(x)
 
 
+@pytest.mark.tensorflow
 @eager_and_graph
 @both_modes
 @pytest.mark.parametrize(
@@ -677,17 +695,20 @@ def test_ragged_images_that_are_no_images_are_refused_and_named(
         assert expected in str(caught.value)
 
 
+@pytest.mark.tensorflow
 def test_ragged_maps_with_ragged_channels_are_refused():
     x = tf.ragged.constant([[[[1.0, 2.0], [3.0]]], [[[4.0, 5.0]]]])
     with pytest.raises(ValueError, match="with as many channels in every image"):
         layers.SpatialPyramidPooling()(x)
 
 
+@pytest.mark.tensorflow
 def test_sizes_beside_ragged_maps_are_refused():
     with pytest.raises(ValueError, match="`sizes` must be None for ragged `inputs`"):
         pooling()(ragged_of_rows([3, 3]), sizes=np.array([[2, 3]]))
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("rows", [1, 2, 4])
 def test_sizes_of_another_batch_are_refused_in_a_graph(rows):
     x, sizes = np.zeros((3, 5, 5, CHANNELS), "float32"), np.full((rows, 2), 5, "int32")
@@ -695,6 +716,7 @@ def test_sizes_of_another_batch_are_refused_in_a_graph(rows):
         in_graph(pooling(), "padded")(x, sizes)
 
 
+@pytest.mark.tensorflow
 def test_ragged_maps_with_channels_first_are_refused():
     layer = layers.SpatialPyramidPooling(data_format="channels_first")
     with pytest.raises(ValueError, match="`data_format` must be 'channels_last' for ragged"):
