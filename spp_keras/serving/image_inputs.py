@@ -98,7 +98,7 @@ def _convert_to_8_bits(image: Image.Image) -> Image.Image:
         image = Image.fromarray((np.asarray(image) >> 8).astype("uint8"))
     if image.mode in ("I", "F"):
         raise ValueError(
-            "`image` must have 8 or 16 bits a color if it is a PIL image: scale its values to 0 to 255 and "
-            f"convert it to RGB. Received: a PIL image of mode {image.mode!r}."
+            "`image` must have 8 or 16 bits a color if it is a PIL image: scale its values to 0 to "
+            f"255 and convert it to RGB. Received: a PIL image of mode {image.mode!r}."
         )
     return image.convert("RGB")
