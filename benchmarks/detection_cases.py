@@ -11,20 +11,20 @@ import keras
 import machines
 import numpy as np
 import tensorflow as tf
-from detection_tables import RIVAL, System
-from spp_keras.detection.rcnn import RegionDetector
+from detection_tables import RCNN_SYSTEM, System
+from detector_variants import cast_to_bfloat16
+from rcnn import RCNN
 from worker import THREADS
 
 from spp_keras import zoo
-from spp_keras.detection import compression, variants
+from spp_keras.detection import compression, heads
 from spp_keras.detection.detector import FIVE_SCALES, Detector
 from spp_keras.detection.selective_search import selective_search
-from spp_keras.zoo import model_parts
 
 _CLASSES = 20
 _SYSTEMS = tuple(
     System(name, precision, dense)
-    for name in (RIVAL, "SPP, 1 scale", "SPP, 5 scales")
+    for name in (RCNN_SYSTEM, "SPP, 1 scale", "SPP, 5 scales")
     for dense in ("full", "SVD")
     for precision in ("float32", "bfloat16")
 )
@@ -56,9 +56,9 @@ class Settings(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A function of windows that is timed, and on how many its first call is made."""
+    """A function of RoIs that is timed, and on how many its first call is made."""
 
-    of_windows: Callable[[Any], Any]
+    of_rois: Callable[[Any], Any]
     first: int | None = None
 
 
@@ -74,11 +74,11 @@ def versions() -> dict[str, str]:
 def measure(settings: Settings) -> dict[str, Any]:
     """Everything but the machine, see `detection_tables`."""
     _prepare()
-    image = _photograph(settings.size)
-    windows, searched = _windows(image, settings.windows)
+    image = _load_image(settings.size)
+    rois, searched = _draw_rois(image, settings.windows)
     machines.say("making the detectors")
-    detectors = _detectors(settings, _SYSTEMS)
-    rows, proposals = _times(detectors, image, windows, settings.rounds)
+    detectors = _create_detectors(settings, _SYSTEMS)
+    rows, proposals = _times(detectors, image, rois, settings.rounds)
     detectors.clear()
     points = []
     for system in _DRAWN:
@@ -100,59 +100,61 @@ def _prepare() -> None:
     tf.get_logger().setLevel("ERROR")
 
 
-def _photograph(size: tuple[int, int]) -> np.ndarray:
+def _load_image(size: tuple[int, int]) -> np.ndarray:
     from sklearn.datasets import load_sample_image
 
     pixels = tf.image.resize(load_sample_image("china.jpg"), size, antialias=True)
     return np.clip(pixels, 0, 255).round().astype("float32")
 
 
-def _windows(image: np.ndarray, count: int) -> tuple[np.ndarray, int]:
-    """Selective search's, behind those any of all sizes up to the count; how many it found."""
-    found = selective_search(image.astype("uint8"))[:count]
+def _draw_rois(image: np.ndarray, count: int) -> tuple[np.ndarray, int]:
+    """Proposals of selective search, then random boxes up to the count; the number of the first."""
+    proposals = selective_search(image.astype("uint8"))[:count]
     rng = np.random.default_rng(0)
     limits = np.array(image.shape[1::-1])
     extents = np.exp(rng.uniform(np.log(20), np.log(limits), (count, 2)))
     corners = rng.uniform(0, 1, (count, 2)) * (limits - extents)
     anywhere = np.concatenate([corners, corners + extents], axis=1)
-    return np.concatenate([found, anywhere])[:count].astype("float32"), len(found)
+    return np.concatenate([proposals, anywhere])[:count].astype("float32"), len(proposals)
 
 
-def _detectors(settings: Settings, systems: Sequence[System]) -> dict[System, Detector]:
-    """All of the same weights."""
+def _create_detectors(
+    settings: Settings, systems: Sequence[System]
+) -> dict[System, Detector | RCNN]:
+    """All with the same weights."""
     keras.utils.set_random_seed(0)
-    halves = model_parts.split_model(zoo.zf5_spp(classes=_CLASSES, width=settings.width))
-    labels = tuple(str(number) for number in range(_CLASSES))
-    plain, _ = variants.create_detector(halves, labels)
-    rival, _ = variants.create_detector(halves, labels, RegionDetector)
-    named = {
-        RIVAL: rival,
-        "SPP, 1 scale": plain,
-        "SPP, 5 scales": variants.replace_parts(plain, scales=FIVE_SCALES),
+    network = zoo.zf5_spp(classes=_CLASSES, width=settings.width)
+    labels = tuple(str(index) for index in range(_CLASSES))
+    head = heads.finalize_head(heads.build_softmax_head(network, _CLASSES))
+    one_scale = Detector.from_network(network, head, labels=labels)
+    by_name = {
+        RCNN_SYSTEM: one_scale,
+        "SPP, 1 scale": one_scale,
+        "SPP, 5 scales": one_scale.replace(scales=FIVE_SCALES),
     }
-    heads = {"full": plain.head}
+    by_dense = {"full": head}
     if any(system.dense == "SVD" for system in systems):
-        heads["SVD"] = compression.truncate_dense(plain, settings.ranks).head
-    made = {}
+        by_dense["SVD"] = compression.truncate_dense(one_scale, settings.ranks).head
+    detectors: dict[System, Detector | RCNN] = {}
     for system in systems:
-        detector = variants.replace_parts(named[system.name], head=heads[system.dense])
-        made[system] = (
-            compression.cast_to_bfloat16(detector) if system.precision == "bfloat16" else detector
-        )
-    return made
+        detector = by_name[system.name].replace(head=by_dense[system.dense])
+        if system.precision == "bfloat16":
+            detector = cast_to_bfloat16(detector)
+        detectors[system] = RCNN(detector) if system.name == RCNN_SYSTEM else detector
+    return detectors
 
 
 def _times(
-    detectors: dict[System, Detector], image: np.ndarray, windows: np.ndarray, rounds: int
+    detectors: dict[System, Detector | RCNN], image: np.ndarray, rois: np.ndarray, rounds: int
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Seconds of each in rounds in which all take turns, and of the proposals."""
     rows = {}
     calls = {}
     for system, detector in detectors.items():
         machines.say(f"{' '.join(system)}: first calls")
-        calls[system], distinct = _calls(system, detector, image, windows)
+        calls[system], distinct = _calls(system, detector, image, rois)
         for call in calls[system].values():
-            call.of_windows(windows[: call.first])
+            call.of_rois(rois[: call.first])
         seconds: dict[str, list[float]] = {part: [] for part in calls[system]}
         rows[system] = {**system._asdict(), "distinct": distinct, "seconds": seconds, "cpu": []}
     proposals: dict[str, Any] = {"seconds": [], "cpu": []}
@@ -164,7 +166,7 @@ def _times(
         for system, row in rows.items():
             machines.say(f"round {number + 1} of {rounds}: {' '.join(system)}")
             for part, call in calls[system].items():
-                taken = _seconds(lambda call=call: call.of_windows(windows))
+                taken = _seconds(lambda call=call: call.of_rois(rois))
                 row["seconds"][part].append(taken[0])
                 if part == "all":
                     row["cpu"].append(taken[1])
@@ -172,51 +174,55 @@ def _times(
 
 
 def _calls(
-    system: System, detector: Detector, image: np.ndarray, windows: np.ndarray
+    system: System, detector: Detector | RCNN, image: np.ndarray, rois: np.ndarray
 ) -> tuple[dict[str, Call], int]:
-    """Each part of a detection as a graph of its own, and how many different windows there are."""
+    """Each part of a detection as a graph of its own, and the number of distinct RoIs."""
     pixels, size = tf.constant(image), tf.constant(image.shape[:2])
-    specifications = [tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4))]
-    whole = tf.function(detector.detect, specifications, autograph=False)
-    encode = tf.function(detector.encode, specifications, autograph=False)
-    answer = tf.function(detector.answers, autograph=False)
-    dtype = detector.roi_spp.compute_dtype
-    if system.name == RIVAL:
-        vectors = tf.cast(tf.random.uniform((len(windows) + 1, detector.length)), dtype)
+    image_spec, rois_spec = tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4))
+    detect = tf.function(detector.detect, [image_spec, rois_spec], autograph=False)
+    if isinstance(detector, RCNN):
+        compute_vectors = tf.function(
+            detector.compute_vectors, [image_spec, rois_spec], autograph=False
+        )
+        predict_rois = tf.function(detector.detector.predict_rois, autograph=False)
+        shape = (len(rois) + 1, detector.detector.vector_length)
+        vectors = tf.cast(tf.random.uniform(shape), detector.detector.roi_spp.compute_dtype)
         calls = {
-            "dense": Call(lambda _: answer(vectors)),
-            "all": Call(lambda boxes: whole(pixels, boxes), _FIRST),
+            "dense": Call(lambda _: predict_rois(vectors)),
+            "all": Call(lambda boxes: detect(pixels, boxes), _FIRST),
         }
         if system.dense == "full":
-            # The same behind both kinds of dense layers.
-            calls["convolutions"] = Call(lambda boxes: encode(pixels, boxes), _FIRST)
-        return calls, len(windows)
-    encoded = encode(pixels, windows)
-    pool = tf.function(detector.pool, autograph=False)
-    vectors, rows = pool(encoded, tf.constant(windows), size)
+            # The same for both kinds of dense layers.
+            calls["convolutions"] = Call(lambda boxes: compute_vectors(pixels, boxes), _FIRST)
+        return calls, len(rois)
+    compute_feature_maps = tf.function(detector.compute_feature_maps, [image_spec], autograph=False)
+    pool_rois = tf.function(detector.pool_rois, autograph=False)
+    predict_rois = tf.function(detector.predict_rois, autograph=False)
+    feature_maps = compute_feature_maps(pixels)
+    vectors, rows = pool_rois(feature_maps, tf.constant(rois), size)
     return {
-        "convolutions": Call(lambda boxes: encode(pixels, boxes)),
-        "pooling": Call(lambda boxes: pool(encoded, tf.constant(boxes), size)),
-        "dense": Call(lambda _: answer(vectors)),
-        "all": Call(lambda boxes: whole(pixels, boxes)),
+        "convolutions": Call(lambda _: compute_feature_maps(pixels)),
+        "pooling": Call(lambda boxes: pool_rois(feature_maps, tf.constant(boxes), size)),
+        "dense": Call(lambda _: predict_rois(vectors)),
+        "all": Call(lambda boxes: detect(pixels, boxes)),
     }, len(np.unique(rows))
 
 
 def _points(settings: Settings, system: System) -> list[dict[str, Any]]:
     """Time and memory of one detection, over windows and over sizes."""
     _prepare()
-    photograph = _photograph(settings.size)
-    detector = _detectors(settings, [system])[system]
-    _detect(detector, photograph, 1)()
+    image = _load_image(settings.size)
+    detector = _create_detectors(settings, [system])[system]
+    _detect(detector, image, 1)()
     base = _memory("VmRSS")
     counts = [count for count in _COUNTS if count <= _MOST_DRAWN * settings.windows]
-    points = [_point(detector, system, photograph, count, base, "windows") for count in counts]
+    points = [_point(detector, system, image, count, base, "windows") for count in counts]
     for factor in (0.5, 1, 2):
         size = [round(side * factor) for side in settings.size]
-        image = tf.image.resize(photograph, size).numpy()
+        resized = tf.image.resize(image, size).numpy()
         # At its own size, not at one scale: that is what the convolutions cost.
-        own = variants.replace_parts(detector, scales=(min(size),))
-        points.append(_point(own, system, image, settings.windows, base, "size"))
+        own = detector.replace(scales=(min(size),))
+        points.append(_point(own, system, resized, settings.windows, base, "size"))
     return points
 
 
@@ -240,7 +246,7 @@ def _point(
 def _detect(detector: Detector, image: np.ndarray, count: int) -> Callable[[], Any]:
     specifications = [tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 4))]
     whole = tf.function(detector.detect, specifications, autograph=False)
-    pixels, boxes = tf.constant(image), tf.constant(_windows(image, count)[0])
+    pixels, boxes = tf.constant(image), tf.constant(_draw_rois(image, count)[0])
     return lambda: whole(pixels, boxes)
 
 

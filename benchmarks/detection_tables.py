@@ -9,7 +9,7 @@ import machines
 
 from spp_keras import _files
 
-RIVAL = "R-CNN"
+RCNN_SYSTEM = "R-CNN"
 # By how much the paper's SPP is quicker than R-CNN with ZF-5, on a GPU: its Table 10.
 _PAPER = {
     "all": {"SPP, 1 scale": "102", "SPP, 5 scales": "38"},
@@ -85,7 +85,7 @@ def _heading(settings: dict[str, Any], rows: dict[System, Any]) -> str:
     distinct = " and ".join(
         f"{row['distinct']:,} ({system.name.removeprefix('SPP, ')})"
         for system, row in rows.items()
-        if system.name != RIVAL and system[1:] == ("float32", "full")
+        if system.name != RCNN_SYSTEM and system[1:] == ("float32", "full")
     )
     return (
         f"One detection of {windows:,} windows in a photograph of {settings['size'][0]}x"
@@ -156,9 +156,9 @@ def _number(times: float) -> str:
 
 def _of_kind(rows: dict[System, Any], kind: tuple[str, ...], part: str) -> list[System]:
     """SPP of a precision with such dense layers, where it and R-CNN have such a part."""
-    if part not in rows.get(System(RIVAL, *kind), {"seconds": ()})["seconds"]:
+    if part not in rows.get(System(RCNN_SYSTEM, *kind), {"seconds": ()})["seconds"]:
         return []
-    return [system for system in rows if system[1:] == kind and system.name != RIVAL]
+    return [system for system in rows if system[1:] == kind and system.name != RCNN_SYSTEM]
 
 
 def _sum_of_parts(rows: dict[System, Any]) -> str:
@@ -183,7 +183,8 @@ def _times(rows: dict[System, Any], system: System, part: str, more: Sequence[fl
     """R-CNN's time over that of a system, `more` added to both."""
     added = _median(more) if more else 0.0
     rival, own = (
-        _median(rows[one]["seconds"][part]) + added for one in (system._replace(name=RIVAL), system)
+        _median(rows[one]["seconds"][part]) + added
+        for one in (system._replace(name=RCNN_SYSTEM), system)
     )
     return rival / own
 

@@ -22,7 +22,8 @@ from pooling_graphs import (
 from worker import Prepared, case
 
 from spp_keras import _checks
-from spp_keras.layers import SpatialPyramidPooling, _pyramid_pooling
+from spp_keras.layers import SpatialPyramidPooling
+from spp_keras.ops import _grid_pooling
 
 _LEVELS = _checks.levels(inputs.LEVELS)
 _PORTABLE = "`keras.ops` alone, without the kernel of `layers/_tensorflow.py`"
@@ -168,13 +169,13 @@ def _mixed_gradient_slices_given(setting: str) -> Prepared:
 
 def _portable(x: tf.Tensor) -> tf.Tensor:
     """What the layer computes on every backend but TensorFlow."""
-    return _pyramid_pooling.max_pyramid(x, _LEVELS)
+    return _grid_pooling.max_pyramid(x, _LEVELS)
 
 
 def _portable_ragged(x: tf.RaggedTensor) -> tf.Tensor:
     """The same for a ragged batch: padded maps, and the cells of each that count."""
     sizes = tf.stack([x.row_lengths(), tf.reduce_max(x.row_lengths(2), axis=1)], axis=1)
-    return _pyramid_pooling.max_pyramid(x.to_tensor(), _LEVELS, tf.cast(sizes, tf.int32))
+    return _grid_pooling.max_pyramid(x.to_tensor(), _LEVELS, tf.cast(sizes, tf.int32))
 
 
 def _keras_first() -> Callable[[tf.Tensor], tf.Tensor]:

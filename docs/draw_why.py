@@ -1,7 +1,7 @@
 """Draws why a pyramid: one photograph cropped, warped, and whole with bins over it.
 
     python docs/draw_why.py                # docs/why.png
-    python docs/draw_why.py --to why.png
+    python docs/draw_why.py --output why.png
 
 The photograph is one of `shapes`, drawn here: nothing is downloaded.
 """
@@ -40,9 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--to", type=Path, default=Path(__file__).with_name("why.png"), help="default: docs/why.png"
+        "--output",
+        type=Path,
+        default=Path(__file__).with_name("why.png"),
+        help="default: docs/why.png",
     )
-    to = parser.parse_args(arguments).to
+    to = parser.parse_args(arguments).output
     content, _ = drawing.draw_image(seed=0, split=0, index=_NUMBER)
     # Its grain would be most of the file.
     smooth = Image.open(io.BytesIO(content)).filter(ImageFilter.GaussianBlur(1))

@@ -1,8 +1,8 @@
 """Writes pages of the public names of the package from their docstrings.
 
-    pip install -e '.[docs]'
+    pip install -e '.[dev]'
     python docs/make_api.py                # docs/api/index.html
-    python docs/make_api.py --to folder
+    python docs/make_api.py --output folder
 
 A package's public names are those that its `__init__` brings in.
 """
@@ -51,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--to", type=Path, default=Path(__file__).parent / "api", help="default: docs/api"
+        "--output", type=Path, default=Path(__file__).parent / "api", help="default: docs/api"
     )
-    to = parser.parse_args(arguments).to
+    to = parser.parse_args(arguments).output
     for name in PACKAGES:
         package = importlib.import_module(name)
         package.__all__ = public_names(package)

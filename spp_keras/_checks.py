@@ -20,6 +20,17 @@ def levels(value: Any) -> tuple[tuple[int, int], ...]:
     return tuple(pairs)
 
 
+def size_pair(value: Any, name: str) -> tuple[int, int]:
+    """A size as `(rows, columns)`, from an int for both or a pair."""
+    pair = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,) * 2
+    if len(pair) != 2 or not all(_is_int(n) and n >= 1 for n in pair):
+        raise ValueError(
+            f"`{name}` must be an int >= 1 or a (rows, columns) pair of them. "
+            f"Received: {name}={value!r}."
+        )
+    return int(pair[0]), int(pair[1])
+
+
 def one_of(value: Any, choices: Sequence[Any], name: str) -> Any:
     """A value from a closed list."""
     if value not in choices:

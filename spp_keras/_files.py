@@ -77,7 +77,7 @@ def write_file(path: str | Path, content: str | bytes) -> None:
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Writes JSON, two spaces an indent, by way of `replace_file`.
+    r"""Writes JSON, two spaces an indent, by way of `replace_file`.
 
     Args:
         path: Path of the file to write or replace.

@@ -1,8 +1,8 @@
-"""Our classes for Keras to find in files, without importing either before it is wanted.
+"""Registers our classes with Keras without importing Keras or the classes.
 
-Keras loads a class of another package only if it has been registered. So as soon
+Keras loads a class of another package from a file only if it is registered. So as soon
 as Keras is imported, before or after this package, its registry gets an entry for
-each of our classes that imports the class when a file asks for it.
+each of our classes, which imports the class when a file names it.
 """
 
 import importlib
@@ -11,7 +11,9 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, cast
 
-# A test compares them with the classes that are decorated.
+from spp_keras import _old_files
+
+# Class -> module. A test compares them with the decorated classes.
 CLASSES = {
     "Detector": "spp_keras.detection.detector",
     "ImageModel": "spp_keras.zoo.image_model",
@@ -20,7 +22,6 @@ CLASSES = {
     "PerImage": "spp_keras.layers.per_image",
     "PerImageMetric": "spp_keras.training.objectives",
     "RegionProposalNetwork": "spp_keras.detection.rpn",
-    "RegionDetector": "spp_keras.detection.rcnn",
     "RoISpatialPyramidPooling": "spp_keras.layers.roi_spatial_pyramid_pooling",
     "SpatialPyramidPooling": "spp_keras.layers.spatial_pyramid_pooling",
     "MaskPadding": "spp_keras.layers.mask_padding",
@@ -28,7 +29,7 @@ CLASSES = {
 
 
 def register() -> None:
-    """Registers our classes with Keras: now if it is imported, else when it will be."""
+    """Registers our classes with Keras: now if it is imported, else as soon as it is."""
     if "keras" in sys.modules:
         _register()
     elif not any(isinstance(finder, _KerasFinder) for finder in sys.meta_path):
@@ -38,19 +39,22 @@ def register() -> None:
 def _register() -> None:
     from keras import saving
 
-    for name, module in CLASSES.items():
-        # What is imported already has registered itself.
-        saving.get_custom_objects().setdefault(f"spp_keras>{name}", _Unimported(module, name))
+    entries: dict[str, Any] = {
+        name: _LazyClass(module, name) for name, module in CLASSES.items()
+    } | {name: _old_files.OldClass(name) for name in _old_files.OLD_CLASSES}
+    for name, entry in entries.items():
+        # A class that is imported already has registered itself.
+        saving.get_custom_objects().setdefault(f"spp_keras>{name}", entry)
 
 
-class _Unimported:
-    """A class as Keras deals with it when it loads one, imported then."""
+class _LazyClass:
+    """An entry of Keras' registry that imports its class when a file names it."""
 
     def __init__(self, module: str, name: str):
         self.module, self.name = module, name
 
     def from_config(self, config: dict[str, Any]) -> Any:
-        """An instance; the import has put the class itself into Keras' registry."""
+        """Makes an instance. The import puts the class itself into Keras' registry."""
         return getattr(importlib.import_module(self.module), self.name).from_config(config)
 
     def __repr__(self) -> str:
@@ -58,7 +62,7 @@ class _Unimported:
 
 
 class _KerasFinder:
-    """Finds Keras as the others do, and is told when its import has ended."""
+    """Finds Keras by the other finders, and registers our classes when its import ends."""
 
     def find_spec(
         self, name: str, path: Any = None, target: ModuleType | None = None
@@ -75,7 +79,7 @@ class _KerasFinder:
 
 
 class _KerasLoader:
-    """The loader of Keras, and our classes registered behind it."""
+    """The loader of Keras; it registers our classes at the end."""
 
     def __init__(self, loader: Any, finder: _KerasFinder):
         self._loader, self._finder = loader, finder
@@ -85,7 +89,7 @@ class _KerasLoader:
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # From here on Keras has its own loader, which knows its files and its source.
+        # Keras gets its own loader back, which knows its files and its source.
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader

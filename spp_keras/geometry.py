@@ -1,9 +1,10 @@
-"""Where bins, cells and windows lie: arithmetic on integers, no tensors needed.
+"""Positions of bins and of feature map cells: integer arithmetic without tensors.
 
 Every function takes plain integers; those that only add, multiply and divide
-take integer tensors of any backend just as well.
+take integer tensors of any backend, too.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,9 +20,9 @@ def bin_edges(index: Any, length: Any, bins: int) -> tuple[Any, Any]:
     may share a cell; where there are more bins than cells, they must.
 
     Args:
-        index: Number of the bin, from 0. Integer or integer tensor.
+        index: Index of the bin, from 0. Integer or integer tensor.
         length: Number of cells, at least 1. Integer or integer tensor.
-        bins: Number of bins laid over them.
+        bins: Number of bins.
 
     Returns:
         The pair `(start, stop)`, half-open.
@@ -35,9 +36,9 @@ def bin_edges(index: Any, length: Any, bins: int) -> tuple[Any, Any]:
 
 
 def longest_bin(length: Any, bins: int) -> Any:
-    """The most cells that one of `bins` bins over at most `length` cells has.
+    """An upper bound of the cells in one of `bins` bins over at most `length` cells.
 
-    A bound that holds for every shorter length too.
+    The bound holds for every shorter length, too.
 
     Example:
 
@@ -47,27 +48,72 @@ def longest_bin(length: Any, bins: int) -> Any:
     return (length + 2 * bins - 2) // bins
 
 
-class Derivation(NamedTuple):
-    """How to get one level: from the map, or from the grid of a finer level."""
+class PoolingWindow(NamedTuple):
+    """One max pooling along an axis whose windows are the bins, see `pooling_window`."""
+
+    groups: int
+    size: int
+    stride: int
+    same_padding: bool
+
+
+def pooling_window(length: int, bins: int) -> PoolingWindow | None:
+    """The max pooling of one window size and stride that equals the bins of a length.
+
+    With `g = gcd(length, bins)` the bins fall into `g` equal groups, and a reshape
+    makes the groups items of the batch. In a group, `q * b + r` cells in `b` bins,
+    `r` and `b` have no common divisor; for `b` in {1, 2, 3, 4, 6} `r` is 0, 1 or `b - 1`.
+    For 0 and 1 the bins are windows of `q + r` at stride `q`; for `b - 1` they are
+    windows of `q + 2` at stride `q + 1` that stick out by one cell on each side,
+    as with "same" padding.
+
+    Args:
+        length: Number of cells.
+        bins: Number of bins.
+
+    Returns:
+        The pooling, or `None` where there is none: fewer cells than bins, or another `r`.
+
+    Example:
+
+    >>> pooling_window(13, 6)
+    PoolingWindow(groups=1, size=3, stride=2, same_padding=False)
+    >>> pooling_window(10, 6)
+    PoolingWindow(groups=2, size=3, stride=2, same_padding=True)
+    """
+    groups = math.gcd(length, bins)
+    count = bins // groups
+    quotient, rest = divmod(length // groups, count)
+    if length < bins:
+        return None
+    if rest <= 1:
+        return PoolingWindow(groups, quotient + rest, quotient, False)
+    if rest == count - 1:
+        return PoolingWindow(groups, quotient + 2, quotient + 1, True)
+    return None
+
+
+class LevelSource(NamedTuple):
+    """What a pyramid level is pooled from: the feature map, or the grid of a finer level."""
 
     level: int
     source: int | None
     pool: Level
 
 
-def derive_levels(levels: Sequence[Level]) -> list[Derivation]:
-    """The order in which to compute levels, each from the smallest grid it can be.
+def derive_levels(levels: Sequence[Level]) -> list[LevelSource]:
+    """The order in which to compute levels, each from the smallest possible grid.
 
     Where `n` divides `m`, a bin of `n` is exactly a union of bins of `m`
     (`floor(2iL/6) = floor(iL/3)`), so its maximum is the maximum over theirs:
-    with `(6, 3, 2, 1)` only the 6x6 grid has to touch the feature map.
+    with `(6, 3, 2, 1)` only the 6x6 grid is pooled from the feature map.
 
     Args:
         levels: `(rows, columns)` pairs.
 
     Returns:
-        A list of `(level, source, pool)`: the number of the level, that of the
-        level it is pooled from (`None` for the map) and the pool's size.
+        A list of `(level, source, pool)`: the index of the level, the index of the
+        level it is pooled from (`None` for the feature map) and the pool size.
 
     Example:
 
@@ -78,7 +124,7 @@ def derive_levels(levels: Sequence[Level]) -> list[Derivation]:
     2 1 (2, 2)
     """
     finest_first = sorted(range(len(levels)), key=lambda i: -levels[i][0] * levels[i][1])
-    steps: list[Derivation] = []
+    steps: list[LevelSource] = []
     for i in finest_first:
         rows, columns = levels[i]
         sources = [
@@ -89,31 +135,30 @@ def derive_levels(levels: Sequence[Level]) -> list[Derivation]:
         if sources:
             source = min(sources, key=lambda j: levels[j][0] * levels[j][1])
             pool = (levels[source][0] // rows, levels[source][1] // columns)
-            steps.append(Derivation(i, source, pool))
+            steps.append(LevelSource(i, source, pool))
         else:
-            steps.append(Derivation(i, None, (1, 1)))
+            steps.append(LevelSource(i, None, (1, 1)))
     return steps
 
 
 class CellGrid(NamedTuple):
-    """Where the cells of a feature map lie on the image.
+    """Positions of the cells of a feature map on the image.
 
     Cell `i` is centered on pixel `first_center + stride * i`. With explicit
-    symmetric padding the three numbers say all there is to say: the number of
-    cells is `floor((pixels + ceil_excess - 1 - 2 * first_center) / stride) + 1`
-    however many layers lie between.
+    symmetric padding these three numbers are enough: the map size is
+    `floor((pixels + ceil_excess - 1 - 2 * first_center) / stride) + 1`
+    for any number of layers.
 
     A pooling of stride `s` that rounds up has the cells that it would have,
-    rounding down, on a map of `s - 1` cells more at its end:
-    `ceil((L - k) / s) = floor((L + s - 1 - k) / s)`. So all the numbers of
-    cells are those of an image that is some pixels longer, while its cells are
-    centered where they were.
+    rounding down, on a feature map of `s - 1` cells more at its end:
+    `ceil((L - k) / s) = floor((L + s - 1 - k) / s)`. So the map sizes are those
+    of an image that is some pixels longer, and the centers stay.
 
     Args:
-        stride: Pixels from one cell to the next, the product of the strides.
+        stride: Pixels from one cell to the next, the product of all strides.
         first_center: Pixel that cell 0 is centered on, 0-based. A multiple
             of one half.
-        ceil_excess: Pixels that an image counts as longer by, where layers round up.
+        ceil_excess: Pixels added to the image size where layers round up.
 
     Example:
 
@@ -133,17 +178,36 @@ class CellGrid(NamedTuple):
     ) -> "CellGrid":
         """The grid after one more convolution or pooling."""
         shift = self.stride * ((kernel - 1) / 2 - padding)
-        longer = self.stride * (stride - 1) if ceil_mode else 0
-        return CellGrid(self.stride * stride, self.first_center + shift, self.ceil_excess + longer)
+        excess = self.stride * (stride - 1) if ceil_mode else 0
+        return CellGrid(self.stride * stride, self.first_center + shift, self.ceil_excess + excess)
 
     def map_size(self, pixels: Any) -> Any:
-        """Number of cells along a side of so many pixels; an int or a tensor."""
+        """Number of cells along a side of `pixels`; an int or a tensor."""
         return (pixels + self.ceil_excess - 1 - int(2 * self.first_center)) // self.stride + 1
 
     def min_pixels(self, cells: int = 1) -> int:
-        """The shortest side that has so many cells."""
+        """The shortest side that has `cells` cells."""
         return max(1, (cells - 1) * self.stride + 1 + int(2 * self.first_center) - self.ceil_excess)
 
     def max_pixels(self, cells: Any) -> Any:
-        """The longest side that has so many cells; an int or a tensor."""
+        """The longest side that has `cells` cells; an int or a tensor."""
         return cells * self.stride + int(2 * self.first_center) - self.ceil_excess
+
+
+def scale_side(side: Any, reference: Any, length: Any) -> Any:
+    """A side of an image that is scaled until a reference side has a length.
+
+    Rounded to the nearest integer, halves up, and 1 or more.
+
+    Args:
+        side: Pixels of the side, an int or a tensor.
+        reference: Pixels of the side that gets the length, such as the shorter one.
+        length: Pixels of the reference side after scaling.
+
+    Example:
+
+    >>> [scale_side(side, 375, 256) for side in (375, 500)]
+    [256, 341]
+    """
+    scaled = (2 * side * length + reference) // (2 * reference)
+    return scaled + 1 // (scaled + 1)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +52,15 @@ class RunFolder:
     'zf5_spp-shapes'
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: "str | os.PathLike[str]"):
         self.path = Path(path)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {str(self.path)!r}>"
+
+    def __fspath__(self) -> str:
+        """The path, so that a run can be given wherever a path can."""
+        return str(self.path)
 
     def __truediv__(self, name: str) -> Path:
         """The path of a file in the folder."""

@@ -1,17 +1,22 @@
-"""Every command of `spp-keras`, and the examples in its help."""
+"""Every command of `spp-keras`, the examples in its help, and a check of command lines."""
 
 import argparse
+import re
+import shlex
+from pathlib import Path
 
-from spp_keras import cli
+from spp_keras import cli, recipes
+
+ROOT = Path(__file__).parents[1]
 
 
 def _commands():
-    (found,) = (
+    (subparsers,) = (
         action
         for action in cli.build_parser()._actions
         if isinstance(action, argparse._SubParsersAction)
     )
-    return found.choices
+    return subparsers.choices
 
 
 def _examples(parser):
@@ -22,3 +27,22 @@ def _examples(parser):
 
 COMMANDS = _commands()
 EXAMPLES = {name: _examples(parser) for name, parser in COMMANDS.items()}
+
+
+def arguments(line):
+    """What `main` is called with for a line that has a command, perhaps within another."""
+    words = line.partition("spp-keras ")[2]
+    # Of a longer command in quotes.
+    words = words.rstrip("'") if words.count("'") % 2 else words
+    return shlex.split(re.split(r"[>|)]", words)[0], comments=True)
+
+
+def check_command(line):
+    """That a command line is understood, and that its recipe is there."""
+    options = cli.build_parser().parse_args(arguments(line))
+    assert callable(options.run_command)
+    recipe = getattr(options, "recipe", None)
+    if recipe is not None and recipe.startswith("zoo/"):
+        assert (ROOT / recipe).is_file()
+    elif recipe is not None and not recipe.endswith(".toml"):
+        assert recipe in recipes.list_recipes()

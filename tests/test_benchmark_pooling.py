@@ -13,6 +13,8 @@ import pytest
 import spp_keras
 from spp_keras import geometry
 
+pytestmark = pytest.mark.integration
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RESULTS = BENCHMARKS / "results"
 FIRST, GIVEN = "as written first", "given our algebra"

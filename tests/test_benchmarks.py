@@ -19,6 +19,8 @@ from spp_keras.data import size_policies as policies
 from spp_keras.data.shapes import outlines, scenes
 from spp_keras.zoo import model_parts
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 RESULTS = BENCHMARKS / "results"
@@ -230,7 +232,7 @@ def test_every_crossing_that_is_named_is_there(paper):
 def test_the_table_of_forms_sends_what_a_training_is_validated_with(paper, variant, policy):
     sizes, network = paper("sizes"), zoo.overfeat7_spp(classes=12, width=0.02)
 
-    (part,) = sizes._ask(network, variant, sizes._OWN[variant]).parts((375, 500))
+    (part,) = sizes._ask(network, variant, sizes._OWN[variant]).list_views((375, 500))
 
     window, target = (
         value.numpy() for value in policy.window_and_size(np.array([375, 500], "int32"))
@@ -292,7 +294,6 @@ def test_no_result_is_typed_beside_a_table(paper, page, heading):
     assert re.findall(r"\b(?:better|best|worse|behind|ahead|more than|less than)\b", typed) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("**/*.py")), ids=lambda path: path.name)
 def test_every_command_has_help(path):
     if "__main__" not in path.read_text():

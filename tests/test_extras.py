@@ -19,16 +19,46 @@ def names(requirements):
 
 
 def test_the_line_names_the_packages_of_the_extra_and_the_python_that_runs():
-    python, *pip, opencv, pycocotools, scikit_learn, scipy = shlex.split(
+    python, *pip, matplotlib, opencv, pycocotools, scikit_learn, scipy = shlex.split(
         _extras.install_line("detection")
     )
     assert [python, *pip] == [sys.executable, "-m", "pip", "install"]
-    assert [opencv, pycocotools, scikit_learn, scipy] == sorted(EXTRAS["detection"])
+    packages = [matplotlib, opencv, pycocotools, scikit_learn, scipy]
+    assert packages == sorted(EXTRAS["detection"])
 
 
-@pytest.mark.parametrize("extra", ["detection", "hub", "docs"])
+def named_extras():
+    """Every extra that the package names in an error."""
+    pattern = re.compile(
+        r"""(?:install_line\(|require\(\s*|import_package\(\s*"[\w.]+",\s*)["'](\w+)["']"""
+    )
+    files = [*(ROOT / "spp_keras").rglob("*.py")]
+    return sorted({name for file in files for name in pattern.findall(file.read_text())})
+
+
+def test_errors_name_three_extras():
+    assert named_extras() == ["detection", "tflite", "train"]
+
+
+@pytest.mark.parametrize("extra", named_extras())
 def test_the_line_of_every_extra_is_that_of_pyproject(extra):
     assert names(shlex.split(_extras.install_line(extra))[4:]) == names(EXTRAS[extra])
+
+
+def test_a_missing_package_is_named_with_the_line_that_installs_it():
+    with pytest.raises(ImportError) as error:
+        _extras.require("train", "Training", "sys", "no_such_package")
+    assert str(error.value) == (
+        "Training needs the package `no_such_package`. "
+        f"Install it with: {_extras.install_line('train')}"
+    )
+
+
+def test_a_package_that_does_not_load_says_why(tmp_path, monkeypatch):
+    (tmp_path / "half_a_package.py").write_text("from sys import no_such_name")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match="The import failed: cannot import name 'no_such_name'"):
+        _extras.import_package("half_a_package", "train", "Training")
 
 
 def test_a_clone_that_is_not_installed_is_named_itself(monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 import small_detectors
 
 import spp_keras
-from spp_keras import _registration, detection, zoo
+from spp_keras import _registration, zoo
 from spp_keras.training import objectives
 
 PACKAGE = Path(spp_keras.__file__).parent
@@ -42,20 +42,12 @@ def files(tmp_path_factory):
     images = keras.Input((None, None, 3))
     backbone = keras.Model(images, keras.layers.Conv2D(2, 3)(images))
     detector = small_detectors.detector(rpn=True)
-    options = {
-        "labels": small_detectors.LABELS,
-        "grid": detector.grid,
-        "levels": (2, 1),
-        "side": 64,
-    }
-    regions = detection.RegionDetector(detector.trunk, detector.head, **options)
     models = {
         "network": network,
         "with_sizes": zoo.with_sizes(network),
         "with_boxes": zoo.with_boxes(network),
         "classifier": zoo.spp_classifier(backbone, 2, levels=(1,), units=()),
         "detector": detector,
-        "regions": regions,
     }
     for name, model in models.items():
         model.save(folder / f"{name}.keras")

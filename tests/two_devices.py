@@ -25,7 +25,7 @@ def network(**options):
     x, sizes = layers.PadRagged()(images)
     x = keras.layers.Rescaling(1 / 255)(x)
     x = keras.layers.Conv2D(4, 5, 4, activation="relu")(x)
-    x, cells = layers.MaskPadding(step=4, first_center=2)(x, sizes=sizes)
+    x, cells = layers.MaskPadding(stride=4, first_center=2)(x, sizes=sizes)
     x = layers.SpatialPyramidPooling((2, 1))(x, sizes=cells)
     model = zoo.ImageModel(images, keras.layers.Dense(3, "softmax")(x))
     optimizer = keras.optimizers.SGD(0.003, momentum=0.9)

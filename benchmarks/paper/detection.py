@@ -21,27 +21,31 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import convergence
-import detection_examples
+import detection_images
 import machines
 import numpy as np
 import publishing
+import rcnn
 import table10
-from spp_keras.detection.rcnn import RegionDetector
+from detector_variants import remove_box_regression
 
 from spp_keras import _files
-from spp_keras.detection import evaluation, feature_cache, head_training, heads, training, variants
+from spp_keras.detection import evaluation, head_training, heads, training
+from spp_keras.detection.detections import Detections
 from spp_keras.detection.detector import FIVE_SCALES, ONE_SCALE, Detector
+from spp_keras.detection.feature_cache import FeatureMapCache
+from spp_keras.detection.roi_features import RoIFeatures
 from spp_keras.detection.training_images import TrainingImages
-from spp_keras.metrics import detection
+from spp_keras.metrics import evaluate_voc
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import model_parts
 
 _HALF = 2
-_SIDE = 224 // _HALF
-_KINDS = {
-    table10.ONE: (Detector, tuple(scale // _HALF for scale in ONE_SCALE)),
-    table10.FIVE: (Detector, tuple(scale // _HALF for scale in FIVE_SCALES)),
-    table10.RCNN: (RegionDetector, tuple(scale // _HALF for scale in ONE_SCALE)),
+_INPUT_SIZE = 224 // _HALF
+_SCALES = {
+    table10.ONE: tuple(scale // _HALF for scale in ONE_SCALE),
+    table10.FIVE: tuple(scale // _HALF for scale in FIVE_SCALES),
+    # R-CNN does not scale images.
+    table10.RCNN: tuple(scale // _HALF for scale in ONE_SCALE),
 }
 
 
@@ -69,27 +73,27 @@ def _measure(
     )
     machine["versions"] |= _versions()
     splits = ("train", options.images), ("validation", options.validation)
-    learning, unseen = (
-        detection_examples.examples(split, count, options.data_dir, learning=split == "train")
+    training_images, validation = (
+        detection_images.load_images(split, count, options.data_dir, training=split == "train")
         for split, count in splits
     )
     kept = any(options.work.glob("*.json")) or any(options.work.glob("*/*.json"))
     rows, detectors = [], {}
     for seed, run in enumerate(options.run):
-        for name, (kind, scales) in _KINDS.items():
-            machines.say(f"{name}, {run}")
-            work = options.work / f"{run.name}-{name.replace(' ', '').replace(',', '-')}"
-            made = _detectors(run, kind, scales, learning, options, work, seed)
-            detectors[seed, name] = made
-            rows += _scores(made, unseen, options, work, name, seed)
+        for column in _SCALES:
+            machines.say(f"{column}, {run}")
+            work = options.work / f"{run.name}-{column.replace(' ', '').replace(',', '-')}"
+            by_row = _train_detectors(run, column, training_images, options, work, seed)
+            detectors[seed, column] = by_row
+            rows += _evaluate(by_row, validation, options, work, column, seed)
     for first, second in itertools.combinations(range(len(options.run)), 2):
-        rows += _together(detectors, first, second, unseen, options)
+        rows += _evaluate_pair(detectors, first, second, validation, options)
     facts = {
-        "images": len(unseen),
+        "images": len(validation),
         # Each with its mirror image.
-        "learned from": len(learning) // 2,
+        "learned from": len(training_images) // 2,
         "fine-tuning epochs": options.epochs,
-        "windows": float(np.mean([len(unseen[number].windows) for number in range(len(unseen))])),
+        "windows": float(np.mean([len(validation[i].rois) for i in range(len(validation))])),
         "kept": "perhaps of earlier code" if kept else "",
         **convergence.facts({"zf5_spp/shapes": options.run}),
     }
@@ -101,19 +105,22 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--run", type=Path, action="append", help="run folder, once or more")
-    parser.add_argument("--images", type=int, default=600, help="to learn from (default: 600)")
-    parser.add_argument("--validation", type=int, default=300, help="to test on (default: 300)")
+    parser.add_argument("--images", type=int, default=600, help="training images (default: 600)")
+    parser.add_argument(
+        "--validation", type=int, default=300, help="validation images (default: 300)"
+    )
     parser.add_argument("--epochs", type=int, default=8, help="of fine-tuning (default: 8)")
-    parser.add_argument("--work", type=Path, default=Path("work"), help="what is kept meanwhile")
+    parser.add_argument(
+        "--work", type=Path, default=Path("work"), help="folder for checkpoints and caches"
+    )
     publishing.shared_options(parser)
     return parser
 
 
-def _detectors(
+def _train_detectors(
     run: Path,
-    kind: type[Detector],
-    scales: tuple[int, ...],
-    learning: TrainingImages,
+    column: str,
+    images: TrainingImages,
     options: argparse.Namespace,
     work: Path,
     seed: int,
@@ -122,53 +129,74 @@ def _detectors(
     import keras
 
     keras.utils.set_random_seed(seed)
-    halves = model_parts.split_model(RunFolder(run).model)
-    detector, head = variants.create_detector(
-        halves, learning.classes, kind, scales=scales, side=_SIDE
+    network = RunFolder(run).model
+    head = heads.build_softmax_head(network, len(images.classes))
+    detector = Detector.from_network(
+        network,
+        heads.finalize_head(head),
+        labels=images.classes,
+        scales=_SCALES[column],
+        input_size=_INPUT_SIZE,
     )
-    known = feature_cache.FeatureMapCache(detector, learning, options.work / "maps")
-    kept = {name: work / f"{name.replace(' ', '-')}.keras" for name in ("softmax bb", "svm bb")}
-    if not all(path.exists() for path in kept.values()):
-        known.make()
-        head_training.train_head(head, known, work / "last.npz", epochs=options.epochs, seed=seed)
-        for path, name in zip(kept.values(), ("softmax", "svm"), strict=True):
-            finished, _ = training.finish_head(name, head, known, seed)
+    paths = {name: work / f"{name.replace(' ', '-')}.keras" for name in ("softmax bb", "svm bb")}
+    if not all(path.exists() for path in paths.values()):
+        features = _compute_features(detector, column, images, options.work / "maps")
+        head_training.train_head(
+            head, features, work / "last.npz", epochs=options.epochs, seed=seed
+        )
+        for path, name in zip(paths.values(), ("softmax", "svm"), strict=True):
+            finished, _ = training.finish_head(name, head, features, seed)
             with _files.replace_file(path) as beside:
                 finished.save(beside)
-    made = {}
-    for name, path in kept.items():
-        finished = keras.models.load_model(path)
-        least = training.SCORE_THRESHOLDS[name.removesuffix(" bb")]
-        made[name] = variants.replace_parts(detector, head=finished, score_threshold=least)
-        plain = heads.remove_box_regression(finished)
-        made[name.removesuffix(" bb")] = variants.replace_parts(made[name], head=plain)
-    return made
+    detectors = {}
+    for name, path in paths.items():
+        finished, kind = keras.models.load_model(path), name.removesuffix(" bb")
+        score_threshold = training.SCORE_THRESHOLDS[kind]
+        detectors[name] = detector.replace(head=finished, score_threshold=score_threshold)
+        detectors[kind] = detectors[name].replace(head=remove_box_regression(finished))
+    return detectors
 
 
-def _scores(
-    made: dict[str, Detector],
-    unseen: TrainingImages,
+def _compute_features(
+    detector: Detector, column: str, images: TrainingImages, folder: Path
+) -> RoIFeatures | rcnn.RegionFeatures:
+    if column == table10.RCNN:
+        return rcnn.RegionFeatures(rcnn.RCNN(detector), images, folder)
+    cache = FeatureMapCache(detector, images, folder)
+    cache.fill()
+    return RoIFeatures(cache)
+
+
+def _evaluate(
+    detectors: dict[str, Detector],
+    images: TrainingImages,
     options: argparse.Namespace,
     work: Path,
-    name: str,
+    column: str,
     seed: int,
 ) -> list[dict[str, Any]]:
     rows = []
-    for row, detector in made.items():
+    for row, detector in detectors.items():
         path = work / f"{row.replace(' ', '-')}.json"
         if not path.exists():
-            of_it = feature_cache.FeatureMapCache(detector, unseen, options.work / "maps")
-            found = evaluation.detect_images(detector, of_it)
-            _files.write_file(path, json.dumps(_measured(found, unseen)))
-        rows.append({"column": name, "row": row, "seed": seed, **json.loads(path.read_text())})
+            folder = options.work / "maps"
+            if column == table10.RCNN:
+                baseline = rcnn.RCNN(detector)
+                features = rcnn.RegionFeatures(baseline, images, folder)
+                detections = rcnn.detect_images(baseline, features)
+            else:
+                cache = FeatureMapCache(detector, images, folder)
+                detections = evaluation.detect_images(detector, cache)
+            _files.write_file(path, json.dumps(_compute_metrics(detections, images)))
+        rows.append({"column": column, "row": row, "seed": seed, **json.loads(path.read_text())})
     return rows
 
 
-def _together(
+def _evaluate_pair(
     detectors: dict,
     first: int,
     second: int,
-    unseen: TrainingImages,
+    images: TrainingImages,
     options: argparse.Namespace,
 ) -> list[dict[str, Any]]:
     rows = []
@@ -176,23 +204,18 @@ def _together(
         path = options.work / f"together-{first}-{second}-{row.replace(' ', '-')}.json"
         if not path.exists():
             pair = [detectors[seed, table10.FIVE][row] for seed in (first, second)]
-            of_them = [
-                feature_cache.FeatureMapCache(one, unseen, options.work / "maps") for one in pair
-            ]
-            _files.write_file(
-                path, json.dumps(_measured(evaluation.detect_images(pair, of_them), unseen))
-            )
-        seeds = [first, second]
-        named = {"column": table10.PAIRS, "row": row, "seed": seeds}
+            caches = [FeatureMapCache(detector, images, options.work / "maps") for detector in pair]
+            detections = evaluation.detect_images(pair, caches)
+            _files.write_file(path, json.dumps(_compute_metrics(detections, images)))
+        named = {"column": table10.PAIRS, "row": row, "seed": [first, second]}
         rows.append({**named, **json.loads(path.read_text())})
     return rows
 
 
-def _measured(found: list, unseen: TrainingImages) -> dict[str, float]:
-    of = unseen.found
-    voc = detection.evaluate_voc(found, of.objects, of.sizes, of.classes, rule="11-point")
-    area = detection.evaluate_voc(found, of.objects, of.sizes, of.classes, rule="area")
-    return {"11-point": voc.mean, "area": area.mean}
+def _compute_metrics(detections: list[Detections], images: TrainingImages) -> dict[str, float]:
+    records = images.records
+    inputs = detections, records.objects, records.sizes, records.classes
+    return {rule: evaluate_voc(*inputs, rule=rule).mean for rule in ("11-point", "area")}
 
 
 def _versions() -> dict[str, str]:

@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from spp_keras.data import inspection, safe_decoding, size_policies
+from spp_keras.data import image_rules, size_policies
 from spp_keras.serving import image_decoding
 
 MAX_PIXELS = 25_000_000
 # Twice what a training takes. A model with short sides of 256 sees two million pixels then.
 _MAX_ASPECT = 32
 _REMEDIES = {
-    safe_decoding.NOT_AN_IMAGE: "send a JPEG, PNG, GIF, BMP or WebP image",
-    safe_decoding.DAMAGED: "take the original, or save it again",
-    safe_decoding.TOO_LARGE: "scale it down, or start the app with a larger --max-megapixels",
-    safe_decoding.TOO_SMALL: "take a larger one",
-    safe_decoding.ASPECT_TOO_LARGE: "cut it into shorter ones",
+    image_rules.NOT_AN_IMAGE: "send a JPEG, PNG, GIF, BMP or WebP image",
+    image_rules.DAMAGED: "take the original, or save it again",
+    image_rules.TOO_LARGE: "scale it down, or start the app with a larger --max-megapixels",
+    image_rules.TOO_SMALL: "take a larger one",
+    image_rules.ASPECT_TOO_LARGE: "cut it into shorter ones",
 }
 
 
@@ -60,7 +60,7 @@ def make_decoder(
     >>> decode(tf.io.encode_png(tf.zeros((40, 1000, 3), "uint8")).numpy()).decoded_size
     (29, 725)
     """
-    limits = inspection.ImageLimits(max_pixels=max_pixels, max_aspect=_MAX_ASPECT)
+    limits = image_rules.ImageLimits(max_pixels=max_pixels, max_aspect=_MAX_ASPECT)
     decode_as_trained, decode_enlarged = (
         image_decoding.make_decoder(policy, min_side, limits, orientation)
         for policy in (size_policy, size_policies.Whole(short_side=min_side))
@@ -68,9 +68,9 @@ def make_decoder(
 
     def decode(image: bytes) -> ImageInput:
         decoded = decode_as_trained(image)
-        if decoded.code == safe_decoding.TOO_SMALL:
+        if decoded.code == image_rules.TOO_SMALL:
             decoded = decode_enlarged(image)
-        if decoded.code != safe_decoding.OK:
+        if decoded.code != image_rules.OK:
             reason = decoded.reason.numpy().decode()
             raise UnusableImage(_format_error(int(decoded.code), reason))
         size = tuple(decoded.size.numpy().tolist())

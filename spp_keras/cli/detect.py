@@ -61,10 +61,7 @@ def _detect(options: argparse.Namespace) -> int:
 
     detect, has_failed = serving.load_detector(model, options.score_threshold), False
     for (name, content), copy in zip(read_images(names), copies, strict=True):
-        if isinstance(content, str):
-            detections = Detections(error=content)
-        else:
-            detections = detect(content)
+        detections = detect(content) if isinstance(content, bytes) else Detections(error=content)
         has_failed = has_failed or detections.error is not None
         if copy is not None and detections.error is None and isinstance(content, bytes):
             _draw(content, detections, copy, detect.orientation)

@@ -44,7 +44,7 @@ def add_model_and_images(parser: argparse.ArgumentParser, models: str) -> None:
 
 def list_images(arguments: list[str]) -> list[str]:
     """The image files of arguments, those in directories in the order of their names."""
-    from spp_keras.data.folders import SUFFIXES
+    from spp_keras.data.image_formats import SUFFIXES
 
     names: list[str] = []
     for argument in arguments:

@@ -1,4 +1,4 @@
-"""Which images go into a batch together, and in which order: a function of seed and epoch."""
+"""The batches of an epoch, a function of seed and epoch alone."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,13 +8,19 @@ import tensorflow as tf
 
 from spp_keras import _checks
 
-# Images that differ by less than so much in height, and in width, as logarithms, may take
-# each other's place, so that an image does not meet the same others in every epoch.
-_ALIKE = 0.04
+# Images whose logarithms of height and of width differ by less may be exchanged between batches,
+# so that batches differ from epoch to epoch.
+_EXCHANGE_TOLERANCE = 0.04
 
 
 class EpochPlan(NamedTuple):
-    """One epoch: image numbers in order, and where each batch of them begins and ends."""
+    """The batches of an epoch.
+
+    Args:
+        order: Indices of the images in order.
+        starts: Where in `order` each batch begins.
+        stops: Where in `order` each batch ends, exclusive.
+    """
 
     order: tf.Tensor
     starts: tf.Tensor
@@ -22,31 +28,29 @@ class EpochPlan(NamedTuple):
 
 
 class BatchPlanner:
-    """Divides images into batches of like height and width, anew in each epoch.
+    """Divides images into batches of similar height and width, anew in each epoch.
 
-    Images are halved by their heights or widths, whichever differ more, then the
-    halves again, until a part is a batch. That is done once, so that every epoch
-    has the same number of batches; who is in them changes, because in each epoch
-    images of nearly the same height and width change places. Images without
-    sizes, since all are sent at one, are merely shuffled.
+    Images are split in half by height or width, whichever varies more, and the halves again,
+    until a part is a batch. That is done once, so that every epoch has the same number of
+    batches. In each epoch images of nearly the same height and width are exchanged at
+    random. Images without sizes, since all are sent at one, are only shuffled.
 
     Args:
         count: Number of images.
-        batch_size: Most images in a batch. Batches differ by at most one image
+        batch_size: Maximum number of images in a batch. Batches differ by at most one image
             where `batch_pixels` does not make them smaller.
-        shapes: `(count, 2)` heights and widths. Defaults to `None`, all equal.
-        batch_pixels: Number of pixels, padding included, that a batch is kept
-            to in every epoch. One image may have more. Defaults to `None`, no
-            limit.
+        sizes: `(count, 2)` heights and widths. Defaults to `None`, all equal.
+        batch_pixels: Maximum number of pixels, padding included, in a batch of any epoch. A
+            single image may have more. Defaults to `None`, no limit.
         shuffle: Whether epochs differ. Defaults to `True`.
-        seed: Seed of all of it. Defaults to 0.
+        seed: Seed of the shuffling. Defaults to 0.
 
     Example:
 
-    >>> batches = BatchPlanner(10, 4, shuffle=False)
-    >>> batches.steps
+    >>> planner = BatchPlanner(10, 4, shuffle=False)
+    >>> planner.steps
     3
-    >>> plan = batches.epoch(0)
+    >>> plan = planner.epoch(0)
     >>> plan.starts.numpy().tolist(), plan.stops.numpy().tolist()
     ([0, 3, 6], [3, 6, 10])
     """
@@ -56,7 +60,7 @@ class BatchPlanner:
         count: int,
         batch_size: int,
         *,
-        shapes: np.ndarray | None = None,
+        sizes: np.ndarray | None = None,
         batch_pixels: int | None = None,
         shuffle: bool = True,
         seed: int = 0,
@@ -66,17 +70,17 @@ class BatchPlanner:
         if batch_pixels is not None:
             _checks.at_least(batch_pixels, 1, "batch_pixels")
         self.shuffle, self.seed = shuffle, seed
-        if shapes is None:
-            parts = -(-count // batch_size)
-            self.cuts = np.arange(parts + 1) * count // parts
-            self._order, self._sides = tf.range(count), None
+        if sizes is None:
+            batches = -(-count // batch_size)
+            self.cuts = np.arange(batches + 1) * count // batches
+            self._order, self._log_sizes = tf.range(count), None
         else:
-            shapes = np.asarray(shapes)
-            slack = np.exp(_ALIKE) if shuffle else 1.0
-            self.cuts, order = _halved(shapes, batch_size, batch_pixels, slack)
+            sizes = np.asarray(sizes)
+            slack = np.exp(_EXCHANGE_TOLERANCE) if shuffle else 1.0
+            self.cuts, order = _split_by_size(sizes, batch_size, batch_pixels, slack)
             # Tensors, which graphs refer to; arrays would be copied into each of them.
             self._order = tf.constant(order, tf.int32)
-            self._sides = tf.constant(np.log(shapes[order]))
+            self._log_sizes = tf.constant(np.log(sizes[order]))
 
     @property
     def steps(self) -> int:
@@ -90,57 +94,59 @@ class BatchPlanner:
         stops = tf.constant(self.cuts[1:], tf.int32)
         order = self._order
         if self.shuffle:
-            order = tf.gather(order, self._exchanged(epoch))
-            among = _permutation(self.steps, (self.seed + 1, epoch))
-            starts, stops = tf.gather(starts, among), tf.gather(stops, among)
+            order = tf.gather(order, self._exchange(epoch))
+            batch_order = _draw_permutation(self.steps, (self.seed + 1, epoch))
+            starts, stops = tf.gather(starts, batch_order), tf.gather(stops, batch_order)
         return EpochPlan(order, starts, stops)
 
-    def _exchanged(self, epoch: tf.Tensor) -> tf.Tensor:
-        """For each place the number of the one whose image it takes, of nearly the same size."""
-        drawn = _permutation(self.count, (self.seed, epoch))
-        if self._sides is None:
-            return drawn
-        # Cells of a grid, which lies elsewhere in every epoch, so that none are parted for good.
+    def _exchange(self, epoch: tf.Tensor) -> tf.Tensor:
+        """A permutation that exchanges images of nearly the same size."""
+        permutation = _draw_permutation(self.count, (self.seed, epoch))
+        if self._log_sizes is None:
+            return permutation
+        # Cells of a grid with an offset of its own in every epoch, so that no two similar sizes
+        # are on two sides of a line in all epochs.
         offset = tf.random.stateless_uniform((2,), (self.seed + 2, epoch), dtype=tf.float64)
-        cells = tf.cast(self._sides / _ALIKE + offset, tf.int32)
+        cells = tf.cast(self._log_sizes / _EXCHANGE_TOLERANCE + offset, tf.int32)
         cells = cells[:, 0] * (tf.reduce_max(cells) + 1) + cells[:, 1]
         by_cell = tf.argsort(cells, stable=True)
-        drawn_by_cell = tf.gather(drawn, tf.argsort(tf.gather(cells, drawn), stable=True))
-        return tf.gather(drawn_by_cell, tf.argsort(by_cell))
+        shuffled_cells = tf.gather(cells, permutation)
+        shuffled_by_cell = tf.gather(permutation, tf.argsort(shuffled_cells, stable=True))
+        return tf.gather(shuffled_by_cell, tf.argsort(by_cell))
 
 
-def _permutation(count: int, seed: Sequence[Any]) -> tf.Tensor:
+def _draw_permutation(count: int, seed: Sequence[Any]) -> tf.Tensor:
     return tf.argsort(tf.random.stateless_uniform((count,), seed, None, None, tf.int32))
 
 
-def _halved(
-    shapes: np.ndarray, batch_size: int, batch_pixels: int | None, slack: float
+def _split_by_size(
+    sizes: np.ndarray, batch_size: int, batch_pixels: int | None, slack: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts between batches, and the order of images that they are for."""
-    sides, most = np.log(shapes), shapes.max(axis=0)
-    order, cuts, parts = np.arange(len(shapes)), [], [(0, len(shapes))]
+    """Cuts between batches, and the order of images that the cuts are for."""
+    log_sizes, max_size = np.log(sizes), sizes.max(axis=0)
+    order, cuts, parts = np.arange(len(sizes)), [], [(0, len(sizes))]
     while parts:
         start, stop = parts.pop()
         part = order[start:stop]
-        axis = int(np.ptp(sides[part], axis=0).argmax())
-        part = part[np.argsort(sides[part, axis], kind="stable")]
+        axis = int(np.ptp(log_sizes[part], axis=0).argmax())
+        part = part[np.argsort(log_sizes[part, axis], kind="stable")]
         order[start:stop] = part
-        # No image that takes another's place is larger than that.
-        largest = np.minimum(shapes[part].max(axis=0) * slack, most)
-        within = batch_pixels is None or len(part) * largest.prod() <= batch_pixels
-        if len(part) == 1 or (len(part) <= batch_size and within):
+        # No image that is exchanged into the part is larger.
+        largest = np.minimum(sizes[part].max(axis=0) * slack, max_size)
+        fits_pixels = batch_pixels is None or len(part) * largest.prod() <= batch_pixels
+        if len(part) == 1 or (len(part) <= batch_size and fits_pixels):
             cuts.append(start)
         else:
-            middle = start + _middle(shapes[part], batch_size, batch_pixels)
+            middle = start + _find_middle(sizes[part], batch_size, batch_pixels)
             parts += [(start, middle), (middle, stop)]
-    return np.array([*sorted(cuts), len(shapes)]), order
+    return np.array([*sorted(cuts), len(sizes)]), order
 
 
-def _middle(shapes: np.ndarray, batch_size: int, batch_pixels: int | None) -> int:
-    """Where a sorted part is cut in two."""
-    count = len(shapes)
+def _find_middle(sizes: np.ndarray, batch_size: int, batch_pixels: int | None) -> int:
+    """Index at which a sorted part is cut in two."""
+    count = len(sizes)
     if batch_pixels is None:
-        parts = -(-count // batch_size)
-        return parts // 2 * count // parts
-    area = np.cumsum(shapes.prod(axis=1, dtype="int64"))
+        batches = -(-count // batch_size)
+        return batches // 2 * count // batches
+    area = np.cumsum(sizes.prod(axis=1, dtype="int64"))
     return int(np.clip(np.searchsorted(area, area[-1] / 2) + 1, 1, count - 1))

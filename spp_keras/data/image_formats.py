@@ -1,29 +1,46 @@
-"""The formats of images that are taken, known by their first bytes and not by their names."""
+"""The accepted image formats, recognized by their first bytes and not by their names."""
 
-# As `tf.io.decode_image` goes; `?` is any byte.
-MAGIC_BYTES = {
-    "JPEG": b"\xff\xd8\xff",
-    "PNG": b"\x89PNG\r\n\x1a\n",
-    "GIF": b"GIF8",
-    "BMP": b"BM",
-    "WebP": b"RIFF????WEBP",
-}
-# What is said of all others.
-REFUSAL = "is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG"
+from typing import NamedTuple
 
 
-def detect_format(image: bytes) -> str | None:
-    """The format of an encoded image, or `None` if it is none of these.
+class ImageFormat(NamedTuple):
+    """An accepted image format.
+
+    Args:
+        name: Its name.
+        magic: First bytes of a file; `?` is any byte.
+        suffixes: Endings of file names, in small letters.
+    """
+
+    name: str
+    magic: bytes
+    suffixes: tuple[str, ...]
+
+
+JPEG = ImageFormat("JPEG", b"\xff\xd8\xff", (".jpg", ".jpeg", ".jpe", ".jfif"))
+PNG = ImageFormat("PNG", b"\x89PNG\r\n\x1a\n", (".png",))
+GIF = ImageFormat("GIF", b"GIF8", (".gif",))
+BMP = ImageFormat("BMP", b"BM", (".bmp",))
+WEBP = ImageFormat("WebP", b"RIFF????WEBP", (".webp",))
+# As `tf.io.decode_image` recognizes them.
+FORMATS = (JPEG, PNG, GIF, BMP, WEBP)
+NAMES = f"{', '.join(format.name for format in FORMATS[:-1])} or {FORMATS[-1].name}"
+SUFFIXES = frozenset(suffix for format in FORMATS for suffix in format.suffixes)
+
+
+def detect_format(image: bytes) -> ImageFormat | None:
+    """The format of an encoded image, or `None` if it is not accepted.
 
     Example:
 
-    >>> detect_format(b"BM6"), detect_format(b"<html>")
+    >>> detect_format(b"BM6").name, detect_format(b"<html>")
     ('BMP', None)
     """
-    for name, beginning in MAGIC_BYTES.items():
-        start = image[: len(beginning)]
-        if len(start) == len(beginning) and all(
-            known in (byte, ord("?")) for byte, known in zip(start, beginning, strict=True)
+    for image_format in FORMATS:
+        start = image[: len(image_format.magic)]
+        if len(start) == len(image_format.magic) and all(
+            expected in (byte, ord("?"))
+            for byte, expected in zip(start, image_format.magic, strict=True)
         ):
-            return name
+            return image_format
     return None

@@ -1,4 +1,4 @@
-"""Size policies: what part of an image is taken, and how large it is then."""
+"""Size policies: which part of an image is taken, and the size that it is resized to."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -7,9 +7,11 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _checks
+from spp_keras import _checks, geometry
 
-# Of whole images, where nobody says how large they may be and memory must.
+# The paper's: views of 224 pixels, from images whose shorter side has 256.
+PAPER_IMAGE_SIZE, PAPER_SHORT_SIDE = 224, 256
+# Limits the memory that whole images take where nothing else does.
 DEFAULT_LONGEST_SIDE = 1024
 
 CropPosition = Literal["corners", "random", "center"]
@@ -17,37 +19,37 @@ CropPosition = Literal["corners", "random", "center"]
 
 @dataclass(frozen=True, kw_only=True)
 class Crop:
-    """Square crops, in each epoch of one size, so that batches are dense.
+    """Square crops, all of one size in an epoch, so that batches are dense.
 
-    As in the paper: the image is brought to a short side, its aspect kept; the
-    crop is as large as the largest of `image_sizes`; in an epoch of a smaller side
-    the same crop is resized.
+    As in the paper: the image is scaled to a shorter side, its aspect ratio kept; the crop
+    is as large as the largest of `image_sizes`; in an epoch of a smaller image size the same
+    crop is resized.
 
     Args:
-        image_sizes: The sizes. One, or those that `schedule` chooses from.
-        schedule: `"cycle"`, one after the other, an epoch each; or `"range"`, in
-            each epoch one drawn from between the least and the largest.
-            Defaults to `"cycle"`.
-        short_side: Length that the shorter side is brought to. Defaults to 256.
-        position: `"corners"`, the center and the four corners of the whole
-            image; `"random"`, anywhere; or `"center"`. Defaults to `"corners"`.
+        image_sizes: One image size, or those that `schedule` chooses from.
+        schedule: `"cycle"`, one after the other, an epoch each; or `"range"`, in each epoch
+            one drawn from between the smallest and the largest. Defaults to `"cycle"`.
+        short_side: Length that the shorter side is scaled to. Defaults to 256.
+        position: `"corners"`, the center and the four corners of the whole image;
+            `"random"`, anywhere; or `"center"`. Defaults to `"corners"`.
 
     Example:
 
     >>> policy = Crop(image_sizes=(224, 180))
-    >>> [int(policy.side(epoch, seed=0)) for epoch in range(3)]
+    >>> [int(policy.epoch_size(epoch, seed=0)) for epoch in range(3)]
     [224, 180, 224]
     """
 
     image_sizes: Sequence[int]
     schedule: Literal["cycle", "range"] = "cycle"
-    short_side: int = 256
+    short_side: int = PAPER_SHORT_SIDE
     position: CropPosition = "corners"
 
     def __post_init__(self) -> None:
         if not isinstance(self.image_sizes, Sequence) or not self.image_sizes:
             raise ValueError(
-                f"`image_sizes` must be a non-empty sequence of ints. Received: image_sizes={self.image_sizes!r}."
+                "`image_sizes` must be a non-empty sequence of ints. "
+                f"Received: image_sizes={self.image_sizes!r}."
             )
         for image_size in self.image_sizes:
             _checks.at_least(image_size, 1, "image_sizes")
@@ -55,12 +57,13 @@ class Crop:
         _checks.one_of(self.position, ("corners", "random", "center"), "position")
         if _checks.at_least(self.short_side, 1, "short_side") < max(self.image_sizes):
             raise ValueError(
-                "`short_side` must be at least the largest of `image_sizes`, which is cut from it. "
-                f"Received: short_side={self.short_side} with image_sizes={tuple(self.image_sizes)}."
+                "`short_side` must be at least the largest of `image_sizes`, which is cropped "
+                f"from it. Received: short_side={self.short_side} with "
+                f"image_sizes={tuple(self.image_sizes)}."
             )
 
     def epoch_size(self, epoch: Any, seed: int) -> tf.Tensor:
-        """The size of an epoch."""
+        """The image size of an epoch."""
         epoch = tf.cast(epoch, tf.int32)
         if self.schedule == "cycle":
             return tf.gather(tf.constant(self.image_sizes), epoch % len(self.image_sizes))
@@ -68,29 +71,29 @@ class Crop:
             (), (seed, epoch), min(self.image_sizes), max(self.image_sizes) + 1, tf.int32
         )
 
-    def windows(self, sizes: Any, places: Any) -> tf.Tensor:
-        """The parts of images that are taken: int32 `(n, 4)`, top, left, height, width.
+    def windows(self, sizes: Any, positions: Any) -> tf.Tensor:
+        """The cropped parts of images: int32 `(n, 4)`, top, left, height, width.
 
         Args:
             sizes: int32 `(n, 2)`, heights and widths of the images.
-            places: float `(n, 2)` in [0, 1), drawn for each.
+            positions: float `(n, 2)`, uniform random numbers in [0, 1).
         """
-        sizes, places = tf.convert_to_tensor(sizes, tf.int32), tf.cast(places, tf.float64)
-        short = tf.cast(tf.reduce_min(sizes, axis=1), tf.float64)
-        image_size = tf.cast(short * (max(self.image_sizes) / self.short_side) + 0.5, tf.int32)
-        image_size = tf.tile(tf.maximum(1, image_size)[:, None], [1, 2])
-        room = sizes - image_size
+        sizes, positions = tf.convert_to_tensor(sizes, tf.int32), tf.cast(positions, tf.float64)
+        shorter = tf.cast(tf.reduce_min(sizes, axis=1), tf.float64)
+        extent = tf.cast(shorter * (max(self.image_sizes) / self.short_side) + 0.5, tf.int32)
+        extent = tf.tile(tf.maximum(1, extent)[:, None], [1, 2])
+        margin = sizes - extent
         if self.position == "corners":
-            corners = tf.constant([(1, 1), (0, 0), (0, 2), (2, 0), (2, 2)])
-            corner = room * tf.gather(corners, tf.cast(places[:, 0] * 5, tf.int32)) // 2
+            halves = tf.constant([(1, 1), (0, 0), (0, 2), (2, 0), (2, 2)])
+            corner = margin * tf.gather(halves, tf.cast(positions[:, 0] * 5, tf.int32)) // 2
         elif self.position == "random":
-            corner = tf.cast(places * tf.cast(room + 1, tf.float64), tf.int32)
+            corner = tf.cast(positions * tf.cast(margin + 1, tf.float64), tf.int32)
         else:
-            corner = room // 2
-        return tf.concat([corner, image_size], axis=1)
+            corner = margin // 2
+        return tf.concat([corner, extent], axis=1)
 
     def window_and_size(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """The window of one image at the center, and what it is resized to.
+        """The window at the center of one image, and the size that it is resized to.
 
         Args:
             size: int32 `(2,)`, height and width.
@@ -100,12 +103,11 @@ class Crop:
         """
         image_size = max(self.image_sizes)
         center = replace(self, image_sizes=(image_size,), position="center")
-        return center.windows(size[None], tf.zeros((1, 2)))[0], tf.constant(
-            [image_size, image_size]
-        )
+        window = center.windows(size[None], tf.zeros((1, 2)))[0]
+        return window, tf.constant([image_size, image_size])
 
     def max_pixels(self, aspect: float) -> int:
-        """Pixels of the largest image that is sent, whatever its aspect was."""
+        """Pixels of the largest resized image, whatever its aspect ratio was."""
         return max(self.image_sizes) ** 2
 
     def output_sizes(self, sizes: np.ndarray) -> None:
@@ -114,10 +116,10 @@ class Crop:
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
-    """Whole images at their own aspect, so that batches are mixed.
+    """Whole images at their own aspect ratio, so that batches have mixed sizes.
 
     Args:
-        short_side: Length that the shorter side is brought to. Defaults to
+        short_side: Length that the shorter side is scaled to. Defaults to
             `None`, the image's own size.
         longest_side: Images with a longer side are scaled down to it. Defaults
             to `None`, no limit.
@@ -137,11 +139,11 @@ class Whole:
                 _checks.at_least(getattr(self, name), 1, name)
 
     def output_sizes(self, sizes: np.ndarray) -> np.ndarray:
-        """Height and width of images as they are sent: int32 `(n, 2)` from `(n, 2)`."""
-        return self._targets(tf.constant(sizes, tf.int64)).numpy()
+        """Heights and widths of resized images: int32 `(n, 2)` from `(n, 2)`."""
+        return self._scale_sizes(tf.constant(sizes, tf.int64)).numpy()
 
     def window_and_size(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """The window of one image that is all of it, and what it is resized to.
+        """The window that covers one image, and the size that it is resized to.
 
         Args:
             size: int32 `(2,)`, height and width.
@@ -150,13 +152,13 @@ class Whole:
             int32 `(4,)`, top, left, height and width; and int32 `(2,)`.
         """
         size = tf.cast(size, tf.int32)
-        return tf.concat([[0, 0], size], axis=0), self._targets(size[None])[0]
+        return tf.concat([[0, 0], size], axis=0), self._scale_sizes(size[None])[0]
 
     def max_pixels(self, aspect: float) -> int | None:
-        """Pixels of the largest image that is sent, `None` where there is no limit.
+        """Pixels of the largest resized image, `None` where there is no limit.
 
         Args:
-            aspect: How many times as long as the shorter side the longer may be.
+            aspect: Maximum ratio of the longer side to the shorter side.
         """
         limits = []
         if self.short_side is not None:
@@ -165,26 +167,27 @@ class Whole:
             limits.append(self.longest_side**2)
         return min(limits, default=None)
 
-    def _targets(self, sizes: Any) -> tf.Tensor:
+    def _scale_sizes(self, sizes: Any) -> tf.Tensor:
         sizes = targets = tf.cast(sizes, tf.int64)
         if self.short_side is not None:
             shorter = tf.reduce_min(sizes, axis=1, keepdims=True)
-            targets = _scaled(sizes, self.short_side, shorter)
+            targets = geometry.scale_side(sizes, shorter, self.short_side)
         if self.longest_side is not None:
             longer = tf.reduce_max(sizes, axis=1, keepdims=True)
             too_long = tf.reduce_max(targets, axis=1, keepdims=True) > self.longest_side
-            targets = tf.where(too_long, _scaled(sizes, self.longest_side, longer), targets)
+            limited = geometry.scale_side(sizes, longer, self.longest_side)
+            targets = tf.where(too_long, limited, targets)
         return tf.cast(targets, tf.int32)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Warp:
-    """Whole images squeezed into a square, whatever their aspect.
+    """Whole images resized to a square, whatever their aspect ratio.
 
-    Nothing is cut off, but shape is lost: the other way out for networks of one size.
+    Nothing is cropped, but shapes are distorted.
 
     Args:
-        image_size: Side of the square.
+        image_size: Height and width that images are resized to.
 
     Example:
 
@@ -199,21 +202,21 @@ class Warp:
         _checks.at_least(self.image_size, 1, "image_size")
 
     def epoch_size(self, epoch: Any, seed: int) -> tf.Tensor:
-        """The size of an epoch, the same in each."""
+        """The image size of an epoch, the same in each."""
         return tf.constant(self.image_size)
 
-    def windows(self, sizes: Any, places: Any) -> tf.Tensor:
-        """All of each image: int32 `(n, 4)`, top, left, height and width."""
+    def windows(self, sizes: Any, positions: Any) -> tf.Tensor:
+        """Windows that cover the images: int32 `(n, 4)`, top, left, height and width."""
         sizes = tf.cast(sizes, tf.int32)
         return tf.concat([tf.zeros_like(sizes), sizes], axis=1)
 
     def window_and_size(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """The window of one image that is all of it, and the square it is resized to."""
+        """The window that covers one image, and the size that it is resized to."""
         size = tf.cast(size, tf.int32)
         return tf.concat([[0, 0], size], axis=0), tf.constant([self.image_size] * 2)
 
     def max_pixels(self, aspect: float) -> int:
-        """Pixels of every image that is sent."""
+        """Pixels of every resized image."""
         return self.image_size**2
 
     def output_sizes(self, sizes: np.ndarray) -> None:
@@ -224,20 +227,44 @@ SizePolicy = Crop | Whole | Warp
 
 
 def center_crop(image_size: int) -> Crop:
-    """The crop at the center that the paper tests by: 224 of a short side of 256, or in proportion.
+    """The paper's center crop for testing: 224 of a short side of 256, or in proportion.
 
     Example:
 
-    >>> center(112).short_side
+    >>> center_crop(112).short_side
     128
     """
-    return Crop(
-        image_sizes=(image_size,), short_side=round(image_size * 256 / 224), position="center"
+    return Crop(image_sizes=(image_size,), short_side=short_side_for(image_size), position="center")
+
+
+def short_side_for(image_size: int) -> int:
+    """The short side that crops of an image size are taken from: 256 for 224, or in proportion.
+
+    Example:
+
+    >>> short_side_for(112)
+    128
+    """
+    return round(
+        _checks.at_least(image_size, 1, "image_size") * PAPER_SHORT_SIDE / PAPER_IMAGE_SIZE
+    )
+
+
+def image_size_for(short_side: int) -> int:
+    """The image size of crops from a short side: 224 for 256, or in proportion.
+
+    Example:
+
+    >>> image_size_for(256), image_size_for(128)
+    (224, 112)
+    """
+    return round(
+        _checks.at_least(short_side, 1, "short_side") * PAPER_IMAGE_SIZE / PAPER_SHORT_SIDE
     )
 
 
 def policy_to_dict(policy: SizePolicy) -> dict[str, Any]:
-    """A policy as JSON can hold it; `policy_from_dict` makes the same policy of it.
+    """A policy as a dictionary for JSON; `policy_from_dict` is the inverse.
 
     Example:
 
@@ -248,12 +275,11 @@ def policy_to_dict(policy: SizePolicy) -> dict[str, Any]:
 
 
 def policy_from_dict(values: dict[str, Any]) -> SizePolicy:
-    """The policy that `policy_to_dict` was given."""
-    policy = {"Crops": Crop, "Whole": Whole, "Warped": Warp}[values["policy"]]
-    keys = {key: value for key, value in values.items() if key != "policy"}
-    return policy(**{key: tuple(v) if isinstance(v, list) else v for key, v in keys.items()})
-
-
-def _scaled(sizes: Any, length: int, reference: Any) -> tf.Tensor:
-    """Sizes by the factor that makes the reference so long, rounded, in integers."""
-    return tf.maximum(tf.cast(1, tf.int64), (2 * sizes * length + reference) // (2 * reference))
+    """The policy that `policy_to_dict` turned into a dictionary."""
+    policies = {"Crop": Crop, "Whole": Whole, "Warp": Warp}
+    arguments = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if name != "policy"
+    }
+    return policies[values["policy"]](**arguments)

@@ -1,12 +1,12 @@
-"""WebP images inside the graph."""
+"""WebP images inside graphs."""
 
 from typing import Any
 
 import tensorflow as tf
 
-from spp_keras.data import byte_strings
+from spp_keras.data import byte_strings, image_formats
 
-# Bytes of the beginning that `is_webp`, `is_animated` and `read_size` look at.
+# First bytes of a file, which `is_webp`, `is_animated` and `read_size` look at.
 HEADER_BYTES = 32
 _ANIMATION = 2
 
@@ -22,11 +22,11 @@ def is_webp(header: Any) -> tf.Tensor:
     >>> bool(is_webp(byte_strings.read_bytes(tf.constant(b"RIFF\x1a\0\0\0WEBPVP8L"), 0, 32)))
     True
     """
-    return byte_strings.starts_with(header, b"RIFF????WEBP")
+    return byte_strings.starts_with(header, image_formats.WEBP.magic)
 
 
 def is_animated(header: Any) -> tf.Tensor:
-    """Whether a WebP image says that it has several frames, as for `is_webp`.
+    """Whether a WebP image is animated, by its first bytes.
 
     TensorFlow 2.21 writes past the end of its memory when it decodes one without
     transparency, so none may get that far.

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from spp_keras import _checks, geometry
+from spp_keras import _checks, _old_files, geometry
 from spp_keras.detection.rois import pool_multiscale, prepare_rois
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.layers import RoISpatialPyramidPooling
@@ -310,7 +310,7 @@ class Detector(keras.Model):
         image_size = tf.cast(image_size, tf.int32)
         shorter, longer = tf.reduce_min(image_size), tf.reduce_max(image_size)
         shorter = tf.maximum(shorter, longer // _MAX_ASPECT)
-        scaled_size = (2 * image_size * scale + shorter) // (2 * shorter)
+        scaled_size = geometry.scale_side(image_size, shorter, scale)
         return tf.maximum(scaled_size, self.grid.min_pixels())
 
     def get_config(self) -> dict[str, Any]:
@@ -323,10 +323,7 @@ class Detector(keras.Model):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Any:
         if "max_detections" not in config:
-            raise ValueError(
-                "This detector was saved by spp_keras 0.1, whose files this version cannot load: "
-                "train it again, or load it with `pip install spp_keras==0.1.1`."
-            )
+            raise _old_files.make_error("Detector")
         parts = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects)
             for name in _PARTS

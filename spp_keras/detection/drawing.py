@@ -1,20 +1,23 @@
-"""Photographs with what was found on them drawn in."""
+"""Drawing of detections: boxes with labels and scores on a copy of the image."""
 
 import functools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from spp_keras import _checks, _files
-from spp_keras.detection import boxes
+from spp_keras import _checks, _extras, _files
+from spp_keras.detection.detections import Detections
 
-# Okabe and Ito's colors, told apart by the color-blind too; without their black, which is
-# lost in shadows.
-_PALETTE = (
+Color = tuple[int, int, int]
+# Class names by index.
+Labels = Sequence[str] | Mapping[int, str]
+
+# Okabe and Ito's colors, which color-blind people can tell apart; without their black, which is
+# invisible in shadows.
+_PALETTE: tuple[Color, ...] = (
     (230, 159, 0),
     (86, 180, 233),
     (0, 158, 115),
@@ -23,18 +26,18 @@ _PALETTE = (
     (213, 94, 0),
     (204, 121, 167),
 )
-# Then the same halfway to black and halfway to white: 21, one for each class of Pascal VOC.
+# As they are, halfway to black and halfway to white: 21, one for each class of Pascal VOC and one.
 _SHADES = (None, 0, 255)
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
-# Of the side of a square as large as the image: on 500x375 pixels lines of 2 and letters of 13.
-_LINE, _FONT, _LEAST_FONT = 1 / 216, 1 / 32, 10
-_QUALITY = 90
+# Fractions of the square root of the area: on 500x375 pixels lines of 2 and letters of 13.
+_LINE_WIDTH, _FONT_SIZE, _MIN_FONT_SIZE = 1 / 216, 1 / 32, 10
+_JPEG_QUALITY = 90
 
 
 def draw_detections(
     image: np.ndarray,
-    found: boxes.Detections,
-    labels: Sequence[str] | Mapping[int, str],
+    detections: Detections,
+    labels: Labels,
     *,
     line_width: int | None = None,
     font_size: int | None = None,
@@ -42,105 +45,103 @@ def draw_detections(
 ) -> np.ndarray:
     """A copy of an image with boxes, each with its label and score.
 
-    The better a detection, the later it is drawn, and all boxes before all labels,
-    so that no line goes through a label and the best are on top. A label that is
-    too long for the image is shortened; an image too small for any gets none.
+    Boxes are drawn from the lowest score to the highest, and all labels after all boxes:
+    no line crosses a label, and the best are on top. A label that is too long for the
+    image is shortened; an image too small for any gets none.
 
     Args:
         image: uint8 `(height, width, 3)`, RGB.
-        found: What was found on it, in its pixels.
-        labels: Name of each class, by its number.
-        line_width: Pixels of the boxes' lines. Defaults to what suits the image.
-        font_size: Size of the letters. Defaults to what suits the image.
-        font: File of a TrueType or OpenType font. Defaults to DejaVu Sans, which
-            writes most alphabets, but not Chinese, Japanese or Korean.
+        detections: The detections, in pixels of the image.
+        labels: Class names by index.
+        line_width: Width of the boxes' lines in pixels. Defaults to one that suits the image.
+        font_size: Size of the letters. Defaults to one that suits the image.
+        font: File of a TrueType or OpenType font. Defaults to DejaVu Sans, which has most
+            alphabets, but not Chinese, Japanese or Korean.
 
     Returns:
         uint8 `(height, width, 3)`.
 
     Example:
 
-    >>> found = boxes.Detections(np.array([[10, 30, 90, 70]]), np.array([0.9]), np.array([1]))
-    >>> drawn = draw_detections(np.zeros((80, 120, 3), "uint8"), found, ["cat", "dog"])
-    >>> drawn[50, 10].tolist(), drawn[50, 50].tolist()
+    >>> detections = Detections(np.array([[10, 30, 90, 70]]), np.array([0.9]), np.array([1]))
+    >>> drawing = draw_detections(np.zeros((80, 120, 3), "uint8"), detections, ["cat", "dog"])
+    >>> drawing[50, 10].tolist(), drawing[50, 50].tolist()
     ([86, 180, 233], [0, 0, 0])
     """
-    _check(image, found, labels)
+    _check_inputs(image, detections, labels)
     height, width = image.shape[:2]
     side = math.sqrt(height * width)
     line_width = _checks.at_least(
-        max(1, round(side * _LINE)) if line_width is None else line_width, 1, "line_width"
+        max(1, round(side * _LINE_WIDTH)) if line_width is None else line_width, 1, "line_width"
     )
     font_size = _checks.at_least(
-        max(_LEAST_FONT, round(side * _FONT)) if font_size is None else font_size, 1, "font_size"
+        max(_MIN_FONT_SIZE, round(side * _FONT_SIZE)) if font_size is None else font_size,
+        1,
+        "font_size",
     )
-    letters = _letters(None if font is None else str(font), font_size)
-    drawn = image.copy()
-    worst_first = np.argsort(found.scores, kind="stable")
-    outlines = _outlines(found.boxes, height, width)
-    for i in worst_first:
-        _frame(drawn, outlines[i], class_color(int(found.classes[i])), line_width)
-    picture = Image.fromarray(drawn)
-    pen = ImageDraw.Draw(picture)
-    for i in worst_first:
-        number = int(found.classes[i])
-        score = f"{found.scores[i]:.2f}"
-        _write(pen, outlines[i], labels[number], score, class_color(number), letters)
-    return np.array(picture)
+    loaded_font = _load_font(None if font is None else str(font), font_size)
+    pixels = image.copy()
+    lowest_first = np.argsort(detections.scores, kind="stable")
+    outlines = _round_boxes(detections.boxes, height, width)
+    for i in lowest_first:
+        _draw_outline(pixels, outlines[i], class_color(int(detections.classes[i])), line_width)
+    canvas = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(canvas)
+    for i in lowest_first:
+        class_index = int(detections.classes[i])
+        score = f"{detections.scores[i]:.2f}"
+        color = class_color(class_index)
+        _draw_label(draw, outlines[i], labels[class_index], score, color, loaded_font)
+    return np.array(canvas)
 
 
 def save_drawing(
-    path: str | Path,
-    image: np.ndarray,
-    found: boxes.Detections,
-    labels: Sequence[str] | Mapping[int, str],
+    path: str | Path, image: np.ndarray, detections: Detections, labels: Labels
 ) -> None:
-    """Writes what `draw_detections` draws, as JPEG or PNG by the ending of the path.
+    """Writes the image of `draw_detections`, as JPEG or PNG by the suffix of the path.
 
     Args:
         path: Path of the file to write or replace.
         image: As for `draw_detections`.
-        found: As for `draw_detections`.
+        detections: As for `draw_detections`.
         labels: As for `draw_detections`.
 
     Example:
 
     >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "found.jpg"
-    >>> found = boxes.Detections(np.array([[10, 30, 90, 70]]), np.array([0.9]), np.array([1]))
-    >>> save_drawing(path, np.zeros((80, 120, 3), "uint8"), found, ["cat", "dog"])
+    >>> path = Path(tempfile.mkdtemp()) / "detections.jpg"
+    >>> detections = Detections(np.array([[10, 30, 90, 70]]), np.array([0.9]), np.array([1]))
+    >>> save_drawing(path, np.zeros((80, 120, 3), "uint8"), detections, ["cat", "dog"])
     >>> path.is_file()
     True
     """
-    drawn = Image.fromarray(draw_detections(image, found, labels))
+    drawing = Image.fromarray(draw_detections(image, detections, labels))
     with _files.replace_file(path) as beside:
-        # Colors at full resolution: at half of it thin lines are smeared.
-        jpeg = {"quality": _QUALITY, "subsampling": 0}
-        drawn.save(beside, **({} if beside.suffix.lower() == ".png" else jpeg))
+        # Colors at full resolution: at half of it thin lines are blurred.
+        jpeg = {"quality": _JPEG_QUALITY, "subsampling": 0}
+        drawing.save(beside, **({} if beside.suffix.lower() == ".png" else jpeg))
 
 
-def class_color(number: int) -> tuple[int, int, int]:
-    """Red, green and blue of a class: 21 that differ, then the same again.
+def class_color(class_index: int) -> Color:
+    """Red, green and blue of a class: 21 distinct colors, then the same again.
 
     Args:
-        number: Number of the class.
+        class_index: Index of the class.
 
     Example:
 
-    >>> color(0), color(7), color(21)
+    >>> class_color(0), class_color(7), class_color(21)
     ((230, 159, 0), (115, 79, 0), (230, 159, 0))
     """
-    round_, place = divmod(number, len(_PALETTE))
-    base, towards = _PALETTE[place], _SHADES[round_ % len(_SHADES)]
-    if towards is None:
-        return base
-    red, green, blue = ((channel + towards) // 2 for channel in base)
+    repetition, index = divmod(class_index, len(_PALETTE))
+    color, shade = _PALETTE[index], _SHADES[repetition % len(_SHADES)]
+    if shade is None:
+        return color
+    red, green, blue = ((channel + shade) // 2 for channel in color)
     return red, green, blue
 
 
-def _check(
-    image: np.ndarray, found: boxes.Detections, labels: Sequence[str] | Mapping[int, str]
-) -> None:
+def _check_inputs(image: np.ndarray, detections: Detections, labels: Labels) -> None:
     shape: tuple[int, ...] = getattr(image, "shape", ())
     dtype = getattr(image, "dtype", None)
     if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
@@ -148,30 +149,33 @@ def _check(
             f"`image` must be a uint8 array (height, width, 3). Received: image of shape {shape} "
             f"and type {dtype or type(image).__name__}."
         )
-    count = len(found.scores)
-    shapes = np.shape(found.boxes), np.shape(found.scores), np.shape(found.classes)
+    count = len(detections.scores)
+    shapes = tuple(np.shape(array) for array in detections[:3])
     if shapes != ((count, 4), (count,), (count,)):
         raise ValueError(
-            "`found` must have boxes (n, 4), scores (n,) and classes (n,). "
+            "`detections` must have boxes (n, 4), scores (n,) and classes (n,). "
             f"Received: boxes {shapes[0]}, scores {shapes[1]}, classes {shapes[2]}."
         )
-    if not np.all(np.isfinite(found.boxes)):
-        raise ValueError(f"`found` must have finite boxes. Received: boxes={found.boxes}.")
-    known = labels if isinstance(labels, Mapping) else range(len(labels))
-    nameless = sorted({int(number) for number in found.classes} - {*known})
-    if nameless:
+    if not np.all(np.isfinite(detections.boxes)):
         raise ValueError(
-            f"`labels` must name every class that was found; {nameless[0]} has no name. "
+            f"`detections` must have finite boxes. Received: boxes={detections.boxes}."
+        )
+    known = labels if isinstance(labels, Mapping) else range(len(labels))
+    unnamed = sorted({int(class_index) for class_index in detections.classes} - {*known})
+    if unnamed:
+        raise ValueError(
+            f"`labels` must name every detected class; {unnamed[0]} has no name. "
             f"Received: {len(labels)} labels."
         )
 
 
 @functools.lru_cache(maxsize=8)
-def _letters(font: str | None, size: int) -> ImageFont.FreeTypeFont:
-    # The one that comes with Pillow has not even the letters of French.
-    ours = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+def _load_font(font: str | None, size: int) -> ImageFont.FreeTypeFont:
+    # Pillow's own font lacks even the letters of French.
+    matplotlib = _extras.import_package("matplotlib", "detection", "Drawing without `font`")
+    dejavu = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     try:
-        return ImageFont.truetype(str(ours) if font is None else font, size)
+        return ImageFont.truetype(str(dejavu) if font is None else font, size)
     except OSError as error:
         raise ValueError(
             f"`font` must be the file of a TrueType or OpenType font. Received: font={font!r} "
@@ -179,65 +183,62 @@ def _letters(font: str | None, size: int) -> ImageFont.FreeTypeFont:
         ) from error
 
 
-def _outlines(pixels: np.ndarray, height: int, width: int) -> list[tuple[int, int, int, int]]:
-    """Boxes in whole pixels, inside the image, one pixel wide and high at least."""
+def _round_boxes(boxes: np.ndarray, height: int, width: int) -> list[tuple[int, int, int, int]]:
+    """Boxes in whole pixels, inside the image, at least one pixel wide and high."""
     limits = np.array([width, height])
-    edges = np.rint(np.reshape(pixels, (-1, 2, 2))).astype(int)
-    first = np.clip(edges[:, 0], 0, limits - 1)
-    last = np.clip(edges[:, 1], first + 1, limits)
-    return [tuple(outline) for outline in np.concatenate([first, last], axis=1).tolist()]
+    corners = np.rint(np.reshape(boxes, (-1, 2, 2))).astype(int)
+    low = np.clip(corners[:, 0], 0, limits - 1)
+    high = np.clip(corners[:, 1], low + 1, limits)
+    return [tuple(outline) for outline in np.concatenate([low, high], axis=1).tolist()]
 
 
-def _frame(
-    pixels: np.ndarray,
-    outline: tuple[int, int, int, int],
-    paint: tuple[int, int, int],
-    line_width: int,
+def _draw_outline(
+    pixels: np.ndarray, outline: tuple[int, int, int, int], color: Color, line_width: int
 ) -> None:
     # Not by Pillow, which makes rectangles of one row two rows high.
     left, top, right, bottom = outline
     box = pixels[top:bottom, left:right]
     for line in (box[:line_width], box[-line_width:], box[:, :line_width], box[:, -line_width:]):
-        line[...] = paint
+        line[...] = color
 
 
-def _write(
-    pen: ImageDraw.ImageDraw,
+def _draw_label(
+    draw: ImageDraw.ImageDraw,
     outline: tuple[int, int, int, int],
     name: str,
     score: str,
-    paint: tuple[int, int, int],
-    letters: ImageFont.FreeTypeFont,
+    color: Color,
+    font: ImageFont.FreeTypeFont,
 ) -> None:
-    """The label on a ground of its own: above the box, or in it where there is no room above."""
-    width, height = pen.im.size
-    ascent, descent = letters.getmetrics()
-    margin = math.ceil(letters.size / 6)
-    high = ascent + descent
-    text = _shortened(name, score, letters, width - 2 * margin)
-    if text is None or high > height:
+    """Draws text on a filled rectangle above the box, or in it where there is no space above."""
+    image_width, image_height = draw.im.size
+    ascent, descent = font.getmetrics()
+    margin = math.ceil(font.size / 6)
+    height = ascent + descent
+    text = _fit_text(name, score, font, image_width - 2 * margin)
+    if text is None or height > image_height:
         return
-    wide = math.ceil(letters.getlength(text)) + 2 * margin
-    left = min(outline[0], width - wide)
-    above = outline[1] - high
-    top = above if above >= 0 else min(outline[1], height - high)
-    pen.rectangle((left, top, left + wide - 1, top + high - 1), fill=paint)
-    pen.text((left + margin, top), text, fill=_ink(paint), font=letters)
+    width = math.ceil(font.getlength(text)) + 2 * margin
+    left = min(outline[0], image_width - width)
+    above = outline[1] - height
+    top = above if above >= 0 else min(outline[1], image_height - height)
+    draw.rectangle((left, top, left + width - 1, top + height - 1), fill=color)
+    draw.text((left + margin, top), text, fill=_choose_text_color(color), font=font)
 
 
-def _shortened(name: str, score: str, letters: ImageFont.FreeTypeFont, room: int) -> str | None:
-    """Name and score, of the name as much as there is room for; `None` if for nothing."""
-    # Lines would need more than one.
+def _fit_text(name: str, score: str, font: ImageFont.FreeTypeFont, width: int) -> str | None:
+    """Name and score, the name shortened to the width; `None` if even the score is too wide."""
+    # A label has one line.
     name = " ".join(name.split())
-    starts = (f"{name[:length].rstrip()}…" for length in range(len(name) - 1, -1, -1))
-    for text in (f"{name} {score}", *(f"{start} {score}" for start in starts), score):
-        if letters.getlength(text) <= room:
+    shortened = (f"{name[:length].rstrip()}…" for length in range(len(name) - 1, -1, -1))
+    for text in (f"{name} {score}", *(f"{start} {score}" for start in shortened), score):
+        if font.getlength(text) <= width:
             return text
     return None
 
 
-def _ink(paint: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Black or white, whichever is the easier to read on a color."""
+def _choose_text_color(color: Color) -> Color:
+    """Black or white, the one with more contrast."""
     # Relative luminance; at 0.179 both have the same contrast (WCAG 2.1, 1.4.3).
-    linear = ((np.array(paint) / 255 + 0.055) / 1.055) ** 2.4
+    linear = ((np.array(color) / 255 + 0.055) / 1.055) ** 2.4
     return _BLACK if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else _WHITE

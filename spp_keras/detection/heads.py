@@ -69,6 +69,36 @@ def finalize_head(head: keras.Model) -> keras.Model:
     return build_head([*layers.values(), deltas])
 
 
+def make_trainable(head: keras.Model, dropout: float = 0.0) -> keras.Model:
+    """A softmax head to train further, the inverse of `finalize_head`.
+
+    Args:
+        head: The head of a detector, such as `compression.truncate_dense` makes.
+        dropout: Rate after each hidden layer with an activation. Defaults to 0.
+    """
+    vectors = x = keras.Input(head.input_shape[1:], name="vectors")
+    outputs = {}
+    for name, kernel, bias, activation in get_dense_layers(head):
+        units = kernel.shape[1]
+        layer = keras.layers.Dense(units, activation, use_bias=bias is not None, name=name)
+        if name in _OUTPUT_LAYERS:
+            outputs[name] = layer(x)
+        else:
+            x = layer(x)
+            if activation != "linear":
+                x = keras.layers.Dropout(dropout, name=f"drop_{name}")(x)
+        if name == "deltas":
+            std = np.tile(_DELTAS_STD, units // 4)
+            kernel, bias = kernel / std, bias / std
+        layer.set_weights([kernel] if bias is None else [kernel, bias])
+    if set(outputs) != {"probabilities", "deltas"}:
+        raise ValueError(
+            "`head` must have probabilities and box deltas, as of `finalize_head`. "
+            f"Received: a head with {', '.join(outputs)}."
+        )
+    return keras.Model(vectors, outputs, name="head")
+
+
 def build_linear_head(
     head: keras.Model,
     svms: tuple[np.ndarray, np.ndarray],

@@ -1,4 +1,4 @@
-"""Proposals that somebody else made, from a file, and files of ours for others."""
+"""Files of proposals: JSON Lines, and the MATLAB files published for R-CNN."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,70 +8,76 @@ from typing import Any
 import numpy as np
 
 from spp_keras import _extras, _files
-from spp_keras.data import records
+from spp_keras.data.records import Records
 
 _LINE = '{"id": "2007/000005", "boxes": [[left, top, right, bottom], ...]}'
 
 
-def read_proposals(path: str | Path, found: records.Records) -> list[np.ndarray]:
-    """Proposals for each image, from a file of JSON Lines or one of MATLAB's.
+def read_proposals(path: str | Path, records: Records) -> list[np.ndarray]:
+    """Reads the proposals of images from a file of JSON Lines or MATLAB.
 
-    A line of JSON has an image's id and its boxes, left, top, right and bottom in
-    pixels, ends exclusive: `{"id": "cat/1.png", "boxes": [[0, 0, 20, 30]]}`. A
-    `.mat` file is as published for R-CNN: cell arrays `images`, names of files
-    without their endings, and `boxes`, top, left, bottom and right, the first
-    pixel being 1 and ends inclusive. What is there of other images is left out.
+    A line of JSON has an image's id and its boxes, left, top, right and bottom in pixels,
+    ends exclusive: `{"id": "cat/1.png", "boxes": [[0, 0, 20, 30]]}`. A `.mat` file is as
+    published for R-CNN: cell arrays `images`, file names without their suffixes, and
+    `boxes`, top, left, bottom and right, where the first pixel is 1 and ends are inclusive.
+    Proposals of other images are ignored.
 
     Args:
-        path: Path of the file; `.mat` at its end tells the second form.
-        found: The images.
+        path: Path of the file; the suffix `.mat` tells MATLAB files.
+        records: The images.
 
     Returns:
         For each image float32 `(n, 4)`, left, top, right and bottom in pixels, ends
-        exclusive, cut off at the edges of the image, in the order of the file.
+        exclusive, clipped to the image, in the order of the file.
 
     Example:
 
     >>> import tempfile
+    >>> from spp_keras.data.records import load_records
     >>> root = Path(tempfile.mkdtemp())
     >>> for name in ("cat", "dog"):
     ...     (root / "train" / name).mkdir(parents=True)
     ...     image = np.full((20, 30, 3), 255, "uint8")
     ...     keras.utils.save_img(root / "train" / name / "1.png", image)
-    >>> found = records.load(root, "train")
+    >>> records = load_records(root, "train")
     >>> boxes = [np.array([[5, 5, 40, 15]]), np.zeros((0, 4))]
-    >>> write_proposals(root / "proposals.jsonl", found.ids, boxes)
-    >>> [each.tolist() for each in read_proposals(root / "proposals.jsonl", found)]
+    >>> write_proposals(root / "proposals.jsonl", records.ids, boxes)
+    >>> [boxes.tolist() for boxes in read_proposals(root / "proposals.jsonl", records)]
     [[[5.0, 5.0, 30.0, 15.0]], []]
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"`path` must be an existing file. Received: path={str(path)!r}.")
-    of_matlab = path.suffix == ".mat"
-    numbers = _by_stem(found) if of_matlab else {id: i for i, id in enumerate(found.ids.tolist())}
-    boxes: list[np.ndarray | None] = [None] * len(found)
-    strangers: list[str] = []
-    for place, name, listed in (_of_matlab if of_matlab else _of_json)(path):
-        i = numbers.get(name)
-        if i is None:
-            strangers.append(name)
+    ids = records.ids.tolist()
+    if path.suffix == ".mat":
+        indices, entries = _index_by_stem(records), _read_matlab(path)
+    else:
+        indices, entries = {id: i for i, id in enumerate(ids)}, _read_json(path)
+    boxes: list[np.ndarray | None] = [None] * len(records)
+    unknown: list[str] = []
+    for place, name, value in entries:
+        index = indices.get(name)
+        if index is None:
+            unknown.append(name)
             continue
         where = f"{path}, {place}, image {name!r}"
-        if boxes[i] is not None:
+        if boxes[index] is not None:
             raise ValueError(f"`path` must have an image once. Received: {where}, once more.")
-        boxes[i] = _clipped(listed, found.sizes[i].tolist(), where)
-    _check_missing(path, found, boxes, strangers)
-    return [each for each in boxes if each is not None]
+        boxes[index] = _clip_boxes(value, records.sizes[index].tolist(), where)
+    missing = [id for id, array in zip(ids, boxes, strict=True) if array is None]
+    if missing:
+        _raise_missing(path, records, missing, unknown)
+    return [array for array in boxes if array is not None]
 
 
 def write_proposals(path: str | Path, ids: Sequence[str], boxes: Sequence[np.ndarray]) -> None:
-    """Writes proposals as JSON Lines, as `read_proposals` takes them.
+    """Writes proposals as JSON Lines, for `read_proposals`.
 
     Args:
         path: Path of the file to write or replace.
-        ids: An id for each image.
-        boxes: For each image `(n, 4)`, left, top, right and bottom in pixels, ends
-            exclusive.
+        ids: Id of each image.
+        boxes: Proposals of each image, `(n, 4)`, left, top, right and bottom in pixels,
+            ends exclusive.
 
     Example:
 
@@ -90,14 +96,14 @@ def write_proposals(path: str | Path, ids: Sequence[str], boxes: Sequence[np.nda
             f"{len(set(ids))} of them different, and boxes of {len(boxes)} images."
         )
     with _files.replace_file(path) as beside, beside.open("w", encoding="utf-8") as file:
-        for id, each in zip(ids, boxes, strict=True):
-            checked = _checked(each, f"boxes of image {id!r}")
-            # As given: whole numbers stay whole, which halves the file.
-            listed = np.asarray(each).tolist() if len(checked) else []
-            file.write(json.dumps({"id": id, "boxes": listed}) + "\n")
+        for id, value in zip(ids, boxes, strict=True):
+            _check_boxes(value, f"boxes of image {id!r}")
+            # Integers stay integers, which halves the file.
+            rows = np.asarray(value).tolist() if np.size(value) else []
+            file.write(json.dumps({"id": id, "boxes": rows}) + "\n")
 
 
-def _of_json(path: Path) -> Iterator[tuple[str, str, Any]]:
+def _read_json(path: Path) -> Iterator[tuple[str, str, Any]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -122,16 +128,16 @@ def _of_json(path: Path) -> Iterator[tuple[str, str, Any]]:
             yield f"line {number}", row["id"], row["boxes"]
 
 
-def _of_matlab(path: Path) -> Iterator[tuple[str, str, Any]]:
+def _read_matlab(path: Path) -> Iterator[tuple[str, str, Any]]:
     try:
         from scipy import io
     except ImportError as error:
         raise ImportError(
-            f"MATLAB's files need SciPy. Run `{_extras.install_line('detection')}`."
+            f"MATLAB files need SciPy. Run `{_extras.install_line('detection')}`."
         ) from error
     try:
         content = io.loadmat(path, variable_names=("images", "boxes"))
-    # Damaged bytes raise whatever they happen to hit.
+    # SciPy raises all kinds of errors for damaged files.
     except Exception as error:
         raise ValueError(
             f"`path` must be a file that MATLAB wrote with -v7 or older. Received: {path}, "
@@ -144,29 +150,29 @@ def _of_matlab(path: Path) -> Iterator[tuple[str, str, Any]]:
             f"Received: {path}, with {len(names)} images and {len(boxes)} boxes of types "
             f"{names.dtype} and {boxes.dtype}."
         )
-    for number, (name, listed) in enumerate(zip(names, boxes, strict=True), start=1):
-        # An empty cell is a matrix of no columns.
-        if isinstance(listed, np.ndarray) and listed.size and listed.shape[1:] == (4,):
-            listed = listed[:, [1, 0, 3, 2]] - (1, 1, 0, 0)
-        yield f"cell {number}", str(np.asarray(name).item()) if np.size(name) == 1 else "", listed
+    for number, (name, value) in enumerate(zip(names, boxes, strict=True), start=1):
+        # An empty cell is a matrix without columns.
+        if isinstance(value, np.ndarray) and value.size and value.shape[1:] == (4,):
+            value = value[:, [1, 0, 3, 2]] - (1, 1, 0, 0)
+        yield f"cell {number}", str(np.asarray(name).item()) if np.size(name) == 1 else "", value
 
 
-def _by_stem(found: records.Records) -> dict[str, int]:
-    numbers: dict[str, int] = {}
-    for i, id in enumerate(found.ids.tolist()):
+def _index_by_stem(records: Records) -> dict[str, int]:
+    indices: dict[str, int] = {}
+    for index, id in enumerate(records.ids.tolist()):
         stem = PurePosixPath(id).stem
-        if stem in numbers:
+        if stem in indices:
             raise ValueError(
-                f"`found` must have no two files of the same name with proposals of MATLAB's, "
-                f"which have no folders. Received: {found.name}, with "
-                f"{str(found.ids[numbers[stem]])!r} and {id!r}. Write the proposals as JSON."
+                f"`records` must have no two files of the same name with proposals from MATLAB, "
+                f"which have no folders. Received: {records.name}, with "
+                f"{str(records.ids[indices[stem]])!r} and {id!r}. Write the proposals as JSON."
             )
-        numbers[stem] = i
-    return numbers
+        indices[stem] = index
+    return indices
 
 
-def _clipped(listed: Any, size: tuple[int, int], where: str) -> np.ndarray:
-    boxes = _checked(listed, where)
+def _clip_boxes(value: Any, size: tuple[int, int], where: str) -> np.ndarray:
+    boxes = _check_boxes(value, where)
     height, width = size
     clipped = np.clip(boxes, 0, np.array([width, height] * 2))
     outside = np.any(clipped[:, 2:] <= clipped[:, :2], axis=1)
@@ -174,14 +180,15 @@ def _clipped(listed: Any, size: tuple[int, int], where: str) -> np.ndarray:
     return clipped.astype(np.float32)
 
 
-def _checked(listed: Any, where: str) -> np.ndarray:
+def _check_boxes(value: Any, where: str) -> np.ndarray:
+    """Boxes as float64 `(n, 4)`; raises a `ValueError` for anything else."""
     try:
-        boxes = np.asarray(listed)
-        numeric = boxes.size == 0 or (boxes.dtype.kind in "iuf" and boxes.shape[1:] == (4,))
+        boxes = np.asarray(value)
+        is_numeric = boxes.size == 0 or (boxes.dtype.kind in "iuf" and boxes.shape[1:] == (4,))
     # Rows of different lengths.
     except ValueError:
-        numeric = False
-    if not numeric or isinstance(listed, str | dict):
+        is_numeric = False
+    if not is_numeric or isinstance(value, str | dict):
         raise ValueError(
             f"Boxes must be lists of four numbers, left, top, right and bottom in pixels. "
             f"Received: {where}, which has others. Pass [] for an image without proposals."
@@ -193,24 +200,21 @@ def _checked(listed: Any, where: str) -> np.ndarray:
     return boxes
 
 
-def _check_none(bad: Any, boxes: np.ndarray, rule: str, where: str) -> None:
-    if bad.any():
-        first = int(np.argmax(bad))
+def _check_none(invalid: Any, boxes: np.ndarray, rule: str, where: str) -> None:
+    if invalid.any():
+        first = int(np.argmax(invalid))
         raise ValueError(
             f"Boxes must {rule}, as left, top, right and bottom. Received: {where}, where box "
-            f"{first} is {boxes[first].tolist()}, and {int(bad.sum())} of {len(boxes)} are "
-            f"wrong. Leave them out, or mend what wrote them."
+            f"{first} is {boxes[first].tolist()}, and {int(invalid.sum())} of {len(boxes)} are "
+            f"wrong. Leave them out, or correct the program that wrote them."
         )
 
 
-def _check_missing(path: Path, found: Any, boxes: list, strangers: list[str]) -> None:
-    missing = [id for id, each in zip(found.ids.tolist(), boxes, strict=True) if each is None]
-    if not missing:
-        return
-    others = f" It has {len(strangers)} of other images"
-    others += f", such as {strangers[0]!r}." if strangers else "."
+def _raise_missing(path: Path, records: Records, missing: list[str], unknown: list[str]) -> None:
+    others = f" It has {len(unknown)} of other images"
+    others += f", such as {unknown[0]!r}." if unknown else "."
     raise ValueError(
         f"`path` must have a line or a cell for each image, be it empty. Received: {path}, "
-        f"without {len(missing)} of the {len(found)} images of {found.name}, such as "
+        f"without {len(missing)} of the {len(records)} images of {records.name}, such as "
         f"{missing[0]!r}.{others} Write one for each of them."
     )

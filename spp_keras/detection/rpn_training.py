@@ -49,7 +49,8 @@ def train_rpn(
         for index in _progress.create_bar(order, description, disable=not progress):
             image, feature_map = cache.images[index], cache[index][middle]
             scaled_size = detector.scale_image_size(image.size, detector.scales[middle]).numpy()
-            anchors = rpn.anchors(*feature_map.shape[1:3], detector.grid).numpy()
+            rows, columns = feature_map.shape[1:3]
+            anchors = rpn.anchors(rows, columns, detector.grid).numpy()
             rng = np.random.default_rng((seed, epoch, index))
             train_step(feature_map, *_sample_anchors(image, anchors, scaled_size, rng))
 

@@ -1,4 +1,4 @@
-"""Selective search (Uijlings et al., 2013): boxes in an image that may hold an object."""
+"""Selective search (Uijlings et al., 2013): proposals of an image."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from spp_keras import _checks, _extras
 
-# At most as many boxes as R-CNN takes, and in images 500 pixels wide none under 20 pixels on a
-# side, as in the release of SPP-net. What the search finds is fewer, see below.
+# R-CNN takes at most 2,000 boxes. The release of SPP-net drops boxes under 20 pixels on a side, in
+# images 500 pixels wide.
 MAX_BOXES, MIN_SIDE, LONGEST_SIDE = 2000, 20, 500
 
 
@@ -20,29 +20,29 @@ def selective_search(
 ) -> np.ndarray:
     """Boxes that may hold an object, by OpenCV's "fast" selective search.
 
-    Regions are merged from segmentations as coarse as OpenCV has them by default
-    (k = 150), which makes some 500 to 1,000 boxes of a photograph of 500 pixels. The
-    release of SPP-net begins at k = 50, which makes the paper's some 2,000.
+    Regions are merged from OpenCV's default segmentations (k = 150), which gives some 500
+    to 1,000 boxes for an image of 500 pixels. The release of SPP-net starts at k = 50,
+    which gives the paper's some 2,000.
 
-    Time grows with the square of the pixels, hence the limit to the longest side:
-    up to a second for a photograph of 500 pixels, six at 1000.
+    Time grows with the square of the pixels, hence the limit to the longest side: up to a
+    second for an image of 500 pixels, six at 1000.
 
-    The same image gives the same boxes in the same order. OpenCV finds the same
-    boxes each time but ranks them with the C library's random numbers, which
-    all threads of a process share, and the smallest regions first. Here they are
-    ranked as section 4 of the paper does it, large ones first but for chance.
+    The same image gives the same boxes in the same order. OpenCV finds the same boxes each
+    time but ranks them by the C library's random numbers, which all threads of a process
+    share, and the smallest regions first. Here they are ranked as in section 4 of the
+    paper of selective search, large ones first but for chance.
 
     Args:
         image: uint8 `(height, width, 3)`, RGB.
-        max_boxes: Boxes that are returned at most. Defaults to 2000.
-        min_side: Pixels that each side of a box must have, where the image has
-            been made smaller in that image. Defaults to 20.
-        longest_side: Pixels of the image's longer side, to which a larger image is
-            made smaller first. Defaults to 500.
+        max_boxes: Most boxes. Defaults to 2000.
+        min_side: Least width and height of a box, in pixels of the image after it was
+            scaled down. Defaults to 20.
+        longest_side: Longer side that a larger image is scaled down to before the search.
+            Defaults to 500.
 
     Returns:
         float32 `(n, 4)`, left, top, right and bottom in pixels of the image, ends
-        exclusive, the best first. None where the image itself is too small.
+        exclusive, the best first. There are none if the image is too small.
 
     Example:
 
@@ -62,18 +62,18 @@ def selective_search(
             f"and type {dtype or type(image).__name__}."
         )
     cv2 = import_opencv()
-    searched = _at_most(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), longest_side, cv2)
-    boxes = _segment(searched, cv2)
+    scaled = _scale_down(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), longest_side, cv2)
+    boxes = _search_boxes(scaled, cv2)
     boxes = boxes[np.min(boxes[:, 2:] - boxes[:, :2], axis=1) >= min_side]
-    boxes = _ranked(boxes)[:max_boxes]
+    boxes = _rank_boxes(boxes)[:max_boxes]
     height, width = shape[:2]
-    # Multiplied first: what ends at the edge then ends at the edge, to the last bit.
-    boxes = boxes * np.array([width, height] * 2) / np.array([*searched.shape[1::-1]] * 2)
+    # Multiplied first, so that boxes at the border are at the border to the last bit.
+    boxes = boxes * np.array([width, height] * 2) / np.array([*scaled.shape[1::-1]] * 2)
     return boxes.astype(np.float32)
 
 
 def import_opencv() -> Any:
-    """The module `cv2`, which nothing else needs, with what OpenCV's contributors add."""
+    """The module `cv2` with OpenCV's contributed modules; the error says what to install."""
     try:
         import cv2
 
@@ -82,12 +82,12 @@ def import_opencv() -> Any:
         raise ImportError(
             "Selective search needs OpenCV with its contributed modules. Run "
             f"`{_extras.install_line('detection')}`, after `pip uninstall` of any other OpenCV "
-            f"(opencv-python, opencv-python-headless). The import said: {error}."
+            f"(opencv-python, opencv-python-headless). The import failed with: {error}."
         ) from error
     return cv2
 
 
-def _at_most(image: np.ndarray, longest_side: int, cv2: Any) -> np.ndarray:
+def _scale_down(image: np.ndarray, longest_side: int, cv2: Any) -> np.ndarray:
     height, width = image.shape[:2]
     if max(height, width) <= longest_side:
         return image
@@ -96,23 +96,23 @@ def _at_most(image: np.ndarray, longest_side: int, cv2: Any) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def _segment(image: np.ndarray, cv2: Any) -> np.ndarray:
-    """int64 `(n, 4)`, every box once, in the order of their numbers."""
-    # A new one each time, since they keep histograms of the last image.
+def _search_boxes(image: np.ndarray, cv2: Any) -> np.ndarray:
+    """int64 `(n, 4)`, every box once, in lexicographic order."""
+    # A new object each time, since they keep histograms of the last image.
     search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
     search.setBaseImage(image)
     search.switchToSelectiveSearchFast()
-    found = np.asarray(search.process(), np.int64).reshape(-1, 4)
-    return np.unique(np.hstack([found[:, :2], found[:, :2] + found[:, 2:]]), axis=0)
+    regions = np.asarray(search.process(), np.int64).reshape(-1, 4)
+    return np.unique(np.hstack([regions[:, :2], regions[:, :2] + regions[:, 2:]]), axis=0)
 
 
-def _ranked(boxes: np.ndarray) -> np.ndarray:
-    """By place times a random number, where the paper has places in the hierarchy.
+def _rank_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Boxes ranked by their position times a random number.
 
-    OpenCV does not tell the hierarchy. The area, which grows with every level, is
-    in its stead.
+    The positions are those in the hierarchy of regions in the paper. OpenCV does not tell
+    the hierarchy; the area, which grows with every level, takes its place.
     """
     largest_first = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), kind="stable")
-    places = np.arange(1, len(boxes) + 1)
-    value = places * np.random.default_rng(0).random(len(boxes))
-    return boxes[largest_first[np.argsort(value, kind="stable")]]
+    positions = np.arange(1, len(boxes) + 1)
+    keys = positions * np.random.default_rng(0).random(len(boxes))
+    return boxes[largest_first[np.argsort(keys, kind="stable")]]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 
 from spp_keras import _checks
-from spp_keras.data import inspection, size_policies
+from spp_keras.data import image_rules, size_policies
 from spp_keras.detection import Detector
 from spp_keras.export import calibration
 from spp_keras.export.tf_serving import classifier as served_classifier
@@ -34,7 +34,7 @@ def export_model(
     orientation: Literal["exif", "file"] | None = None,
     top_k: int | None = None,
     on_error: Literal["fail", "report"] | None = None,
-    limits: inspection.ImageLimits | None = None,
+    limits: image_rules.ImageLimits | None = None,
     longest_side: int | None = None,
     quantization: Literal["none", "float16", "dynamic", "int8"] | None = None,
     image_size: int | tuple[int, int] | None = None,

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from spp_keras import _checks, geometry
-from spp_keras.layers import _assertions, _pyramid_pooling
+from spp_keras.ops import _assertions, _grid_pooling
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -60,8 +60,8 @@ class MaskPadding(keras.layers.Layer):
             return maps, None
         grid = geometry.CellGrid(self.stride, self.first_center, self.ceil_excess)
         cells = grid.map_size(keras.ops.cast(sizes, "int32"))
-        cells = _assertions.valid_sizes(cells, maps, "sizes in cells")
-        return _pyramid_pooling.zero_outside(maps, cells), cells
+        cells = _assertions.check_sizes(cells, maps, "sizes in cells")
+        return _grid_pooling.zero_padding(maps, cells), cells
 
     def compute_output_spec(self, maps: Any, sizes: Any = None) -> Any:
         return (

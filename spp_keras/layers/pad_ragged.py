@@ -7,7 +7,7 @@ from keras import ops
 
 from spp_keras import _checks
 from spp_keras._private_apis import find_producer
-from spp_keras.layers import _assertions, _pyramid_pooling, _ragged
+from spp_keras.ops import _assertions, _grid_pooling, _ragged
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -56,10 +56,10 @@ class PadRagged(keras.layers.Layer):
                 raise ValueError("`sizes` must be None for ragged `images`, which hold their own.")
             images, sizes = _ragged.to_dense(images, "images")
         elif sizes is not None:
-            sizes = _assertions.valid_sizes(sizes, images)
+            sizes = _assertions.check_sizes(sizes, images)
             # Padding may hold anything; a NaN there would reach the gradients of weights.
-            images = _pyramid_pooling.zero_outside(images, sizes)
-        return _assertions.after([self._check_least(images, sizes)], images), sizes
+            images = _grid_pooling.zero_padding(images, sizes)
+        return _assertions.after_checks([self._check_least(images, sizes)], images), sizes
 
     def _check_least(self, images: Any, sizes: Any) -> Any:
         message = (

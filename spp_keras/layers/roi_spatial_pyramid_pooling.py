@@ -1,38 +1,25 @@
-"""Spatial pyramid pooling of windows: convolve an image once, then pool any part of it."""
+"""Spatial pyramid pooling of boxes (RoIs): convolve an image once, then pool any part of it."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
-from keras import ops
 
-from spp_keras import _checks, geometry
-from spp_keras.layers import _assertions, _box_to_window, _pyramid_pooling, _ragged, _roi_pooling
-
-_BOX_FORMATS = (
-    "xyxy",
-    "yxyx",
-    "xywh",
-    "center_xywh",
-    "center_yxhw",
-    "rel_xyxy",
-    "rel_yxyx",
-    "rel_xywh",
-    "rel_center_xywh",
-)
+from spp_keras import _checks, geometry, ops
+from spp_keras.ops import _box_windows, _window_pooling
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
 class RoISpatialPyramidPooling(keras.layers.Layer):
-    """Pools windows of feature maps into vectors of fixed length.
+    """Pools boxes (RoIs) of feature maps into vectors of fixed length.
 
-    The convolutions run once an image; each window, of which the paper has some
-    2,000 an image, is then pooled from the map as `SpatialPyramidPooling` pools a
-    whole one. What a window costs does not depend on its area.
+    The convolutions run once an image; each box, of which the paper has some
+    2,000 an image, is then pooled from the feature map as `SpatialPyramidPooling`
+    pools a whole one. The cost of a box does not depend on its area.
 
-    A window covers the cells whose centers lie strictly inside it: cell `i` is
-    centered on pixel `first_center + step * i`. A window between centers gets
-    the cell nearest to its middle, one that leaves the image is cut at its
+    A box covers the cells whose centers lie strictly inside it: cell `i` is
+    centered on pixel `first_center + stride * i`. A box between centers gets
+    the cell nearest to its middle; one that leaves the image is cut at its
     border.
 
     Reference:
@@ -41,11 +28,11 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
       Appendix A.
 
     Args:
-        stride: Pixels from one cell to the next: the trunk's total stride.
+        stride: Pixels from one cell to the next: the backbone's total stride.
         first_center: Pixel that the first cell is centered on, 0-based.
-            Defaults to 0, the paper's trunk for detection.
-        ceil_excess: Pixels that an image counts as longer by, where layers of the
-            trunk round up, see `geometry.CellGrid`. Defaults to 0.
+            Defaults to 0, the paper's backbone for detection.
+        ceil_excess: Pixels added to the image size where layers of the backbone
+            round up, see `spp_keras.geometry.CellGrid`. Defaults to 0.
         levels: Sequence of ints, or of `(rows, columns)` pairs. Defaults to
             the paper's 50 bins, `(6, 3, 2, 1)`.
         mode: `"max"` or `"average"`. Defaults to `"max"`.
@@ -60,12 +47,12 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
         features: Feature maps `(batch, height, width, channels)`.
         boxes: Tensor `(batch, boxes, 4)`, or a `tf.RaggedTensor`
             `(batch, (boxes), 4)` where images differ in their number.
-        sizes: Integer tensor `(batch, 2)`, how many rows and columns of each
-            map count. Defaults to all.
+        sizes: Integer tensor `(batch, 2)`, the valid rows and columns of each
+            feature map. Defaults to all.
         image_sizes: Integer tensor `(batch, 2)`, height and width in pixels of
             each image. Needed for the relative box formats. Where it is given,
             boxes wholly outside their image are refused, and `sizes` defaults
-            to what follows from it.
+            to the map sizes of these images.
 
     Output shape:
         `(batch, boxes, bins * channels)`, ragged if the boxes are; in the order
@@ -99,7 +86,7 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
         self.levels = _checks.levels(levels)
         self.mode = _checks.one_of(mode, ("max", "average"), "mode")
         self.bounding_box_format = _checks.one_of(
-            bounding_box_format, _BOX_FORMATS, "bounding_box_format"
+            bounding_box_format, _box_windows.BOX_FORMATS, "bounding_box_format"
         )
         self.data_format = _checks.data_format(data_format)
         self._grid = geometry.CellGrid(self.stride, self.first_center, self.ceil_excess)
@@ -116,64 +103,39 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
             _checks.rank(boxes_shape, 3, "boxes", "(batch, boxes, 4)")
 
     def call(self, features: Any, boxes: Any, sizes: Any = None, image_sizes: Any = None) -> Any:
-        if _ragged.is_ragged(features):
-            raise ValueError(
-                "`features` must be a tensor; give maps of different sizes padded to one, with "
-                "their `sizes`. Received: a ragged tensor."
-            )
-        features = ops.cast(features, self.compute_dtype)
-        if self.data_format == "channels_first":
-            features = ops.transpose(features, (0, 2, 3, 1))
-        features = _assertions.some_cells(features, most=_roi_pooling.LONGEST_SIDE)
-        batch = ops.shape(features)[0]
-        if image_sizes is not None:
-            image_sizes = _assertions.integer_pairs(image_sizes, batch, "image_sizes")
-        elif self.bounding_box_format.startswith("rel_"):
-            raise ValueError(
-                "`image_sizes` must be given for boxes relative to the image. Received: "
-                f"image_sizes=None with bounding_box_format={self.bounding_box_format!r}."
-            )
-        sizes = self._valid_sizes(features, sizes, image_sizes)
-        flat, items = _box_to_window.flatten(boxes, batch)
-        windows = self.windows(flat, items, sizes, image_sizes)
-        if self.mode == "average":
-            features = _pyramid_pooling.zero_outside(features, sizes)
-        vectors = self.pool(features, windows, items)
-        if _ragged.is_ragged(boxes):
-            return boxes.with_flat_values(vectors)
-        return ops.reshape(vectors, (batch, ops.shape(boxes)[1], vectors.shape[-1]))
+        return ops.roi_spatial_pyramid_pool(
+            keras.ops.cast(features, self.compute_dtype),
+            boxes,
+            self._grid,
+            self.levels,
+            self.mode,
+            sizes=sizes,
+            image_sizes=image_sizes,
+            bounding_box_format=self.bounding_box_format,
+            data_format=self.data_format,
+        )
 
-    def windows(self, boxes: Any, items: Any, sizes: Any, image_sizes: Any = None) -> Any:
+    def windows(self, boxes: Any, batch_indices: Any, sizes: Any, image_sizes: Any = None) -> Any:
         """The cells that boxes cover, the first of two steps: boxes of equal cells pool alike.
 
         Args:
             boxes: float32 `(n, 4)`.
-            items: int32 `(n,)`, the image of each.
-            sizes: int32 `(batch, 2)`, rows and columns of each map.
+            batch_indices: int32 `(n,)`, the index of each box's image.
+            sizes: int32 `(batch, 2)`, rows and columns of each feature map.
             image_sizes: See the layer. Defaults to `None`.
 
         Returns:
-            int32 `(n, 4)`, first row and column, and those after the last.
+            int32 `(n, 4)`: first row and column, and the row and column after the last.
         """
-        return _box_to_window.to_windows(
-            boxes, items, self.bounding_box_format, self._grid, sizes, image_sizes
+        return _box_windows.to_windows(
+            boxes, batch_indices, self.bounding_box_format, self._grid, sizes, image_sizes
         )
 
-    def pool(self, features: Any, windows: Any, items: Any) -> Any:
-        """The second step: channels-last maps and what `windows` gave to `(n, length)`."""
-        pool = _roi_pooling.average_windows if self.mode == "average" else _roi_pooling.max_windows
-        return pool(features, windows, items, self.levels)
-
-    def _valid_sizes(self, features: Any, sizes: Any, image_sizes: Any) -> Any:
-        if sizes is not None:
-            return _assertions.valid_sizes(sizes, features)
-        batch, height, width, _ = ops.shape(features)
-        whole = ops.tile(ops.reshape(ops.stack([height, width]), (1, 2)), (batch, 1))
-        if image_sizes is None:
-            return whole
-        # Padding that is not the same on both sides may leave a cell less than the grid has.
-        cells = ops.minimum(self._grid.map_size(image_sizes), whole)
-        return _assertions.valid_sizes(cells, features)
+    def pool(self, features: Any, windows: Any, batch_indices: Any) -> Any:
+        """The second step: vectors `(n, length)` of windows of channels-last feature maps."""
+        average = self.mode == "average"
+        pool = _window_pooling.average_windows if average else _window_pooling.max_windows
+        return pool(features, windows, batch_indices, self.levels)
 
     def compute_output_spec(
         self, features: Any, boxes: Any, sizes: Any = None, image_sizes: Any = None

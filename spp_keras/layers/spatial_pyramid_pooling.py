@@ -1,16 +1,11 @@
-"""Spatial pyramid pooling: a feature map of any size in, one vector out."""
+"""Spatial pyramid pooling layer: a feature map of any size to one vector."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
-from keras import ops
 
-from spp_keras import _checks, geometry
-from spp_keras.layers import _assertions, _pyramid_pooling, _ragged
-
-if keras.backend.backend() == "tensorflow":
-    from spp_keras.layers import _cpu_max_pooling
+from spp_keras import _checks, ops
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -48,8 +43,8 @@ class SpatialPyramidPooling(keras.layers.Layer):
             - a `tf.RaggedTensor` `(batch, (height), (width), channels)`, every
               map of its own size.
         sizes: Integer tensor `(batch, 2)`, how many rows and columns of each
-            map count, for maps of different sizes padded to one. What lies
-            beyond is never looked at. Defaults to all rows and columns.
+            map are valid, for maps of different sizes padded to one. Padding
+            has no effect on the output. Defaults to all rows and columns.
 
     Output shape:
         `(batch, bins * channels)`, levels in the order given; inside a level
@@ -75,19 +70,7 @@ class SpatialPyramidPooling(keras.layers.Layer):
         self.data_format = _checks.data_format(data_format)
 
     def call(self, inputs: Any, sizes: Any = None) -> Any:
-        if _ragged.is_ragged(inputs):
-            _checks.channels_last_only(self.data_format, "ragged `inputs`")
-            if sizes is not None:
-                raise ValueError("`sizes` must be None for ragged `inputs`, which hold their own.")
-            sizes = _ragged.item_sizes(inputs, "inputs")
-        else:
-            _checks.feature_maps(inputs.shape, self.data_format, "inputs")
-            if self.data_format == "channels_first":
-                inputs = ops.transpose(inputs, (0, 2, 3, 1))
-            inputs = _assertions.some_cells(inputs)
-            if sizes is not None:
-                sizes = _assertions.valid_sizes(sizes, inputs)
-        return (_max if self.mode == "max" else _average)(inputs, self.levels, sizes)
+        return ops.spatial_pyramid_pool(inputs, self.levels, self.mode, sizes, self.data_format)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         channels = _checks.feature_maps(input_shape, self.data_format, "inputs")
@@ -100,23 +83,3 @@ class SpatialPyramidPooling(keras.layers.Layer):
             "mode": self.mode,
             "data_format": self.data_format,
         }
-
-
-def _max(maps: Any, levels: Sequence[geometry.Level], sizes: Any) -> Any:
-    if keras.backend.backend() != "tensorflow":
-        if sizes is not None:
-            maps = _pyramid_pooling.zero_outside(maps, sizes)
-        return _pyramid_pooling.max_pyramid(maps, levels, sizes)
-    if _ragged.is_ragged(maps):
-        return _cpu_max_pooling.ragged_max_pyramid(maps, levels, sizes)
-    if sizes is not None:
-        return _cpu_max_pooling.padded_max_pyramid(maps, levels, sizes)
-    return _cpu_max_pooling.max_pyramid(maps, levels)
-
-
-def _average(maps: Any, levels: Sequence[geometry.Level], sizes: Any) -> Any:
-    if _ragged.is_ragged(maps):
-        maps = maps.to_tensor()
-    elif sizes is not None:
-        maps = _pyramid_pooling.zero_outside(maps, sizes)
-    return _pyramid_pooling.average_pyramid(maps, levels, sizes)

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from matplotlib import ticker
-
+from spp_keras import _extras
 from spp_keras.report import html
 
 Points = Sequence[tuple[float, float]]
@@ -64,7 +63,7 @@ def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> ht
         label = f"{10**y:g}" if logarithmic else f"{y:g}"
         parts.append(html.tag("line", x1=_LEFT, x2=_WIDTH - 10, y1=at, y2=at, class_="grid"))
         parts.append(html.tag("text", label, x=_LEFT - 6, y=at + 4, text_anchor="end"))
-    for x in ticker.MaxNLocator(6, integer=True).tick_values(first, last):
+    for x in _ticks(first, last, 6, integer=True):
         if first <= x <= last:
             place = {"x": float(x_of(x)), "y": _HEIGHT - 8}
             parts.append(html.tag("text", f"{x:g}", text_anchor="middle", **place))
@@ -78,10 +77,15 @@ def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> ht
 def _heights(low: float, high: float, logarithmic: bool) -> Sequence[float]:
     """Where lines are drawn across: at round numbers, or at powers of ten."""
     if not logarithmic:
-        return ticker.MaxNLocator(4).tick_values(low, high)
+        return _ticks(low, high, 4)
     # What was kept in float32 is a power of ten but for its last digits.
     first, last = math.floor(round(low, 5)), math.ceil(round(high, 5))
     return range(first, max(last, first + 1) + 1)
+
+
+def _ticks(low: float, high: float, count: int, *, integer: bool = False) -> Sequence[float]:
+    ticker = _extras.import_package("matplotlib.ticker", "train", "A report with curves")
+    return ticker.MaxNLocator(count, integer=integer).tick_values(low, high)
 
 
 def _points(history: Sequence[dict[str, float]], name: str) -> list[tuple[float, float]]:

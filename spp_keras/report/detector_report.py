@@ -10,7 +10,7 @@ import numpy as np
 
 from spp_keras import _progress, detection, recipes, run_folder, serving
 from spp_keras.data import image_ops, image_reader, records, splits
-from spp_keras.detection import boxes, drawing
+from spp_keras.detection import drawing
 from spp_keras.report import embedded_images, html, test_table
 from spp_keras.run_folder import RunFolder
 
@@ -68,7 +68,7 @@ def _facts(
             ("parameters", f"{detector.count_params():,}"),
             ("pyramid of a window", levels),
             ("scales", ", ".join(map(str, detector.scales))),
-            ("windows", "its own" if detector.proposer else "selective search"),
+            ("windows", "its own" if detector.rpn else "selective search"),
         ]
     )
 
@@ -132,7 +132,7 @@ def _found(run: Path, count: int, data: str, data_dir: str | None, split: str) -
         encoded = reader.read(reader.row(number)).numpy()
         pixels = image_ops.decode_image(encoded, int(found.orientations[number])).numpy()
         objects: Iterable[Any] = (
-            boxes.object_boxes(found.objects[number], found.sizes[number]) if found.objects else []
+            found.objects[number].to_pixels(found.sizes[number]) if found.objects else []
         )
         figures.append(_figure(pixels, find(encoded), objects))
     return html.section(
@@ -148,9 +148,7 @@ def _found(run: Path, count: int, data: str, data_dir: str | None, split: str) -
     )
 
 
-def _figure(
-    pixels: np.ndarray, found: detection.Detections, objects: Iterable[Any]
-) -> html.Markup:
+def _figure(pixels: np.ndarray, found: detection.Detections, objects: Iterable[Any]) -> html.Markup:
     """A photograph with boxes that are drawn over it, so that they stay sharp when enlarged."""
     height, width = pixels.shape[:2]
     address = embedded_images.data_uri(pixels, _LONGEST)

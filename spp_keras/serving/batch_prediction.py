@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from spp_keras import _checks
-from spp_keras.data import inspection, safe_decoding, size_policies
+from spp_keras.data import image_rules, safe_decoding, size_policies
 from spp_keras.serving import image_decoding, image_inputs
 from spp_keras.zoo import layer_chain
 
@@ -121,7 +121,7 @@ def _load_pixels(image: image_inputs.ImageLike, name: str) -> np.ndarray:
     if not isinstance(image, str | os.PathLike | bytes | bytearray | memoryview):
         return image_inputs.check_pixels(image, name)
     decoded = _get_decoder()(image_inputs.encode_image(image))
-    if decoded.code != safe_decoding.OK:
+    if decoded.code != image_rules.OK:
         path = f" ({os.fspath(image)})" if isinstance(image, str | os.PathLike) else ""
         raise ValueError(f"`{name}`{path} {decoded.reason.numpy().decode()}.")
     return decoded.pixels.numpy()
@@ -130,7 +130,7 @@ def _load_pixels(image: image_inputs.ImageLike, name: str) -> np.ndarray:
 @functools.cache
 def _get_decoder() -> Callable[[bytes], safe_decoding.DecodedImage]:
     # The model's own check tells which sizes it can map.
-    limits = inspection.ImageLimits(min_side=1, max_aspect=math.inf)
+    limits = image_rules.ImageLimits(min_side=1, max_aspect=math.inf)
     return image_decoding.make_decoder(size_policies.Whole(), limits=limits)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import model_repository, run_folder
-from spp_keras.data import safe_decoding, size_policies
+from spp_keras.data import image_rules, size_policies
 from spp_keras.detection import Detections, Detector, box_scaling, heads, selective_search
 from spp_keras.run_folder import RunFolder
 from spp_keras.serving import saved_models
@@ -86,7 +86,7 @@ def _load_run(run: RunFolder, score_threshold: float | None) -> LoadedModel[Dete
 
     def detect_in_file(image: bytes) -> Detections:
         decoded = decode(image)
-        if decoded.code != safe_decoding.OK:
+        if decoded.code != image_rules.OK:
             return Detections(error=decoded.reason.numpy().decode())
         outputs = detect(decoded.pixels)
         sizes = decoded.pixels.shape[:2], decoded.size
@@ -157,7 +157,7 @@ def _make_call_with_proposals(signature: Any, orientation: str) -> _Call:
 
     def call(image: bytes) -> tuple[dict[str, Any], str | None]:
         decoded = decode(image)
-        if decoded.code != safe_decoding.OK:
+        if decoded.code != image_rules.OK:
             return {}, decoded.reason.numpy().decode()
         boxes = selective_search.selective_search(decoded.pixels.numpy())
         sizes = decoded.pixels.shape[:2], decoded.size

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from spp_keras.data import inspection, safe_decoding, size_policies
+from spp_keras.data import image_rules, safe_decoding, size_policies
 
 
 def make_decoder(
     size_policy: size_policies.SizePolicy,
     min_side: int = 1,
-    limits: inspection.ImageLimits = inspection.ImageLimits(),  # noqa: B008  immutable
+    limits: image_rules.ImageLimits = image_rules.ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
 ) -> Callable[[bytes], safe_decoding.DecodedImage]:
     """Makes a function from the bytes of an image file to a `DecodedImage`.

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _checks, model_repository, run_folder, tflite_files
-from spp_keras.data import safe_decoding
+from spp_keras.data import image_rules, safe_decoding
 from spp_keras.run_folder import RunFolder
 from spp_keras.serving import saved_models
 from spp_keras.serving.image_decoding import make_decoder
@@ -140,7 +140,7 @@ def _make_predictor(
 ) -> Callable[[bytes], Prediction]:
     def predict(image: bytes) -> Prediction:
         decoded = decode(image)
-        if decoded.code != safe_decoding.OK:
+        if decoded.code != image_rules.OK:
             return Prediction(error=decoded.reason.numpy().decode())
         scores = classify(decoded.pixels)
         # Of equal scores the first class first, as `tf.math.top_k` does.

@@ -47,7 +47,8 @@ def _bind(
     """The arguments of a call by their names."""
     arguments = dict(signature.bind(model, *args, **kwargs).arguments)
     del arguments["self"]
-    return {**arguments, **arguments.pop("kwargs", {})}
+    more = arguments.pop("kwargs", {})
+    return {**arguments, **more}
 
 
 def _replace_pipeline(

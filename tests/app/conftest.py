@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import keras
 import pytest
-from detector_folder import make_detector
+from small_detectors import make_detector_run
 from small_runs import make_run
 
 from spp_keras import app
@@ -33,7 +33,7 @@ def served(tmp_path_factory):
 def served_detector(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "detector"
     keras.utils.set_random_seed(20140618)
-    with _serving(run, make_detector(run)) as running:
+    with _serving(run, make_detector_run(run)) as running:
         yield running
 
 

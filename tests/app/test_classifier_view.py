@@ -199,7 +199,7 @@ def test_a_network_without_pyramid_is_refused(tmp_path):
 
 
 def test_what_is_no_run_is_said_to_be_none(tmp_path):
-    with pytest.raises(ValueError, match="`run` must be a run folder; recipe"):
+    with pytest.raises(ValueError, match=r"`run` must be a run folder; recipe\.toml is missing"):
         session.load_session(tmp_path)
     with pytest.raises(ValueError, match=r"Received: run=.*gone"):
         session.load_session(tmp_path / "gone")

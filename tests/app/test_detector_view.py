@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from detector_folder import LABELS, make_detector
 from oracles import window_of_box, window_pyramid
 from photographs import bilinear, decoded, encoded, photograph
+from small_detectors import LABELS, make_detector_run
 
 from spp_keras import serving
 from spp_keras.app import detector_view, session
@@ -18,7 +18,7 @@ PHOTOGRAPH = encoded(photograph(100, 151))
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "detector"
     keras.utils.set_random_seed(20140618)
-    return folder, make_detector(folder)
+    return folder, make_detector_run(folder)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_a_box_has_the_scores_of_bins_over_its_cells(made, page):
 
 
 def test_a_detector_without_proposer_searches(tmp_path, monkeypatch):
-    made, searched = make_detector(tmp_path, rpn=False), []
+    made, searched = make_detector_run(tmp_path, rpn=False), []
     boxes = np.array([[0, 0, 60, 60], [40, 30, 140, 95]], "float32")
     monkeypatch.setattr(
         selective_search, "selective_search", lambda image: searched.append(image.shape) or boxes

@@ -110,7 +110,7 @@ REFUSED = {
         "/image",
         encoded(np.zeros((500, 500, 3), "uint8")),
         422,
-        "more than 200000; scale it down, or start the app with a larger --max-megapixels",
+        "has 500x500 pixels, more than 200000; scale it down, or start the app with a larger ",
     ),
     "unknown": ("POST", UNKNOWN, json.dumps(BOX), 404, "no longer cached; send it again"),
     "nowhere": ("GET", "/images", None, 404, "the page is at /"),

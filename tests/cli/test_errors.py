@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
-from detector_folder import make_detector
 from photographs import encoded, photograph
+from small_detectors import make_detector_run
 from small_runs import make_run
 
 from spp_keras import _extras, _files, cli, training
@@ -80,7 +80,7 @@ def no_room():
     [
         no_room,
         # A petabyte, for which TensorFlow asks again and again.
-        pytest.param(lambda: tf.zeros((2**48,)), marks=pytest.mark.slow),
+        pytest.param(lambda: tf.zeros((2**48,)), marks=pytest.mark.integration),
     ],
 )
 def test_a_batch_that_does_not_fit_says_what_makes_it_smaller(train, allocate):
@@ -172,10 +172,10 @@ def quietly(*arguments, cwd):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_console_shows_answers_and_nothing_else(tmp_path):
     make_run(tmp_path / "run")
-    make_detector(tmp_path / "detector")
+    make_detector_run(tmp_path / "detector")
     (tmp_path / "photo.png").write_bytes(encoded(photograph(60, 90)))
     done = quietly("predict", "run", "photo.png", cwd=tmp_path)
     assert done.stdout.startswith("photo.png\t")
@@ -184,7 +184,7 @@ def test_a_console_shows_answers_and_nothing_else(tmp_path):
     assert quietly("detect", "detector", "photo.png", cwd=tmp_path).stderr == ""
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_no_import_of_ours_warns():
     parts = ("zoo", "data", "evaluation", "export", "serving", "detection", "training")
     code = "import " + ", ".join(f"spp_keras.{part}" for part in parts)

@@ -1,8 +1,6 @@
 import dataclasses
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -96,17 +94,6 @@ def test_missing_images_are_named(command, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert cli.main([command, str(tmp_path), str(tmp_path / "empty")]) == 2
     assert "IMAGE must be a directory with images" in capsys.readouterr().err
-
-
-def test_listing_the_zoo_loads_neither_tensorflow_nor_keras():
-    script = (
-        "import sys\n"
-        "from spp_keras import cli, recipes\n"
-        "cli.main(['zoo'])\n"
-        "loaded = {'tensorflow', 'keras', 'numpy'} & set(sys.modules)\n"
-        "assert not loaded, loaded\n"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=300, capture_output=True)
 
 
 def test_the_help_of_a_training_has_every_key_of_a_recipe(capsys):

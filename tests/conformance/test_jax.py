@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from conformance import jax_check
 
+pytestmark = pytest.mark.integration
+
 # Most of the time is compiling what runs once.
 QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 

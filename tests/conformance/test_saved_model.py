@@ -7,6 +7,8 @@ import pytest
 from conformance.subjects import EXPORTED, answer, to_export
 from tensorflow.core.protobuf import saved_model_pb2
 
+pytestmark = pytest.mark.integration
+
 SERVER = """
 import json, sys
 sys.modules["keras"] = sys.modules["spp_keras"] = None

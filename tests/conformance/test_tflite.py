@@ -4,6 +4,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from conformance.subjects import EXPORTED, answer, to_export
 
+pytestmark = pytest.mark.integration
+
 
 def from_saved_model(model, folder):
     model.export(folder, verbose=False)
@@ -38,9 +40,8 @@ def argument_of(detail):
     ("route", "name"),
     [
         *((from_saved_model, name) for name in EXPORTED),
-        # The other way to the same graph, of all but one `slow`.
-        (from_keras_model, EXPORTED[0]),
-        *(pytest.param(from_keras_model, name, marks=pytest.mark.slow) for name in EXPORTED[1:]),
+        # The other way to the same graph.
+        *((from_keras_model, name) for name in EXPORTED),
     ],
 )
 def test_a_device_gives_the_answers_of_keras_at_every_size(name, route, tmp_path):

@@ -19,15 +19,15 @@ COUNT = 20
 def written(folder, sizes):
     """Records of images that each have a label of their own."""
     files, spans = [], []
-    for number, (height, width) in enumerate(sizes):
-        form = "PNG" if number % 3 else "JPEG"
-        data = encoded(photograph(height, width, seed=number, coarse=5), form)
-        files.append(folder / f"{number}.{form.lower()}")
+    for index, (height, width) in enumerate(sizes):
+        form = "PNG" if index % 3 else "JPEG"
+        data = encoded(photograph(height, width, seed=index, coarse=5), form)
+        files.append(folder / f"{index}.{form.lower()}")
         files[-1].write_bytes(data)
-        spans.append((number, 0, len(data)))
+        spans.append((index, 0, len(data)))
     return Records(
         name="twenty",
-        classes=tuple(f"class {number}" for number in range(len(sizes))),
+        classes=tuple(f"class {index}" for index in range(len(sizes))),
         ids=np.array([file.name for file in files]),
         labels=np.arange(len(sizes), dtype="int32"),
         sizes=np.array(sizes, "int32"),
@@ -40,33 +40,33 @@ def written(folder, sizes):
 
 
 @pytest.mark.parametrize("form", exif_files.FORMS)
-def test_photographs_are_sent_upright_whatever_their_orientation(form, tmp_path):
+def test_pipeline_turns_images_upright(form, tmp_path):
     picture, tolerance = photograph(48, 64), 24 if form == "JPEG" else 0
-    for number in exif_files.ORIENTATIONS:
-        folder = tmp_path / "train" / ("cat" if number < 5 else "dog")
+    for index in exif_files.ORIENTATIONS:
+        folder = tmp_path / "train" / ("cat" if index < 5 else "dog")
         folder.mkdir(parents=True, exist_ok=True)
-        data = exif_files.file(picture, form, number)
-        (folder / f"{number}.{form.lower()}").write_bytes(data)
-    found = load_records(tmp_path, "train")
-    assert found.sizes.tolist() == [[48, 64]] * 8
-    assert found.orientations.tolist() == [*exif_files.ORIENTATIONS]
-    [(whole, _)] = batches(Pipeline(found, shuffle=False), 1)
+        data = exif_files.file(picture, form, index)
+        (folder / f"{index}.{form.lower()}").write_bytes(data)
+    result = load_records(tmp_path, "train")
+    assert result.sizes.tolist() == [[48, 64]] * 8
+    assert result.orientations.tolist() == [*exif_files.ORIENTATIONS]
+    [(whole, _)] = batches(Pipeline(result, shuffle=False), 1)
     crops = Crop(image_sizes=(32,), short_side=48, position="center")
-    [(cut, _)] = batches(Pipeline(found, crops, shuffle=False), 1)
+    [(cut, _)] = batches(Pipeline(result, crops, shuffle=False), 1)
     for sent, expected in ((whole["images"], picture), (cut, picture[8:40, 16:48])):
         assert np.abs(sent.astype(int) - expected).max() <= tolerance
 
     # Not from the cache of what was loaded before.
     as_filed = load_records(tmp_path, "train", orientation="file")
     sent = batches(Pipeline(as_filed, batch_size=1, shuffle=False), 8)
-    for number, (images, _) in zip(exif_files.ORIENTATIONS, sent, strict=True):
-        expected = np.asarray(exif_files.lying(picture, number))
+    for index, (images, _) in zip(exif_files.ORIENTATIONS, sent, strict=True):
+        expected = np.asarray(exif_files.lying(picture, index))
         assert tuple(images["sizes"][0]) == expected.shape[:2]
         assert np.abs(images["images"][0].astype(int) - expected).max() <= tolerance
 
 
-def pixels(records, number):
-    return decoded(Path(records.files[number]).read_bytes())
+def pixels(records, index):
+    return decoded(Path(records.files[index]).read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def records(tmp_path_factory):
 @pytest.fixture(scope="module")
 def alike(tmp_path_factory):
     """Images with a short side of 32."""
-    sizes = [(32, 32 + 3 * number) if number % 2 else (32 + number, 32) for number in range(6)]
+    sizes = [(32, 32 + 3 * index) if index % 2 else (32 + index, 32) for index in range(6)]
     return written(tmp_path_factory.mktemp("alike"), sizes)
 
 
@@ -86,24 +86,24 @@ def batches(pipeline, count, **options):
     return list(pipeline.dataset(repeat=True, **options).take(count).as_numpy_iterator())
 
 
-def assert_same(found, expected):
-    tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
+def assert_same(result, expected):
+    tf.nest.map_structure(np.testing.assert_array_equal, result, expected)
 
 
-def assert_near(found, expected):
-    assert found.shape == expected.shape
-    assert np.abs(found.astype(int) - expected).max() <= 2
+def assert_near(result, expected):
+    assert result.shape == expected.shape
+    assert np.abs(result.astype(int) - expected).max() <= 2
 
 
 @pytest.mark.parametrize("budget", [None, 4000])
-def test_padded_batches_hold_the_images_and_zeros(records, budget):
+def test_padded_batches(records, budget):
     pipeline = Pipeline(records, batch_size=6, batch_pixels=budget)
     assert pipeline.mixed
     assert pipeline.classes == records.classes
     assert pipeline.images_per_step == COUNT / pipeline.steps_per_epoch
     for epoch in range(2):
         start, seen = epoch * pipeline.steps_per_epoch, []
-        for x, labels in batches(pipeline, pipeline.steps_per_epoch, start=start):
+        for x, labels in batches(pipeline, pipeline.steps_per_epoch, start_step=start):
             images, sizes = x["images"], x["sizes"]
             assert images.dtype == np.uint8
             assert sizes.dtype == labels.dtype == np.int32
@@ -118,7 +118,7 @@ def test_padded_batches_hold_the_images_and_zeros(records, budget):
         assert sorted(seen) == list(range(COUNT))
 
 
-def test_ragged_batches_hold_the_same_images(records):
+def test_ragged_batches_equal_padded_ones(records):
     pipeline = Pipeline(records, batch_size=6)
     padded = batches(pipeline, pipeline.steps_per_epoch)
     ragged = pipeline.dataset(batch_format="ragged").take(pipeline.steps_per_epoch)
@@ -132,7 +132,7 @@ def test_ragged_batches_hold_the_same_images(records):
         ]
 
 
-def test_whole_images_are_brought_to_a_short_side(records):
+def test_whole_images_are_scaled_to_a_short_side(records):
     pipeline = Pipeline(records, Whole(short_side=24, longest_side=40), batch_size=6)
     expected = Whole(short_side=24, longest_side=40).output_sizes(records.sizes)
     for x, labels in batches(pipeline, pipeline.steps_per_epoch):
@@ -153,17 +153,20 @@ POLICIES = {
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_run_can_start_anywhere_and_goes_on_as_another_did(records, policy):
+def test_dataset_resumes_at_any_step(records, policy):
     def pipeline(seed=3):
         options = {"batch_size": 6, "flip": True, "color_jitter": 0.5, "seed": seed}
         return Pipeline(records, POLICIES[policy], **options)
 
-    whole = batches(pipeline(), 10, weights=True)
+    whole = batches(pipeline(), 10, with_sample_weights=True)
     steps = pipeline().steps_per_epoch
     assert steps == 4
     for start in (1, steps + 2):
-        assert_same(batches(pipeline(), 10 - start, start=start, weights=True), whole[start:])
-    alone = pipeline().dataset(repeat=True, weights=True).take(10)
+        assert_same(
+            batches(pipeline(), 10 - start, start_step=start, with_sample_weights=True),
+            whole[start:],
+        )
+    alone = pipeline().dataset(repeat=True, with_sample_weights=True).take(10)
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1
     assert_same(list(alone.with_options(options).as_numpy_iterator()), whole)
@@ -173,48 +176,48 @@ def test_a_run_can_start_anywhere_and_goes_on_as_another_did(records, policy):
     assert other != labels[:4]
 
 
-def test_what_is_drawn_for_an_image_changes_from_epoch_to_epoch(records):
+def test_augmentation_changes_from_epoch_to_epoch(records):
     pipeline = Pipeline(records, batch_size=COUNT, flip=True, seed=2**32 - 1)
     mirrored = np.zeros((8, COUNT), bool)
     for epoch, (x, labels) in enumerate(batches(pipeline, 8)):
         for image, (height, width), label in zip(x["images"], x["sizes"], labels, strict=True):
-            whole, found = pixels(records, label).astype(int), image[:height, :width]
-            mirrored[epoch, label] = np.abs(found - whole).max() > 2
+            whole, result = pixels(records, label).astype(int), image[:height, :width]
+            mirrored[epoch, label] = np.abs(result - whole).max() > 2
             expected = whole[:, ::-1] if mirrored[epoch, label] else whole
-            assert_near(found, expected)
+            assert_near(result, expected)
     assert 0.35 < mirrored.mean() < 0.65
     assert mirrored.any(axis=0).all()
     assert 0 < mirrored.sum(axis=1).min() <= mirrored.sum(axis=1).max() < COUNT
     assert len(np.unique(mirrored, axis=0)) == 8
 
 
-@pytest.mark.parametrize("of", [2, 3, 7])
-def test_replicas_share_each_batch_and_every_image_counts_the_same(records, of):
+@pytest.mark.parametrize("num_shards", [2, 3, 7])
+def test_sample_weights_of_shards_count_every_image_the_same(records, num_shards):
     pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
     steps = pipeline.steps_per_epoch
     whole = batches(pipeline, steps)
-    dealt = {"of": of, "weights": True}
-    together = batches(pipeline, of * steps, shard_indices=range(of), **dealt)
-    shares = [together[replica::of] for replica in range(of)]
+    dealt = {"num_shards": num_shards, "with_sample_weights": True}
+    together = batches(pipeline, num_shards * steps, shard_indices=range(num_shards), **dealt)
+    shares = [together[replica::num_shards] for replica in range(num_shards)]
     assert_same(batches(pipeline, steps, shard_indices=(1,), **dealt), shares[1])
     counted = np.zeros(COUNT)
     for (_, expected), *parts in zip(whole, *shares, strict=True):
         (length,) = {len(labels) for _, labels, _ in parts}
-        assert length == -(-len(expected) // of)
+        assert length == -(-len(expected) // num_shards)
         real = []
         for x, labels, weights in parts:
             for image, size, label in zip(x["images"], x["sizes"], labels, strict=True):
                 assert_near(image[: size[0], : size[1]], pixels(records, label))
             real += labels[weights > 0].tolist()
             # As Keras takes the mean over a share, and the strategy that over replicas.
-            np.add.at(counted, labels, weights / length / of)
+            np.add.at(counted, labels, weights / length / num_shards)
         assert real == expected.tolist()
-        total = sum(weights.sum() for _, _, weights in parts) / (of * length)
+        total = sum(weights.sum() for _, _, weights in parts) / (num_shards * length)
         np.testing.assert_allclose(total, len(expected) / pipeline.images_per_step, rtol=1e-6)
     np.testing.assert_allclose(counted, steps / COUNT, rtol=1e-6)
 
 
-def test_one_size_and_another_take_turns_on_the_same_crop(alike):
+def test_image_sizes_alternate_on_the_same_crop(alike):
     policy = Crop(image_sizes=(24, 16), short_side=32, position="center")
     pipeline = Pipeline(alike, policy, batch_size=4)
     assert not pipeline.mixed
@@ -233,46 +236,46 @@ def test_one_size_and_another_take_turns_on_the_same_crop(alike):
         assert_near(small[label], bilinear(image, (16, 16)))
 
 
-@pytest.mark.parametrize(("of", "budget"), [(1, None), (1, 4000), (2, None), (3, 6000)])
-def test_padding_is_what_is_sent_beside_the_images(records, of, budget):
+@pytest.mark.parametrize(("num_shards", "budget"), [(1, None), (1, 4000), (2, None), (3, 6000)])
+def test_padding_fraction(records, num_shards, budget):
     pipeline = Pipeline(records, batch_size=6, batch_pixels=budget)
     for epoch in (0, 3):
         sent = real = 0
         for x, _, weights in batches(
             pipeline,
-            of * pipeline.steps_per_epoch,
-            start=epoch * pipeline.steps_per_epoch,
-            shard_indices=range(of),
-            num_shards=of,
-            weights=True,
+            num_shards * pipeline.steps_per_epoch,
+            start_step=epoch * pipeline.steps_per_epoch,
+            shard_indices=range(num_shards),
+            num_shards=num_shards,
+            with_sample_weights=True,
         ):
             sent += x["images"][..., 0].size
             real += x["sizes"][weights > 0].prod(axis=1).sum()
         assert real == records.sizes.prod(axis=1).sum()
         np.testing.assert_allclose(
-            pipeline.padding_fraction(epoch, of), 1 - real / sent, rtol=1e-12
+            pipeline.padding_fraction(epoch, num_shards), 1 - real / sent, rtol=1e-12
         )
 
 
-@pytest.mark.parametrize("form", ["padded", "ragged"])
-def test_images_of_several_classes_have_rows_of_zeros_and_ones(records, form):
+@pytest.mark.parametrize("batch_format", ["padded", "ragged"])
+def test_multi_label_targets(records, batch_format):
     rows = np.random.default_rng(2).integers(0, 2, (COUNT, 5)).astype("uint8")
     several = dataclasses.replace(records, labels=rows, classes=tuple("abcde"))
     pipeline = Pipeline(several, batch_size=6)
     numbers = batches(Pipeline(records, batch_size=6), 4)
-    dataset = pipeline.dataset(form=form, weights=True).take(4)
+    dataset = pipeline.dataset(batch_format=batch_format, with_sample_weights=True).take(4)
     for (_, labels, weights), (_, expected) in zip(dataset, numbers, strict=True):
         assert labels.dtype == weights.dtype == tf.float32
         np.testing.assert_array_equal(labels, rows[expected])
         np.testing.assert_allclose(weights, len(expected) / 5, rtol=1e-6)
 
 
-def test_a_dataset_ends_with_an_epoch_and_goes_on_with_the_next(records):
+def test_dataset_ends_with_an_epoch_and_continues_with_the_next(records):
     pipeline = Pipeline(records, batch_size=6, flip=True)
     steps = pipeline.steps_per_epoch
     endless = pipeline.dataset(repeat=True)
     assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
-    epochs = [batches(pipeline, steps, start=number * steps) for number in range(4)]
+    epochs = [batches(pipeline, steps, start_step=index * steps) for index in range(4)]
     dataset = pipeline.dataset(steps)
     assert dataset.cardinality() == steps
     for epoch in epochs[1:]:
@@ -286,11 +289,11 @@ def test_a_dataset_ends_with_an_epoch_and_goes_on_with_the_next(records):
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_the_order_of_an_epoch_is_that_of_its_batches(records, shuffle):
+def test_order_is_that_of_the_batches(records, shuffle):
     pipeline = Pipeline(records, batch_size=6, shuffle=shuffle)
     for epoch in range(2):
         start = epoch * pipeline.steps_per_epoch
-        sent = batches(pipeline, pipeline.steps_per_epoch, start=start)
+        sent = batches(pipeline, pipeline.steps_per_epoch, start_step=start)
         # The label of an image is its number.
         np.testing.assert_array_equal(pipeline.order(epoch), np.concatenate([y for _, y in sent]))
 
@@ -302,12 +305,12 @@ def dealt(pipeline, devices, processes=1, process=0, **options):
     dataset = pipeline.batches_for(strategy, **options)
     assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
     here = devices // processes
-    found = list(dataset.take(here * pipeline.steps_per_epoch))
-    return [found[step : step + here] for step in range(0, len(found), here)]
+    result = list(dataset.take(here * pipeline.steps_per_epoch))
+    return [result[step : step + here] for step in range(0, len(result), here)]
 
 
 @pytest.mark.parametrize("devices", [1, 2, 4])
-def test_the_replicas_of_a_model_get_every_image_once(records, devices):
+def test_replicas_get_every_image_once(records, devices):
     pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
     whole = batches(pipeline, pipeline.steps_per_epoch)
     assert min(len(labels) for _, labels in whole) == 1
@@ -319,7 +322,7 @@ def test_the_replicas_of_a_model_get_every_image_once(records, devices):
 
 
 @pytest.mark.parametrize("devices", [2, 4])
-def test_the_replicas_of_a_model_learn_as_much_from_every_image_of_a_batch(records, devices):
+def test_training_weights_count_every_image_of_a_batch_the_same(records, devices):
     pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
     whole = batches(pipeline, pipeline.steps_per_epoch)
     learned = dealt(pipeline, devices, training=True)
@@ -337,9 +340,9 @@ def test_the_replicas_of_a_model_learn_as_much_from_every_image_of_a_batch(recor
         assert fillers == devices - -(-len(labels) // share)
 
 
-def test_each_process_has_the_shares_of_its_own_replicas(records):
+def test_each_process_has_the_shards_of_its_replicas(records):
     pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
-    options = {"form": "ragged", "training": True}
+    options = {"batch_format": "ragged", "training": True}
     together = dealt(pipeline, 4, **options)
     for process in range(2):
         own = dealt(pipeline, 4, 2, process, **options)
@@ -357,7 +360,7 @@ def test_each_process_has_the_shares_of_its_own_replicas(records):
         ({"color_jitter": 1.5}, r"`color_jitter` must be a number in \[0, 1\)"),
     ],
 )
-def test_wrong_settings_are_refused(records, options, message):
+def test_pipeline_refuses_invalid_arguments(records, options, message):
     with pytest.raises(ValueError, match=message):
         Pipeline(records, **options)
 
@@ -366,20 +369,28 @@ def test_wrong_settings_are_refused(records, options, message):
     ("options", "message"),
     [
         (
-            {"start": 3},
-            "`start` must be the first batch of an epoch.* start=3 with steps_per_epoch=4",
+            {"start_step": 3},
+            "`start_step` must be the first batch of an epoch.* start_step=3 with "
+            "steps_per_epoch=4",
         ),
-        ({"start": -1}, "`start` must be an int >= 0"),
-        ({"form": "dense"}, "`form` must be one of 'padded', 'ragged'"),
-        ({"of": 2}, "`weights` must be True where .* Received: weights=False with num_shards=2"),
-        ({"of": 0}, "`of` must be an int >= 1"),
+        ({"start_step": -1}, "`start_step` must be an int >= 0"),
+        ({"batch_format": "dense"}, "`batch_format` must be one of 'padded', 'ragged'"),
         (
-            {"replicas": (2,), "of": 2, "weights": True},
-            r"`replicas` must be .*\(2,\) with num_shards=2",
+            {"num_shards": 2},
+            "`with_sample_weights` must be True .* Received: with_sample_weights=False with "
+            "num_shards=2",
         ),
-        ({"replicas": (), "of": 2, "weights": True}, "`replicas` must be numbers of replicas"),
+        ({"num_shards": 0}, "`num_shards` must be an int >= 1"),
+        (
+            {"shard_indices": (2,), "num_shards": 2, "with_sample_weights": True},
+            r"`shard_indices` must be .*\(2,\) with num_shards=2",
+        ),
+        (
+            {"shard_indices": (), "num_shards": 2, "with_sample_weights": True},
+            "`shard_indices` must be from 0 to `num_shards` - 1",
+        ),
     ],
 )
-def test_wrong_shares_are_refused(records, options, message):
+def test_dataset_refuses_invalid_arguments(records, options, message):
     with pytest.raises(ValueError, match=message):
         Pipeline(records, batch_size=6).dataset(**options)

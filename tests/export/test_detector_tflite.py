@@ -37,9 +37,9 @@ def asked(path):
         pytest.param(ONE_SCALE, {}, id="one scale"),
         pytest.param(
             FIVE_SCALES,
-            {"corrections": False},
-            id="five scales, no corrections",
-            marks=pytest.mark.slow,
+            {"deltas": False},
+            id="five scales, no box deltas",
+            marks=pytest.mark.integration,
         ),
     ],
 )
@@ -76,7 +76,7 @@ def test_a_device_finds_in_its_own_windows_what_python_finds(tmp_path):
 
 @pytest.mark.parametrize(("quantization", "close"), [("float16", 1e-2), ("dynamic", 0.1)])
 def test_a_smaller_file_finds_almost_the_same_in_windows_apart(tmp_path, quantization, close):
-    model = detector(ONE_SCALE, corrections=False)
+    model = detector(ONE_SCALE, deltas=False)
     path = export.export_model(model, tmp_path / "x.tflite", quantization=quantization)
     weights = 4 * (model.trunk.count_params() + model.head.count_params())
     assert path.stat().st_size < 150_000 + weights * {"float16": 0.5, "dynamic": 0.25}[quantization]

@@ -99,7 +99,7 @@ def mixed_files(count, seed=0):
         yield encoded(photograph(height, width, number), form, **FORMS[form])
 
 
-@pytest.mark.parametrize("count", [50, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [50, pytest.param(200, marks=pytest.mark.integration)])
 def test_images_of_random_sizes_have_the_answers_of_keras_alone(model, served, count):
     files = list(mixed_files(count))
     expected = [np.asarray(model(decoded(file)[np.newaxis]))[0] for file in files]
@@ -355,7 +355,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.integration)])
 def test_a_killed_export_leaves_no_version_that_does_not_load(tmp_path, kills):
     drawn, checked = random.Random(kills), set()
     for _ in range(kills):

@@ -17,6 +17,8 @@ from served_classifiers import (
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
+pytestmark = pytest.mark.integration
+
 # Nothing but TensorFlow: `(folder, requests)` of each model in, signatures and answers out.
 TENSORFLOW_ALONE = """
 import pickle, sys

@@ -7,6 +7,8 @@ import pytest
 
 from spp_keras import cli
 
+pytestmark = pytest.mark.integration
+
 AGREEMENT = Path(__file__).parents[2] / "benchmarks" / "serving_agreement.py"
 # How far scores may be, and how many images must have the class that the network gives them.
 BOUNDS = {
@@ -18,7 +20,6 @@ BOUNDS = {
 }
 
 
-@pytest.mark.slow
 def test_what_is_exported_from_a_training_agrees_with_its_network(tmp_path):
     run = str(tmp_path / "run")
     assert cli.main(["train", "zf5_spp/shapes", "--run", run]) == 0

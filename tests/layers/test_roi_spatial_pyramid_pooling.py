@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spp_keras import layers
-from spp_keras.layers import _roi_pooling
+from spp_keras.ops import _window_pooling
 
 CHANNELS = 3
 PAPER = (6, 3, 2, 1)
@@ -191,9 +191,9 @@ def test_boxes_may_come_in_every_format(run, box_format):
 
 
 def test_every_format_of_the_layer_is_tried_here():
-    from spp_keras.layers import roi_spatial_pyramid_pooling
+    from spp_keras.ops import _box_windows
 
-    assert set(FORMATS) == set(roi_spatial_pyramid_pooling._BOX_FORMATS)
+    assert set(FORMATS) == set(_box_windows.BOX_FORMATS)
 
 
 def test_relative_boxes_are_relative_to_their_own_image():
@@ -248,7 +248,7 @@ def test_windows_give_the_pyramids_of_the_oracle(mode, levels, rows, columns, co
     x = drawn((3, rows, columns, CHANNELS), seed)
     windows = random_windows(random, rows, columns, count)
     items = random.integers(0, 3, count)
-    pool = _roi_pooling.max_windows if mode == "max" else _roi_pooling.average_windows
+    pool = _window_pooling.max_windows if mode == "max" else _window_pooling.average_windows
     pairs = [level if isinstance(level, tuple) else (level, level) for level in levels]
     answer = pool(tf.constant(x), windows.astype("int32"), items.astype("int32"), pairs)
     expected = [
@@ -324,11 +324,11 @@ def test_tables_of_every_height_and_of_powers_of_two_agree_with_the_oracle(
     windows[0] = (0, 0, *size)
     taken = []
 
-    def spy(condition, yes, no, choose=_roi_pooling._cond):
+    def spy(condition, yes, no, choose=_window_pooling._cond):
         taken.append(condition)
         return choose(condition, yes, no)
 
-    monkeypatch.setattr(_roi_pooling, "_cond", spy)
+    monkeypatch.setattr(_window_pooling, "_cond", spy)
     layer = pooling(1, 0, levels)
     expected = [oracles.window_pyramid(x[0], window, levels, "max") for window in windows]
     np.testing.assert_array_equal(layer(x, boxes_around(windows))[0], expected)

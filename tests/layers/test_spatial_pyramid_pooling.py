@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tensorflow.python.eager import context
 
 from spp_keras import layers
-from spp_keras.layers import _cpu_max_pooling, _pyramid_pooling
+from spp_keras.ops import _cpu_max_pooling, _grid_pooling
 
 CHANNELS = 3
 LEVELS = {
@@ -146,7 +146,7 @@ def test_means_over_large_maps_keep_the_digits_of_half_precision(dtype):
     [
         (1, 1),
         (10, 7),
-        *(pytest.param(size, marks=pytest.mark.slow) for size in [(13, 13), (3, 40)]),
+        *(pytest.param(size, marks=pytest.mark.integration) for size in [(13, 13), (3, 40)]),
     ],
     ids=str,
 )
@@ -488,7 +488,7 @@ even_counts = pytest.mark.parametrize("bins", [1, 2, 3, 4, 6])
 def both_functions(levels):
     spec = [tf.TensorSpec((None, None, None, 2))]
     return (
-        tf.function(lambda x: _pyramid_pooling.max_pyramid(x, levels), input_signature=spec),
+        tf.function(lambda x: _grid_pooling.max_pyramid(x, levels), input_signature=spec),
         tf.function(lambda x: _cpu_max_pooling._cpu_max_pyramid(levels, x), input_signature=spec),
     )
 

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 import scenes
-from detector_folder import make_detector
 from sklearn import metrics
+from small_detectors import make_detector_run
 
 from spp_keras import cli, detection, geometry, report, run_folder, serving
 from spp_keras.data import records
@@ -251,7 +251,7 @@ def detector(tmp_path_factory):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     scenes.write_voc(home / "voc", "val", [scenes.scene(rng) for _ in range(3)])
-    make_detector(home / "run", ("<i>disc", "square"))
+    make_detector_run(home / "run", ("<i>disc", "square"))
     settings = detection.Settings(run="runs/a b", data=str(home / "voc"), validation_split="val")
     (home / "run" / run_folder.RECIPE).write_text(json.dumps(dataclasses.asdict(settings)))
     each = {"mean": 0.4, "classes": {"<i>disc": 0.8, "square": None}}
@@ -322,10 +322,3 @@ def test_what_is_no_run_is_named(tmp_path, detector, capsys):
     assert "`repeats` is for runs that name photographs" in capsys.readouterr().err
     assert cli.main(["report", str(detector), "--compare", str(detector)]) == 2
     assert "`compare` is for runs that name photographs" in capsys.readouterr().err
-
-
-def test_help_shows_examples(capsys):
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(["report", "--help"])
-    assert exit_.value.code == 0
-    assert "spp-keras report runs/seed0 --with runs/seed1" in capsys.readouterr().out

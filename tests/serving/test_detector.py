@@ -5,10 +5,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from detector_folder import LABELS, make_detector
 from image_files import REFUSAL, UNUSABLE
 from photographs import decoded, encoded, photograph
 from PIL import Image
+from small_detectors import LABELS, make_detector_run
 
 from spp_keras import detection, export, model_repository, run_folder, serving
 from spp_keras.detection import selective_search
@@ -35,7 +35,7 @@ def made(tmp_path_factory):
     home = tmp_path_factory.mktemp("runs")
     keras.utils.set_random_seed(20140618)
     return {
-        rpn: (home / str(rpn), make_detector(home / str(rpn), rpn=rpn)) for rpn in (True, False)
+        rpn: (home / str(rpn), make_detector_run(home / str(rpn), rpn=rpn)) for rpn in (True, False)
     }
 
 
@@ -80,7 +80,7 @@ def test_it_finds_what_the_detector_finds(made, finds, searched, rpn, file):
 
 
 def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, searched):
-    detector = make_detector(tmp_path, rpn=False, iou_threshold=0.99, score_threshold=-1)
+    detector = make_detector_run(tmp_path, rpn=False, iou_threshold=0.99, score_threshold=-1)
     corrections = detector.head.get_layer("corrections")
     corrections.kernel.assign(corrections.kernel * 0)
     detector.save(tmp_path / run_folder.DETECTOR)
@@ -97,7 +97,7 @@ def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, sear
     ("rpn", "on_error"),
     [
         pytest.param(True, "report", id="rpn"),
-        pytest.param(False, "fail", id="search", marks=pytest.mark.slow),
+        pytest.param(False, "fail", id="search", marks=pytest.mark.integration),
     ],
 )
 def test_a_saved_model_finds_what_its_run_finds(made, finds, searched, tmp_path, rpn, on_error):

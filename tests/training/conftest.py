@@ -90,7 +90,7 @@ def start(tmp_path):
         environment = os.environ | ({"TF_CONFIG": json.dumps(cluster)} if cluster else {})
         with file.with_suffix(".txt").open("w") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", "spp_keras.cli", "train", file, "--run", run, *arguments],
+                [sys.executable, "-m", "spp_keras.cli", "train", file, "--output", run, *arguments],
                 env=environment,
                 stdout=said,
                 stderr=subprocess.STDOUT,

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from spp_keras import run_folder
-from spp_keras.training import trainer
+from spp_keras.training import recipe_pipelines
+
+pytestmark = pytest.mark.integration
 
 # Two devices add up in another order. Measured: below 1e-7, as weights of up to 0.4 are rounded.
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
@@ -46,9 +48,7 @@ def leave_rubbish(run):
         (run / f".{'0' * 32}.{name}").write_bytes(b"half a file")
 
 
-@pytest.mark.parametrize(
-    ("kills", "epochs"), [(1, 4), pytest.param(10, 60, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("kills", "epochs"), [(1, 4), (3, 12)])
 def test_a_run_killed_at_random_moments_ends_like_one_undisturbed(
     kills, epochs, recipe, undisturbed, start, state, tmp_path
 ):
@@ -97,7 +97,7 @@ def test_two_devices_train_to_what_one_does(recipe, undisturbed, start, state, t
             assert row[name] == pytest.approx(expected[name], rel=1e-4)
 
     # Batches that cannot be halved, and one for a single device.
-    plan = trainer.build_pipelines(exact)[0]._batches.epoch(0)
+    plan = recipe_pipelines.build_pipelines(exact)[0]._batches.epoch(0)
     counts = (plan.stops - plan.starts).numpy()
     assert 1 in counts
     assert 3 in counts
@@ -117,7 +117,7 @@ def trained(start, recipe, run, clusters):
     pytest.fail(said)
 
 
-@pytest.mark.parametrize("lost", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("lost", [1, 0])
 def test_a_lost_worker_ends_the_other_and_both_resume(
     lost, recipe, undisturbed, start, state, tmp_path, clusters
 ):
@@ -134,7 +134,6 @@ def test_a_lost_worker_ends_the_other_and_both_resume(
     assert_like_one_device(run, undisturbed(dropout=0.0).run, state)
 
 
-@pytest.mark.slow
 def test_two_workers_resume_to_the_weights_of_two_undisturbed(
     recipe, start, state, tmp_path, clusters
 ):

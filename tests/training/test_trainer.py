@@ -4,12 +4,13 @@ import re
 import keras
 import numpy as np
 import pytest
+import scenes
 import tensorflow as tf
 from PIL import Image
 
 from spp_keras import recipes, run_folder, training, zoo
 from spp_keras.data import Pipeline, load_records
-from spp_keras.training import trainer
+from spp_keras.training import recipe_pipelines
 
 
 def assert_same(network, other):
@@ -57,7 +58,7 @@ def test_a_run_folder_has_everything_that_came_of_it(undisturbed, recipe):
     with Image.open(run / run_folder.CURVES) as curves:
         assert curves.format == "PNG"
         assert len(curves.getcolors(1 << 20)) > 10
-    assert sorted(path.name for path in run.iterdir()) == sorted(
+    assert sorted(path.name for path in run.path.iterdir()) == sorted(
         (
             run_folder.BEST_WEIGHTS,
             run_folder.CURVES,
@@ -77,7 +78,7 @@ def test_images_that_cannot_be_used_are_listed_with_reasons(undisturbed):
         found = {row["id"]: row["reason"] for row in csv.DictReader(file)}
     assert found.keys() == {"train/red/cut.png", "val/red/small.png"}
     assert "cut short" in found["train/red/cut.png"]
-    small = "a side is below 29 pixels, the least that zf5_spp can map"
+    small = "a side is below 29 pixels, the smallest that zf5_spp can map"
     assert found["val/red/small.png"] == small
 
 
@@ -100,7 +101,7 @@ def test_best_weights_are_those_of_the_epoch_that_was_best(undisturbed, recipe):
     network = zoo.zf5_spp(
         classes=3, width=0.0625, levels=(2, 1), weights=str(run / run_folder.BEST_WEIGHTS)
     )
-    _, validation = trainer.build_pipelines(recipe())
+    _, validation = recipe_pipelines.build_pipelines(recipe())
     right = total = 0
     for images, labels in validation.dataset(batch_format="ragged").take(
         validation.steps_per_epoch
@@ -112,7 +113,7 @@ def test_best_weights_are_those_of_the_epoch_that_was_best(undisturbed, recipe):
 
 def test_every_step_is_a_step_of_the_optimizer(undisturbed, state, recipe):
     values, stored = state(undisturbed().run)
-    pipeline, _ = trainer.build_pipelines(recipe())
+    pipeline, _ = recipe_pipelines.build_pipelines(recipe())
     iterations = next(key for key in values if key.startswith("optimizer/0/"))
     assert values[iterations] == 3 * pipeline.steps_per_epoch
     assert (stored["epoch"], stored["step"]) == (3, 0)
@@ -124,7 +125,7 @@ def test_a_finished_run_is_left_as_it_is(undisturbed, recipe):
     before = [(run / name).stat().st_mtime_ns for name in kept]
     again = training.train_model(recipe(), run)
     assert again.history == history
-    assert_same(again.network, network)
+    assert_same(again.model, network)
     assert [(run / name).stat().st_mtime_ns for name in kept] == before
     assert len(list((run / run_folder.TENSORBOARD).glob("*/*"))) == 2
 
@@ -139,11 +140,11 @@ def test_another_recipe_in_the_same_run_is_refused_with_what_differs(undisturbed
 
 def test_a_folder_with_other_things_is_not_taken_for_a_run(recipe, tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(ValueError, match=r"`run` must be a new folder.*recipe\.toml is missing"):
+    with pytest.raises(ValueError, match=r"`output` must be a new folder.*recipe\.toml is missing"):
         training.train_model(recipe(), tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_callbacks_remember_across_an_interruption_within_an_epoch(recipe, tmp_path):
     # So slow that nothing gets better: the rate drops once, then EarlyStopping stops.
     slow = {"learning_rate": 1e-6, "patience": 1, "num_lr_drops": 1, "epochs": 6, "batch_size": 9}
@@ -161,12 +162,12 @@ def test_callbacks_remember_across_an_interruption_within_an_epoch(recipe, tmp_p
     np.testing.assert_allclose(rates[:4], [1e-6, 1e-6, 1e-7, 1e-7], rtol=1e-5)
     # Metrics of the resumed epoch are those of the whole epoch.
     assert without_times(resumed.history) == without_times(once.history)
-    assert_same(resumed.network, once.network)
+    assert_same(resumed.model, once.model)
 
     # It stays stopped, and the best weights are there again.
     again = training.train_model(recipe(**slow), tmp_path / "run", callbacks=[stopping()])
     assert again.history == resumed.history
-    assert_same(again.network, once.network)
+    assert_same(again.model, once.model)
 
 
 def test_an_ordinary_script_trains_the_same_network(photographs):
@@ -177,7 +178,7 @@ def test_an_ordinary_script_trains_the_same_network(photographs):
     assert np.isfinite(fitted.history["loss"]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_frozen_layers_stay_as_they_were_in_bfloat16_and_the_others_learn(recipe, tmp_path):
     frozen = recipe(precision="mixed_bfloat16", freeze=("conv", "fc6"), epochs=1, batch_size=9)
     network, history, run = training.train_model(frozen, tmp_path / "run")
@@ -197,7 +198,7 @@ def test_frozen_layers_stay_as_they_were_in_bfloat16_and_the_others_learn(recipe
     best = zoo.zf5_spp(
         classes=3, width=0.0625, levels=(2, 1), weights=str(run / run_folder.BEST_WEIGHTS)
     )
-    assert_same(again.network, network)
+    assert_same(again.model, network)
     assert_same(best, network)
 
 
@@ -208,24 +209,16 @@ def test_a_frozen_layer_that_there_is_not_leaves_no_run_behind(recipe, tmp_path)
 
 
 def test_images_with_any_number_of_labels_train_with_sigmoids(recipe, tmp_path):
-    folder, rng = tmp_path / "VOCdevkit" / "VOC2007", np.random.default_rng(0)
-    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
-        (folder / name).mkdir(parents=True)
+    rng, box = np.random.default_rng(0), (1, 1, 9, 9)
     for split, count in (("train", 8), ("val", 4)):
-        ids = [f"{split}{number}" for number in range(count)]
-        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(ids))
-        for number, name in enumerate(ids):
-            pixels = rng.integers(0, 256, (40 + number, 50, 3)).astype("uint8")
-            Image.fromarray(pixels).save(folder / "JPEGImages" / f"{name}.jpg")
-            objects = "".join(
-                f"<object><name>{kind}</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax>"
-                "<ymax>9</ymax></bndbox></object>"
-                for kind in ("cat", "dog")[: 1 + number % 2]
+        images = [
+            (
+                rng.integers(0, 256, (40 + i, 50, 3)).astype("uint8"),
+                [(kind, box) for kind in ("cat", "dog")[: 1 + i % 2]],
             )
-            (folder / "Annotations" / f"{name}.xml").write_text(
-                f"<annotation><size><width>50</width><height>{40 + number}</height></size>"
-                f"{objects}</annotation>"
-            )
+            for i in range(count)
+        ]
+        scenes.write_voc(tmp_path / "VOCdevkit" / "VOC2007", split, images)
     several = recipe(data=str(tmp_path / "VOCdevkit"), epochs=1)
     network, history, run = training.train_model(several, tmp_path / "run")
     assert network.get_layer("predictions").activation is keras.activations.sigmoid
@@ -237,18 +230,24 @@ def test_images_with_any_number_of_labels_train_with_sigmoids(recipe, tmp_path):
 
 SIZES = [
     pytest.param(
-        {"sizes": "alternating", "image_sizes": (64, 48), "short_side": 72, "epochs": 2},
+        {"size_policy": "alternating", "image_sizes": (64, 48), "short_side": 72, "epochs": 2},
         [(64, 64), (48, 48)],
         id="alternating",
     ),
     pytest.param(
-        {"model": "zf5", "sizes": "fixed", "image_sizes": (61,), "short_side": 64, "epochs": 1},
+        {
+            "model": "zf5",
+            "size_policy": "fixed",
+            "image_sizes": (61,),
+            "short_side": 64,
+            "epochs": 1,
+        },
         [(61, 61)],
         id="fixed",
-        marks=pytest.mark.slow,
+        marks=pytest.mark.integration,
     ),
     pytest.param(
-        {"model": "zf5", "sizes": "warped", "image_sizes": (61,), "epochs": 1},
+        {"model": "zf5", "size_policy": "warped", "image_sizes": (61,), "epochs": 1},
         [(61, 61)],
         id="warped",
     ),
@@ -259,8 +258,8 @@ SIZES = [
 def test_squares_train_at_the_size_of_their_epoch(changes, expected, recipe, tmp_path):
     cropped = recipe(**changes, batch_pixels=0, batch_size=9)
     history = training.train_model(cropped, tmp_path / "run").history
-    assert [row["padding"] for row in history] == [0] * len(expected)
-    pipeline, _ = trainer.build_pipelines(cropped)
+    assert [row["padding_fraction"] for row in history] == [0] * len(expected)
+    pipeline, _ = recipe_pipelines.build_pipelines(cropped)
     steps = pipeline.steps_per_epoch
     batches = pipeline.dataset(repeat=True).take(steps * len(expected))
     shapes = [tuple(images.shape[1:3]) for images, _ in batches]
@@ -291,7 +290,7 @@ def empty(folder):
 
 
 WRONG = [
-    pytest.param(too_small, "a side below 29 pixels, the least that zf5_spp", id="too small"),
+    pytest.param(too_small, "a side below 29 pixels, the smallest that zf5_spp", id="too small"),
     pytest.param(another_class, r"`data` must have no classes.*cow", id="another class"),
     pytest.param(empty, "`data` must have images in split 'val'", id="no images"),
     pytest.param(lambda folder: None, "must be an existing folder.*nowhere", id="no folder"),

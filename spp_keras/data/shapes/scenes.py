@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spp_keras.data import size_policies
 from spp_keras.data.shapes import outlines
 
 SHORT_SIDE = (60, 400)
 WIDEST = 3.0
 # The part of the short side that a 224 x 224 crop of an image of short side 256 keeps.
-CENTER_CROP = 224 / 256
+CENTER_CROP = size_policies.PAPER_IMAGE_SIZE / size_policies.PAPER_SHORT_SIDE
 _SMALLEST = 16  # pixels: below that, people take a crescent for a disc
 _SMALL = 24
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 
 from spp_keras import _checks, model_repository
-from spp_keras.data import inspection, orientations, size_policies
+from spp_keras.data import image_rules, orientations, size_policies
 from spp_keras.export import argument_checks
 from spp_keras.export.tf_serving import classifier_signatures, input_decoding, version_writer
 from spp_keras.zoo import layer_chain
@@ -22,7 +22,7 @@ def export_saved_model(
     size_policy: size_policies.SizePolicy | None = None,
     top_k: int = 5,
     on_error: Literal["fail", "report"] = "fail",
-    limits: inspection.ImageLimits = inspection.ImageLimits(),  # noqa: B008  immutable
+    limits: image_rules.ImageLimits = image_rules.ImageLimits(),  # noqa: B008  immutable
     orientation: Literal["exif", "file"] = "exif",
 ) -> Path:
     """Exports a classifier as the next version of a model of TensorFlow Serving.

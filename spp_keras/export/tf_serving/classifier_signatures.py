@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from spp_keras.data import safe_decoding
+from spp_keras.data import image_rules, safe_decoding
 from spp_keras.export.tf_serving import input_decoding
 from spp_keras.export.tf_serving.graph_writer import Signature
 from spp_keras.zoo.model_parts import ModelParts, split_at_pooling
@@ -56,7 +56,7 @@ def build_classifier_signatures(
         scores, indices = tf.math.top_k(parts.apply_top(pooled), k=top_k)
         results = {"scores": scores, "indices": indices, "labels": tf.gather(label_table, indices)}
         if errors:
-            is_good = errors["error_codes"][:, tf.newaxis] == safe_decoding.OK
+            is_good = errors["error_codes"][:, tf.newaxis] == image_rules.OK
             blank = {"scores": 0.0, "indices": -1, "labels": ""}
             results = {name: tf.where(is_good, results[name], blank[name]) for name in results}
         return results | errors

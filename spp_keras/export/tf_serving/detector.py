@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from spp_keras import _checks, model_repository
-from spp_keras.data import inspection, orientations, size_policies
+from spp_keras.data import image_rules, orientations, size_policies
 from spp_keras.detection import Detector
 from spp_keras.export import argument_checks
 from spp_keras.export.tf_serving import detector_signatures, input_decoding, version_writer
@@ -18,7 +18,7 @@ def export_detector(
     output: str | Path,
     *,
     on_error: Literal["fail", "report"] = "fail",
-    limits: inspection.ImageLimits = inspection.ImageLimits(),  # noqa: B008  immutable
+    limits: image_rules.ImageLimits = image_rules.ImageLimits(),  # noqa: B008  immutable
     longest_side: int = size_policies.DEFAULT_LONGEST_SIDE,
     orientation: Literal["exif", "file"] = "exif",
 ) -> Path:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from spp_keras.data import inspection, safe_decoding, size_policies
+from spp_keras.data import image_rules, safe_decoding, size_policies
 
 ON_ERROR = ("fail", "report")
 
@@ -28,7 +28,7 @@ class FileInputs(NamedTuple):
     size_policy: size_policies.SizePolicy
     on_error: str
     min_side: int
-    limits: inspection.ImageLimits
+    limits: image_rules.ImageLimits
     orientation: str
 
 
@@ -110,7 +110,7 @@ def map_files(
         image = safe_decoding.decode_safely(
             file, files.size_policy, files.min_side, files.limits, files.orientation
         )
-        is_good = tf.equal(image.code, safe_decoding.OK)
+        is_good = tf.equal(image.code, image_rules.OK)
         if files.on_error == "fail":
             beginning = tf.strings.format("`image_bytes` {} ", index)
             check = tf.debugging.Assert(is_good, [tf.strings.join([beginning, image.reason])])
@@ -123,5 +123,5 @@ def map_files(
 
     blank_row = dict(blank)
     if files.on_error == "report":
-        blank_row |= {"error_codes": tf.constant(safe_decoding.OK), "errors": tf.constant("")}
+        blank_row |= {"error_codes": tf.constant(image_rules.OK), "errors": tf.constant("")}
     return map_images(decode_and_apply, blank_row, {"image_bytes": image_bytes, **others})

@@ -1,0 +1,80 @@
+"""The rules for usable images: limits, and a code and a sentence for each fault.
+
+`inspection` applies them to the images of a data set, `safe_decoding` inside graphs.
+"""
+
+from typing import Any, NamedTuple
+
+from spp_keras.data import image_formats
+
+# Codes of the answers of exported models: `OK`, or the kind of fault.
+OK, NOT_AN_IMAGE, DAMAGED, TOO_LARGE, TOO_SMALL, ASPECT_TOO_LARGE, UNSUPPORTED = range(7)
+
+
+class ImageLimits(NamedTuple):
+    """Limits on the size of an image.
+
+    Args:
+        min_side: Minimum length of the shorter side in pixels. Defaults to `16`.
+        max_pixels: Maximum number of pixels. Of an image with more, only the header is
+            read. Defaults to `64_000_000`.
+        max_aspect: Maximum ratio of the longer side to the shorter side. Defaults to `16`.
+    """
+
+    min_side: int = 16
+    max_pixels: int = 64_000_000
+    max_aspect: float = 16
+
+
+class Fault(NamedTuple):
+    """Why an image cannot be used.
+
+    Args:
+        code: The kind of fault.
+        reason: What the image is like; a name before it makes it a sentence.
+    """
+
+    code: int
+    reason: str
+
+
+EMPTY = Fault(NOT_AN_IMAGE, "is empty")
+UNKNOWN_FORMAT = Fault(NOT_AN_IMAGE, f"is no {image_formats.NAMES} image: convert it to JPEG")
+BROKEN = Fault(DAMAGED, "is cut short or damaged")
+UNSUPPORTED_BMP = Fault(
+    UNSUPPORTED, "is a BMP image of a kind TensorFlow gets wrong: convert it to JPEG"
+)
+ANIMATED_WEBP = Fault(UNSUPPORTED, "is an animated WebP image: convert it to JPEG")
+# The beginning of the reasons below; braces for height and width.
+SIZE_PREFIX = "has {}x{} pixels, "
+
+
+def list_size_faults(height: Any, width: Any, limits: ImageLimits) -> list[tuple[Any, Fault]]:
+    """Whether each rule on the size of an image is broken, and the fault if it is.
+
+    Args:
+        height: Height of the image, an int or a float64 tensor.
+        width: Width of the image, likewise.
+        limits: The limits.
+
+    Returns:
+        A list of pairs; the first broken rule is the one to report.
+
+    Example:
+
+    >>> faults = list_size_faults(8, 600, ImageLimits())
+    >>> [fault.reason for broken, fault in faults if broken]
+    ['fewer than 16 on a side', 'one side over 16 times the other']
+    """
+    min_side, max_pixels, max_aspect = limits
+    return [
+        (height * width > max_pixels, Fault(TOO_LARGE, f"more than {max_pixels}")),
+        (
+            (height < min_side) | (width < min_side),
+            Fault(TOO_SMALL, f"fewer than {min_side} on a side"),
+        ),
+        (
+            (height > max_aspect * width) | (width > max_aspect * height),
+            Fault(ASPECT_TOO_LARGE, f"one side over {max_aspect} times the other"),
+        ),
+    ]

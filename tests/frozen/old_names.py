@@ -1,0 +1,14 @@
+"""What 0.1.1 called by other names: tables from the names of now to those of 0.1.1."""
+
+# Path of a weight, "layer/variable".
+RENAMED = {}
+# Keys and values of recipes, and the keys that 0.1.1 did not have.
+RENAMED_KEYS = {
+    "size_policy": "sizes",
+    "crop": "crops",
+    "color_jitter": "colour",
+    "num_lr_drops": "drops",
+    "max_skipped_fraction": "most_skipped",
+}
+RENAMED_VALUES = {"center": "centre"}
+ADDED_KEYS = ("task",)
