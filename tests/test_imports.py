@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "evaluation": HELPERS | COMPUTE | {"data", "metrics", "recipes", "run_folder", "zoo"},
     "detection": HELPERS
     | COMPUTE
-    | {"data", "metrics", "recipes", "run_folder", "training", "zoo"},
+    | {"_old_files", "data", "metrics", "recipes", "run_folder", "training", "zoo"},
     "tflite_files": HELPERS | {"data"},
     "export": HELPERS
     | COMPUTE
