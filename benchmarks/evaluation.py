@@ -1,13 +1,13 @@
-"""Measures views pooled from maps against the same views cut out of the pixels.
+"""Measures views pooled from feature maps against the same views cropped from the pixels.
 
     spp-keras train zf5_spp/shapes --run runs/shapes-0
-    python benchmarks/evaluation.py --run runs/shapes-0 --side 112
+    python benchmarks/evaluation.py --run runs/shapes-0 --view-size 112
     python benchmarks/evaluation.py --render    # the text again, from the JSON
 
-Times are those of one photograph of 375x500 in networks of full width and the paper's sizes,
-whose weights are random. What it costs in accuracy is measured with RUN on validation images of
-`shapes`, views of SIDE pixels and scales in proportion. The results are OUT/evaluation.json, and
-OUT/evaluation.md for the documents. Linux only.
+Times are those of one image of 375x500 in networks of full width and the paper's sizes, whose
+weights are random. The difference in accuracy is measured with RUN on validation images of
+`shapes`, with views of VIEW_SIZE pixels and scales in proportion. The results are
+OUT/evaluation.json, and OUT/evaluation.md for the documents. Linux only.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from serving_inputs import photographs
 
 import spp_keras
 from spp_keras import zoo
-from spp_keras.data import image_reader, records
+from spp_keras.data import image_reader, load_records
 from spp_keras.evaluation import Scorer, protocols
 from spp_keras.metrics import classification
 from spp_keras.report import training_status
@@ -37,7 +37,7 @@ from spp_keras.run_folder import RunFolder
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and writes both files."""
-    # Each way of asking has graphs of its own, which looks like tracing one over and over.
+    # Each scorer has graphs of its own, which looks like tracing one over and over.
     tf.get_logger().setLevel("ERROR")
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = machines.begin()
     machine = machines.describe(
         f"python benchmarks/evaluation.py --run {options.run} --images {options.images} "
-        f"--rounds {options.rounds} --side {options.side}"
+        f"--rounds {options.rounds} --view-size {options.view_size}"
     )
     packages = (spp_keras, tf, keras)
     machine["training"] = training_status.describe_training([options.run])
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=int, default=240, help="to test on (default: 240)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements (default: 5)")
     parser.add_argument(
-        "--side", type=int, default=112, help="of the views of these images (default: 112)"
+        "--view-size", type=int, default=112, help="of the views of these images (default: 112)"
     )
     machines.render_option(parser)
     machines.out_option(parser)
@@ -79,37 +79,39 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _accuracies(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """How often each is right and how far they are apart, of ten views and of 96."""
+    """Accuracy of both and the distance of their scores, with ten views and with 96."""
     network = RunFolder(options.run).model
-    found = records.load_records("shapes", "validation", options.data_dir)
-    found = found.select(np.arange(min(options.images, len(found))))
-    reader = image_reader.ImageReader(found.files, found.spans)
-    files = [reader.read(reader.row(number)).numpy() for number in range(len(found))]
+    records = load_records("shapes", "validation", options.data_dir)
+    records = records.select(np.arange(min(options.images, len(records))))
+    reader = image_reader.ImageReader(records.files, records.spans)
+    files = [reader.read(reader.row(index)).numpy() for index in range(len(records))]
     rows = []
     for protocol in tables.COMPARED:
         machines.say(f"{len(files)} images of shapes, {protocol}")
-        of_maps = Scorer(network, protocol, side=options.side)
-        of_pixels = FromPixels(network, of_maps.parts, 18)
+        from_maps = Scorer(network, protocol, view_size=options.view_size)
+        from_pixels = FromPixels(network, from_maps.list_views, 18)
         pairs = [
-            [ask.each(file, size) for ask in (of_maps, of_pixels)]
-            for file, size in zip(files, found.sizes.tolist(), strict=True)
+            [scorer.score_views(file, size) for scorer in (from_maps, from_pixels)]
+            for file, size in zip(files, records.sizes.tolist(), strict=True)
         ]
-        rows.append({"section": "accuracy", **_comparison(protocol, pairs, found.labels)})
+        rows.append({"section": "accuracy", **_compare(protocol, pairs, records.labels)})
     return rows
 
 
-def _comparison(
+def _compare(
     protocol: str, pairs: Sequence[Sequence[np.ndarray]], labels: np.ndarray
 ) -> dict[str, Any]:
     maps, pixels = (
-        np.stack([scores.mean(axis=0) for scores in one]) for one in zip(*pairs, strict=True)
+        np.stack([scores.mean(axis=0) for scores in images]) for images in zip(*pairs, strict=True)
     )
-    right = [scores.argmax(axis=1) == labels for scores in (maps, pixels)]
-    distances = [np.abs(of_maps - of_pixels).sum(axis=1) / 2 for of_maps, of_pixels in pairs]
+    correct = [scores.argmax(axis=1) == labels for scores in (maps, pixels)]
+    distances = [
+        np.abs(map_scores - crop_scores).sum(axis=1) / 2 for map_scores, crop_scores in pairs
+    ]
     return {
         "protocol": protocol,
         "images": len(labels),
-        "views": statistics.mean(len(of_maps) for of_maps, _ in pairs),
+        "views": statistics.mean(len(scores) for scores, _ in pairs),
         "top1": {
             tables.OURS: classification.top_k_accuracy(maps, labels, 1),
             "pixels": classification.top_k_accuracy(pixels, labels, 1),
@@ -118,7 +120,7 @@ def _comparison(
             tables.OURS: classification.top_k_accuracy(maps, labels, 5),
             "pixels": classification.top_k_accuracy(pixels, labels, 5),
         },
-        "one alone right": int((right[0] != right[1]).sum()),
+        "one alone right": int((correct[0] != correct[1]).sum()),
         "same answer": float((maps.argmax(axis=1) == pixels.argmax(axis=1)).mean()),
         "distance": float(np.abs(maps - pixels).sum(axis=1).mean() / 2),
         "distance of a view": float(np.concatenate(distances).mean()),
@@ -134,40 +136,42 @@ def _times(name: str, rounds: int) -> list[dict[str, Any]]:
     for protocol in tables.TIMED:
         scorer = Scorer(network, protocol)
         peers = {
-            peer: FromPixels(network, scorer.parts, batch) for peer, batch in tables.BATCHES.items()
+            peer: FromPixels(network, scorer.list_views, batch)
+            for peer, batch in tables.BATCHES.items()
         }
-        for who, ask in {tables.OURS: scorer, **peers}.items():
+        scaled_views = scorer.list_views(tables.SIZE)
+        for label, score in {tables.OURS: scorer, **peers}.items():
             rows.append(
                 {
                     "section": "times",
                     "network": name,
                     "protocol": protocol,
-                    "name": who,
-                    "views": sum(len(part.views) for part in scorer.parts(tables.SIZE)),
-                    "pixels": _pixels(scorer.parts(tables.SIZE), on_maps=who == tables.OURS),
+                    "name": label,
+                    "views": sum(len(scaled.views) for scaled in scaled_views),
+                    "pixels": _count_pixels(scaled_views, from_maps=label == tables.OURS),
                     "seconds": [],
                 }
             )
-            calls.append(ask)
-    for number in range(rounds + 1):
-        for row, ask in zip(rows, calls, strict=True):
-            machines.say(f"round {number}, {name}, {row['protocol']} {row['name']}")
-            seconds = _seconds(lambda ask=ask: ask(photograph, tables.SIZE))
-            # The first one makes the graph and what sizes need.
-            if number:
+            calls.append(score)
+    for index in range(rounds + 1):
+        for row, score in zip(rows, calls, strict=True):
+            machines.say(f"round {index}, {name}, {row['protocol']} {row['name']}")
+            seconds = _measure_seconds(lambda score=score: score(photograph, tables.SIZE))
+            # The first round traces the graphs.
+            if index:
                 row["seconds"].append(seconds)
     return rows
 
 
-def _pixels(parts: Sequence[protocols.ScaledViews], *, on_maps: bool) -> int:
-    """How many are convolved: those of the image and its mirror image, or of each view."""
-    if on_maps:
-        return sum(2 * part.size[0] * part.size[1] for part in parts)
-    windows = [view.window for part in parts for view in part.views]
+def _count_pixels(scaled_views: Sequence[protocols.ScaledViews], *, from_maps: bool) -> int:
+    """Number of convolved pixels: of the image and its mirror image, or of each view."""
+    if from_maps:
+        return sum(2 * scaled.size[0] * scaled.size[1] for scaled in scaled_views)
+    windows = [view.window for scaled in scaled_views for view in scaled.views]
     return sum((right - left) * (bottom - top) for left, top, right, bottom in windows)
 
 
-def _seconds(call: Callable[[], Any]) -> float:
+def _measure_seconds(call: Callable[[], Any]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""Views cut out of the pixels and convolved, each by itself: what SPP-net saves."""
+"""Views cropped from the pixels and convolved one by one, which SPP-net saves."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,52 +12,52 @@ from spp_keras.evaluation import protocols, views
 
 
 class FromPixels:
-    """A network's scores for the views of a protocol, all of them cut out of the pixels.
+    """A network's scores for the views of a protocol, all of them cropped from the pixels.
 
     Args:
         network: Model of the zoo from images to scores.
-        parts: Which views of an image of a size, such as `Scorer.parts`; here none is pooled
-            from a map.
-        batch: Views that are convolved together at most; only those of one scaled image and of
-            one size are.
+        list_views: Lists the views of an image of a size, such as `Scorer.list_views`; none is
+            pooled from a feature map here.
+        batch: Maximum number of views that are convolved together; only views of one scaled
+            image and of one size are.
     """
 
     def __init__(
         self,
         network: keras.Model,
-        parts: Callable[[views.Size], list[protocols.ScaledViews]],
+        list_views: Callable[[views.Size], list[protocols.ScaledViews]],
         batch: int,
     ):
-        self._parts = parts
+        self._list_views = list_views
         self._batch = batch
         specification = tf.TensorSpec((None, None, None, 3), tf.float32)
-        self._ask = tf.function(
+        self._score_crops = tf.function(
             lambda crops: network(crops, training=False), [specification], autograph=False
         )
 
     def __call__(self, image: Any, size: views.Size) -> np.ndarray:
         """The mean of the scores of the views."""
-        return self.each(image, size).mean(axis=0, dtype="float64").astype("float32")
+        return self.score_views(image, size).mean(axis=0, dtype="float64").astype("float32")
 
-    def each(self, image: Any, size: views.Size) -> np.ndarray:
-        """Scores of each view, in the order of the parts."""
+    def score_views(self, image: Any, size: views.Size) -> np.ndarray:
+        """Scores of each view, in the order of `list_views`."""
         size = (int(size[0]), int(size[1]))
-        found = []
-        for part in self._parts(size):
-            pixels = _scaled(image, size, part.size).numpy()
-            for some in self._batches(part):
-                crops = np.stack([_crop(pixels, view) for view in some])
-                found.append(self._ask(crops.astype("float32")).numpy())
-        return np.concatenate(found)
+        scores = []
+        for scaled in self._list_views(size):
+            pixels = _decode_scaled(image, size, scaled.size).numpy()
+            for batch in self._list_batches(scaled):
+                crops = np.stack([_crop(pixels, view) for view in batch])
+                scores.append(self._score_crops(crops.astype("float32")).numpy())
+        return np.concatenate(scores)
 
-    def _batches(self, part: protocols.ScaledViews) -> Iterator[Sequence[views.View]]:
-        alike: list[views.View] = []
-        for view in part.views:
-            if alike and (len(alike) == self._batch or _extent(view) != _extent(alike[0])):
-                yield alike
-                alike = []
-            alike.append(view)
-        yield alike
+    def _list_batches(self, scaled: protocols.ScaledViews) -> Iterator[Sequence[views.View]]:
+        batch: list[views.View] = []
+        for view in scaled.views:
+            if batch and (len(batch) == self._batch or _view_size(view) != _view_size(batch[0])):
+                yield batch
+                batch = []
+            batch.append(view)
+        yield batch
 
 
 @tf.function(
@@ -68,7 +68,7 @@ class FromPixels:
     ],
     autograph=False,
 )
-def _scaled(image: Any, size: Any, target: Any) -> tf.Tensor:
+def _decode_scaled(image: Any, size: Any, target: Any) -> tf.Tensor:
     return image_ops.decode_resized(image, size, target)
 
 
@@ -78,6 +78,6 @@ def _crop(pixels: np.ndarray, view: views.View) -> np.ndarray:
     return crop[:, ::-1] if view.mirrored else crop
 
 
-def _extent(view: views.View) -> views.Size:
+def _view_size(view: views.View) -> views.Size:
     left, top, right, bottom = view.window
     return bottom - top, right - left

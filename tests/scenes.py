@@ -24,6 +24,19 @@ def scene(rng):
     return pixels.astype("uint8"), objects
 
 
+def annotation(pixels, things):
+    """The XML of an image: of each object the class, the box and, if it has one, `difficult`."""
+    objects = "".join(
+        f"<object><name>{kind}</name><difficult>{int(any(difficult))}</difficult>"
+        f"<bndbox><ymin>{top}</ymin><xmin>{left}</xmin>"
+        f"<ymax>{bottom}</ymax><xmax>{right}</xmax></bndbox></object>"
+        for kind, (top, left, bottom, right), *difficult in things
+    )
+    height, width = pixels.shape[:2]
+    size = f"<size><width>{width}</width><height>{height}</height></size>"
+    return f"<annotation>{size}{objects}</annotation>"
+
+
 def write_voc(root, split, scenes):
     """A tree of VOC with these scenes in one of its lists."""
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
@@ -32,16 +45,7 @@ def write_voc(root, split, scenes):
     (root / "ImageSets/Main" / f"{split}.txt").write_text("\n".join(names) + "\n")
     for name, (pixels, objects) in zip(names, scenes, strict=True):
         Image.fromarray(pixels).save(root / "JPEGImages" / f"{name}.jpg", quality=95)
-        elements = "".join(
-            f"<object><name>{kind}</name><bndbox><ymin>{top}</ymin><xmin>{left}</xmin>"
-            f"<ymax>{bottom}</ymax><xmax>{right}</xmax></bndbox></object>"
-            for kind, (top, left, bottom, right) in objects
-        )
-        height, width = pixels.shape[:2]
-        (root / "Annotations" / f"{name}.xml").write_text(
-            f"<annotation><size><width>{width}</width><height>{height}</height></size>"
-            f"{elements}</annotation>"
-        )
+        (root / "Annotations" / f"{name}.xml").write_text(annotation(pixels, objects))
 
 
 def draw_proposals(records, rng, count=60):

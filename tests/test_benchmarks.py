@@ -232,7 +232,7 @@ def test_every_crossing_that_is_named_is_there(paper):
 def test_the_table_of_forms_sends_what_a_training_is_validated_with(paper, variant, policy):
     sizes, network = paper("sizes"), zoo.overfeat7_spp(classes=12, width=0.02)
 
-    (part,) = sizes._ask(network, variant, sizes._OWN[variant]).parts((375, 500))
+    (part,) = sizes._ask(network, variant, sizes._OWN[variant]).list_views((375, 500))
 
     window, target = (
         value.numpy() for value in policy.window_and_size(np.array([375, 500], "int32"))

@@ -64,11 +64,11 @@ def without_work(monkeypatch, data, rates):
     def evaluate(run, protocol, **_):
         names = [protocol] if isinstance(protocol, str) else protocol
         rows = [
-            {"runs": [str(run)], "protocol": name, "views": 1.0, "sides": [112]}
+            {"runs": [str(run)], "protocol": name, "views": 1.0, "view_sizes": [112]}
             | {"top1": WARPED if name == "warp" else WHOLE}
             for name in names
         ]
-        result = {"data": "shapes validation", "images": 600, "left_out": 0, "rows": rows}
+        result = {"data": "shapes validation", "images": 600, "skipped": 0, "rows": rows}
         result |= {"date": "2014-06-18", "versions": {"spp_keras": "0"}}
         folder = run / run_folder.EVALUATION
         folder.mkdir(exist_ok=True)

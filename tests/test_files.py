@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -78,7 +79,7 @@ def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
     code = f"""
 import os, signal
 from spp_keras import _files
-with _files.replacing({str(path)!r}) as beside:
+with _files.replace_file({str(path)!r}) as beside:
     beside.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -173,3 +174,17 @@ def test_a_folder_that_a_kill_left_behind_is_swept_a_day_later(tmp_path):
     with _files.create_folder(tmp_path / "1"):
         pass
     assert sorted(names_in(tmp_path)) == sorted([young.name, "1"])
+
+
+def test_check_free_space_names_path_bytes_and_remedy(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=2_500_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    path = tmp_path / "not" / "there" / "yet.npz"
+    _files.check_free_space(path, 2_500_000)
+    message = (
+        rf"'{path}': 3\.2 GB are needed, 2 MB are free\. Free some space, or name another folder\."
+    )
+    with pytest.raises(OSError, match=message):
+        _files.check_free_space(path, 3_200_000_000)
+    with pytest.raises(OSError, match=r"3 MB are needed, 2 MB are free\. Take fewer scales\."):
+        _files.check_free_space(path, 3_000_000, "Take fewer scales.")

@@ -90,9 +90,9 @@ def _ask(network: Any, variant: str, short: int | None) -> measuring.Ask:
     if form == "whole":
         return protocols.Scorer(network, "full", whole=size_policies.Whole(short_side=short))
     if form == "crop":
-        return protocols.Scorer(network, "crop", side=networks.SIDE, short_side=short)
+        return protocols.Scorer(network, "crop", view_size=networks.SIDE, short_side=short)
     if short is None:
-        return protocols.Scorer(network, "warp", side=networks.SIDE)
+        return protocols.Scorer(network, "warp", view_size=networks.SIDE)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def warped(image: tf.Tensor, size: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

@@ -41,8 +41,8 @@ _LAYERS = {
 }
 # Variant, and side of the crop or short side of the whole image: the paper's 224 and 392, halved.
 _COLUMNS = {
-    "no SPP, crop": ("none", {"side": networks.SIDE}),
-    "SPP, crop": ("multi", {"side": networks.SIDE}),
+    "no SPP, crop": ("none", {"view_size": networks.SIDE}),
+    "SPP, crop": ("multi", {"view_size": networks.SIDE}),
     "SPP, full": ("multi", {"short_side": networks.SIDE}),
     "SPP, full, larger": ("multi", {"short_side": 196}),
 }
@@ -138,16 +138,16 @@ def _vectors(
     run: Path, view: dict[str, int], splits: Sequence[score_cache.ImageChunks]
 ) -> dict[str, list[np.ndarray]]:
     """Features of both splits of each layer that has vectors of one length."""
-    member, protocol = run_settings.read_for_features(run, **view)
+    member, protocol = run_settings.read_run_for_features(run, **view)
     # Of one level the pyramid is that level; whole images have maps of many lengths.
     without = {"spp"} if member.recipe.levels == (6,) else set()
-    without |= set() if "side" in view else {"conv4", "conv5"}
+    without |= set() if "view_size" in view else {"conv4", "conv5"}
     layers = [layer for layer in _LAYERS if layer not in without]
     found = features.extract_features(
         member,
         protocol,
         layers,
-        lambda: RunFolder(run).model,
+        RunFolder(run).model,
         splits,
         run / run_folder.EVALUATION / run_folder.FEATURE_CACHE,
     )

@@ -96,7 +96,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     arguments = {name: getattr(options, name) for name in names}
     if options.protocols == ["svm"]:
         svm_arguments = {name: getattr(options, name) for name in _SVM_OPTIONS[1:]}
+        per_class = svm_arguments.pop("per_class")
+        if per_class is not None:
+            arguments["svm"] = evaluation.SVMOptions(per_class=per_class)
         arguments |= {name: value for name, value in svm_arguments.items() if value is not None}
+        if "per_class" in arguments:
+            arguments["svm"] = evaluation.SVMOptions(per_class=arguments.pop("per_class"))
         results = evaluation.evaluate_features(runs[0], options.layers, **arguments)
         table = evaluation.format_feature_results
     else:

@@ -1,4 +1,4 @@
-"""Images of any size, from where they lie to the batches that networks train on."""
+"""Data sets of images of any size: records, size policies and the input pipeline."""
 
 from spp_keras.data.pipeline import Pipeline as Pipeline
 from spp_keras.data.records import Records as Records

@@ -1,4 +1,4 @@
-"""Bytes of an encoded image and numbers in them, inside the graph."""
+"""Bytes of strings, and integers in them, inside graphs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import tensorflow as tf
 
 
-def read_bytes(encoded: Any, place: Any, count: Any) -> tf.Tensor:
-    """Bytes of a string from a place on, and zeros for those behind its end.
+def read_bytes(encoded: Any, offset: Any, count: Any) -> tf.Tensor:
+    """Reads bytes of a string from an offset on, and zeros after its end.
 
     Args:
         encoded: Scalar string tensor.
-        place: int64 scalar, number of the first byte.
-        count: How many, 1 or more.
+        offset: int64 scalar, index of the first byte.
+        count: Number of bytes, 1 or more.
 
     Returns:
         uint8 `(count,)`.
@@ -22,58 +22,58 @@ def read_bytes(encoded: Any, place: Any, count: Any) -> tf.Tensor:
     >>> read_bytes(tf.constant("abc"), 1, 3).numpy().tolist()
     [98, 99, 0]
     """
-    # `substr` fails behind the end.
+    # `substr` fails after the end.
     end = tf.cast(tf.strings.length(encoded), tf.int64)
-    place = tf.minimum(tf.cast(place, tf.int64), end)
-    part = tf.strings.substr(encoded, place, tf.cast(count, tf.int64))
+    offset = tf.minimum(tf.cast(offset, tf.int64), end)
+    part = tf.strings.substr(encoded, offset, tf.cast(count, tf.int64))
     count = count if isinstance(count, int) else tf.cast(count, tf.int32)
     content = tf.io.decode_raw(part, tf.uint8, fixed_length=count)
     return tf.ensure_shape(content, (count if isinstance(count, int) else None,))
 
 
-def starts_with(content: Any, beginning: bytes) -> tf.Tensor:
-    """Whether bytes begin with others, of which `?` stands for any.
+def starts_with(content: Any, prefix: bytes) -> tf.Tensor:
+    """Whether bytes start with a prefix, in which `?` is any byte.
 
     Args:
         content: uint8 `(n,)`.
-        beginning: No more than n bytes.
+        prefix: At most n bytes.
 
     Example:
 
     >>> bool(starts_with(tf.constant([66, 77, 9], tf.uint8), b"B?"))
     True
     """
-    mask, values = (tf.constant(each, tf.uint8) for each in make_pattern(beginning, len(beginning)))
-    masked = tf.bitwise.bitwise_and(content[: len(beginning)], mask)
+    mask, values = (tf.constant(pattern, tf.uint8) for pattern in make_pattern(prefix, len(prefix)))
+    masked = tf.bitwise.bitwise_and(content[: len(prefix)], mask)
     return tf.reduce_all(masked == values)
 
 
-def make_pattern(beginning: bytes, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """A mask for so many bytes, and what they are then if they begin as said.
+def make_pattern(prefix: bytes, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """A mask for bytes, and the masked bytes of all strings with a prefix.
 
     Example:
 
     >>> make_pattern(b"B?", 3)
     ((255, 0, 0), (66, 0, 0))
     """
-    known = [byte != ord("?") for byte in beginning]
-    rest = (0,) * (length - len(beginning))
-    mask = tuple(255 * one for one in known) + rest
-    values = tuple(byte * one for byte, one in zip(beginning, known, strict=True)) + rest
+    is_known = [byte != ord("?") for byte in prefix]
+    rest = (0,) * (length - len(prefix))
+    mask = tuple(255 * known for known in is_known) + rest
+    values = tuple(byte * known for byte, known in zip(prefix, is_known, strict=True)) + rest
     return mask, values
 
 
-def read_integers(header: Any, places: Sequence[int], count: int, big: bool = False) -> tf.Tensor:
-    """Unsigned numbers of so many bytes.
+def read_integers(header: Any, offsets: Sequence[int], count: int, big: bool = False) -> tf.Tensor:
+    """Reads unsigned integers of a number of bytes.
 
     Args:
         header: uint8 `(n,)`.
-        places: Where each begins.
+        offsets: Index of the first byte of each.
         count: Bytes of each, 1 to 4.
-        big: Whether the highest byte comes first. Defaults to `False`.
+        big: Whether they are big-endian. Defaults to `False`.
 
     Returns:
-        int64, a number for each place.
+        int64, an integer for each offset.
 
     Example:
 
@@ -82,5 +82,5 @@ def read_integers(header: Any, places: Sequence[int], count: int, big: bool = Fa
     """
     powers = [256**i for i in range(count)]
     powers = tf.constant(powers[::-1] if big else powers, tf.int64)
-    parts = tf.stack([header[place : place + count] for place in places])
+    parts = tf.stack([header[offset : offset + count] for offset in offsets])
     return tf.reduce_sum(tf.cast(parts, tf.int64) * powers, axis=1)

@@ -1,4 +1,4 @@
-"""The tree of ILSVRC's detection task (DET), two hundred classes, as its archives unpack."""
+"""ILSVRC's detection task (DET), two hundred classes, as its archives unpack."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +21,13 @@ def find_devkit(root: Path) -> Path | None:
     True
     """
     around = (root, *sorted(root.glob("ILSVRC*")))
-    found = [folder for folder in around if (folder / "ImageSets" / "DET").is_dir()]
-    if len(found) > 1:
-        names = ", ".join(repr(str(folder)) for folder in found)
+    devkits = [folder for folder in around if (folder / "ImageSets" / "DET").is_dir()]
+    if len(devkits) > 1:
+        names = ", ".join(repr(str(folder)) for folder in devkits)
         raise ValueError(
             f"`data` must be one year of ILSVRC, one of {names}. Received: data={str(root)!r}."
         )
-    return found[0] if found else None
+    return devkits[0] if devkits else None
 
 
 def find_images(root: Path, split: str) -> Source:
@@ -37,16 +37,16 @@ def find_images(root: Path, split: str) -> Source:
     image may be in several. `"train"` is all of them, each image once, unless there is
     a `train.txt`. A training image without an annotation is a negative, one without
     objects; elsewhere each needs one. The lists also say for which class an image was
-    looked at, and whether all objects of it have boxes; that is not used: a training
-    image may have objects of other classes that nobody marked.
+    annotated, and whether all objects of it have boxes; that is not used: a training
+    image may have objects of other classes without boxes.
 
-    No object is difficult. Boxes become shares of height and width, as with VOC.
+    No object is difficult. Boxes become fractions of height and width, as with VOC.
 
     Annotations name classes by WordNet ids. With `devkit/data/map_det.txt` of the
     development kit in the tree, whose lines are such as `n02672831 1 accordion`, the
-    classes are its names in its order: people can read them, and results have the
-    numbers that ILSVRC's own evaluation has, less 1. Otherwise they are the sorted
-    WordNet ids that the annotations of all splits have, all of which are read for it.
+    classes are its names in its order, which is that of ILSVRC's own evaluation.
+    Otherwise they are the sorted WordNet ids in the annotations of all splits, all of
+    which are read.
 
     Args:
         root: Folder with `Data`, `Annotations` and `ImageSets`.
@@ -58,8 +58,8 @@ def find_images(root: Path, split: str) -> Source:
         A `Source`.
     """
     split = "val" if split == "validation" else split
-    lists = _lists(root / "ImageSets" / "DET", split)
-    folder = _folder(root, split)
+    lists = _choose_lists(root / "ImageSets" / "DET", split)
+    folder = _choose_folder(root, split)
     entries = (line.split()[0] for path in lists for line in voc_devkit.read_lines(path))
     ids = [f"{folder}/{name}" for name in dict.fromkeys(entries)]
     if not ids:
@@ -69,19 +69,19 @@ def find_images(root: Path, split: str) -> Source:
         )
     names = root / _NAMES
     if names.is_file():
-        annotations = (names, *(_annotation(root, name) for name in ids))
+        annotations = (names, *(_annotation_path(root, name) for name in ids))
     else:
-        annotations = (names, *_annotations(root))
+        annotations = (names, *_list_annotations(root))
     return Source(
         name=f"{root} {split}",
-        files=tuple(str(root / _image(name)) for name in ids),
+        files=tuple(str(root / _image_path(name)) for name in ids),
         cache_key=("ILSVRC DET", str(root), split),
         dependencies=tuple(str(path) for path in (*lists, *annotations)),
         read=lambda: _read(root, ids),
     )
 
 
-def _lists(sets: Path, split: str) -> list[Path]:
+def _choose_lists(sets: Path, split: str) -> list[Path]:
     paths = {path.stem: path for path in sets.glob("*.txt")}
     numbered = [name for name in paths if name.startswith("train_") and name[6:].isdecimal()]
     if split in paths:
@@ -95,7 +95,7 @@ def _lists(sets: Path, split: str) -> list[Path]:
     )
 
 
-def _folder(root: Path, split: str) -> str:
+def _choose_folder(root: Path, split: str) -> str:
     annotated = sorted(path.name for path in (root / "Annotations" / "DET").glob("*/"))
     for name in annotated:
         if split.startswith(name):
@@ -107,52 +107,51 @@ def _folder(root: Path, split: str) -> str:
     )
 
 
-def _image(name: str) -> str:
+def _image_path(name: str) -> str:
     return f"Data/DET/{name}.JPEG"
 
 
-def _annotation(root: Path, name: str) -> Path:
+def _annotation_path(root: Path, name: str) -> Path:
     return root / "Annotations" / "DET" / f"{name}.xml"
 
 
-def _annotations(root: Path) -> list[Path]:
+def _list_annotations(root: Path) -> list[Path]:
     return sorted((root / "Annotations" / "DET").rglob("*.xml"))
 
 
 def _read(root: Path, ids: list[str]) -> Contents:
     names = root / _NAMES
     if names.is_file():
-        classes = _named(names)
+        classes = _read_class_names(names)
     else:
-        found = (voc_devkit.read_annotation(path) for path in _annotations(root))
-        usable = (each for each in found if not isinstance(each, str))
-        classes = {
-            name: name for name in sorted({name for each in usable for name, _, _ in each.objects})
-        }
-    numbers = {name: number for number, name in enumerate(classes)}
-    return Contents(tuple(classes.values()), True, len(ids), _candidates(root, ids, numbers))
+        annotations = (voc_devkit.read_annotation(path) for path in _list_annotations(root))
+        usable = (value for value in annotations if not isinstance(value, str))
+        wordnet_ids = {name for annotation in usable for name, _, _ in annotation.objects}
+        classes = {name: name for name in sorted(wordnet_ids)}
+    labels = {name: label for label, name in enumerate(classes)}
+    return Contents(tuple(classes.values()), True, len(ids), _make_candidates(root, ids, labels))
 
 
-def _named(path: Path) -> dict[str, str]:
-    """Names by WordNet id, in the order of their numbers."""
+def _read_class_names(path: Path) -> dict[str, str]:
+    """Class names by WordNet id, in the order of their numbers."""
     rows = [line.split(maxsplit=2) for line in voc_devkit.read_lines(path)]
-    wrong = [row for row in rows if len(row) < 3 or not row[1].isdecimal()]
-    if wrong:
+    invalid = [row for row in rows if len(row) < 3 or not row[1].isdecimal()]
+    if invalid:
         raise ValueError(
             f"`data` must have lines such as 'n02672831 1 accordion' in {str(path)!r}. "
-            f"Received: {' '.join(wrong[0])!r}. Mend the file, or remove it to go by WordNet ids."
+            f"Received: {' '.join(invalid[0])!r}. Mend the file, or remove it to go by WordNet ids."
         )
     rows.sort(key=lambda row: int(row[1]))
     return {wordnet_id: name.strip() for wordnet_id, _, name in rows}
 
 
-def _candidates(root: Path, ids: list[str], numbers: dict[str, int]) -> Iterator[Candidate]:
+def _make_candidates(root: Path, ids: list[str], labels: dict[str, int]) -> Iterator[Candidate]:
     for i, name in enumerate(ids):
-        path = _annotation(root, name)
+        path = _annotation_path(root, name)
         negative = name.startswith("train/") and not path.exists()
-        found = voc_devkit.Annotation() if negative else voc_devkit.read_annotation(path)
-        if not isinstance(found, str):
-            unknown = sorted({kind for kind, _, _ in found.objects} - numbers.keys())
+        annotation = voc_devkit.Annotation() if negative else voc_devkit.read_annotation(path)
+        if not isinstance(annotation, str):
+            unknown = sorted({kind for kind, _, _ in annotation.objects} - labels.keys())
             if unknown:
-                found = f"has objects of {unknown}, which {_NAMES} does not name"
-        yield voc_devkit.make_candidate(root, _image(name), i, found, numbers)
+                annotation = f"has objects of {unknown}, which {_NAMES} does not name"
+        yield voc_devkit.make_candidate(root, _image_path(name), i, annotation, labels)

@@ -1,8 +1,8 @@
-"""A folder per class, as images usually lie on a disk."""
+"""Images in a folder per class."""
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,10 @@ _SPLITS = ("train", "validation", "val", "test")
 def find_images(root: Path, split: str) -> Source:
     """Images in `root/<split>/<class>/`, or in `root/<class>/` where there are no splits.
 
-    A folder of `root` is a split if it is called `train`, `validation`, `val`
-    or `test`, or as asked for, and has folders but no images in it. Where there
-    is none, `split` may be `"train"` or `"validation"`: about a tenth of the
-    images, always the same ones, are held back for validation, by the hash
-    of their path below `root`.
+    A folder of `root` is a split if its name is `train`, `validation`, `val`, `test` or
+    `split`, and it has folders but no images in it. Where there is none, `split` may be
+    `"train"` or `"validation"`: about a tenth of the images, always the same ones, are
+    the validation split, chosen by the hash of their path below `root`.
 
     Folders within the folder of a class belong to it. Classes are sorted by
     name; they are those of `root/train` for every split if there is one, else
@@ -49,23 +48,25 @@ def find_images(root: Path, split: str) -> Source:
     (('cat', 'dog'), ['train/cat/1.jpg', 'train/dog/old/2.jpg'])
     """
     splits = [
-        name for name in _folders(root) if name in (*_SPLITS, split) and _is_split(root / name)
+        name for name in _list_folders(root) if name in (*_SPLITS, split) and _is_split(root / name)
     ]
     if splits:
-        home, classes = _in_splits(root, split, splits)
+        home, classes = _choose_split(root, split, splits)
     else:
-        home, classes = _without_splits(root, split)
+        home, classes = _choose_part(root, split)
     if len(classes) < 2:
         raise ValueError(
             f"`data` must have a folder for each of at least two classes in {str(home)!r}. "
             f"Received: data={str(root)!r}, with {list(classes)}."
         )
     listing = _Listing(root)
-    for number, name in enumerate(classes):
+    for label, name in enumerate(classes):
         if (home / name).is_dir():
-            listing.add(home / name, number)
+            listing.add(home / name, label)
     if not splits:
-        listing.keep(lambda path: (_share(path) < VALIDATION_FRACTION) == (split == "validation"))
+        listing.filter(
+            lambda path: (_hash_to_fraction(path) < VALIDATION_FRACTION) == (split == "validation")
+        )
     if not listing.paths:
         raise ValueError(
             f"`data` must have images in split {split!r}, ending in {', '.join(sorted(SUFFIXES))}. "
@@ -82,7 +83,7 @@ def find_images(root: Path, split: str) -> Source:
 
 
 class _Listing:
-    """Paths below the root, each with the number of its class."""
+    """Paths below the root, and their class indices."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -90,38 +91,38 @@ class _Listing:
         self.labels: list[int] = []
         self.ignored: set[str] = set()
 
-    def add(self, folder: Path, label: int, above: tuple[tuple[int, int], ...] = ()) -> None:
+    def add(self, folder: Path, label: int, parents: tuple[tuple[int, int], ...] = ()) -> None:
         status = folder.stat()
-        if (status.st_dev, status.st_ino) in above:
+        if (status.st_dev, status.st_ino) in parents:
             raise ValueError(
                 f"`data` must have no link to a folder that it is in. Received: {str(folder)!r}."
             )
-        above = (*above, (status.st_dev, status.st_ino))
-        below = folder.relative_to(self.root).as_posix()
-        for entry in _visible(folder):
+        parents = (*parents, (status.st_dev, status.st_ino))
+        prefix = folder.relative_to(self.root).as_posix()
+        for entry in _list_entries(folder):
             suffix = Path(entry.name).suffix.lower()
             if entry.is_dir():
-                self.add(folder / entry.name, label, above)
+                self.add(folder / entry.name, label, parents)
             elif suffix in SUFFIXES or suffix in _UNUSABLE_SUFFIXES:
-                self.paths.append(f"{below}/{entry.name}")
+                self.paths.append(f"{prefix}/{entry.name}")
                 self.labels.append(label)
             else:
                 self.ignored.add(suffix or "no suffix")
 
-    def keep(self, rule: Any) -> None:
-        kept = [i for i, path in enumerate(self.paths) if rule(path)]
-        self.paths = [self.paths[i] for i in kept]
-        self.labels = [self.labels[i] for i in kept]
+    def filter(self, condition: Callable[[str], bool]) -> None:
+        indices = [i for i, path in enumerate(self.paths) if condition(path)]
+        self.paths = [self.paths[i] for i in indices]
+        self.labels = [self.labels[i] for i in indices]
 
     def candidates(self) -> Iterator[Candidate]:
-        for number, (path, label) in enumerate(zip(self.paths, self.labels, strict=True)):
-            yield make_candidate(self.root, path, number, (label,))
+        for index, (path, label) in enumerate(zip(self.paths, self.labels, strict=True)):
+            yield make_candidate(self.root, path, index, (label,))
 
 
 def make_candidate(
-    root: Path, path: str, number: int, labels: Any = (), objects: Any = None
+    root: Path, path: str, file_index: int, labels: Any = (), objects: Any = None
 ) -> Candidate:
-    """A whole file as a candidate, by its path below `root` and its number.
+    """Makes the candidate of an image file, from its path below `root` and its index.
 
     Example:
 
@@ -137,10 +138,10 @@ def make_candidate(
         reason = "has a name that is not UTF-8; rename it"
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
-    return Candidate(path, (number, 0, length), labels, objects, reason=reason)
+    return Candidate(path, (file_index, 0, length), labels, objects, reason=reason)
 
 
-def _in_splits(root: Path, split: str, splits: list[str]) -> tuple[Path, tuple[str, ...]]:
+def _choose_split(root: Path, split: str, splits: list[str]) -> tuple[Path, tuple[str, ...]]:
     alias = {"validation": "val", "val": "validation"}.get(split)
     chosen = split if split in splits else alias
     if chosen not in splits:
@@ -148,9 +149,11 @@ def _in_splits(root: Path, split: str, splits: list[str]) -> tuple[Path, tuple[s
             f"`split` must be one of {', '.join(repr(name) for name in splits)}, the folders of "
             f"{str(root)!r}. Received: split={split!r}."
         )
-    deciding = ["train"] if "train" in splits else splits
-    classes = sorted({name for each in deciding for name in _folders(root / each)})
-    unknown = sorted(set(_folders(root / chosen)) - set(classes))
+    class_splits = ["train"] if "train" in splits else splits
+    classes = sorted(
+        {name for class_split in class_splits for name in _list_folders(root / class_split)}
+    )
+    unknown = sorted(set(_list_folders(root / chosen)) - set(classes))
     if unknown:
         raise ValueError(
             f"`data` must have no classes in split {split!r} that are not in 'train'. "
@@ -159,8 +162,8 @@ def _in_splits(root: Path, split: str, splits: list[str]) -> tuple[Path, tuple[s
     return root / chosen, tuple(classes)
 
 
-def _without_splits(root: Path, split: str) -> tuple[Path, tuple[str, ...]]:
-    classes = tuple(_folders(root))
+def _choose_part(root: Path, split: str) -> tuple[Path, tuple[str, ...]]:
+    classes = tuple(_list_folders(root))
     if classes and set(classes) <= {*_SPLITS}:
         raise ValueError(
             f"`data` must have a folder per class within that of a split. Received: "
@@ -169,29 +172,29 @@ def _without_splits(root: Path, split: str) -> tuple[Path, tuple[str, ...]]:
     if split not in ("train", "validation"):
         raise ValueError(
             f"`split` must be 'train' or 'validation', since {str(root)!r} has no folders of "
-            f"splits and so a tenth is held back for validation. Received: split={split!r}."
+            f"splits and a tenth of the images is for validation. Received: split={split!r}."
         )
     return root, classes
 
 
 def _is_split(folder: Path) -> bool:
-    entries = _visible(folder)
+    entries = _list_entries(folder)
     return any(entry.is_dir() for entry in entries) and not any(
         Path(entry.name).suffix.lower() in SUFFIXES | _UNUSABLE_SUFFIXES for entry in entries
     )
 
 
-def _folders(folder: Path) -> list[str]:
-    return [entry.name for entry in _visible(folder) if entry.is_dir()]
+def _list_folders(folder: Path) -> list[str]:
+    return [entry.name for entry in _list_entries(folder) if entry.is_dir()]
 
 
-def _visible(folder: Path) -> list[os.DirEntry]:
-    # Says which entries are folders without asking about each, of which there may be a million.
+def _list_entries(folder: Path) -> list[os.DirEntry]:
+    # Knows which entries are folders without a `stat` for each of perhaps a million.
     with os.scandir(folder) as entries:
-        shown = [entry for entry in entries if not entry.name.startswith(".")]
-    return sorted(shown, key=lambda entry: entry.name)
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
+    return sorted(visible, key=lambda entry: entry.name)
 
 
-def _share(path: str) -> float:
+def _hash_to_fraction(path: str) -> float:
     digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8]) / 2**64

@@ -1,4 +1,4 @@
-"""Operations on one image, from its encoded bytes to the pixels that are sent."""
+"""Operations on one image, from its encoded bytes to augmented pixels."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from spp_keras.data import byte_strings, exif, orientations, webp
 # used since Krizhevsky et al. (2012).
 _DIRECTIONS = ((-0.5675, -0.5808, -0.5836), (0.7192, -0.0045, -0.6948), (0.4009, -0.8140, 0.4203))
 _DEVIATIONS = (0.2175, 0.0188, 0.0045)
-# What other programs decode by. TensorFlow's own choice is off by a level on average, by
-# six at most, and takes as long.
+# As other programs decode. TensorFlow's default differs by one level on average, by six at
+# most, and takes as long.
 _DCT = "INTEGER_ACCURATE"
 
 
@@ -49,17 +49,17 @@ def decode_image(encoded: Any, orientation: Any = None) -> tf.Tensor:
 def decode_window(
     encoded: Any, size: Any, window: Any, target: Any, orientation: Any = None
 ) -> tf.Tensor:
-    """A window of an image, brought to a size; decodes no more than it needs.
+    """Decodes a window of an image and resizes it; decodes no more than necessary.
 
-    Where the size is the window's own, the pixels are the image's. A JPEG that
-    is to become less than half as large is decoded smaller, which averages
-    pixels; other files are resized with the filter that does.
+    If the size is that of the window, pixels are unchanged. A JPEG that becomes less than
+    half as large is decoded at a smaller scale, which averages pixels; other files are
+    resized with antialiasing.
 
     Args:
         encoded: Scalar string tensor, the file's bytes.
         size: int32 `(2,)`, height and width of the image, upright.
         window: int32 `(4,)`, top, left, height and width in its pixels.
-        target: int32 `(2,)`, height and width of what is returned.
+        target: int32 `(2,)`, height and width of the result.
         orientation: int32 scalar, 1 to 8, as for `decode_image`. Defaults to `None`, that of
             the file's EXIF block.
 
@@ -75,24 +75,24 @@ def decode_window(
     size, window, target = (tf.convert_to_tensor(x, tf.int32) for x in (size, window, target))
     if orientation is None:
         orientation = exif.read_orientation(encoded)
-    # Turned before it is resized, so that nothing depends on the side it lay on.
+    # Turned before resizing, so that the result does not depend on the orientation in the file.
     pixels = tf.cond(
         tf.io.is_jpeg(encoded),
-        lambda: _jpeg_window(encoded, size, window, target, orientation),
-        lambda: _other_window(encoded, size, window, target, orientation),
+        lambda: _decode_jpeg_window(encoded, size, window, target, orientation),
+        lambda: _decode_other_window(encoded, size, window, target, orientation),
     )
     same = tf.reduce_all(tf.shape(pixels)[:2] == target)
-    pixels = tf.cond(same, lambda: pixels, lambda: _resized(pixels, target))
+    pixels = tf.cond(same, lambda: pixels, lambda: _resize(pixels, target))
     return tf.ensure_shape(pixels, (None, None, 3))
 
 
 def decode_resized(encoded: Any, size: Any, target: Any, orientation: Any = None) -> tf.Tensor:
-    """All of an image, brought to a size as by `decode_window`.
+    """Decodes and resizes a whole image, as `decode_window` does.
 
     Args:
         encoded: Scalar string tensor, the file's bytes.
         size: int32 `(2,)`, height and width of the image, upright.
-        target: int32 `(2,)`, height and width of what is returned.
+        target: int32 `(2,)`, height and width of the result.
         orientation: int32 scalar, 1 to 8, as for `decode_image`. Defaults to `None`, that of
             the file's EXIF block.
 
@@ -109,23 +109,23 @@ def decode_resized(encoded: Any, size: Any, target: Any, orientation: Any = None
 
 
 def flip_horizontal(image: Any, mirrored: Any) -> tf.Tensor:
-    """The image, or its mirror image where the scalar `mirrored` is true."""
-    # Along no axis or along the second: a branch in the graph would cost more.
+    """The image, or its mirror image if the scalar `mirrored` is true."""
+    # Reversed along no axis or along the second: a branch in the graph would cost more.
     return tf.reverse(image, tf.range(1, 1 + tf.cast(mirrored, tf.int32)))
 
 
 def draw_color_shifts(factors: Any) -> tf.Tensor:
-    """Light of another color: Krizhevsky's alteration along principal components.
+    """Color shifts along the principal components of pixels, by Krizhevsky et al. (2012).
 
     Args:
         factors: float32 `(n, 3)`, normally distributed; the paper's deviation is 0.1.
 
     Returns:
-        int32 `(n, 3)`, what to add to red, green and blue.
+        int32 `(n, 3)`, to be added to red, green and blue.
 
     Example:
 
-    >>> color_shifts([[0.5, 0.0, 0.0]]).numpy().tolist()
+    >>> draw_color_shifts([[0.5, 0.0, 0.0]]).numpy().tolist()
     [[-16, -16, -16]]
     """
     shifts = tf.matmul(tf.cast(factors, tf.float32) * _DEVIATIONS, tf.constant(_DIRECTIONS))
@@ -133,36 +133,40 @@ def draw_color_shifts(factors: Any) -> tf.Tensor:
 
 
 def shift_color(image: Any, shift: Any) -> tf.Tensor:
-    """Adds a number to each channel of a uint8 image; what leaves 0..255 stays at its end."""
+    """Adds a number to each channel of a uint8 image, clipped to 0..255."""
     height, width = tf.unstack(tf.shape(image)[:2])
     up = tf.tile(tf.cast(tf.maximum(shift, 0), tf.uint8), [width])
     down = tf.tile(tf.cast(tf.maximum(-shift, 0), tf.uint8), [width])
-    # Bytes that saturate, a row of the image at a time: half the time of floats.
+    # Saturating arithmetic on bytes, a row of the image at a time: half the time of floats.
     rows = tf.reshape(image, (height, width * 3))
     rows = tf.maximum(tf.minimum(rows, 255 - up) + up, down) - down
     return tf.reshape(rows, (height, width, 3))
 
 
-def _jpeg_window(encoded: Any, size: Any, window: Any, target: Any, orientation: Any) -> tf.Tensor:
+def _decode_jpeg_window(
+    encoded: Any, size: Any, window: Any, target: Any, orientation: Any
+) -> tf.Tensor:
     """Decodes the window alone, at 1, 1/2, 1/4 or 1/8 of its size."""
-    shrink = tf.reduce_min(window[2:] // tf.maximum(target, 1))
-    steps = sum(tf.cast(shrink >= ratio, tf.int32) for ratio in (2, 4, 8))
+    factor = tf.reduce_min(window[2:] // tf.maximum(target, 1))
+    branch = sum(tf.cast(factor >= ratio, tf.int32) for ratio in (2, 4, 8))
     window = orientations.window_in_file(window, size, orientation)
     size = orientations.turn_size(size, orientation)
 
-    def at(ratio: int) -> tf.Tensor:
+    def decode_at(ratio: int) -> tf.Tensor:
         scaled = (size + ratio - 1) // ratio
-        # To the nearest pixel: rounded down, all that is in the window would move up and left.
+        # Rounded to the nearest pixel: rounding down would move the content up and left.
         first = tf.minimum((window[:2] + ratio // 2) // ratio, scaled - 1)
         last = tf.maximum((window[:2] + window[2:] + ratio // 2) // ratio, first + 1)
-        # Colors of half the resolution are spread over pixels by their neighbors to the left
-        # and right, which are not there at the edge of what is decoded.
+        # Colors of half the resolution are interpolated from neighbors to the left and right,
+        # which are missing at the edge of the decoded part.
         left, right = tf.maximum(first[1] - 1, 0), tf.minimum(last[1] + 1, scaled[1])
         crop = tf.stack([first[0], left, last[0] - first[0], right - left])
         pixels = tf.io.decode_and_crop_jpeg(encoded, crop, channels=3, ratio=ratio, dct_method=_DCT)
         return pixels[:, first[1] - left : last[1] - left]
 
-    pixels = tf.switch_case(steps, [lambda ratio=ratio: at(ratio) for ratio in (1, 2, 4, 8)])
+    pixels = tf.switch_case(
+        branch, [lambda ratio=ratio: decode_at(ratio) for ratio in (1, 2, 4, 8)]
+    )
     return orientations.turn_pixels(pixels, orientation)
 
 
@@ -174,23 +178,25 @@ def _decode_other(encoded: Any) -> tf.Tensor:
     )
 
 
-def _other_window(encoded: Any, size: Any, window: Any, target: Any, orientation: Any) -> tf.Tensor:
+def _decode_other_window(
+    encoded: Any, size: Any, window: Any, target: Any, orientation: Any
+) -> tf.Tensor:
     window = orientations.window_in_file(window, size, orientation)
     top, left, height, width = tf.unstack(window)
     pixels = tf.slice(_decode_other(encoded), [top, left, 0], [height, width, 3])
     pixels = orientations.turn_pixels(pixels, orientation)
     half = tf.reduce_all(tf.shape(pixels)[:2] >= 2 * target)
-    return tf.cond(half, lambda: _averaged(pixels, target), lambda: pixels)
+    return tf.cond(half, lambda: _resize_antialiased(pixels, target), lambda: pixels)
 
 
-def _averaged(pixels: Any, target: Any) -> tf.Tensor:
-    return _rounded(tf.image.resize(pixels, target, antialias=True))
+def _resize_antialiased(pixels: Any, target: Any) -> tf.Tensor:
+    return _round(tf.image.resize(pixels, target, antialias=True))
 
 
-def _resized(pixels: Any, target: Any) -> tf.Tensor:
-    # The kernel is quicker on floats by more than the cast costs.
-    return _rounded(tf.image.resize(tf.cast(pixels, tf.float32), target))
+def _resize(pixels: Any, target: Any) -> tf.Tensor:
+    # The kernel is faster on floats by more than the cast costs.
+    return _round(tf.image.resize(tf.cast(pixels, tf.float32), target))
 
 
-def _rounded(pixels: Any) -> tf.Tensor:
+def _round(pixels: Any) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(pixels, 0.0, 255.0) + 0.5, tf.uint8)

@@ -1,7 +1,7 @@
-"""Images turned the right way up, by the eight orientations that EXIF knows.
+"""The eight EXIF orientations, and turning images upright by them.
 
 Orientations 5 to 8 are transposed; then 3, 4, 7 and 8 are mirrored from top to bottom, and
-2, 3, 6 and 7 from left to right. Of orientation 1 the file has the pixels upright.
+2, 3, 6 and 7 from left to right. With orientation 1 the pixels in the file are upright.
 """
 
 from typing import Any
@@ -12,18 +12,18 @@ import tensorflow as tf
 # How image files are read: as EXIF says, or as their pixels lie in the file.
 ORIENTATIONS = ("exif", "file")
 
-# By the number of the orientation, of which there is no 0: which axis of the file is the first
-# and the second of the upright image, and which of these are mirrored then.
+# Indexed by orientation, of which there is no 0: axes of the file that become the first and the
+# second axis of the upright image, and whether these are mirrored then.
 _ORDERS = ((0, 1),) * 5 + ((1, 0),) * 4
-_MIRRORED = tuple((number in (3, 4, 7, 8), number in (2, 3, 6, 7)) for number in range(9))
-# The same as the first axis that is mirrored, and how many are.
+_MIRRORED = tuple((index in (3, 4, 7, 8), index in (2, 3, 6, 7)) for index in range(9))
+# The same as the first mirrored axis, and the number of mirrored axes.
 _MIRRORED_AXES = tuple(
     (int(not vertical), vertical + horizontal) for vertical, horizontal in _MIRRORED
 )
 
 
 def turn_pixels(pixels: Any, orientation: Any) -> tf.Tensor:
-    """An image upright, from its pixels as the file has them.
+    """Turns the pixels in a file upright.
 
     Args:
         pixels: `(height, width, channels)`.
@@ -37,14 +37,14 @@ def turn_pixels(pixels: Any, orientation: Any) -> tf.Tensor:
     >>> turn_pixels([[[1], [2]], [[3], [4]]], 6)[..., 0].numpy().tolist()
     [[3, 1], [4, 2]]
     """
-    # What changes no axis hands on what it gets: no branches in the graph, which cost more.
+    # Without branches in the graph, which cost more than operations that change nothing.
     pixels = tf.transpose(pixels, tf.constant([(*order, 2) for order in _ORDERS])[orientation])
     first, count = tf.split(tf.constant(_MIRRORED_AXES)[orientation], 2)
     return tf.reverse(pixels, tf.slice([0, 1], first, count))
 
 
 def turn_size(size: Any, orientation: Any) -> tf.Tensor:
-    """Height and width of an image upright, from those of the file, and the other way round.
+    """Height and width of the upright image from those in the file, and vice versa.
 
     Args:
         size: int32 `(2,)`.
@@ -59,7 +59,7 @@ def turn_size(size: Any, orientation: Any) -> tf.Tensor:
 
 
 def window_in_file(window: Any, size: Any, orientation: Any) -> tf.Tensor:
-    """Where a window of the upright image lies in the file.
+    """Position in the file of a window of the upright image.
 
     Args:
         window: int32 `(4,)`, top, left, height and width in the upright image.
@@ -81,10 +81,10 @@ def window_in_file(window: Any, size: Any, orientation: Any) -> tf.Tensor:
 
 
 def turn_boxes(boxes: np.ndarray, orientation: int) -> np.ndarray:
-    """Boxes in the upright image, from boxes in the image as the file has it.
+    """Boxes in the upright image from boxes in the file.
 
     Args:
-        boxes: `(n, 4)`, top, left, bottom and right as shares of height and width
+        boxes: `(n, 4)`, top, left, bottom and right as fractions of height and width
             (`"rel_yxyx"`).
         orientation: 1 to 8.
 

@@ -1,4 +1,4 @@
-"""Images that can be used, with their classes and objects and where their bytes are."""
+"""Records: the usable images of a split, with labels, objects and positions in files."""
 
 import array
 import contextlib
@@ -16,8 +16,8 @@ from spp_keras.data import det_devkit, folders, inspection, orientations, source
 from spp_keras.data.image_rules import ImageLimits
 from spp_keras.data.sources import Candidate, Objects, Skipped, Source
 
-# Part of the name of cache files: another number when they mean something else.
-_FORMAT = "2"
+# Part of cache keys: another number when cache files mean something else.
+_FORMAT = "3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,25 +25,22 @@ class Records:
     """The usable images of a split, in a fixed order, without their pixels.
 
     Args:
-        name: What to call it in messages.
+        name: Name in messages.
         classes: Names of the classes.
-        ids: `(N,)` str, a name for each image that no other has: its path
-            below the folder, the file name its data set gives it, or its shard and
-            number where that is not unique.
+        ids: `(N,)` str, a unique name for each image: its path below the folder, its file
+            name in the data set, or its shard and index where that is not unique.
         labels: `(N,)` int32, or `(N, classes)` uint8 of zeros and ones where an
             image has any number of classes.
         sizes: `(N, 2)` int32, height and width as decoded, upright.
         objects: An `Objects` for each image, or `None`; boxes are in the upright image.
         files: Image files, or TFRecord shards.
-        spans: `(N, 3)` int64, number of the file, offset and length of the
-            encoded image.
-        skipped: Images that were found and cannot be used.
-        converted: How many of the usable images that were found are turned to RGB,
-            by what they are: `"gray"`, `"palette"`, `"CMYK"`, `"16-bit"`,
-            `"alpha"`, `"animated"`.
-        orientations: `(N,)` uint8, EXIF orientation by which the pixels of each have to be
-            turned, 1 to 8; 1 takes them as they lie in the file. Defaults to `None`, 1 for
-            each.
+        spans: `(N, 3)` int64, file index, offset and length of the encoded image.
+        skipped: Images that cannot be used.
+        converted: Number of usable images that are converted to RGB, by their kind:
+            `"gray"`, `"palette"`, `"CMYK"`, `"16-bit"`, `"alpha"`, `"animated"`.
+        orientations: `(N,)` uint8, EXIF orientation by which the pixels of an image have to
+            be turned, 1 to 8; 1 takes them as they lie in the file. Defaults to `None`, 1
+            for all.
     """
 
     name: str
@@ -69,19 +66,23 @@ class Records:
     def multi_label(self) -> bool:
         return self.labels.ndim == 2
 
-    def select(self, which: Any) -> "Records":
-        """Some of the images, by a mask or by their numbers, in that order."""
-        which = np.asarray(which)
+    def select(self, selection: Any) -> "Records":
+        """The records of some images.
+
+        Args:
+            selection: A boolean mask, or indices in the order of the result.
+        """
+        selection = np.asarray(selection)
         # NumPy takes an empty list for floats.
-        numbers = np.arange(len(self))[which if which.size else which.astype(bool)[:0]]
-        objects = self.objects and tuple(self.objects[i] for i in numbers)
+        indices = np.arange(len(self))[selection if selection.size else selection.astype(bool)[:0]]
+        objects = self.objects and tuple(self.objects[i] for i in indices)
         return replace(
             self,
-            ids=self.ids[numbers],
-            labels=self.labels[numbers],
-            sizes=self.sizes[numbers],
-            spans=self.spans[numbers],
-            orientations=self.orientations[numbers],
+            ids=self.ids[indices],
+            labels=self.labels[indices],
+            sizes=self.sizes[indices],
+            spans=self.spans[indices],
+            orientations=self.orientations[indices],
             objects=objects,
         )
 
@@ -97,31 +98,30 @@ def load_records(
     limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
 ) -> Records:
-    """Finds the images of a data set and checks, once, that each can be used.
+    """Loads the records of a data set, after checking once that each image can be used.
 
     Every image is decoded as training decodes it, which takes a while the first
-    time. What was found is kept in `spp_keras` in the folder that `XDG_CACHE_HOME`
-    names (`~/.cache` by default) and used until a file, the limits or
-    TensorFlow change.
+    time. The result is cached in `spp_keras` in the folder that `XDG_CACHE_HOME`
+    names (`~/.cache` by default) until a file, the limits or TensorFlow change.
 
     Args:
-        data: A folder with a folder per class (see `folders.find`), a VOCdevkit
-            tree (see `voc_devkit.find`), a tree of ILSVRC DET (see
-            `det_devkit.find`), a data set prepared by TensorFlow Datasets, or the
-            name of one (see `tfds_records.find`).
+        data: A folder with a folder per class (see `folders.find_images`), a VOCdevkit
+            tree (see `voc_devkit.find_images`), a tree of ILSVRC DET (see
+            `det_devkit.find_images`), a data set prepared by TensorFlow Datasets, or the
+            name of one (see `tfds_records.find_images`).
         split: Name of a split of it.
-        data_dir: Where TensorFlow Datasets keeps what it prepared. Only with a
-            name. Defaults to `~/tensorflow_datasets`.
-        on_error: `"skip"` leaves out what cannot be used and lists it as
+        data_dir: Folder of prepared TensorFlow Datasets. Only with a name. Defaults to
+            `~/tensorflow_datasets`.
+        on_error: `"skip"` lists images that cannot be used as
             `skipped`; `"fail"` stops at the first. Defaults to `"skip"`.
-        max_skipped_fraction: Share of images that may be skipped. Defaults to `0.05`.
+        max_skipped_fraction: Maximum fraction of images that are skipped. Defaults to `0.05`.
         progress: Whether to show a bar on standard error. Defaults to `True`.
-        limits: What an image must be. Defaults to `Limits()`.
+        limits: Limits on the size of an image. Defaults to `ImageLimits()`.
         orientation: `"exif"` turns images as their EXIF orientation says. Boxes are turned,
-            too, where the height and width that their annotation names are those of the
-            image as it lies in the file; where it names none, or these are equal, they are
-            taken for boxes in the upright image. `"file"` takes pixels as they lie in the
-            file, and boxes as they are. Defaults to `"exif"`.
+            too, if the height and width in their annotation are those of the image as it lies
+            in the file; without these, or if they are equal, boxes are taken to be in the
+            upright image. `"file"` takes pixels and boxes as they lie in the file. Defaults to
+            `"exif"`.
 
     Returns:
         The `Records`.
@@ -130,9 +130,9 @@ def load_records(
 
     >>> import tempfile
     >>> root = Path(tempfile.mkdtemp())
-    >>> for number, name in enumerate(("cat", "dog")):
+    >>> for index, name in enumerate(("cat", "dog")):
     ...     (root / "train" / name).mkdir(parents=True)
-    ...     image = np.full((20, 30 + number, 3), 255, "uint8")
+    ...     image = np.full((20, 30 + index, 3), 255, "uint8")
     ...     keras.utils.save_img(root / "train" / name / "1.png", image)
     >>> records = load_records(root, "train")
     >>> records.classes, records.ids.tolist(), records.sizes.tolist()
@@ -141,7 +141,7 @@ def load_records(
     _checks.one_of(on_error, ("skip", "fail"), "on_error")
     _checks.fraction(max_skipped_fraction, "max_skipped_fraction")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
-    source = _source(data, split, data_dir)
+    source = _find_source(data, split, data_dir)
     cache = _cache.ArrayCache(
         _cache.user_folder("records"),
         compress=True,
@@ -165,7 +165,7 @@ def load_records(
 
 
 def is_path(data: str | os.PathLike) -> bool:
-    """Whether data are meant by their folder, there or not, and not by their name.
+    """Whether a data set is given by its folder, which need not exist, and not by its name.
 
     Example:
 
@@ -175,7 +175,7 @@ def is_path(data: str | os.PathLike) -> bool:
     return isinstance(data, os.PathLike) or re.match(r"[./~\\]|\w:[/\\]", data) is not None
 
 
-def _source(data: Any, split: Any, data_dir: Any) -> Source:
+def _find_source(data: Any, split: Any, data_dir: Any) -> Source:
     if not isinstance(data, str | os.PathLike) or not os.fspath(data):
         raise TypeError(f"`data` must be a path or a name. Received: data={data!r}.")
     if not isinstance(split, str) or not split:
@@ -189,15 +189,15 @@ def _source(data: Any, split: Any, data_dir: Any) -> Source:
     if data_dir is None and folder.is_dir():
         root = folder.resolve()
         for devkit in (voc_devkit, det_devkit):
-            home = devkit.find_devkit(root)
-            if home is not None:
-                return devkit.find_images(home, split)
+            folder_in_devkit = devkit.find_devkit(root)
+            if folder_in_devkit is not None:
+                return devkit.find_images(folder_in_devkit, split)
         if not (root / "dataset_info.json").is_file():
             return folders.find_images(root, split)
         data = str(root)
     elif is_path(data):
         raise ValueError(f"`data` must be an existing folder. Received: data={str(data)!r}.")
-    # Loaded for those alone who use it.
+    # TensorFlow Datasets takes seconds to import.
     _extras.require("train", "A data set by name", "tensorflow_datasets")
     from spp_keras.data import tfds_records
 
@@ -218,51 +218,52 @@ def _inspect(
         inspected, f"Checking {source.name}", total=contents.count, disable=not progress
     )
     with contextlib.closing(inspected), bar:
-        for candidate, finding in bar:
-            if finding.reason is not None and on_error == "fail":
-                raise ValueError(_unusable(source.name, Skipped(candidate.id, finding.reason)))
-            columns.add(candidate, finding)
-    return columns.arrays(source, contents.classes)
+        for candidate, result in bar:
+            if result.reason is not None and on_error == "fail":
+                skipped = Skipped(candidate.id, result.reason)
+                raise ValueError(_describe_unusable(source.name, skipped))
+            columns.add(candidate, result)
+    return columns.to_arrays(source, contents.classes)
 
 
 class _Columns:
-    """What becomes the fields of `Records`, without an object for each of a million images."""
+    """The fields of `Records` in compact arrays, not an object for each of a million images."""
 
     def __init__(self, multi_label: bool):
         self.multi_label = multi_label
         self.ids: list[str] = []
-        self.places, self.labels, self.spans, self.sizes = (array.array("q") for _ in range(4))
+        self.positions, self.labels, self.spans, self.sizes = (array.array("q") for _ in range(4))
         self.orientations = array.array("B")
         self.usable = 0
         self.reasons: dict[int, str] = {}
         self.objects: list[Objects] = []
         self.converted: dict[str, int] = {}
 
-    def add(self, candidate: Candidate, finding: inspection.Inspection) -> None:
-        self.places.extend((candidate.span[0], candidate.place))
+    def add(self, candidate: Candidate, result: inspection.Inspection) -> None:
+        self.positions.extend((candidate.span[0], candidate.position))
         self.ids.append(candidate.id)
-        if finding.reason is not None:
-            self.reasons[len(self.ids) - 1] = finding.reason
+        if result.reason is not None:
+            self.reasons[len(self.ids) - 1] = result.reason
             return
         self.spans.extend(candidate.span)
-        self.sizes.extend(finding.size)
-        self.orientations.append(finding.orientation)
+        self.sizes.extend(result.size)
+        self.orientations.append(result.orientation)
         for label in candidate.labels:
             self.labels.extend((self.usable, label))
         if candidate.objects is not None:
-            self.objects.append(_upright(candidate.objects, candidate.frame, finding))
-        if finding.converted is not None:
-            self.converted[finding.converted] = self.converted.get(finding.converted, 0) + 1
+            self.objects.append(_turn_objects(candidate.objects, candidate.annotated_size, result))
+        if result.converted is not None:
+            self.converted[result.converted] = self.converted.get(result.converted, 0) + 1
         self.usable += 1
 
-    def arrays(self, source: Source, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
-        ids = np.array(self._unique_ids(source), np.str_)
+    def to_arrays(self, source: Source, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+        ids = np.array(self._make_unique_ids(source), np.str_)
         skipped = np.zeros(len(ids), bool)
         skipped[list(self.reasons)] = True
         arrays = {
             "classes": np.array(classes, np.str_),
             "ids": ids[~skipped],
-            "labels": self._labels(source, len(classes)),
+            "labels": self._make_labels(source, len(classes)),
             "sizes": np.array(self.sizes, np.int32).reshape(-1, 2),
             "spans": np.array(self.spans, np.int64).reshape(-1, 3),
             "orientations": np.array(self.orientations, np.uint8),
@@ -272,26 +273,28 @@ class _Columns:
             "conversions": np.array(list(self.converted.values()), np.int64),
         }
         if self.objects:
-            arrays["objects"] = np.array([len(each.labels) for each in self.objects], np.int64)
+            arrays["objects"] = np.array(
+                [len(objects.labels) for objects in self.objects], np.int64
+            )
             for field in Objects._fields:
-                parts = [getattr(each, field) for each in self.objects]
-                arrays[f"object_{field}"] = np.concatenate(parts)
+                values = [getattr(objects, field) for objects in self.objects]
+                arrays[f"object_{field}"] = np.concatenate(values)
         return arrays
 
-    def _unique_ids(self, source: Source) -> list[str]:
+    def _make_unique_ids(self, source: Source) -> list[str]:
         if len(set(self.ids)) == len(self.ids):
             return self.ids
-        places = zip(self.places[::2], self.places[1::2], strict=True)
-        ids = [sources.make_example_id(source.files[number], place) for number, place in places]
+        positions = zip(self.positions[::2], self.positions[1::2], strict=True)
+        ids = [sources.make_example_id(source.files[file], index) for file, index in positions]
         if len(set(ids)) < len(ids):
             raise ValueError(f"`split` must have no image twice. Received: {source.name}.")
         return ids
 
-    def _labels(self, source: Source, classes: int) -> np.ndarray:
+    def _make_labels(self, source: Source, classes: int) -> np.ndarray:
         pairs = np.array(self.labels, np.int64).reshape(-1, 2)
         if not self.multi_label:
             return pairs[:, 1].astype(np.int32)
-        if self.usable and not len(pairs) and not any(len(each.labels) for each in self.objects):
+        if self.usable and not len(pairs) and not any(len(o.labels) for o in self.objects):
             raise ValueError(
                 f"`split` must have labels. Received: {source.name}, where no image has any; those "
                 f"of a test set may not be published."
@@ -306,7 +309,7 @@ def _from_arrays(source: Source, arrays: dict[str, np.ndarray]) -> Records:
     if "objects" in arrays:
         ends = np.cumsum(arrays["objects"])[:-1]
         columns = (np.split(arrays[f"object_{field}"], ends) for field in Objects._fields)
-        objects = tuple(Objects(*each) for each in zip(*columns, strict=True))
+        objects = tuple(Objects(*fields) for fields in zip(*columns, strict=True))
     converted = zip(arrays["converted"].tolist(), arrays["conversions"].tolist(), strict=True)
     skipped = zip(arrays["skipped"].tolist(), arrays["reasons"].tolist(), strict=True)
     return Records(
@@ -314,47 +317,50 @@ def _from_arrays(source: Source, arrays: dict[str, np.ndarray]) -> Records:
         classes=tuple(arrays["classes"].tolist()),
         files=source.files,
         objects=objects,
-        skipped=tuple(Skipped(*each) for each in skipped),
+        skipped=tuple(Skipped(*image) for image in skipped),
         converted=dict(converted),
         **{field: arrays[field] for field in ("ids", "labels", "sizes", "spans", "orientations")},
     )
 
 
-def _upright(
-    objects: Objects, frame: tuple[float, float] | None, finding: inspection.Inspection
+def _turn_objects(
+    objects: Objects,
+    annotated_size: tuple[float, float] | None,
+    result: inspection.Inspection,
 ) -> Objects:
-    """Objects in the upright image, from an annotation that may go by the file.
+    """Objects in the upright image, from an annotation that may be of the image in the file.
 
-    It can tell only where turning the image exchanges height and width, and then by which of
-    the two is the longer one, since annotations may go by a smaller copy.
+    That shows only where turning the image exchanges height and width, and by which of the
+    two is longer, since annotations may be of a smaller copy.
     """
-    if frame is None or finding.orientation < 5:
+    if annotated_size is None or result.orientation < 5:
         return objects
-    (height, width), (upright_height, upright_width) = frame, finding.size
+    (height, width), (upright_height, upright_width) = annotated_size, result.size
     if (height - width) * (upright_height - upright_width) >= 0:
         return objects
-    boxes = orientations.turn_boxes(objects.boxes, finding.orientation)
+    boxes = orientations.turn_boxes(objects.boxes, result.orientation)
     return objects._replace(boxes=boxes.astype(np.float32))
 
 
 def _check_skipped(records: Records, on_error: str, max_skipped_fraction: float) -> None:
     skipped = records.skipped
     if skipped and on_error == "fail":
-        raise ValueError(_unusable(records.name, skipped[0]))
-    found = len(records) + len(skipped)
-    if len(skipped) > max_skipped_fraction * found or not len(records):
-        listed = [f"{image.id} {image.reason}" for image in skipped[:10]]
+        raise ValueError(_describe_unusable(records.name, skipped[0]))
+    count = len(records) + len(skipped)
+    if len(skipped) > max_skipped_fraction * count or not len(records):
+        lines = [f"{image.id} {image.reason}" for image in skipped[:10]]
         if len(skipped) > 10:
-            listed.append(f"and {len(skipped) - 10} more")
+            lines.append(f"and {len(skipped) - 10} more")
         raise ValueError(
-            f"`data` must have at most a share of max_skipped_fraction={max_skipped_fraction} of images that "
-            f"cannot be used. Received: {records.name}, where {len(skipped)} of {found} cannot:\n  "
-            + "\n  ".join(listed)
-            + "\nMend or remove them, or pass a larger `max_skipped_fraction` to go on without them."
+            "`data` must have at most a fraction of "
+            f"max_skipped_fraction={max_skipped_fraction} of images that cannot be used. "
+            f"Received: {records.name}, where {len(skipped)} of {count} cannot:\n  "
+            + "\n  ".join(lines)
+            + "\nMend or remove them, or pass a larger `max_skipped_fraction` to skip them."
         )
 
 
-def _unusable(name: str, image: Skipped) -> str:
+def _describe_unusable(name: str, image: Skipped) -> str:
     return (
         f"`data` must have no image that cannot be used, with on_error='fail'. Received: {name}, "
         f"where {image.id} {image.reason}. Mend or remove it, or pass on_error='skip'."

@@ -192,8 +192,8 @@ def _make_black_pixel() -> Any:
     return tf.zeros((1, 1, 3), tf.uint8)
 
 
-def _read_size(header: Any, places: tuple[int, int], count: int, big: bool = False) -> Any:
+def _read_size(header: Any, offsets: tuple[int, int], count: int, big: bool = False) -> Any:
     """Height and width, each an integer of `count` bytes."""
     # Above 2**31 the height of a BMP is negative, and any other side is wrong.
-    sides = byte_strings.read_integers(header, places, count, big)
+    sides = byte_strings.read_integers(header, offsets, count, big)
     return tf.bitcast(tf.cast(sides, tf.uint32), tf.int32)

@@ -1,4 +1,4 @@
-"""What a source of images says about them, before anyone has looked inside."""
+"""A source of images and their labels, before the images are inspected."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ class Objects(NamedTuple):
     """The objects in one image.
 
     Args:
-        boxes: `(n, 4)` float32, top, left, bottom and right edge as shares of
-            the image's height and width (`"rel_yxyx"`).
-        labels: `(n,)` int32, numbers of classes.
-        difficult: `(n,)` bool, objects that do not count.
+        boxes: `(n, 4)` float32, top, left, bottom and right edge as fractions of the image's
+            height and width (`"rel_yxyx"`).
+        labels: `(n,)` int32, class indices.
+        difficult: `(n,)` bool, objects that do not count in an evaluation.
     """
 
     boxes: np.ndarray
@@ -23,7 +23,7 @@ class Objects(NamedTuple):
     difficult: np.ndarray
 
     def classes(self) -> tuple[int, ...]:
-        """Numbers of the classes that have an object which is not difficult."""
+        """Indices of the classes that have an object which is not difficult."""
         return tuple(sorted({*self.labels[~self.difficult].tolist()}))
 
     def to_pixels(self, size: tuple[int, int]) -> np.ndarray:
@@ -44,46 +44,44 @@ class Objects(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """An image that was found and cannot be used."""
+    """An image that cannot be used, and why."""
 
     id: str
     reason: str
 
 
 class Candidate(NamedTuple):
-    """One image that was found.
+    """An image of a source, not inspected yet.
 
     Args:
         id: Name of the image.
-        span: Number of the file, offset and length of the encoded image.
-        labels: Numbers of the classes that it has; one of them unless the
-            source is multi-label.
-        objects: Its objects, or `None` where the source knows of none.
-        place: Number of the image within its file, for an id where names
-            are not unique.
-        reason: Why it cannot be used, if that is known already.
-        frame: Height and width of the image by the annotation that has its objects, or
-            `None` if it names none.
+        span: File index, offset and length of the encoded image.
+        labels: Its class indices; one unless the source is multi-label.
+        objects: Its objects, or `None` where the source has none.
+        position: Index of the image within its file, for an id where names are not unique.
+        reason: Why the image cannot be used, if that is known already.
+        annotated_size: Height and width of the image by the annotation of its objects, or
+            `None` if it has none.
     """
 
     id: str
     span: tuple[int, int, int]
     labels: tuple[int, ...] = ()
     objects: Objects | None = None
-    place: int = 0
+    position: int = 0
     reason: str | None = None
-    frame: tuple[float, float] | None = None
+    annotated_size: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything in a split of a source.
+    """The images of a split and their classes.
 
     Args:
         classes: Names of the classes.
         multi_label: Whether an image has any number of classes, not one.
         count: Number of candidates.
-        candidates: The candidates, in a fixed order, made as they are asked for.
+        candidates: The candidates, in a fixed order, made while they are iterated.
     """
 
     classes: tuple[str, ...]
@@ -97,10 +95,10 @@ class Source:
     """A split of a data set on disk.
 
     Args:
-        name: What to call it in messages.
-        files: Image files or TFRecord shards, which the spans number.
-        cache_key: What makes it this source, besides the files: kind, folder, split.
-        dependencies: Files besides `files` that the contents depend on.
+        name: Name in messages.
+        files: Image files or TFRecord shards; spans have indices into them.
+        cache_key: Kind, folder and split, which tell the source apart from others.
+        dependencies: Other files that the contents depend on, such as annotations.
         read: Reads the contents.
     """
 
@@ -111,12 +109,12 @@ class Source:
     read: Callable[[], Contents]
 
 
-def make_example_id(path: str, place: int) -> str:
-    """What TensorFlow Datasets calls an example: its file and its number therein.
+def make_example_id(path: str, position: int) -> str:
+    """The id that TensorFlow Datasets gives an example: its file and its index in the file.
 
     Example:
 
     >>> make_example_id("/data/mnist-train.tfrecord-00000-of-00001", 7)
     'mnist-train.tfrecord-00000-of-00001__7'
     """
-    return f"{Path(path).name}__{place}"
+    return f"{Path(path).name}__{position}"

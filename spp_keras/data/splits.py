@@ -1,4 +1,4 @@
-"""Which splits of a data set to train and to measure on, where nobody says."""
+"""Default splits of a data set for training and for validation."""
 
 import os
 from collections.abc import Collection
@@ -11,14 +11,14 @@ from spp_keras.data import records, voc_devkit
 def choose_splits(
     data: str | os.PathLike, data_dir: str | os.PathLike | None = None
 ) -> tuple[str, str]:
-    """The splits that are meant for training and for validation.
+    """Chooses the splits for training and for validation.
 
-    Data without a split for validation are measured on their test split, or on a
-    tenth of the training images if they have none.
+    Data without a validation split are validated on the test split, or on a tenth of the
+    training images if they have none.
 
     Args:
-        data: A folder, or the name of a data set, as for `load`.
-        data_dir: Where TensorFlow Datasets keeps what it prepared.
+        data: A folder, or the name of a data set, as for `load_records`.
+        data_dir: Folder of prepared TensorFlow Datasets.
 
     Returns:
         `(training, validation)`.
@@ -37,17 +37,17 @@ def choose_splits(
         if voc_devkit.find_devkit(folder.resolve()) is not None:
             return "train", "val"
         names: Collection[str] = {path.name for path in folder.iterdir() if path.is_dir()}
-        parts_of_train = "train", "validation"
+        train_parts = "train", "validation"
     elif not folder.exists() and records.is_path(data):
         raise ValueError(f"`data` must be an existing folder. Received: data={str(data)!r}.")
     else:
         _extras.require("train", "A data set by name", "tensorflow_datasets")
         from spp_keras.data import tfds_records
 
-        where = None if data_dir is None else os.fspath(data_dir)
-        names = tfds_records.list_splits(os.fspath(data), where)
-        parts_of_train = "train[:90%]", "train[90%:]"
-    for held_back in ("validation", "val", "test"):
-        if held_back in names:
-            return "train", held_back
-    return parts_of_train
+        data_dir = None if data_dir is None else os.fspath(data_dir)
+        names = tfds_records.list_splits(os.fspath(data), data_dir)
+        train_parts = "train[:90%]", "train[90%:]"
+    for validation in ("validation", "val", "test"):
+        if validation in names:
+            return "train", validation
+    return train_parts

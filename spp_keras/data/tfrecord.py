@@ -1,6 +1,6 @@
-"""Where things lie within a TFRecord file, found without copying an image.
+"""Positions of records and features in TFRecord files, without copying an image.
 
-A file is a row of records: length (8 bytes), its checksum (4), as many bytes,
+A file is a sequence of records: length (8 bytes), its checksum (4), as many bytes,
 their checksum (4). The bytes are a `tf.train.Example`, a protocol buffer that
 has the encoded image in it as it is.
 """
@@ -14,16 +14,16 @@ _VARINT, _FIXED_64, _DELIMITED, _FIXED_32 = 0, 1, 2, 5
 
 
 def read_records(path: str, skip: int, take: int, count: int) -> Iterator[tuple[int, int, bytes]]:
-    """Some of the records of a file.
+    """Reads some of the records of a file.
 
     Args:
         path: Path of the file.
-        skip: How many to pass over.
-        take: How many to yield after those.
-        count: How many the file must have.
+        skip: Number of records to skip.
+        take: Number of records to yield after those.
+        count: Number of records that the file must have.
 
     Returns:
-        An iterator over triples of number, offset of the bytes, and the bytes.
+        An iterator over triples of index, offset of the bytes, and the bytes.
 
     Example:
 
@@ -38,18 +38,18 @@ def read_records(path: str, skip: int, take: int, count: int) -> Iterator[tuple[
     size = Path(path).stat().st_size
     with Path(path).open("rb") as file:
         offset = 0
-        for number in range(skip + take):
+        for index in range(skip + take):
             file.seek(offset)
             head = file.read(8)
             length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
             if offset + _OVERHEAD + length > size:
                 raise ValueError(
-                    f"{path!r} must have {count} whole records. It ends within record {number}: "
+                    f"{path!r} must have {count} whole records. It ends within record {index}: "
                     f"prepare the data set again."
                 )
-            if number >= skip:
+            if index >= skip:
                 file.seek(offset + 12)
-                yield number, offset + 12, file.read(length)
+                yield index, offset + 12, file.read(length)
             offset += _OVERHEAD + length
 
 
@@ -65,54 +65,54 @@ def parse_features(example: bytes) -> dict[str, tuple[int, int]]:
     >>> key, serialized[start:end] == feature.SerializeToString()
     ('label', True)
     """
-    found = {}
-    for start, end in _fields(example, 0, len(example), 1):
-        for entry in _fields(example, start, end, 1):
-            key = next(_fields(example, *entry, 1), (0, 0))
-            value = next(_fields(example, *entry, 2), (0, 0))
-            found[example[slice(*key)].decode()] = value
-    return found
+    features = {}
+    for start, end in _find_fields(example, 0, len(example), 1):
+        for entry in _find_fields(example, start, end, 1):
+            key = next(_find_fields(example, *entry, 1), (0, 0))
+            value = next(_find_fields(example, *entry, 2), (0, 0))
+            features[example[slice(*key)].decode()] = value
+    return features
 
 
-def first_bytes(example: bytes, feature: tuple[int, int]) -> tuple[int, int] | None:
+def find_first_bytes(example: bytes, feature: tuple[int, int]) -> tuple[int, int] | None:
     """Start and end of the first value of a feature that holds bytes.
 
     Example:
 
     >>> feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"image"]))
     >>> serialized = feature.SerializeToString()
-    >>> start, end = first_bytes(serialized, (0, len(serialized)))
+    >>> start, end = find_first_bytes(serialized, (0, len(serialized)))
     >>> serialized[start:end]
     b'image'
     """
-    for values in _fields(example, *feature, 1):
-        for value in _fields(example, *values, 1):
+    for values in _find_fields(example, *feature, 1):
+        for value in _find_fields(example, *values, 1):
             return value
     return None
 
 
-def _fields(data: bytes, start: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
-    """Start and end of the length-delimited fields that have the wanted number."""
+def _find_fields(data: bytes, start: int, end: int, field_number: int) -> Iterator[tuple[int, int]]:
+    """Start and end of the length-delimited fields with a number."""
     while start < end:
-        tag, start = _varint(data, start)
+        tag, start = _read_varint(data, start)
         number, kind = tag >> 3, tag & 7
         if kind == _VARINT:
-            _, start = _varint(data, start)
+            _, start = _read_varint(data, start)
             continue
         if kind == _DELIMITED:
-            length, start = _varint(data, start)
+            length, start = _read_varint(data, start)
         elif kind in (_FIXED_64, _FIXED_32):
             length = 8 if kind == _FIXED_64 else 4
         else:
             raise ValueError(f"the record must be a tf.train.Example, which has no field of {kind}")
         if start + length > end:
             raise ValueError("the record must be a tf.train.Example. It ends within a field")
-        if number == wanted and kind == _DELIMITED:
+        if number == field_number and kind == _DELIMITED:
             yield start, start + length
         start += length
 
 
-def _varint(data: bytes, start: int) -> tuple[int, int]:
+def _read_varint(data: bytes, start: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = data[start]

@@ -1,4 +1,4 @@
-"""A tree of PASCAL VOC as its archives unpack, or another data set laid out like it."""
+"""PASCAL VOC as its archives unpack, or another data set with the same folders."""
 
 import os
 import xml.etree.ElementTree as ElementTree
@@ -36,15 +36,15 @@ CLASSES = (
 
 
 class Annotation(NamedTuple):
-    """What the annotation of an image says.
+    """The annotation of an image.
 
     Args:
         objects: Name, box and difficulty of every object.
-        frame: Height and width of the image, or `None` if there is no annotation.
+        size: Height and width of the image, or `None` if there is no annotation.
     """
 
     objects: Sequence[tuple[str, tuple[float, ...], bool]] = ()
-    frame: tuple[float, float] | None = None
+    size: tuple[float, float] | None = None
 
 
 def find_devkit(root: Path) -> Path | None:
@@ -60,24 +60,24 @@ def find_devkit(root: Path) -> Path | None:
     True
     """
     around = (*sorted(root.glob("VOC*")), *sorted(root.glob("VOCdevkit/VOC*")))
-    found = [folder for folder in (root, *around) if (folder / "ImageSets" / "Main").is_dir()]
-    if len(found) > 1:
-        names = ", ".join(repr(str(folder)) for folder in found)
+    devkits = [folder for folder in (root, *around) if (folder / "ImageSets" / "Main").is_dir()]
+    if len(devkits) > 1:
+        names = ", ".join(repr(str(folder)) for folder in devkits)
         raise ValueError(
             f"`data` must be one year of VOC, one of {names}. Received: data={str(root)!r}."
         )
-    return found[0] if found else None
+    return devkits[0] if devkits else None
 
 
 def find_images(root: Path, split: str) -> Source:
     """Images of a list in `ImageSets/Main`, with the objects of their annotations.
 
-    An image has the classes of its objects that are not difficult: VOC counts
-    it as a positive for these. For a class of which it has difficult objects
-    only it is neither positive nor negative by VOC's rules; `objects` tells.
+    An image has the classes of its objects that are not difficult: it is a positive for
+    these. For a class of which it has only difficult objects, see `objects`, it is neither
+    a positive nor a negative by VOC's rules.
 
-    VOC numbers pixels from 1. Boxes become shares of height and width with no 1
-    taken off, as TensorFlow Datasets does, and are cut off at the image's edges.
+    VOC counts pixels from 1. Boxes become fractions of height and width without subtracting
+    1, as in TensorFlow Datasets, and are clipped to the image.
     The classes are VOC's twenty in VOC's order, or the sorted names that the
     annotations of all splits have, in small letters, if there are others.
 
@@ -91,7 +91,7 @@ def find_images(root: Path, split: str) -> Source:
     """
     sets = root / "ImageSets" / "Main"
     listed = sets / f"{'val' if split == 'validation' else split}.txt"
-    # The lists of one class, such as cat_train.txt, are not worth naming.
+    # Without the lists of one class, such as cat_train.txt.
     names = sorted(path.stem for path in sets.glob("*.txt") if "_" not in path.stem)
     if not listed.is_file():
         raise ValueError(
@@ -107,7 +107,7 @@ def find_images(root: Path, split: str) -> Source:
     annotations = sorted(entry.path for entry in os.scandir(root / "Annotations"))
     return Source(
         name=f"{root} {split}",
-        files=tuple(str(root / _image(name)) for name in ids),
+        files=tuple(str(root / _image_path(name)) for name in ids),
         cache_key=("VOC", str(root), split),
         dependencies=(str(listed), *(path for path in annotations if path.endswith(".xml"))),
         read=lambda: _read(root, ids),
@@ -115,12 +115,12 @@ def find_images(root: Path, split: str) -> Source:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a list of images that have something in them."""
+    """The lines of a text file that are not empty."""
     return [line for line in path.read_text().splitlines() if line.strip()]
 
 
 def read_annotation(path: Path) -> Annotation | str:
-    """What the annotation in a file says, or why the file cannot be used.
+    """The annotation in a file, or why the file cannot be used.
 
     Example:
 
@@ -128,7 +128,7 @@ def read_annotation(path: Path) -> Annotation | str:
     'has no annotation'
     """
     try:
-        return _annotation(ElementTree.parse(path).getroot())
+        return _parse_annotation(ElementTree.parse(path).getroot())
     except FileNotFoundError:
         return "has no annotation"
     except (ElementTree.ParseError, ValueError) as error:
@@ -136,77 +136,78 @@ def read_annotation(path: Path) -> Annotation | str:
 
 
 def make_candidate(
-    root: Path, image: str, place: int, found: Annotation | str, classes: dict[str, int]
+    root: Path, image: str, file_index: int, annotation: Annotation | str, classes: dict[str, int]
 ) -> Candidate:
-    """An image and what `read_annotation` found for it.
+    """Makes the candidate of an image with an annotation.
 
     Args:
         root: Folder of the data set.
         image: Path of the image below it.
-        place: Number of the image among the files of the source.
-        found: The annotation, or why the image cannot be used.
-        classes: Numbers of the classes by the names of the objects.
+        file_index: Index of the image among the files of the source.
+        annotation: What `read_annotation` returned: the annotation, or why the image cannot
+            be used.
+        classes: Class indices by the names of the objects.
 
     Example:
 
-    >>> found = Annotation([("dog", (0.0, 0.0, 0.5, 0.5), False)], (375, 500))
-    >>> make_candidate(Path("/nowhere"), "1.jpg", 0, found, {"cat": 0, "dog": 1}).labels
+    >>> dog = Annotation([("dog", (0.0, 0.0, 0.5, 0.5), False)], (375, 500))
+    >>> make_candidate(Path("/nowhere"), "1.jpg", 0, dog, {"cat": 0, "dog": 1}).labels
     (1,)
     """
-    unusable = found if isinstance(found, str) else None
-    listed, frame = Annotation() if isinstance(found, str) else found
+    reason = annotation if isinstance(annotation, str) else None
+    entries, size = Annotation() if isinstance(annotation, str) else annotation
     objects = Objects(
-        np.array([box for _, box, _ in listed], np.float32).reshape(-1, 4),
-        np.array([classes[name] for name, _, _ in listed], np.int32),
-        np.array([difficult for _, _, difficult in listed], bool),
+        np.array([box for _, box, _ in entries], np.float32).reshape(-1, 4),
+        np.array([classes[name] for name, _, _ in entries], np.int32),
+        np.array([difficult for _, _, difficult in entries], bool),
     )
-    whole = folders.make_candidate(root, image, place, objects.classes(), objects)
-    return whole._replace(reason=whole.reason or unusable, frame=frame)
+    candidate = folders.make_candidate(root, image, file_index, objects.classes(), objects)
+    return candidate._replace(reason=candidate.reason or reason, annotated_size=size)
 
 
-def _image(name: str) -> str:
+def _image_path(name: str) -> str:
     return f"JPEGImages/{name}.jpg"
 
 
 def _read(root: Path, ids: list[str]) -> Contents:
     paths = sorted((root / "Annotations").glob("*.xml"))
     annotations = {path.stem: read_annotation(path) for path in paths}
-    usable = (found for found in annotations.values() if not isinstance(found, str))
-    classes = {name for found in usable for name, _, _ in found.objects}
+    usable = (value for value in annotations.values() if not isinstance(value, str))
+    classes = {name for annotation in usable for name, _, _ in annotation.objects}
     names = CLASSES if classes <= set(CLASSES) else tuple(sorted(classes))
-    return Contents(names, True, len(ids), _candidates(root, ids, annotations, names))
+    return Contents(names, True, len(ids), _make_candidates(root, ids, annotations, names))
 
 
-def _candidates(
+def _make_candidates(
     root: Path, ids: list[str], annotations: dict, classes: tuple[str, ...]
 ) -> Iterator[Candidate]:
-    numbers = {name: number for number, name in enumerate(classes)}
+    labels = {name: label for label, name in enumerate(classes)}
     for i, name in enumerate(ids):
-        found = annotations.get(name, "has no annotation")
-        yield make_candidate(root, _image(name), i, found, numbers)
+        annotation = annotations.get(name, "has no annotation")
+        yield make_candidate(root, _image_path(name), i, annotation, labels)
 
 
-def _annotation(tree: ElementTree.Element) -> Annotation:
-    height, width = (_number(tree, f"size/{side}") for side in ("height", "width"))
+def _parse_annotation(tree: ElementTree.Element) -> Annotation:
+    height, width = (_read_number(tree, f"size/{side}") for side in ("height", "width"))
     if height <= 0 or width <= 0:
         raise ValueError(f"it says that the image has {height:g}x{width:g} pixels")
-    found = []
+    objects = []
     for item in tree.findall("object"):
         name = (item.findtext("name") or "").strip().lower()
         if not name:
             raise ValueError("an object has no name")
-        edges = [_number(item, f"bndbox/{edge}") for edge in ("ymin", "xmin", "ymax", "xmax")]
+        edges = [_read_number(item, f"bndbox/{edge}") for edge in ("ymin", "xmin", "ymax", "xmax")]
         box = tuple(
             min(max(edge / side, 0.0), 1.0)
             for edge, side in zip(edges, (height, width) * 2, strict=True)
         )
         if box[0] >= box[2] or box[1] >= box[3]:
             raise ValueError(f"the box {edges} of {name!r} has no pixel of the image in it")
-        found.append((name, box, (item.findtext("difficult") or "0").strip() == "1"))
-    return Annotation(found, (height, width))
+        objects.append((name, box, (item.findtext("difficult") or "0").strip() == "1"))
+    return Annotation(objects, (height, width))
 
 
-def _number(element: ElementTree.Element, path: str) -> float:
+def _read_number(element: ElementTree.Element, path: str) -> float:
     text = element.findtext(path)
     if text is None:
         raise ValueError(f"<{path}> is missing")

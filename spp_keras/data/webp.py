@@ -1,4 +1,4 @@
-"""WebP images inside the graph."""
+"""WebP images inside graphs."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from spp_keras.data import byte_strings, image_formats
 
-# Bytes of the beginning that `is_webp`, `is_animated` and `read_size` look at.
+# First bytes of a file, which `is_webp`, `is_animated` and `read_size` look at.
 HEADER_BYTES = 32
 _ANIMATION = 2
 
@@ -26,7 +26,7 @@ def is_webp(header: Any) -> tf.Tensor:
 
 
 def is_animated(header: Any) -> tf.Tensor:
-    """Whether a WebP image says that it has several frames, as for `is_webp`.
+    """Whether a WebP image is animated, by its first bytes.
 
     TensorFlow 2.21 writes past the end of its memory when it decodes one without
     transparency, so none may get that far.

@@ -1,4 +1,4 @@
-"""A run, layers and other data in: how far the features carry, by support vector machines."""
+"""Evaluation of a run's features by SVMs, also on data of other classes."""
 
 import json
 from collections.abc import Sequence
@@ -7,43 +7,46 @@ from typing import Any
 
 import numpy as np
 
-from spp_keras import _checks, _files, run_folder
-from spp_keras.data import records, splits
+from spp_keras import _files, run_folder
+from spp_keras.data import splits
+from spp_keras.data.records import Records, load_records
 from spp_keras.evaluation import feature_svm, features, result_format, run_settings, score_cache
+from spp_keras.evaluation.feature_svm import SVMOptions
 from spp_keras.metrics import classification
-from spp_keras.run_folder import RunFolder
+from spp_keras.recipes import Recipe
 
-# What a result says of images with several classes, and by which rule.
-_PRECISIONS = {"mean_average_precision": "area", "mean_average_precision_11_point": "11-point"}
+# Metrics of images with several classes, and their rules.
+_PRECISION_RULES = {
+    "mean_average_precision": "area",
+    "mean_average_precision_11_point": "11-point",
+}
 
 
 def evaluate_features(
     run: str | Path,
-    layer: str | Sequence[str],
+    layers: str | Sequence[str],
     *,
     data: str = "",
     data_dir: str = "",
     train_split: str = "",
     split: str = "",
-    side: int | None = None,
+    view_size: int | None = None,
     short_side: int | None = None,
-    draws: int = 10,
-    per_class: tuple[int, int] = (30, 50),
-    cost: float = 1.0,
-    to: str | Path | None = None,
+    svm: SVMOptions = SVMOptions(),  # noqa: B008  immutable
+    output: str | Path | None = None,
 ) -> dict[str, Any]:
-    """How good the features of a trained network are for other data, as the paper tests it.
+    """Evaluates the features of a trained network on other data, as the paper does.
 
-    The network stays as it is. Of each image it sees one view; what a layer makes of it is
-    brought to a length of 1, and linear support vector machines learn each class against
-    the rest. Features are kept as they come, so that the same call goes on where it was
-    killed.
+    The network is not trained further. It sees one view of each image; the output of a layer
+    is scaled to a length of 1, and linear SVMs are trained, one for each class against the
+    rest. Features are cached while they are computed, so that the same call resumes an
+    evaluation that was killed.
 
-    - Where images have several classes, as in VOC, the machines learn from one split and
-      are tested on another. An image in which all objects of a class are difficult does not
+    - Where images have several classes, as in VOC, the SVMs are trained on one split and
+      tested on another. An image in which all objects of a class are difficult does not
       count for that class.
-    - Where they have one, as in Caltech101, both splits are put together, and images to
-      learn from and to test on are drawn from all of them, ten times.
+    - Where they have one, as in Caltech101, both splits are joined, and training and test
+      images are drawn from all of them, ten times.
 
     Reference:
 
@@ -51,159 +54,139 @@ def evaluate_features(
 
     Args:
         run: Run folder.
-        layer: Name of a layer, or several: `"conv5"`, `"spp"`, `"fc7"`; `"spp/6x6"` is one
+        layers: Name of a layer, or several: `"conv5"`, `"spp"`, `"fc7"`; `"spp/6x6"` is one
             level of a pyramid.
-        data: Folder or data set, of any classes. Defaults to what the run learned from.
-        data_dir: Where TensorFlow Datasets keeps its data. Defaults to `""`.
-        train_split: Split to learn from. Defaults to that for training.
+        data: Folder or data set, of any classes. Defaults to the training data of the run.
+        data_dir: Folder of prepared TensorFlow Datasets. Defaults to `""`.
+        train_split: Split to train on. Defaults to that for training.
         split: Split to test on. Defaults to that for validation.
-        side: Side of the square in the middle of an image that is seen. Defaults to
-            `None`, whole images; for a network without a pyramid what it was built for.
-        short_side: Length that the shorter side of an image is brought to before. Defaults to
-            `side`, or to that of the training.
-        draws: How often images are drawn. Defaults to 10.
-        per_class: Images of a class to learn from, and how many of the others to test on at
-            most. Defaults to the paper's 30 and 50.
-        cost: C of the machines, scikit-learn's `LinearSVC` with the hinge loss. Unlike those of
-            LIBSVM, which the paper names, they keep their bias small, too. Defaults to the
-            paper's 1.
-        to: Folder for `svm.json` and the features. Defaults to `evaluation` in the run
+        view_size: Size of the square at the center of an image that the network sees.
+            Defaults to `None`, whole images; for a network without a pyramid what it was
+            built for.
+        short_side: Length that the shorter side of an image is scaled to before. Defaults to
+            `view_size`, or to that of the training.
+        svm: Options of the SVMs. Defaults to `SVMOptions()`, the paper's.
+        output: Folder for `svm.json` and the features. Defaults to `evaluation` in the run
             folder.
 
     Returns:
-        What is in `svm.json`: `"data"`, `"images"` and more of the settings, and `"rows"`, one
-        for each layer, with its `"length"` and `"mean_average_precision"` by the area and
-        `"mean_average_precision_11_point"` by the rule of VOC 2007, or `"accuracy"`, its
-        standard `"deviation"` and that of each of the `"draws"`.
+        The content of `svm.json`: `"data"`, `"images"` and more of the settings, and
+        `"rows"`, one for each layer, with its `"length"` and `"mean_average_precision"` by
+        the area and `"mean_average_precision_11_point"` by the rule of VOC 2007, or
+        `"accuracy"`, its `"standard_deviation"` and the accuracy of each of the `"draws"`.
     """
-    layers = [layer] if isinstance(layer, str) else list(layer)
-    to = Path(Path(run) / run_folder.EVALUATION if to is None else to)
-    _check(draws, per_class, cost)
+    layers = [layers] if isinstance(layers, str) else list(layers)
+    output = Path(Path(run) / run_folder.EVALUATION if output is None else output)
+    feature_svm.check_options(svm)
     feature_svm.import_svm()
-    member, protocol = run_settings.read_for_features(Path(run), side, short_side)
-    network = RunFolder(run).model
+    evaluated, protocol = run_settings.read_run_for_features(Path(run), view_size, short_side)
+    network = evaluated.folder.load_model()
     features.check_layers(network, layers, protocol)
-    both = _records(member, data, data_dir, train_split, split)
-    if not both[0].multi_label:
-        _check_classes(both, per_class)
-    images = [score_cache.ImageChunks(found) for found in both]
-    found = features.extract_features(
-        member, protocol, layers, lambda: network, images, to / run_folder.FEATURE_CACHE
+    records = _load_splits(evaluated.recipe, data, data_dir, train_split, split)
+    if not records[0].multi_label:
+        _check_images_per_class(records, svm.per_class)
+    images = [score_cache.ImageChunks(split_records) for split_records in records]
+    vectors = features.extract_features(
+        evaluated, protocol, layers, network, images, output / run_folder.FEATURE_CACHE
     )
     rows = []
-    for name, lots in zip(layers, found, strict=True):
-        vectors = [feature_svm.normalize(lot) for lot in lots]
-        row = {"layer": name, "length": vectors[0].shape[1]}
-        if both[0].multi_label:
-            rows.append(row | _of_several(vectors, both, cost, name))
-        else:
-            rows.append(row | _of_one(vectors, both, draws, per_class, cost, name))
-    result = {
+    for layer, (train, test) in zip(layers, vectors, strict=True):
+        normalized = [feature_svm.normalize(train), feature_svm.normalize(test)]
+        measure = _measure_precision if records[0].multi_label else _measure_accuracy
+        metrics = measure(normalized, records, svm, layer)
+        rows.append({"layer": layer, "length": train.shape[1], **metrics})
+    results = {
         "run": str(run),
-        "data": [found.name for found in both],
-        "images": [len(found) for found in both],
-        "classes": len(both[0].classes),
+        "data": [split_records.name for split_records in records],
+        "images": [len(split_records) for split_records in records],
+        "classes": len(records[0].classes),
         "protocol": protocol,
-        "side": member.settings["side"],
-        "short_side": member.settings["whole"].short_side,
-        "cost": cost,
-        **({} if both[0].multi_label else {"per_class": list(per_class)}),
+        "view_size": evaluated.views.view_size,
+        "short_side": evaluated.views.whole.short_side,
+        "cost": svm.cost,
+        **({} if records[0].multi_label else {"per_class": list(svm.per_class)}),
         **result_format.describe_versions("scikit-learn"),
         "rows": rows,
     }
-    _files.write_file(to / run_folder.SVM_RESULTS, json.dumps(result, indent=1) + "\n")
-    return result
+    _files.write_file(output / run_folder.SVM_RESULTS, json.dumps(results, indent=1) + "\n")
+    return results
 
 
 def format_feature_results(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows of `evaluate_features` as a table in Markdown.
+    """Formats rows of `evaluate_features` as a Markdown table.
 
     Example:
 
-    >>> row = {"layer": "fc7", "length": 4096, "accuracy": 0.871, "deviation": 0.006}
+    >>> row = {"layer": "fc7", "length": 4096, "accuracy": 0.871, "standard_deviation": 0.006}
     >>> print(format_feature_results([row]))
     | layer | length | accuracy |
     |---|---|---|
     | fc7 | 4096 | 87.1% ± 0.6 |
     """
     if "accuracy" in rows[0]:
-        heads = ["accuracy"]
-        said = [[f"{100 * row['accuracy']:.1f}% ± {100 * row['deviation']:.1f}"] for row in rows]
+        headers = ["accuracy"]
+        values = [
+            [f"{100 * row['accuracy']:.1f}% ± {100 * row['standard_deviation']:.1f}"]
+            for row in rows
+        ]
     else:
-        heads = ["mAP", "mAP, 11-point"]
-        said = [[f"{100 * row[key]:.1f}%" for key in _PRECISIONS] for row in rows]
+        headers = ["mAP", "mAP, 11-point"]
+        values = [[f"{100 * row[key]:.1f}%" for key in _PRECISION_RULES] for row in rows]
     lines = [
-        [row["layer"], str(row["length"]), *cells] for row, cells in zip(rows, said, strict=True)
+        [row["layer"], str(row["length"]), *cells] for row, cells in zip(rows, values, strict=True)
     ]
-    return result_format.format_markdown([["layer", "length", *heads], *lines])
+    return result_format.format_markdown([["layer", "length", *headers], *lines])
 
 
-def _of_several(
-    vectors: Sequence[np.ndarray], both: Sequence[records.Records], cost: float, what: str
+def _measure_precision(
+    vectors: Sequence[np.ndarray], records: Sequence[Records], svm: SVMOptions, layer: str
 ) -> dict[str, Any]:
-    train, test = both
+    train, test = records
     scores = feature_svm.score_by_svm(
-        vectors[0], train.labels, vectors[1], counts=_counts(train), cost=cost, what=what
+        vectors[0],
+        train.labels,
+        vectors[1],
+        counts=_mask_difficult(train),
+        cost=svm.cost,
+        description=layer,
     )
+    counts = _mask_difficult(test)
     return {
-        key: classification.mean_average_precision(
-            scores, test.labels, counts=_counts(test), rule=rule
-        )
-        for key, rule in _PRECISIONS.items()
+        key: classification.mean_average_precision(scores, test.labels, counts=counts, rule=rule)
+        for key, rule in _PRECISION_RULES.items()
     }
 
 
-def _of_one(
-    vectors: Sequence[np.ndarray],
-    both: Sequence[records.Records],
-    draws: int,
-    per_class: tuple[int, int],
-    cost: float,
-    what: str,
+def _measure_accuracy(
+    vectors: Sequence[np.ndarray], records: Sequence[Records], svm: SVMOptions, layer: str
 ) -> dict[str, Any]:
-    found = feature_svm.measure_accuracies(
-        np.concatenate(vectors),
-        np.concatenate([part.labels for part in both]),
-        draws=draws,
-        per_class=per_class,
-        cost=cost,
-        what=what,
-    )
-    deviation = float(np.std(found, ddof=1)) if draws > 1 else 0.0
-    return {"accuracy": float(np.mean(found)), "deviation": deviation, "draws": found}
+    labels = np.concatenate([split_records.labels for split_records in records])
+    accuracies = feature_svm.measure_accuracies(np.concatenate(vectors), labels, svm, layer)
+    return {
+        "accuracy": float(np.mean(accuracies)),
+        "standard_deviation": float(np.std(accuracies, ddof=1)) if svm.draws > 1 else 0.0,
+        "draws": accuracies,
+    }
 
 
-def _counts(found: records.Records) -> np.ndarray:
-    """Which images count for a class: not those that have difficult objects of it alone."""
-    counts = np.ones(found.labels.shape, bool)
-    for number, objects in enumerate(found.objects or ()):
-        counts[number, objects.labels[objects.difficult]] = False
-    return counts | (found.labels > 0)
+def _mask_difficult(records: Records) -> np.ndarray:
+    """Whether each image counts for each class: not if it has only difficult objects of it."""
+    counts = np.ones(records.labels.shape, bool)
+    for index, objects in enumerate(records.objects or ()):
+        counts[index, objects.labels[objects.difficult]] = False
+    return counts | (records.labels > 0)
 
 
-def _check(draws: int, per_class: tuple[int, int], cost: float) -> None:
-    _checks.at_least(draws, 1, "draws")
-    _checks.positive(cost, "cost")
-    if len(per_class) != 2:
-        raise ValueError(
-            "`per_class` must be two numbers, of images to learn from and to test on. "
-            f"Received: per_class={per_class!r}."
-        )
-    for count in per_class:
-        _checks.at_least(count, 1, "per_class")
-
-
-def _records(
-    member: run_settings.EvaluatedRun, data: str, data_dir: str, train_split: str, split: str
-) -> list[records.Records]:
-    recipe = member.recipe
+def _load_splits(
+    recipe: Recipe, data: str, data_dir: str, train_split: str, split: str
+) -> list[Records]:
     if not data:
         data, data_dir = recipe.data, data_dir or recipe.data_dir
         train_split = train_split or recipe.train_split
         split = split or recipe.validation_split
-    usual = splits.choose_splits(data, data_dir or None)
-    found = [
-        records.load_records(
+    defaults = splits.choose_splits(data, data_dir or None)
+    records = [
+        load_records(
             data,
             name,
             data_dir or None,
@@ -211,27 +194,29 @@ def _records(
             max_skipped_fraction=recipe.max_skipped_fraction,
             orientation=recipe.orientation,
         )
-        for name in (train_split or usual[0], split or usual[1])
+        for name in (train_split or defaults[0], split or defaults[1])
     ]
-    places = [
-        {(part.files[file], offset) for file, offset, _ in part.spans.tolist()} for part in found
+    locations = [
+        {(split_records.files[file], offset) for file, offset, _ in split_records.spans.tolist()}
+        for split_records in records
     ]
-    shared = len(places[0] & places[1])
+    shared = len(locations[0] & locations[1])
     if shared:
         raise ValueError(
-            "`train_split` and `split` must have no image in common; of data with one class to an "
-            "image the two are put together and drawn from. "
-            f"Received: {found[0].name} and {found[1].name}, which share {shared}."
+            "`train_split` and `split` must have no image in common; where images have one "
+            "class, training and test images are drawn from both together. "
+            f"Received: {records[0].name} and {records[1].name}, which share {shared}."
         )
-    return found
+    return records
 
 
-def _check_classes(both: Sequence[records.Records], per_class: tuple[int, int]) -> None:
-    labels, counts = np.unique(np.concatenate([part.labels for part in both]), return_counts=True)
-    least = int(counts.argmin())
-    if counts[least] <= per_class[0]:
+def _check_images_per_class(records: Sequence[Records], per_class: tuple[int, int]) -> None:
+    joined = np.concatenate([split_records.labels for split_records in records])
+    labels, counts = np.unique(joined, return_counts=True)
+    rarest = int(counts.argmin())
+    if counts[rarest] <= per_class[0]:
         raise ValueError(
             f"`per_class` must leave an image of each class to test on. Received: per_class="
-            f"{tuple(per_class)}, with {counts[least]} images of "
-            f"{both[0].classes[labels[least]]!r}."
+            f"{tuple(per_class)}, with {counts[rarest]} images of "
+            f"{records[0].classes[labels[rarest]]!r}."
         )

@@ -1,21 +1,56 @@
-"""Linear support vector machines on features: how far these carry to other classes."""
+"""Linear SVMs on features, which measure how well these transfer to other classes."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from spp_keras import _extras, _progress
+from spp_keras import _checks, _extras, _progress
 
-# So that a machine is the same every time; of the rest nothing is drawn.
+# The seed of scikit-learn and of the draws.
 _SEED = 0
 
 
-def normalize(vectors: np.ndarray) -> np.ndarray:
-    """Vectors brought to a length of 1; those of zeros stay.
+class SVMOptions(NamedTuple):
+    """Options of the SVMs on features.
+
+    Args:
+        per_class: Where images have one class: training images of a class and, of its other
+            images, at most how many test images. Defaults to the paper's 30 and 50.
+        draws: How often training and test images are drawn. Defaults to 10.
+        cost: C of the SVMs, scikit-learn's `LinearSVC` with the hinge loss. Unlike those of
+            LIBSVM, which the paper names, they regularize the bias, too. Defaults to the
+            paper's 1.
 
     Example:
 
-    >>> normalized(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    >>> SVMOptions(cost=10.0).per_class
+    (30, 50)
+    """
+
+    per_class: tuple[int, int] = (30, 50)
+    draws: int = 10
+    cost: float = 1.0
+
+
+def check_options(options: SVMOptions) -> None:
+    """Raises unless the options are valid."""
+    _checks.at_least(options.draws, 1, "draws")
+    _checks.positive(options.cost, "cost")
+    if len(options.per_class) != 2:
+        raise ValueError(
+            "`per_class` must be two numbers, of training images and of test images. "
+            f"Received: per_class={options.per_class!r}."
+        )
+    for count in options.per_class:
+        _checks.at_least(count, 1, "per_class")
+
+
+def normalize(vectors: np.ndarray) -> np.ndarray:
+    """Scales vectors to a length of 1; vectors of zeros stay.
+
+    Example:
+
+    >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -25,25 +60,25 @@ def normalize(vectors: np.ndarray) -> np.ndarray:
 def score_by_svm(
     vectors: np.ndarray,
     labels: np.ndarray,
-    test: np.ndarray,
+    test_vectors: np.ndarray,
     *,
     counts: np.ndarray | None = None,
     cost: float = 1.0,
-    what: str = "Machines",
+    description: str = "SVMs",
 ) -> np.ndarray:
-    """Scores of images by a machine for each class, where an image has any number of classes.
+    """Scores of images by an SVM for each class, where an image has any number of classes.
 
     Args:
-        vectors: `(images, length)`, to learn from.
+        vectors: `(images, length)`, the training set.
         labels: `(images, classes)` of zeros and ones.
-        test: `(others, length)`, to score.
-        counts: `(images, classes)` bool, which images a class is learned from. Defaults
-            to `None`, all.
-        cost: C of the machines. Defaults to 1.
-        what: What the bar on standard error says.
+        test_vectors: `(test images, length)`.
+        counts: `(images, classes)` bool, whether an image is in the training set of a class.
+            Defaults to `None`, all.
+        cost: C of the SVMs. Defaults to 1.
+        description: Text of the progress bar. Defaults to `"SVMs"`.
 
     Returns:
-        `(others, classes)`; zeros for a class that all images to learn from have, or none.
+        `(test images, classes)`; zeros for a class that all training images have, or none.
 
     Example:
 
@@ -51,80 +86,80 @@ def score_by_svm(
     >>> score_by_svm(vectors, labels, vectors).round(2).tolist()
     [[1.0, -1.0], [-1.0, 1.0]]
     """
-    machine = import_svm()
-    # As the library wants them, once and not for each class.
-    vectors, test = (np.ascontiguousarray(each, "float64") for each in (vectors, test))
+    svm = import_svm()
+    # As scikit-learn needs them, converted once and not for each class.
+    vectors, test_vectors = (
+        np.ascontiguousarray(array, "float64") for array in (vectors, test_vectors)
+    )
     counts = np.ones(labels.shape, bool) if counts is None else counts
-    found = np.zeros((len(test), labels.shape[1]))
-    for number in _progress.create_bar(range(labels.shape[1]), what, unit="classes"):
-        mine = counts[:, number]
-        if len(np.unique(labels[mine, number])) == 2:
-            some = vectors if mine.all() else vectors[mine]
-            fitted = machine(**_settings(cost)).fit(some, labels[mine, number])
-            found[:, number] = fitted.decision_function(test)
-    return found
+    num_classes = labels.shape[1]
+    scores = np.zeros((len(test_vectors), num_classes))
+    for label in _progress.create_bar(range(num_classes), description, unit="classes"):
+        mask = counts[:, label]
+        if len(np.unique(labels[mask, label])) == 2:
+            class_vectors = vectors if mask.all() else vectors[mask]
+            fitted = svm(**_make_arguments(cost)).fit(class_vectors, labels[mask, label])
+            scores[:, label] = fitted.decision_function(test_vectors)
+    return scores
 
 
 def measure_accuracies(
     vectors: np.ndarray,
     labels: np.ndarray,
-    *,
-    draws: int = 10,
-    per_class: tuple[int, int] = (30, 50),
-    cost: float = 1.0,
-    what: str = "Machines",
+    options: SVMOptions = SVMOptions(),  # noqa: B008  immutable
+    description: str = "SVMs",
 ) -> list[float]:
-    """Mean over the classes of the share of images that are right, for each of some draws.
+    """Mean accuracy over the classes for each of several random splits.
 
     Args:
         vectors: `(images, length)`.
-        labels: `(images,)` numbers of classes.
-        draws: How often images to learn from and to test on are drawn. Defaults to 10.
-        per_class: See `draw_split`.
-        cost: C of the machines, one against the rest for each class. Defaults to 1.
-        what: What the bar on standard error says.
+        labels: `(images,)`, the class index of each image.
+        options: The options; the SVMs are one against the rest for each class.
+        description: Text of the progress bar. Defaults to `"SVMs"`.
     """
-    machine, found = import_svm(), []
-    for number in _progress.create_bar(range(draws), what, unit="draws"):
-        learn, test = draw_split(labels, number, per_class)
-        fitted = machine(**_settings(cost)).fit(vectors[learn], labels[learn])
-        right = fitted.predict(vectors[test]) == labels[test]
+    svm, accuracies = import_svm(), []
+    for index in _progress.create_bar(range(options.draws), description, unit="draws"):
+        train, test = draw_split(labels, index, options.per_class)
+        fitted = svm(**_make_arguments(options.cost)).fit(vectors[train], labels[train])
+        correct = fitted.predict(vectors[test]) == labels[test]
         classes = np.unique(labels[test])
-        found.append(float(np.mean([right[labels[test] == each].mean() for each in classes])))
-    return found
+        accuracies.append(
+            float(np.mean([correct[labels[test] == label].mean() for label in classes]))
+        )
+    return accuracies
 
 
 def draw_split(
-    labels: np.ndarray, number: int, per_class: tuple[int, int] = (30, 50)
+    labels: np.ndarray, index: int, per_class: tuple[int, int] = (30, 50)
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images to learn from and to test on, the same for the same labels and number.
+    """Draws training and test images, the same for the same labels and index.
 
     Args:
-        labels: `(images,)` numbers of classes.
-        number: Number of the draw.
-        per_class: Images of a class to learn from, and of the others how many to test on
-            at most. Defaults to the paper's 30 and 50.
+        labels: `(images,)`, the class index of each image.
+        index: Index of the draw.
+        per_class: Training images of a class and, of its other images, at most how many test
+            images. Defaults to the paper's 30 and 50.
 
     Returns:
-        Numbers of the images of both, in the order of the images.
+        Indices of both, in ascending order.
 
     Example:
 
-    >>> learn, test = draw_split(np.repeat([0, 1], [4, 9]), 0, per_class=(3, 5))
-    >>> len(learn), len(test)
+    >>> train, test = draw_split(np.repeat([0, 1], [4, 9]), 0, per_class=(3, 5))
+    >>> len(train), len(test)
     (6, 6)
     """
-    generator, (to_learn, to_test) = np.random.default_rng((_SEED, number)), per_class
-    learn, test = [], []
-    for each in np.unique(labels):
-        mine = generator.permutation(np.flatnonzero(labels == each))
-        learn.append(mine[:to_learn])
-        test.append(mine[to_learn : to_learn + to_test])
-    return np.sort(np.concatenate(learn)), np.sort(np.concatenate(test))
+    generator, (train_count, test_count) = np.random.default_rng((_SEED, index)), per_class
+    train, test = [], []
+    for label in np.unique(labels):
+        order = generator.permutation(np.flatnonzero(labels == label))
+        train.append(order[:train_count])
+        test.append(order[train_count : train_count + test_count])
+    return np.sort(np.concatenate(train)), np.sort(np.concatenate(test))
 
 
 def import_svm() -> Any:
-    """The machines; says what to install where they are not there."""
+    """Imports `LinearSVC`; the error names what to install."""
     try:
         from sklearn.svm import LinearSVC
     except ImportError as error:
@@ -135,7 +170,7 @@ def import_svm() -> Any:
     return LinearSVC
 
 
-def _settings(cost: float) -> dict[str, Any]:
-    # The loss of LIBSVM, which the paper names. LIBSVM leaves the bias out of what is kept small;
-    # LinearSVC, which is quick on long vectors, has it in.
+def _make_arguments(cost: float) -> dict[str, Any]:
+    # The loss of LIBSVM, which the paper names. LIBSVM does not regularize the bias;
+    # LinearSVC, which is fast on long vectors, does.
     return {"C": cost, "loss": "hinge", "random_state": _SEED, "max_iter": 100_000}

@@ -1,4 +1,4 @@
-"""Runs, protocols and data in, one table out; several runs are an ensemble as well."""
+"""Evaluation of runs by the paper's testing protocols, one by one and as an ensemble."""
 
 import functools
 import gc
@@ -11,85 +11,88 @@ import keras
 import numpy as np
 
 from spp_keras import _checks, _files, run_folder
-from spp_keras.data import records
+from spp_keras.data.records import Records
 from spp_keras.evaluation import protocols, result_format, run_settings, score_cache
+from spp_keras.evaluation.run_settings import EvaluatedRun
 from spp_keras.metrics import classification
 from spp_keras.run_folder import RunFolder
 
-# Makes of a network what scores an image, from its bytes and size.
-Way = Callable[[keras.Model], Callable[..., np.ndarray]]
+# Makes the function that scores an image, from its bytes and size, of a network.
+MakeScorer = Callable[[keras.Model], Callable[..., np.ndarray]]
 
 
 def evaluate(
     run: str | Path | Sequence[str | Path],
-    protocol: str | Sequence[str],
+    protocol: str | Sequence[str] | None = None,
     *,
     data: str = "",
     data_dir: str = "",
     split: str = "",
-    side: int | None = None,
-    to: str | Path | None = None,
+    view_size: int | None = None,
+    output: str | Path | None = None,
 ) -> dict[str, Any]:
-    """How good trained networks are by the paper's testing protocols, alone and together.
+    """Evaluates trained networks by the paper's testing protocols.
 
-    Of several runs the scores are averaged, too, image by image. Only one network is
-    loaded at a time. Scores are kept as they come, so that the same call goes on where it
-    was killed, and makes nothing again that is there: of more runs, or by more protocols.
+    The scores of several runs are also averaged, image by image, as an ensemble. Only one
+    network is loaded at a time. Scores are cached while they are computed: the same call
+    resumes an evaluation that was killed, and more runs or protocols reuse them.
 
-    Views are as large as what the network learned from: for crops, of their largest side
-    and short side; for whole images of a short side, 7/8 of it (224 of 256). A network
-    that learned from images of their own sizes must be given a `side`. `"full"` sends what
-    `spp-keras predict` sends. Images that are too small to be sent whole, as in training,
-    are left out of all protocols.
+    Views have the image size of the training: for crops the largest one, for whole images of
+    a short side 7/8 of that (224 of 256). For a network trained on images of their own sizes
+    `view_size` must be given. `"full"` sends what `spp-keras predict` sends. Images that
+    are too small to be sent whole, as in training, are skipped by all protocols.
 
     Args:
         run: Run folder, or several.
-        protocol: Name of a protocol, or several, see `Scorer`.
-        data: Folder or data set. Defaults to what the first run learned from.
-        data_dir: Where TensorFlow Datasets keeps its data. Defaults to `""`.
-        split: Split to measure on. Defaults to that for validation.
-        side: Side of the views, all scales in proportion. Defaults to `None`, what
-            each run says.
-        to: Folder for `evaluation.json` and the scores. Defaults to `evaluation` in
-            the run folder; of several runs it must be given.
+        protocol: Name of a protocol, or several, see `Scorer`. Defaults to `None`, what
+            prediction does: `"full"`, or `"crop"` or `"warp"` without a pyramid.
+        data: Folder or data set. Defaults to the training data of the first run.
+        data_dir: Folder of prepared TensorFlow Datasets. Defaults to `""`.
+        split: Split to evaluate on. Defaults to that for validation.
+        view_size: Size of the views; all scales are in proportion. Defaults to `None`, that
+            of the training.
+        output: Folder for `evaluation.json` and the scores. Defaults to `evaluation` in
+            the run folder; for several runs it must be given.
 
     Returns:
-        What is in `evaluation.json`: `"data"`, `"images"`, and `"rows"`, one for each run
-        and protocol and one for all runs together, with shares `"top1"` and, of more than
-        five classes, `"top5"`, or `"mean_average_precision"` where images have several
-        classes.
+        The content of `evaluation.json`: `"data"`, `"images"`, `"skipped"`, and `"rows"`, one
+        for each run and protocol and one for all runs together, with the fractions `"top1"`
+        and, of more than five classes, `"top5"`, or `"mean_average_precision"` where images
+        have several classes.
     """
-    folders = [Path(one) for one in ([run] if isinstance(run, str | Path) else run)]
+    paths = [Path(path) for path in ([run] if isinstance(run, str | Path) else run)]
+    output = _check_runs(paths, output)
+    if protocol is None:
+        protocol = run_settings.choose_protocol(paths)
     names = [protocol] if isinstance(protocol, str) else list(protocol)
-    to = _check(folders, names, side, to)
-    ensemble = [run_settings.read_run(folder, names, side) for folder in folders]
-    found, left_out = run_settings.load_evaluation_records(ensemble, names, data, data_dir, split)
-    images = score_cache.ImageChunks(found)
+    _check_protocols(names, view_size)
+    runs = [run_settings.read_run(path, names, view_size) for path in paths]
+    records, skipped = run_settings.load_evaluation_records(runs, names, data, data_dir, split)
+    images = score_cache.ImageChunks(records)
 
     rows: list[dict[str, Any]] = []
-    together: dict[str, np.ndarray] = {}
-    for member in ensemble:
-        for name, scores in zip(
-            names, score_protocols(member, names, images, to / run_folder.SCORE_CACHE), strict=True
-        ):
-            rows.append(_row([member], name, scores, images.records))
-            together[name] = together.get(name, 0) + scores.astype("float64")
-    if len(ensemble) > 1:
-        for name, scores in together.items():
-            rows.append(_row(ensemble, name, scores / len(ensemble), images.records))
-    result = {
-        "data": images.records.name,
-        "images": len(images.records),
-        "left_out": left_out,
+    totals: dict[str, np.ndarray] = {}
+    for evaluated in runs:
+        run_scores = score_protocols(evaluated, names, images, output / run_folder.SCORE_CACHE)
+        for name, scores in zip(names, run_scores, strict=True):
+            rows.append(_make_row([evaluated], name, scores, records))
+            totals[name] = totals.get(name, 0) + scores.astype("float64")
+    if len(runs) > 1:
+        for name, total in totals.items():
+            rows.append(_make_row(runs, name, total / len(runs), records))
+    results = {
+        "data": records.name,
+        "images": len(records),
+        "skipped": skipped,
         **result_format.describe_versions(),
         "rows": rows,
     }
-    _files.write_file(to / run_folder.EVALUATION_RESULTS, json.dumps(result, indent=1) + "\n")
-    return result
+    _files.write_file(output / run_folder.EVALUATION_RESULTS, json.dumps(results, indent=1) + "\n")
+    return results
 
 
 def format_results(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows of `evaluate` as a table in Markdown.
+    """Formats rows of `evaluate` as a Markdown table.
 
     Example:
 
@@ -99,115 +102,118 @@ def format_results(rows: Sequence[dict[str, Any]]) -> str:
     |---|---|---|---|
     | mean of 2 | full | 1 | 68.0% |
     """
-    heads = {"top1": "top-1", "top5": "top-5", "mean_average_precision": "mAP"}
-    measured = [key for key in heads if key in rows[0]]
-    lines = [["run", "protocol", "views", *(heads[key] for key in measured)]]
+    headers = {"top1": "top-1", "top5": "top-5", "mean_average_precision": "mAP"}
+    metrics = [key for key in headers if key in rows[0]]
+    lines = [["run", "protocol", "views", *(headers[key] for key in metrics)]]
     for row in rows:
-        run = row["runs"][0] if len(row["runs"]) == 1 else f"mean of {len(row['runs'])}"
-        shares = [f"{100 * row[key]:.1f}%" for key in measured]
-        lines.append([run, row["protocol"], f"{row['views']:.4g}", *shares])
+        name = row["runs"][0] if len(row["runs"]) == 1 else f"mean of {len(row['runs'])}"
+        values = [f"{100 * row[key]:.1f}%" for key in metrics]
+        lines.append([name, row["protocol"], f"{row['views']:.4g}", *values])
     return result_format.format_markdown(lines)
 
 
 def score_protocols(
-    member: run_settings.EvaluatedRun,
-    names: Sequence[str],
-    images: score_cache.ImageChunks,
-    folder: Path,
+    run: EvaluatedRun, names: Sequence[str], images: score_cache.ImageChunks, folder: Path
 ) -> list[np.ndarray]:
-    """Scores of a run by each of some protocols, those that are kept in a folder not made again.
+    """Scores of a run by some protocols, cached in a folder.
 
     Args:
-        member: The run.
+        run: The run.
         names: Names of the protocols.
         images: The images.
-        folder: Folder for what is kept.
+        folder: Folder of the cache.
 
     Returns:
-        float32 `(images, classes)` for each.
+        float32 `(images, classes)` for each protocol.
     """
-    ways = {
-        run_settings.cache_key(member, name): functools.partial(
-            protocols.Scorer, protocol=name, **member.settings
+    make_scorers = {
+        run_settings.cache_key(run, name): functools.partial(
+            protocols.Scorer, protocol=name, **run.views._asdict()
         )
         for name in names
     }
-    return score_with(member.run, ways, images, folder)
+    return score_with(run.folder.path, make_scorers, images, folder)
 
 
 def score_with(
     run: Path,
-    ways: Mapping[str, Way],
+    make_scorers: Mapping[str, MakeScorer],
     images: score_cache.ImageChunks,
     folder: Path,
 ) -> list[np.ndarray]:
-    """Scores of a run in any ways; its network is loaded if any are missing, and dropped.
+    """Scores of a run by any scorers, cached in a folder.
+
+    The network is loaded only if scores are missing, and freed afterwards.
 
     Args:
         run: The run folder.
-        ways: What makes of the network what scores an image, by names for what is kept:
-            the way, a hyphen, and what else the scores follow from.
+        make_scorers: Functions that make a scorer of the network, by names for the cache:
+            a description, a hyphen, and a key for all that the scores depend on.
         images: The images.
-        folder: Folder for what is kept.
+        folder: Folder of the cache.
 
     Returns:
-        float32 `(images, classes)` for each way.
+        float32 `(images, classes)` for each scorer.
     """
     loaded: list[keras.Model] = []
 
-    def scorer(way: Way) -> Callable[..., np.ndarray]:
+    def load_and_make(make_scorer: MakeScorer) -> Callable[..., np.ndarray]:
         if not loaded:
-            loaded.append(RunFolder(run).model)
-        return way(loaded[0])
+            loaded.append(RunFolder(run).load_model())
+        return make_scorer(loaded[0])
 
-    found = [
+    scores = [
         score_cache.compute_scores(
             images,
-            functools.partial(scorer, way),
-            folder / key,
-            f"{run.name}, {key.rpartition('-')[0]}",
+            functools.partial(load_and_make, make_scorer),
+            folder / name,
+            f"{run.name}, {name.rpartition('-')[0]}",
         )
-        for key, way in ways.items()
+        for name, make_scorer in make_scorers.items()
     ]
     if loaded:
-        # Graphs hold the network in cycles; eleven at once would not fit.
+        # Graphs hold the network in cycles; the networks of an ensemble would not fit.
         loaded.clear()
         gc.collect()
-    return found
+    return scores
 
 
-def _row(
-    ensemble: Sequence[run_settings.EvaluatedRun],
-    protocol: str,
-    scores: np.ndarray,
-    found: records.Records,
+def _make_row(
+    runs: Sequence[EvaluatedRun], protocol: str, scores: np.ndarray, records: Records
 ) -> dict[str, Any]:
-    counts = [run_settings.count_views(member, protocol, found) for member in ensemble]
+    counts = [run_settings.count_views(run, protocol, records) for run in runs]
     row = {
-        "runs": [str(member.run) for member in ensemble],
+        "runs": [run.name for run in runs],
         "protocol": protocol,
         "views": float(np.mean(counts)),
-        "sides": [member.settings.get("side") for member in ensemble],
+        "view_sizes": [run.views.view_size for run in runs],
     }
-    if found.multi_label:
-        return row | {
-            "mean_average_precision": classification.mean_average_precision(scores, found.labels)
-        }
-    row["top1"] = classification.top_k_accuracy(scores, found.labels, 1)
-    if len(found.classes) > 5:
-        row["top5"] = classification.top_k_accuracy(scores, found.labels, 5)
+    labels = records.labels
+    if records.multi_label:
+        precision = classification.mean_average_precision(scores, labels)
+        return row | {"mean_average_precision": precision}
+    row["top1"] = classification.top_k_accuracy(scores, labels, 1)
+    if len(records.classes) > 5:
+        row["top5"] = classification.top_k_accuracy(scores, labels, 5)
     return row
 
 
-def _check(
-    folders: Sequence[Path], names: Sequence[str], side: int | None, to: str | Path | None
-) -> Path:
-    """That what can be said without the runs is right; the folder for the results."""
-    if not folders or len(set(folders)) < len(folders):
+def _check_runs(paths: Sequence[Path], output: str | Path | None) -> Path:
+    """Checks the run folders; returns the folder for the results."""
+    if not paths or len(set(paths)) < len(paths):
         raise ValueError(
             "`run` must be one run folder or more, none twice. "
-            f"Received: run={[str(run) for run in folders]}."
+            f"Received: run={[str(path) for path in paths]}."
         )
+    if output is None and len(paths) > 1:
+        raise ValueError(
+            "`output` must be a folder for the results of several runs. Received: output=None "
+            f"with {len(paths)} runs."
+        )
+    return Path(paths[0] / run_folder.EVALUATION if output is None else output)
+
+
+def _check_protocols(names: Sequence[str], view_size: int | None) -> None:
     if not names or len(set(names)) < len(names):
         raise ValueError(
             f"`protocol` must be one or more of {', '.join(protocols.PROTOCOLS)}, none "
@@ -215,11 +221,5 @@ def _check(
         )
     for name in names:
         _checks.one_of(name, protocols.PROTOCOLS, "protocol")
-    if side is not None:
-        _checks.at_least(side, 1, "side")
-    if to is None and len(folders) > 1:
-        raise ValueError(
-            "`to` must be a folder for the results of several runs. Received: to=None with "
-            f"{len(folders)} runs."
-        )
-    return Path(folders[0] / run_folder.EVALUATION if to is None else to)
+    if view_size is not None:
+        _checks.at_least(view_size, 1, "view_size")

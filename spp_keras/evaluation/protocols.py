@@ -1,4 +1,4 @@
-"""How the paper asks a network about an image: by one view or many, whose scores are averaged."""
+"""The paper's testing protocols: scores of an image, averaged over one view or many."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,63 +17,73 @@ FIXED_SIZE_PROTOCOLS = ("crop", "warp", "10-view")
 FEATURE_MAP_PROTOCOLS = ("10-view-map", "96-view", "96-view+full")
 
 
+class ViewSettings(NamedTuple):
+    """Sizes of the views of a run, as arguments of `Scorer`; see there."""
+
+    view_size: int | None
+    short_side: int | None
+    whole: size_policies.Whole
+
+
 class ScaledViews(NamedTuple):
-    """Views that share a scaled image.
+    """Views of one scaled image.
 
     Args:
-        size: Height and width that the image is brought to.
-        views: What is looked at of it.
-        on_map: Whether they are pooled from its feature map, not cut out of its pixels.
+        size: Height and width that the image is scaled to.
+        views: The views.
+        from_feature_map: Whether they are pooled from the feature map of the scaled image,
+            not cropped from its pixels.
     """
 
     size: views.Size
     views: list[views.View]
-    on_map: bool = False
+    from_feature_map: bool = False
 
 
 class Scorer:
     """A network's scores for images, by one of the paper's testing protocols.
 
-    - `"crop"`: the square in the middle.
-    - `"warp"`: the whole image, squeezed into a square.
-    - `"10-view"`: squares in the middle and in the four corners of the whole image,
-      and their mirror images, cut out and convolved one by one.
-    - `"10-view-map"`: the same, pooled from the maps of the image and its mirror image.
+    - `"crop"`: the square at the center.
+    - `"warp"`: the whole image, resized to a square.
+    - `"10-view"`: squares at the center and in the four corners of the whole image, and
+      their mirror images, cropped and convolved one by one.
+    - `"10-view-map"`: the same, pooled from the feature maps of the image and its mirror
+      image.
     - `"full"`: the whole image, once.
-    - `"96-view"`: middle, corners and middles of the sides at six scales, mirrored too,
-      from the maps: 96, or fewer where some coincide (92 of a square image).
+    - `"96-view"`: center, corners and middles of the sides at six scales, mirrored too, pooled
+      from feature maps: 96, or fewer where some coincide (92 of a square image).
     - `"96-view+full"`: those, the whole image and its mirror image, 98 views of equal weight;
       the paper does not say at which scale, here it is that of `whole`, as in `"full"`.
 
-    Each image is convolved once a scale and a flip where views are pooled from maps. A view
-    from the map is not the same as its pixels sent through the network: at its borders it
-    sees what is beyond them, where a crop has zeros; it begins between cells, not on one; and
-    it may have a row or a column of cells more. Of an image that is one view they are equal.
+    For views from feature maps each image is convolved once a scale and a flip. A view from
+    the feature map is not the same as its pixels sent through the network: at its borders it
+    depends on pixels beyond them, where a crop has zeros; it begins between cells, not on one;
+    and it may have a row or a column of cells more. If the image is one view they are equal.
 
-    Scores are what the network's last layer gives, and should be probabilities.
+    Scores are the outputs of the network's last layer, and should be probabilities.
 
     Reference:
 
     - [He et al., 2014](https://arxiv.org/abs/1406.4729), Sections 3.1.2 to 3.1.6.
 
     Args:
-        network: Model of the zoo from images to scores. One without a pyramid knows
-            `"crop"`, `"warp"` and `"10-view"` alone, and one of another trunk than the zoo's
-            (`spp_classifier`) no views on maps.
-        protocol: Its name.
-        side: Side of the square views, what the network saw in training. The six
-            scales of the 96 are the paper's if it is 224, else in proportion.
+        network: Model of the zoo from images to scores. One without a pyramid can be
+            evaluated by `"crop"`, `"warp"` and `"10-view"` alone, and one with another trunk
+            than the zoo's (`spp_classifier`) not by feature maps.
+        protocol: Name of the protocol.
+        view_size: Height and width of the square views, the image size in training. The six
+            scales of the 96 views are the paper's if it is 224, else in proportion.
             Defaults to 224, or what the network was built for.
-        short_side: Short side that images are brought to for one and for ten views.
-            Defaults to 256 if `side` is 224, else in proportion.
-        whole: How whole images are sent. Defaults to `Whole(short_side=short_side)`.
+        short_side: Short side that images are scaled to for one and for ten views.
+            Defaults to 256 if `view_size` is 224, else in proportion.
+        whole: Size policy of whole images. Defaults to `Whole(short_side=short_side)`.
 
     Example:
 
     >>> model = zf5_spp(classes=10, width=0.125)
-    >>> score = Scorer(model, "96-view", side=64)
-    >>> photograph = tf.io.encode_jpeg(tf.zeros((60, 80, 3), "uint8"))
-    >>> score(photograph).shape, score.each(photograph).shape
+    >>> score = Scorer(model, "96-view", view_size=64)
+    >>> image = tf.io.encode_jpeg(tf.zeros((60, 80, 3), "uint8"))
+    >>> score(image).shape, score.score_views(image).shape
     ((10,), (96, 10))
     """
 
@@ -82,21 +92,23 @@ class Scorer:
         network: keras.Model,
         protocol: str,
         *,
-        side: int | None = None,
+        view_size: int | None = None,
         short_side: int | None = None,
         whole: size_policies.Whole | None = None,
     ):
         self.protocol = _checks.one_of(protocol, PROTOCOLS, "protocol")
-        self.side = _checks.at_least(_side(network, protocol, side), 1, "side")
-        short_side = views.short_side_for(self.side) if short_side is None else short_side
-        self.short_side = _checks.at_least(short_side, self.side, "short_side")
-        self.whole = whole or size_policies.Whole(short_side=self.short_side)
-        _check_least(network, self.side, protocol)
-        self._of_pixels = _of_pixels(network)
-        of_maps: tuple[Any, Any] = (
-            _of_maps(network) if protocol in FEATURE_MAP_PROTOCOLS else (None, None)
-        )
-        self._pooled, self._top = of_maps
+        view_size = _choose_view_size(network, protocol, view_size)
+        self.view_size = _checks.at_least(view_size, 1, "view_size")
+        if short_side is None:
+            short_side = size_policies.short_side_for(view_size)
+        self.short_side = _checks.at_least(short_side, view_size, "short_side")
+        self.whole = whole or size_policies.Whole(short_side=short_side)
+        _check_min_size(network, view_size, protocol)
+        self._score_crops = _make_crop_scorer(network)
+        self._pool_views: Any = None
+        self._score_vectors: Any = None
+        if protocol in FEATURE_MAP_PROTOCOLS:
+            self._pool_views, self._score_vectors = _make_feature_map_scorer(network)
 
     def __call__(
         self, image: Any, size: views.Size | None = None, orientation: Any = None
@@ -107,75 +119,81 @@ class Scorer:
             image: Bytes of a JPEG, PNG, GIF, BMP or WebP image.
             size: Its height and width, upright, if they are known. Defaults to `None`.
             orientation: Its EXIF orientation, 1 to 8, by which it is turned. Defaults to
-                `None`, what the file says.
+                `None`, that in the file.
         """
-        scores = self.each(image, size, orientation)
+        scores = self.score_views(image, size, orientation)
         return scores.mean(axis=0, dtype="float64").astype("float32")
 
-    def each(
+    def score_views(
         self, image: Any, size: views.Size | None = None, orientation: Any = None
     ) -> np.ndarray:
-        """Scores of each view, float32 `(views, classes)`, in the order of `list_scaled_views`."""
+        """Scores of each view, float32 `(views, classes)`, in the order of `list_views`."""
         if orientation is None:
             orientation = exif.read_orientation_compiled(image)
         if size is None:
             size = tuple(image_ops.decode_image(image, orientation).shape[:2])
         size = (int(size[0]), int(size[1]))
-        vectors, found = [], []
-        for part in self.parts(size):
-            pixels = _scaled(image, size, part.size, int(orientation))
-            windows = [view.window for view in part.views]
-            mirrored = [view.mirrored for view in part.views]
-            if part.on_map:
-                vectors.append(self._pooled(pixels, windows, mirrored))
+        vectors, scores = [], []
+        for scaled in self.list_views(size):
+            pixels = _decode_scaled(image, size, scaled.size, int(orientation))
+            windows = [view.window for view in scaled.views]
+            mirrored = [view.mirrored for view in scaled.views]
+            if scaled.from_feature_map:
+                vectors.append(self._pool_views(pixels, windows, mirrored))
             else:
-                found.append(self._of_pixels(pixels, windows, mirrored))
+                scores.append(self._score_crops(pixels, windows, mirrored))
         if vectors:
-            # Of all scales at once: to read the weights takes longer than to multiply by them.
-            found.insert(0, self._top(tf.concat(vectors, axis=0)))
-        return np.concatenate(found)
+            # All scales at once: reading the weights takes longer than multiplying by them.
+            scores.insert(0, self._score_vectors(tf.concat(vectors, axis=0)))
+        return np.concatenate(scores)
 
-    def parts(self, size: views.Size) -> list[ScaledViews]:
-        """What is looked at of an image, views on maps before those of pixels.
+    def list_views(self, size: views.Size) -> list[ScaledViews]:
+        """The views of an image, those from feature maps before those from pixels.
 
         Args:
-            size: Its height and width.
+            size: Height and width of the image.
         """
-        return list_scaled_views(self.protocol, size, self.side, self.short_side, self.whole)
+        return list_scaled_views(self.protocol, size, self.view_size, self.short_side, self.whole)
 
 
 def list_scaled_views(
-    protocol: str, size: views.Size, side: int, short_side: int, whole: size_policies.Whole
+    protocol: str, size: views.Size, view_size: Any, short_side: Any, whole: size_policies.Whole
 ) -> list[ScaledViews]:
-    """What a protocol looks at of an image of a size; see `Scorer` for the arguments."""
+    """The views of an image of a size by a protocol; see `Scorer` for the arguments."""
     if protocol == "full":
-        return [_whole(size, whole, views.whole_view)]
+        return [_scale_whole(size, whole, views.whole_view)]
     if protocol == "warp":
-        return [ScaledViews((side, side), views.whole_view((side, side)))]
+        return [ScaledViews((view_size, view_size), views.whole_view((view_size, view_size)))]
     if protocol in ("crop", "10-view", "10-view-map"):
         target = views.scale_size(size, short_side)
-        choose = views.center_view if protocol == "crop" else views.ten_views
-        return [ScaledViews(target, choose(target, side), protocol in FEATURE_MAP_PROTOCOLS)]
-    found = []
-    for short in views.six_short_sides(side):
-        target = views.scale_size(size, short)
-        found.append(ScaledViews(target, views.eighteen_views(target, side), on_map=True))
-    if protocol == "96-view+full":
-        last = _whole(size, whole, views.whole_and_mirrored_views)
-        same = [number for number, part in enumerate(found) if part.size == last.size]
-        if not same:
-            return [*found, last]
-        # What is convolved already need not be again: all of a map is a view like others.
-        part = found[same[0]]
-        found[same[0]] = part._replace(views=part.views + last.views)
-    return found
+        list_views = views.center_view if protocol == "crop" else views.ten_views
+        return [
+            ScaledViews(target, list_views(target, view_size), protocol in FEATURE_MAP_PROTOCOLS)
+        ]
+    scales = []
+    for scale in views.six_short_sides(view_size):
+        target = views.scale_size(size, scale)
+        scales.append(
+            ScaledViews(target, views.eighteen_views(target, view_size), from_feature_map=True)
+        )
+    if protocol == "96-view":
+        return scales
+    whole_views = _scale_whole(size, whole, views.whole_and_mirrored_views)
+    for index, scaled in enumerate(scales):
+        if scaled.size == whole_views.size:
+            # The image at this scale is convolved anyway, and its whole feature map is a view.
+            scales[index] = scaled._replace(views=scaled.views + whole_views.views)
+            return scales
+    return [*scales, whole_views]
 
 
-def _whole(
-    size: views.Size, whole: size_policies.Whole, choose: Callable[[views.Size], list[views.View]]
+def _scale_whole(
+    size: views.Size,
+    whole: size_policies.Whole,
+    list_views: Callable[[views.Size], list[views.View]],
 ) -> ScaledViews:
     height, width = whole.output_sizes(np.array([size]))[0].tolist()
-    return ScaledViews((height, width), choose((height, width)))
+    return ScaledViews((height, width), list_views((height, width)))
 
 
 _SIGNATURE = [
@@ -185,31 +203,33 @@ _SIGNATURE = [
 ]
 
 
-def _of_pixels(network: keras.Model) -> Callable[..., tf.Tensor]:
-    """Scores of views of one size, cut out and sent through the network as a batch."""
+def _make_crop_scorer(network: keras.Model) -> Callable[..., tf.Tensor]:
+    """Makes the function that crops views of one size and scores them as a batch."""
 
     @tf.function(input_signature=_SIGNATURE, autograph=False)
-    def scores(pixels: Any, windows: Any, mirrored: Any) -> Any:
-        crops = _cut(pixels, windows, mirrored)
-        # A network for one size must know that it is this one.
+    def score_crops(pixels: Any, windows: Any, mirrored: Any) -> Any:
+        crops = _crop(pixels, windows, mirrored)
+        # A network for one image size needs it in the static shape.
         return network(tf.ensure_shape(crops, network.input_shape), training=False)
 
-    return scores
+    return score_crops
 
 
-def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[..., tf.Tensor]]:
-    """Vectors of views, pooled from the maps of the image and of its mirror image; their scores."""
-    halves = model_parts.split_model(network)
-    pyramid = model_parts.make_roi_pooling(halves)
+def _make_feature_map_scorer(
+    network: keras.Model,
+) -> tuple[Callable[..., tf.Tensor], Callable[..., tf.Tensor]]:
+    """Makes the functions from an image to the vectors of its views, and from these to scores."""
+    parts = model_parts.split_model(network)
+    roi_pooling = model_parts.make_roi_pooling(parts)
 
     @tf.function(input_signature=_SIGNATURE, autograph=False)
-    def pooled(pixels: Any, windows: Any, mirrored: Any) -> Any:
-        maps = halves.trunk(tf.stack([pixels, pixels[:, ::-1]]), training=False)
+    def pool_views(pixels: Any, windows: Any, mirrored: Any) -> Any:
+        feature_maps = parts.trunk(tf.stack([pixels, pixels[:, ::-1]]), training=False)
         height, width = tf.unstack(tf.shape(pixels)[:2])
-        # All of an image is all of its map. Where poolings round up, as Caffe's, some of its
-        # cells are centered beyond the image.
-        whole = tf.reduce_all(windows == [0, 0, width, height], axis=1, keepdims=True)
-        windows += tf.where(whole, [-width, -height, width, height], 0)
+        # The window of the whole image is enlarged to cover the whole feature map: where
+        # pooling layers round up, as Caffe's do, some cells are centered beyond the image.
+        is_whole = tf.reduce_all(windows == [0, 0, width, height], axis=1, keepdims=True)
+        windows += tf.where(is_whole, [-width, -height, width, height], 0)
         left, top, right, bottom = tf.unstack(windows, axis=1)
         windows = tf.stack(
             [
@@ -220,24 +240,24 @@ def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[.
             ],
             axis=1,
         )
-        # A row for each of the two, which may have different numbers of views.
+        # A ragged row for each of the two images, which may have different numbers of views.
         order = tf.argsort(tf.cast(mirrored, tf.int32), stable=True)
         counts = tf.stack(
-            [tf.reduce_sum(tf.cast(which, tf.int32)) for which in (~mirrored, mirrored)]
+            [tf.reduce_sum(tf.cast(mask, tf.int32)) for mask in (~mirrored, mirrored)]
         )
-        rows = tf.RaggedTensor.from_row_lengths(tf.gather(windows, order), counts)
-        return tf.gather(pyramid(maps, rows).flat_values, tf.argsort(order))
+        boxes = tf.RaggedTensor.from_row_lengths(tf.gather(windows, order), counts)
+        return tf.gather(roi_pooling(feature_maps, boxes).flat_values, tf.argsort(order))
 
-    vectors = tf.TensorSpec((None, None), pyramid.compute_dtype, "vectors")
+    specification = tf.TensorSpec((None, None), roi_pooling.compute_dtype, "vectors")
 
-    @tf.function(input_signature=[vectors], autograph=False)
-    def scores(x: Any) -> Any:
-        return halves.apply_top(x)
+    @tf.function(input_signature=[specification], autograph=False)
+    def score_vectors(vectors: Any) -> Any:
+        return parts.apply_top(vectors)
 
-    return pooled, scores
+    return pool_views, score_vectors
 
 
-# One for all networks: choosing how to decode is most of what there is to trace.
+# One graph for all networks: most of the tracing time is in the branches of decoding.
 @tf.function(
     input_signature=[
         tf.TensorSpec((), tf.string),
@@ -247,45 +267,44 @@ def _of_maps(network: keras.Model) -> tuple[Callable[..., tf.Tensor], Callable[.
     ],
     autograph=False,
 )
-def _scaled(image: Any, size: Any, target: Any, orientation: Any) -> tf.Tensor:
+def _decode_scaled(image: Any, size: Any, target: Any, orientation: Any) -> tf.Tensor:
     return tf.cast(image_ops.decode_resized(image, size, target, orientation), tf.float32)
 
 
-def _cut(pixels: Any, windows: Any, mirrored: Any) -> tf.Tensor:
-    """Windows of one size, the mirrored ones from right to left."""
+def _crop(pixels: Any, windows: Any, mirrored: Any) -> tf.Tensor:
+    """Crops windows of one size, the mirrored ones from right to left."""
     left, top, right, bottom = (edge[:, None] for edge in tf.unstack(windows, axis=1))
     rows = top + tf.range(bottom[0, 0] - top[0, 0])
-    across = tf.range(right[0, 0] - left[0, 0])
-    columns = tf.where(mirrored[:, None], right - 1 - across, left + across)
-    numbers = rows[:, :, None] * tf.shape(pixels)[1] + columns[:, None, :]
-    return tf.gather(tf.reshape(pixels, (-1, 3)), numbers)
+    offsets = tf.range(right[0, 0] - left[0, 0])
+    columns = tf.where(mirrored[:, None], right - 1 - offsets, left + offsets)
+    indices = rows[:, :, None] * tf.shape(pixels)[1] + columns[:, None, :]
+    return tf.gather(tf.reshape(pixels, (-1, 3)), indices)
 
 
-def _side(network: keras.Model, protocol: str, side: int | None) -> int:
-    """The side of the views, which must be what a network without pyramid was built for."""
-    built = network.input_shape[1:3]
-    if None in built:
-        return 224 if side is None else side
+def _choose_view_size(network: keras.Model, protocol: str, view_size: int | None) -> int:
+    """The size of the views, which must be what a network without a pyramid was built for."""
+    input_size = network.input_shape[1:3]
+    if None in input_size:
+        return size_policies.PAPER_IMAGE_SIZE if view_size is None else view_size
     if protocol not in FIXED_SIZE_PROTOCOLS:
         raise ValueError(
             f"`protocol` must be {' or '.join(map(repr, FIXED_SIZE_PROTOCOLS))} for "
-            f"{network.name}, a network without a "
-            "pyramid, which takes images of one size: take its form with `_spp`. "
-            f"Received: protocol={protocol!r}."
+            f"{network.name}, a network without a pyramid, which takes images of one size: take "
+            f"the network with `_spp` in its name. Received: protocol={protocol!r}."
         )
-    side = built[0] if side is None else side
-    if built != (side, side):
+    view_size = input_size[0] if view_size is None else view_size
+    if input_size != (view_size, view_size):
         raise ValueError(
-            f"`side` must be what {network.name} was built for, {built[0]}x{built[1]} pixels. "
-            f"Received: side={side}."
+            f"`view_size` must be what {network.name} was built for, "
+            f"{input_size[0]}x{input_size[1]} pixels. Received: view_size={view_size}."
         )
-    return side
+    return view_size
 
 
-def _check_least(network: keras.Model, side: int, protocol: str) -> None:
-    least = layer_chain.min_image_size(network)
-    if side < least and protocol != "full":
+def _check_min_size(network: keras.Model, view_size: int, protocol: str) -> None:
+    min_size = layer_chain.min_image_size(network)
+    if view_size < min_size and protocol != "full":
         raise ValueError(
-            f"`side` must be at least {least}, the least that {network.name} can map. "
-            f"Received: side={side}."
+            f"`view_size` must be at least {min_size}, the smallest image size of "
+            f"{network.name}. Received: view_size={view_size}."
         )

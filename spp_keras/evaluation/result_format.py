@@ -1,4 +1,4 @@
-"""How results are shown, and what they say of where they are from."""
+"""Tables of results, and the versions that results depend on."""
 
 import datetime
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ import spp_keras
 
 
 def describe_versions(*packages: str) -> dict[str, Any]:
-    """The day and the versions, for a file of results.
+    """The date and the versions of packages, for a file of results.
 
     Args:
-        *packages: What the results follow from besides TensorFlow and Keras.
+        *packages: Packages that the results depend on besides TensorFlow and Keras.
     """
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -29,7 +29,7 @@ def describe_versions(*packages: str) -> dict[str, Any]:
 
 
 def format_markdown(lines: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, whose first line is its head.
+    """A Markdown table from lines of cells, the header first.
 
     Example:
 
@@ -38,5 +38,5 @@ def format_markdown(lines: Sequence[Sequence[str]]) -> str:
     |---|---|
     | runs/a | 68.0% |
     """
-    head, *rest = (f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join([head, "|" + "---|" * len(lines[0]), *rest])
+    header, *rows = (f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([header, "|" + "---|" * len(lines[0]), *rows])

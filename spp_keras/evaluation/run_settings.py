@@ -1,256 +1,293 @@
-"""What is known of a run without its network, to be checked before hours of work."""
+"""Settings of the runs to evaluate, checked before their networks are loaded."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _cache, _checks, recipes, run_folder
-from spp_keras.data import records, size_policies, splits
-from spp_keras.evaluation import protocols, views
+from spp_keras import _cache, _checks, run_folder
+from spp_keras.data import size_policies, splits
+from spp_keras.data.records import Records, load_records
+from spp_keras.data.size_policies import Crop, Warp, Whole
+from spp_keras.evaluation import protocols
+from spp_keras.evaluation.protocols import ViewSettings
 from spp_keras.metrics import classification
-from spp_keras.recipes.size_policies import make_prediction_policy
+from spp_keras.recipes import Recipe
+from spp_keras.recipes.size_policies import make_prediction_policy, make_training_policy
 from spp_keras.run_folder import RunFolder
 from spp_keras.zoo import tables
 
-# Part of the name of what is kept: another number when scores mean something else.
-_FORMAT = "1"
+# Part of cache keys: another number when scores mean something else.
+_FORMAT = "2"
 
 
 class EvaluatedRun(NamedTuple):
-    """A run that is evaluated, alone or in an ensemble.
+    """A run to evaluate, alone or in an ensemble.
 
     Args:
-        run: Its folder.
-        recipe: How it was trained.
-        labels: Name of each class.
-        multi_label: Whether an image has any number of classes.
-        settings: `side`, `short_side` and `whole` of a `Scorer`.
+        folder: Its folder.
+        views: Sizes of the views that the network sees.
     """
 
-    run: Path
-    recipe: recipes.Recipe
-    labels: tuple[str, ...]
-    multi_label: bool
-    settings: dict[str, Any]
+    folder: RunFolder
+    views: ViewSettings
+
+    @property
+    def name(self) -> str:
+        """Path of the folder."""
+        return str(self.folder.path)
+
+    @property
+    def recipe(self) -> Recipe:
+        """Recipe of the training."""
+        recipe: Recipe = self.folder.recipe
+        return recipe
 
 
-def read_run(run: Path, asked: Sequence[str], side: int | None = None) -> EvaluatedRun:
-    """A run that can be asked by some protocols.
+def read_run(
+    path: Path, protocol_names: Sequence[str], view_size: int | None = None
+) -> EvaluatedRun:
+    """Reads a run that can be evaluated by some protocols.
 
     Args:
-        run: Its folder.
-        asked: Names of the protocols.
-        side: Side of the views. Defaults to `None`, what the recipe says.
+        path: Its folder.
+        protocol_names: Names of the protocols.
+        view_size: Size of the views. Defaults to `None`, that of the training.
     """
-    run_files = RunFolder(run)
-    run_files.check_is_trained()
-    recipe, labels, multi_label = run_files.recipe, run_files.labels, run_files.multi_label
-    longest_side = run_files.longest_side
-    settings = _settings(run, recipe, longest_side, asked, side)
-    return EvaluatedRun(run, recipe, labels, multi_label, settings)
+    folder = RunFolder(path)
+    folder.check_is_trained()
+    recipe: Recipe = folder.recipe
+    for name in protocol_names:
+        if not recipe.has_pyramid and name not in protocols.FIXED_SIZE_PROTOCOLS:
+            raise ValueError(
+                f"`protocol` must be {' or '.join(map(repr, protocols.FIXED_SIZE_PROTOCOLS))} for "
+                f"{recipe.model}, a network without a pyramid, which takes images of one size: "
+                f"take a run of {recipe.model}_spp. Received: protocol={name!r} for {str(path)!r}."
+            )
+    training_size, short_side = _read_training_view(recipe)
+    if view_size is None:
+        view_size = training_size
+    elif view_size != training_size:
+        _check_built_size(folder, view_size)
+        short_side = size_policies.short_side_for(view_size)
+    if view_size is not None:
+        _check_min_size(folder, "view_size", view_size)
+    elif set(protocol_names) != {"full"}:
+        raise ValueError(
+            "`view_size` must be given for a network trained on images of their own sizes, for "
+            "all protocols but 'full': take that of a typical object or image. "
+            f"Received: view_size=None for {str(path)!r}."
+        )
+    whole = make_prediction_policy(recipe, folder.longest_side)
+    if not isinstance(whole, Whole):
+        whole = Whole(short_side=short_side)
+    return EvaluatedRun(folder, ViewSettings(view_size, short_side, whole))
 
 
-def read_for_features(
-    run: Path, side: int | None = None, short_side: int | None = None
+def read_run_for_features(
+    path: Path, view_size: int | None = None, short_side: int | None = None
 ) -> tuple[EvaluatedRun, str]:
-    """A run that is asked for features of one view, and the protocol of that.
+    """Reads a run for features of one view, and chooses the protocol of that view.
 
     Args:
-        run: Its folder.
-        side: Side of the square that is seen. Defaults to `None`, whole images, or what a
-            network without a pyramid was built for.
-        short_side: Short side that images are brought to. Defaults to `side`, or what the
-            recipe says.
+        path: Its folder.
+        view_size: Size of the square at the center. Defaults to `None`, whole images, or what
+            a network without a pyramid was built for.
+        short_side: Short side that images are scaled to. Defaults to `view_size`, or that of
+            the training.
     """
-    run_files = RunFolder(run)
-    run_files.check_is_trained()
-    recipe, labels, multi_label = run_files.recipe, run_files.labels, run_files.multi_label
-    pyramid = recipe.model.endswith("_spp")
-    if not pyramid:
-        own = recipe.image_sizes[0]
-        if side not in (None, own):
-            raise ValueError(
-                f"`side` must be what {recipe.model} was built for, {own}. "
-                f"Received: side={side} for {str(run)!r}."
-            )
-        side = own
+    folder = RunFolder(path)
+    folder.check_is_trained()
+    recipe: Recipe = folder.recipe
+    if view_size is not None:
+        _check_built_size(folder, view_size)
+    elif not recipe.has_pyramid:
+        view_size = recipe.image_sizes[0]
     if short_side is None:
-        short_side = side or (None if recipe.size_policy == "native" else recipe.short_side)
+        short_side = view_size or (None if recipe.size_policy == "native" else recipe.short_side)
     if short_side is None:
         raise ValueError(
-            "`short_side` must be given for a network that learned from images of their own "
-            f"sizes. Received: short_side=None for {str(run)!r}."
+            "`short_side` must be given for a network trained on images of their own sizes. "
+            f"Received: short_side=None for {str(path)!r}."
         )
-    least = tables.get_trunk(recipe.model).min_size
-    seen = {"short_side": short_side} if side is None else {"side": side, "short_side": short_side}
-    for name, value in seen.items():
-        _checks.at_least(value, 1, name)
-        if value < least:
-            raise ValueError(
-                f"`{name}` must be at least {least}, the least that {recipe.model} can map. "
-                f"Received: {name}={value} for {str(run)!r}."
-            )
-    if side is not None and side > short_side:
+    if view_size is not None:
+        _check_min_size(folder, "view_size", view_size)
+    _check_min_size(folder, "short_side", short_side)
+    if view_size is not None and view_size > short_side:
         raise ValueError(
-            "`side` must be at most `short_side`, which the square is cut from. "
-            f"Received: side={side}, short_side={short_side}."
+            "`view_size` must be at most `short_side`, which the square is cropped from. "
+            f"Received: view_size={view_size}, short_side={short_side}."
         )
-    settings = {
-        "side": side,
-        "short_side": None if side is None else short_side,
-        "whole": size_policies.Whole(short_side=short_side),
-    }
-    protocol = "full" if side is None else "crop"
-    return EvaluatedRun(run, recipe, labels, multi_label, settings), protocol
+    settings = ViewSettings(
+        view_size, None if view_size is None else short_side, Whole(short_side=short_side)
+    )
+    return EvaluatedRun(folder, settings), "full" if view_size is None else "crop"
 
 
-def cache_key(member: EvaluatedRun, protocol: str) -> str:
-    """Names everything but the image that scores, or features, follow from."""
-    recipe = member.recipe
+def choose_protocol(paths: Sequence[Path]) -> str:
+    """The protocol that sends what prediction sends: `"full"`, `"crop"` or `"warp"`.
+
+    Args:
+        paths: The run folders.
+    """
+    policies = [RunFolder(path).size_policy for path in paths]
+    names = {Whole: "full", Crop: "crop", Warp: "warp"}
+    chosen = sorted({names[type(policy)] for policy in policies})
+    if len(chosen) > 1:
+        raise ValueError(
+            "`protocol` must be given for runs whose usual protocols differ: "
+            f"{' and '.join(map(repr, chosen))}. Received: protocol=None."
+        )
+    return chosen[0]
+
+
+def cache_key(run: EvaluatedRun, name: str) -> str:
+    """A folder name for scores or features: depends on all that they depend on but the image.
+
+    Args:
+        run: The run.
+        name: Protocol, and layer of features.
+    """
+    recipe = run.recipe
     key = _cache.make_key(
         _FORMAT,
         tf.__version__,
         keras.__version__,
-        member.multi_label,
-        sorted(member.settings.items()),
+        run.folder.multi_label,
+        run.views,
         (recipe.model, recipe.width, recipe.levels),
-        _cache.digest_file(member.run / run_folder.BEST_WEIGHTS),
+        _cache.digest_file(run.folder / run_folder.BEST_WEIGHTS),
     )
-    return f"{protocol}-{key[:16]}"
-
-
-def find_usable(member: EvaluatedRun, asked: Sequence[str], found: records.Records) -> np.ndarray:
-    """Which images are large enough for the network as the protocols send them: `(n,)` bool."""
-    if not {"full", "96-view+full"} & set(asked):
-        return np.ones(len(found), bool)
-    least = tables.get_trunk(member.recipe.model).min_size
-    return member.settings["whole"].output_sizes(found.sizes).min(axis=1) >= least
+    return f"{name}-{key[:16]}"
 
 
 def load_evaluation_records(
-    ensemble: Sequence[EvaluatedRun], names: Sequence[str], data: str, data_dir: str, split: str
-) -> tuple[records.Records, int]:
-    """The images that all can be asked about, and how many were left out.
+    runs: Sequence[EvaluatedRun],
+    protocol_names: Sequence[str],
+    data: str,
+    data_dir: str,
+    split: str,
+) -> tuple[Records, int]:
+    """Loads the images that all runs can be evaluated on.
 
     Args:
-        ensemble: The runs.
-        names: Names of the protocols.
-        data: Folder or data set. Defaults to what the first run learned from.
-        data_dir: Where TensorFlow Datasets keeps its data.
+        runs: The runs.
+        protocol_names: Names of the protocols.
+        data: Folder or data set. Defaults to the training data of the first run.
+        data_dir: Folder of prepared TensorFlow Datasets.
         split: Split of the data. Defaults to that for validation.
+
+    Returns:
+        The records, and the number of images that were skipped since they are too small.
     """
-    first = ensemble[0]
-    for member in ensemble:
-        if member.recipe.orientation != first.recipe.orientation:
+    first = runs[0].recipe
+    for run in runs:
+        if run.recipe.orientation != first.orientation:
             raise ValueError(
-                "`run` must be runs of one orientation, which decides how images are read. "
-                f"{first.run} has {first.recipe.orientation!r}, "
-                f"{member.run} {member.recipe.orientation!r}: measure them one by one."
+                "`run` must be runs of one orientation, which decides how images are read: "
+                f"evaluate them one by one. Received: {runs[0].name!r} with "
+                f"{first.orientation!r} and {run.name!r} with {run.recipe.orientation!r}."
             )
     if not data:
-        data, data_dir = first.recipe.data, data_dir or first.recipe.data_dir
-        split = split or first.recipe.validation_split
-    found = records.load_records(
+        data, data_dir = first.data, data_dir or first.data_dir
+        split = split or first.validation_split
+    records = load_records(
         data,
         split or splits.choose_splits(data, data_dir or None)[1],
         data_dir or None,
-        on_error=first.recipe.on_error,
-        max_skipped_fraction=first.recipe.max_skipped_fraction,
-        orientation=first.recipe.orientation,
+        on_error=first.on_error,
+        max_skipped_fraction=first.max_skipped_fraction,
+        orientation=first.orientation,
     )
-    if found.multi_label:
-        # Before the work, not behind it.
+    if records.multi_label:
+        # A missing package is reported now and not after the evaluation.
         classification.import_average_precision()
-    for member in ensemble:
-        if member.labels != found.classes or member.multi_label != found.multi_label:
-            kinds = {True: "any number of classes", False: "one class"}
-            raise ValueError(
-                "`data` must have the classes that the networks learned. "
-                f"{found.name} has {list(found.classes)[:10]}, {kinds[found.multi_label]} to an "
-                f"image; {member.run} learned {list(member.labels)[:10]}, "
-                f"{kinds[member.multi_label]} to an image."
-            )
-    large = np.all([find_usable(member, names, found) for member in ensemble], axis=0)
+    for run in runs:
+        _check_classes(run.folder, records)
+    large = np.all([_find_large_images(run, protocol_names, records) for run in runs], axis=0)
     if not large.any():
         raise ValueError(
-            "`data` must have images that the networks can map whole: leave out the protocols "
-            f"with `full`. Received: {found.name}, where all are too small."
+            "`data` must have images that are large enough to be sent whole: leave out the "
+            f"protocols with `full`. Received: {records.name}, where all are too small."
         )
-    if not large.all():
-        left = found.ids[~large]
+    skipped = records.ids[~large]
+    if len(skipped):
         print(
-            f"{found.name}: {len(left)} of {len(found)} images are too small to be sent whole and "
-            f"left out, such as {str(left[0])!r}.",
+            f"{records.name}: {len(skipped)} of {len(records)} images are too small to be sent "
+            f"whole and skipped, such as {str(skipped[0])!r}.",
             file=sys.stderr,
         )
-        found = found.select(large)
-    return found, int(np.sum(~large))
+        records = records.select(large)
+    return records, len(skipped)
 
 
-def count_views(member: EvaluatedRun, protocol: str, found: records.Records) -> float:
-    """Views of an image, on average."""
-    kinds, counts = np.unique(found.sizes, axis=0, return_counts=True)
-    of_kind = [
+def count_views(run: EvaluatedRun, protocol: str, records: Records) -> float:
+    """Average number of views of an image."""
+    sizes, counts = np.unique(records.sizes, axis=0, return_counts=True)
+    views = [
         sum(
-            len(part.views)
-            for part in protocols.list_scaled_views(protocol, tuple(size), **member.settings)
+            len(scaled.views)
+            for scaled in protocols.list_scaled_views(protocol, tuple(size), *run.views)
         )
-        for size in kinds.tolist()
+        for size in sizes.tolist()
     ]
-    return float(np.average(of_kind, weights=counts))
+    return float(np.average(views, weights=counts))
 
 
-def _settings(
-    run: Path,
-    recipe: recipes.Recipe,
-    longest_side: int | None,
-    asked: Sequence[str],
-    side: int | None,
-) -> dict[str, Any]:
-    pyramid = recipe.model.endswith("_spp")
-    for name in asked:
-        if not pyramid and name not in protocols.FIXED_SIZE_PROTOCOLS:
-            raise ValueError(
-                f"`protocol` must be {' or '.join(map(repr, protocols.FIXED_SIZE_PROTOCOLS))} for "
-                f"{recipe.model}, a network without a pyramid, which takes images of one size: "
-                f"take a run of {recipe.model}_spp. Received: protocol={name!r} for {str(run)!r}."
-            )
-    own, short = _own_side(recipe)
-    if side is not None and side != own:
-        if not pyramid:
-            raise ValueError(
-                f"`side` must be what {recipe.model} was built for, {own}. "
-                f"Received: side={side} for {str(run)!r}."
-            )
-        own, short = side, views.short_side_for(side)
-    if own is None and set(asked) != {"full"}:
-        raise ValueError(
-            "`side` must be given for a network that learned from images of their own sizes, "
-            "whose views could be of any: that of a typical object or image. 'full' alone needs "
-            f"none. Received: side=None for {str(run)!r}."
-        )
-    least = tables.get_trunk(recipe.model).min_size
-    if own is not None and own < least:
-        raise ValueError(
-            f"`side` must be at least {least}, the least that {recipe.model} can map. "
-            f"Received: side={own} for {str(run)!r}."
-        )
-    whole = make_prediction_policy(recipe, longest_side)
-    if not isinstance(whole, size_policies.Whole):
-        whole = size_policies.Whole(short_side=short)
-    return {"side": own, "short_side": short, "whole": whole}
-
-
-def _own_side(recipe: recipes.Recipe) -> tuple[int | None, int | None]:
-    """Side and short side of the views that a network learned from."""
-    if recipe.size_policy == "native":
+def _read_training_view(recipe: Recipe) -> tuple[int | None, int | None]:
+    """View size and short side of the training; `None` for images of their own sizes."""
+    policy = make_training_policy(recipe)
+    if isinstance(policy, Crop):
+        return max(policy.image_sizes), policy.short_side
+    if isinstance(policy, Warp):
+        return policy.image_size, size_policies.short_side_for(policy.image_size)
+    if policy.short_side is None:
         return None, None
-    if recipe.size_policy == "whole":
-        return views.view_size(recipe.short_side), recipe.short_side
-    side = max(recipe.image_sizes)
-    return side, views.short_side_for(side) if recipe.size_policy == "warped" else recipe.short_side
+    return size_policies.image_size_for(policy.short_side), policy.short_side
+
+
+def _find_large_images(
+    run: EvaluatedRun, protocol_names: Sequence[str], records: Records
+) -> np.ndarray:
+    """Mask of the images that are large enough for the network as the protocols send them."""
+    if not {"full", "96-view+full"} & set(protocol_names):
+        return np.ones(len(records), bool)
+    min_size = tables.get_trunk(run.recipe.model).min_size
+    sizes: np.ndarray = run.views.whole.output_sizes(records.sizes)
+    return sizes.min(axis=1) >= min_size
+
+
+def _check_built_size(folder: RunFolder, view_size: int) -> None:
+    recipe: Recipe = folder.recipe
+    if not recipe.has_pyramid and view_size != recipe.image_sizes[0]:
+        raise ValueError(
+            f"`view_size` must be what {recipe.model} was built for, {recipe.image_sizes[0]}. "
+            f"Received: view_size={view_size} for {str(folder.path)!r}."
+        )
+
+
+def _check_min_size(folder: RunFolder, name: str, value: int) -> None:
+    _checks.at_least(value, 1, name)
+    model = folder.recipe.model
+    min_size = tables.get_trunk(model).min_size
+    if value < min_size:
+        raise ValueError(
+            f"`{name}` must be at least {min_size}, the smallest image size of {model}. "
+            f"Received: {name}={value} for {str(folder.path)!r}."
+        )
+
+
+def _check_classes(folder: RunFolder, records: Records) -> None:
+    if folder.labels == records.classes and folder.multi_label == records.multi_label:
+        return
+    kinds = {True: "any number of classes", False: "one class"}
+    raise ValueError(
+        "`data` must have the classes that the network was trained on. "
+        f"Received: {records.name} with {list(records.classes)[:10]}, "
+        f"{kinds[records.multi_label]} to an image; {str(folder.path)!r} was trained on "
+        f"{list(folder.labels)[:10]}, {kinds[folder.multi_label]} to an image."
+    )

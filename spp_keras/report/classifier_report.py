@@ -20,7 +20,7 @@ from spp_keras.report import (
     test_table,
 )
 from spp_keras.run_folder import RunFolder
-from spp_keras.training import progress
+from spp_keras.training import history_file
 
 _MOST_SKIPPED = 20
 
@@ -47,7 +47,7 @@ def sections(
     """
     run_files = RunFolder(run)
     run_files.check_is_trained()
-    history = progress.read_history(run)
+    history = history_file.read_history(run)
     # Before the pass over the images, since it may refuse the other runs.
     tests = test_table.section(run, repeats, compare)
     looked = (
@@ -118,7 +118,7 @@ def _result(looked: predictions.Predictions) -> html.Markup:
 
 def _of_images(looked: predictions.Predictions) -> list[html.Markup]:
     parts = [pyramid.section(looked), example_images.section(looked)]
-    names = looked.member.labels
+    names = looked.member.folder.labels
     if looked.found.multi_label:
         return [*parts, _each_class(looked)]
     return [
@@ -129,7 +129,7 @@ def _of_images(looked: predictions.Predictions) -> list[html.Markup]:
 
 def _each_class(looked: predictions.Predictions) -> html.Markup:
     rows = []
-    for number, name in enumerate(looked.member.labels):
+    for number, name in enumerate(looked.member.folder.labels):
         column = slice(number, number + 1)
         labels = looked.found.labels[:, column]
         if labels.any():

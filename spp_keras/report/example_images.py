@@ -43,7 +43,7 @@ def least_sure(looked: predictions.Predictions) -> np.ndarray:
 
 def said(looked: predictions.Predictions, number: int) -> html.Markup:
     """What was answered for an image, and what is right if that is something else."""
-    right, answer = looked.right[number], looked.member.labels[looked.answers[number]]
+    right, answer = looked.right[number], looked.member.folder.labels[looked.answers[number]]
     score = f" {looked.scores[number].max():.2f}"
     kind = html.tag("span", answer, class_="right" if right else "wrong")
     truth = None if right else html.tag("span", f", is {looked.names_of(number)}")

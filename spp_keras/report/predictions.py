@@ -52,7 +52,7 @@ class Predictions(NamedTuple):
         """The right class of an image, or all of them."""
         label = self.found.labels[number]
         numbers = np.flatnonzero(label) if self.found.multi_label else [label]
-        return ", ".join(self.member.labels[i] for i in numbers) or "nothing"
+        return ", ".join(self.member.folder.labels[i] for i in numbers) or "nothing"
 
     def pixels(self, number: int) -> np.ndarray:
         """An image as it is, the right way up."""
@@ -61,7 +61,7 @@ class Predictions(NamedTuple):
 
     def sent(self, number: int) -> np.ndarray:
         """An image as the network sees it."""
-        window, target = self.member.settings["whole"].window_and_size(self.found.sizes[number])
+        window, target = self.member.views.whole.window_and_size(self.found.sizes[number])
         encoded, orientation = self._file(number)
         size = self.found.sizes[number]
         return image_operations.decode_window(encoded, size, window, target, orientation).numpy()
@@ -92,7 +92,7 @@ def predict_validation_images(
     network, images = RunFolder(run).model, score_cache.ImageChunks(found)
     scores = score_cache.compute_scores(
         images,
-        lambda: protocols.Scorer(network, protocol, **member.settings),
+        lambda: protocols.Scorer(network, protocol, **member.views._asdict()),
         run
         / run_folder.EVALUATION
         / run_folder.SCORE_CACHE

@@ -32,7 +32,7 @@ def section(run: Path, repeats: Sequence[Path], compare: Sequence[Path]) -> html
     several = len({tuple(row["runs"]) for row in every}) > 1
     rows = [_row(row, measured, first["images"], several) for row in every]
     trained_for = training_status.describe_training([run, *repeats, *compare])
-    left = f" {first['left_out']} were too small and left out." if first["left_out"] else ""
+    left = f" {first['skipped']} were too small and skipped." if first["skipped"] else ""
     versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
     return html.section(
         _TITLE,
@@ -101,8 +101,8 @@ def _other(name: str, run: Path, first: dict[str, Any]) -> dict[str, Any]:
     result = read(run)
     if result is None:
         raise ValueError(
-            f"`{name}` must be runs that were tested; {run_folder.EVALUATION_RESULTS} is missing: make it "
-            f"with `spp-keras evaluate`. Received: {str(run)!r}."
+            f"`{name}` must be runs that were evaluated; {run_folder.EVALUATION_RESULTS} is "
+            f"missing: make it with `spp-keras evaluate`. Received: {str(run)!r}."
         )
     if (result["data"], result["images"]) != (first["data"], first["images"]):
         raise ValueError(

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from image_files import IMAGE, JPEG, encoded
+from image_files import IMAGE, JPEG
+from photographs import encoded
 
 from spp_keras.data import det_devkit, records, splits
 from spp_keras.detection import Detections
@@ -39,7 +40,7 @@ def write(root, files):
 def tree(tmp_path):
     """Images of 48x64 pixels; the lists of three classes of which `train_10` comes last."""
     images = [f"train/{name}" for name in (POSITIVE, NEGATIVE, SCENE)]
-    images += [f"val/{VAL}{number}" for number in (1, 2)]
+    images += [f"val/{VAL}{index}" for index in (1, 2)]
     files = {f"Data/DET/{name}.JPEG": JPEG for name in images}
     files |= {
         f"Annotations/DET/train/{POSITIVE}.xml": annotation((DOG, (16, 12, 48, 24))),
@@ -57,15 +58,15 @@ def tree(tmp_path):
     return write(tmp_path / "data" / "ILSVRC", files)
 
 
-def test_training_images_are_those_of_all_lists_once_and_negatives_are_kept(tree):
-    found = records.load_records(tree, "train")
+def test_train_split_joins_all_lists_and_keeps_negatives(tree):
+    loaded = records.load_records(tree, "train")
     ids = [f"Data/DET/train/{name}.JPEG" for name in (NEGATIVE, POSITIVE, SCENE)]
-    assert found.ids.tolist() == ids
-    assert found.classes == (BIRD, DOG, AXE)
-    assert found.multi_label
-    assert found.labels.tolist() == [[0, 0, 0], [0, 1, 0], [1, 1, 0]]
-    assert found.sizes.tolist() == [[48, 64]] * 3
-    negative, positive, scene = found.objects
+    assert loaded.ids.tolist() == ids
+    assert loaded.classes == (BIRD, DOG, AXE)
+    assert loaded.multi_label
+    assert loaded.labels.tolist() == [[0, 0, 0], [0, 1, 0], [1, 1, 0]]
+    assert loaded.sizes.tolist() == [[48, 64]] * 3
+    negative, positive, scene = loaded.objects
     assert negative.boxes.shape == (0, 4)
     np.testing.assert_array_equal(positive.boxes, [[0.25, 0.25, 0.5, 0.75]])
     assert scene.labels.tolist() == [0, 1, 0]
@@ -73,14 +74,14 @@ def test_training_images_are_those_of_all_lists_once_and_negatives_are_kept(tree
 
 
 def test_validation_images_have_the_same_classes(tree):
-    found = records.load_records(tree, "val")
-    assert found.ids.tolist() == [f"Data/DET/val/{VAL}{number}.JPEG" for number in (1, 2)]
-    assert found.classes == (BIRD, DOG, AXE)
-    assert found.labels.tolist() == [[0, 0, 1], [0, 0, 0]]
-    np.testing.assert_allclose(found.objects[0].boxes, [[0, 0, 47 / 48, 63 / 64]], rtol=1e-6)
+    loaded = records.load_records(tree, "val")
+    assert loaded.ids.tolist() == [f"Data/DET/val/{VAL}{index}.JPEG" for index in (1, 2)]
+    assert loaded.classes == (BIRD, DOG, AXE)
+    assert loaded.labels.tolist() == [[0, 0, 1], [0, 0, 0]]
+    np.testing.assert_allclose(loaded.objects[0].boxes, [[0, 0, 47 / 48, 63 / 64]], rtol=1e-6)
 
 
-def test_the_tree_may_be_named_by_the_folder_around_it_and_val_by_its_other_name(tree):
+def test_devkit_is_found_in_the_folder_above_and_val_has_two_names(tree):
     assert len(records.load_records(tree.parent, "validation")) == 2
     train, val = splits.choose_splits(tree)
     assert (len(records.load_records(tree, train)), len(records.load_records(tree, val))) == (3, 2)
@@ -89,7 +90,7 @@ def test_the_tree_may_be_named_by_the_folder_around_it_and_val_by_its_other_name
         records.load_records(tree.parent, "val")
 
 
-def test_classes_have_the_names_and_the_order_of_the_development_kit_if_it_is_there(tree):
+def test_class_names_come_from_the_development_kit(tree):
     assert records.load_records(tree, "train").classes == (BIRD, DOG, AXE)
     write(tree, {"devkit/data/map_det.txt": NAMES})
     for split in ("train", "val"):
@@ -102,33 +103,33 @@ def test_classes_have_the_names_and_the_order_of_the_development_kit_if_it_is_th
     assert records.load_records(tree, "val").labels.tolist() == [[1, 0, 0, 0], [0, 0, 0, 0]]
 
 
-def test_an_object_that_the_development_kit_does_not_name_is_a_reason(tree):
+def test_unknown_object_class_is_a_reason_to_skip(tree):
     write(tree, {"devkit/data/map_det.txt": NAMES.replace(BIRD, "n09999999")})
     [(name, reason)] = records.load_records(tree, "train", max_skipped_fraction=0.5).skipped
     assert name == f"Data/DET/train/{SCENE}.JPEG"
     assert reason == f"has objects of ['{BIRD}'], which devkit/data/map_det.txt does not name"
 
 
-def test_names_without_numbers_are_an_error(tree):
+def test_class_names_without_numbers_are_refused(tree):
     write(tree, {"devkit/data/map_det.txt": f"{DOG} dog\n"})
     with pytest.raises(ValueError, match=f"lines such as 'n02672831 1 accordion'.*'{DOG} dog'"):
         records.load_records(tree, "train")
 
 
-def test_lists_of_ones_own_take_the_place_of_those_of_the_classes(tree):
+def test_own_lists_replace_the_lists_of_classes(tree):
     write(tree, {"ImageSets/DET/train.txt": f"{SCENE} 1\n", "ImageSets/DET/val1.txt": f"{VAL}1\n"})
     assert records.load_records(tree, "train").ids.tolist() == [f"Data/DET/train/{SCENE}.JPEG"]
     assert records.load_records(tree, "train_2").labels.tolist() == [[0, 1, 0]]
     assert records.load_records(tree, "val1").ids.tolist() == [f"Data/DET/val/{VAL}1.JPEG"]
 
 
-def test_outside_of_training_an_image_without_an_annotation_is_skipped(tree):
+def test_image_without_annotation_is_skipped_outside_of_training(tree):
     (tree / "Annotations" / "DET" / "val" / f"{VAL}2.xml").unlink()
     [skipped] = records.load_records(tree, "val", max_skipped_fraction=0.5).skipped
     assert skipped == (f"Data/DET/val/{VAL}2.JPEG", "has no annotation")
 
 
-def test_what_changed_is_noticed(tree):
+def test_cache_notices_changed_files(tree):
     path = f"Annotations/DET/train/{NEGATIVE}.xml"
     assert records.load_records(tree, "train").labels[0].tolist() == [0, 0, 0]
     write(tree, {path: annotation((BIRD, (0, 0, 9, 9)))})
@@ -147,7 +148,7 @@ def test_what_changed_is_noticed(tree):
         ("val0", r"a list with images. Received: split='val0'.*val0.txt' is empty"),
     ],
 )
-def test_a_split_that_cannot_be_read_says_why(split, message, tree):
+def test_unreadable_splits_are_refused(split, message, tree):
     if split == "val0":
         write(tree, {"ImageSets/DET/val0.txt": "\n"})
     with pytest.raises(ValueError, match=message):
@@ -155,9 +156,9 @@ def test_a_split_that_cannot_be_read_says_why(split, message, tree):
 
 
 def test_two_hundred_classes_are_scored_as_twenty_are(tmp_path):
-    ids = [f"n{number:08d}" for number in range(200)]
+    ids = [f"n{index:08d}" for index in range(200)]
     rng = np.random.default_rng(0)
-    names = "".join(f"{wnid} {number} thing{number}\n" for number, wnid in enumerate(ids, start=1))
+    names = "".join(f"{wnid} {index} thing{index}\n" for index, wnid in enumerate(ids, start=1))
     files = {"devkit/data/map_det.txt": names, "ImageSets/DET/val.txt": ""}
     for image in range(20):
         # Every class but the last ten, in one image each.
@@ -168,18 +169,18 @@ def test_two_hundred_classes_are_scored_as_twenty_are(tmp_path):
     data = records.load_records(write(tmp_path / "ILSVRC", files), "val")
     assert len(data.classes) == 200
     # Right for the even classes, of the wrong half of the image for the odd ones.
-    found = []
+    loaded = []
     for objects, size in zip(data.objects, data.sizes, strict=True):
         right = objects.to_pixels(size)
         right[objects.labels % 2 == 1, 1:] += 16
-        found.append(Detections(right, rng.random(len(right)), objects.labels))
-    result = evaluate_voc(found, data.objects, data.sizes, data.classes)
+        loaded.append(Detections(right, rng.random(len(right)), objects.labels))
+    result = evaluate_voc(loaded, data.objects, data.sizes, data.classes)
     assert result.mean == 0.5
     assert result.average_precision["thing1"] == 1
     assert result.average_precision["thing2"] == 0
-    assert result.absent_classes == tuple(f"thing{number}" for number in range(191, 201))
+    assert result.absent_classes == tuple(f"thing{index}" for index in range(191, 201))
 
 
-def test_what_is_no_tree_of_det_is_not_taken_for_one(tmp_path):
+def test_other_folders_are_no_devkit(tmp_path):
     (tmp_path / "ILSVRC" / "ImageSets" / "CLS-LOC").mkdir(parents=True)
     assert det_devkit.find_devkit(tmp_path) is None

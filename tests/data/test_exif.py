@@ -12,8 +12,8 @@ from exif_files import (
     segment,
     tiff,
 )
-from image_files import IMAGE, PNG, chunk, encoded
-from photographs import photograph
+from image_files import IMAGE, PNG, chunk
+from photographs import encoded, photograph
 from PIL import Image
 
 from spp_keras.data import exif
@@ -27,7 +27,7 @@ def read(data):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_the_orientation_is_read_in_both_orders_of_bytes(form, orientation):
+def test_orientation_in_both_byte_orders(form, orientation):
     for order in "<>":
         data = file(PICTURE, form, orientation, orientation_tag(orientation, order))
         assert Image.open(io.BytesIO(data)).getexif()[0x0112] == orientation
@@ -100,13 +100,13 @@ BLOCKS = {
 
 
 @pytest.mark.parametrize("kind", BLOCKS)
-def test_a_wrong_or_hostile_block_counts_as_none(kind):
+def test_invalid_or_hostile_block_is_ignored(kind):
     data, expected = BLOCKS[kind]
     assert read(data) == expected
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_any_damage_is_read_as_a_plain_reader_reads_it(form):
+def test_damaged_files_agree_with_a_plain_reader(form):
     random = np.random.default_rng(5)
     content = file(PICTURE, form, 6, tiff((0x010F, 2, 4, 0), (0x0112, 3, 1, 6), order=">"))
     block = content.index(b"MM\0*")
@@ -122,7 +122,7 @@ def test_any_damage_is_read_as_a_plain_reader_reads_it(form):
     assert {1, 6} <= set(found)
 
 
-def test_nothing_but_operations_of_tensorflow_is_in_the_graph():
+def test_graph_has_tensorflow_operations_alone():
     graph = exif.read_orientation_compiled.get_concrete_function().graph.as_graph_def()
     functions = [node for one in graph.library.function for node in one.node_def]
     kinds = {node.op for node in (*graph.node, *functions)}

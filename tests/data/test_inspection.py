@@ -6,7 +6,8 @@ import exif_files
 import numpy as np
 import pytest
 import tensorflow as tf
-from image_files import GIGAPIXEL, IMAGE, JPEG, PNG, RGB, UNUSABLE, USABLE, encoded
+from image_files import GIGAPIXEL, IMAGE, JPEG, PNG, RGB, UNUSABLE, USABLE
+from photographs import encoded
 from PIL import Image
 
 from spp_keras.data import image_ops, image_rules, inspection
@@ -18,21 +19,21 @@ def inspected(data, tmp_path, **limits):
     path = tmp_path / "image.jpg"
     path.write_bytes(data)
     candidate = Candidate("image", (0, 0, len(data)))
-    [(same, finding)] = inspection.inspect_images(
+    [(same, inspected_image)] = inspection.inspect_images(
         [candidate], [str(path)], image_rules.ImageLimits(**limits)
     )
     assert same is candidate
-    return finding
+    return inspected_image
 
 
 @pytest.mark.parametrize("kind", USABLE)
-def test_an_image_is_usable_and_said_to_be_what_it_is(kind, tmp_path):
+def test_inspect_images_describes_usable_images(kind, tmp_path):
     data, converted, _, _ = USABLE[kind]
     assert inspected(data, tmp_path) == inspection.Inspection((48, 64), converted)
 
 
 @pytest.mark.parametrize("kind", USABLE)
-def test_tensorflow_turns_what_is_usable_into_the_right_colors(kind):
+def test_usable_images_decode_to_the_right_colors(kind):
     data, _, expected, tolerance = USABLE[kind]
     if expected is None:
         expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
@@ -41,38 +42,38 @@ def test_tensorflow_turns_what_is_usable_into_the_right_colors(kind):
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)
-def test_an_unusable_image_has_its_reason(kind, tmp_path):
+def test_inspect_images_gives_reasons(kind, tmp_path):
     data, reason = UNUSABLE[kind]
-    finding = inspected(data, tmp_path)
-    assert finding.size == (0, 0)
-    assert re.search(reason, finding.reason), finding.reason
+    inspected_image = inspected(data, tmp_path)
+    assert inspected_image.size == (0, 0)
+    assert re.search(reason, inspected_image.reason), inspected_image.reason
 
 
 @pytest.mark.parametrize("form", GIGAPIXEL)
-def test_a_header_that_claims_a_gigapixel_is_refused_before_memory_is(form, tmp_path, monkeypatch):
+def test_gigapixel_header_is_refused_without_allocation(form, tmp_path, monkeypatch):
     monkeypatch.setattr(tf.io, "decode_image", None)
     tracemalloc.start()
-    finding = inspected(GIGAPIXEL[form], tmp_path)
-    _, most = tracemalloc.get_traced_memory()
+    inspected_image = inspected(GIGAPIXEL[form], tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert finding.reason == "has 40000x40000 pixels, more than 64000000"
-    assert most < 2e6
+    assert inspected_image.reason == "has 40000x40000 pixels, more than 64000000"
+    assert peak < 2e6
 
 
-def test_a_file_too_long_for_the_limit_is_not_read(tmp_path, monkeypatch):
+def test_too_long_file_is_not_read(tmp_path, monkeypatch):
     path = tmp_path / "image.jpg"
     with path.open("wb") as file:
         file.truncate(10**10)
     monkeypatch.setattr(inspection, "inspect_image", None)
-    [(_, finding)] = inspection.inspect_images([Candidate("", (0, 0, 10**10))], [str(path)])
-    assert finding.reason == "has 10000000000 bytes, too many for 64000000 pixels"
+    [(_, inspected_image)] = inspection.inspect_images([Candidate("", (0, 0, 10**10))], [str(path)])
+    assert inspected_image.reason == "has 10000000000 bytes, too many for 64000000 pixels"
 
 
-def test_a_missing_file_and_what_the_source_gave_up_on_have_their_reasons(tmp_path):
+def test_missing_files_and_refused_candidates_have_reasons(tmp_path):
     missing = Candidate("a", (0, 0, 9))
     given_up = Candidate("b", (0, 0, 9), reason="has no annotation")
-    findings = inspection.inspect_images([missing, given_up], [str(tmp_path / "none.jpg")])
-    assert [finding.reason for _, finding in findings] == [
+    inspections = inspection.inspect_images([missing, given_up], [str(tmp_path / "none.jpg")])
+    assert [inspected_image.reason for _, inspected_image in inspections] == [
         "cannot be read: No such file or directory",
         "has no annotation",
     ]
@@ -89,36 +90,40 @@ def test_a_missing_file_and_what_the_source_gave_up_on_have_their_reasons(tmp_pa
         ({"max_aspect": 1.33}, False),
     ],
 )
-def test_an_image_may_be_at_a_limit_and_not_beyond(limits, usable, tmp_path):
+def test_image_limits_are_inclusive(limits, usable, tmp_path):
     assert (inspected(PNG, tmp_path, **limits).reason is None) == usable
 
 
-def test_a_part_of_a_file_is_inspected_by_its_span(tmp_path):
+def test_span_inside_a_file_is_inspected(tmp_path):
     path = tmp_path / "shard"
     path.write_bytes(b"before" + PNG + JPEG + b"after")
     spans = [(0, 6, len(PNG)), (0, 6 + len(PNG), len(JPEG)), (0, 0, 9)]
-    findings = inspection.inspect_images([Candidate("", span) for span in spans], [str(path)])
-    assert [finding.reason is None for _, finding in findings] == [True, True, False]
+    inspections = inspection.inspect_images([Candidate("", span) for span in spans], [str(path)])
+    assert [inspected_image.reason is None for _, inspected_image in inspections] == [
+        True,
+        True,
+        False,
+    ]
 
 
-def test_images_come_back_in_order_and_only_a_few_are_asked_for_ahead(tmp_path):
+def test_inspect_images_keeps_order_and_limits_prefetching(tmp_path):
     path = tmp_path / "image.png"
     path.write_bytes(PNG)
-    asked = []
+    started = []
 
     def candidates():
-        for number in range(1000):
-            asked.append(number)
-            yield Candidate(str(number), (0, 0, len(PNG)))
+        for index in range(1000):
+            started.append(index)
+            yield Candidate(str(index), (0, 0, len(PNG)))
 
     stream = inspection.inspect_images(candidates(), [str(path)])
     first = [next(stream)[0].id for _ in range(5)]
     stream.close()
     assert first == ["0", "1", "2", "3", "4"]
-    assert len(asked) < 500
+    assert len(started) < 500
 
 
-def test_a_camera_note_that_makes_pillow_warn_does_not_make_an_image_unusable(tmp_path):
+def test_exif_warnings_of_pillow_are_ignored(tmp_path):
     exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x1a\x01\x05\0\x01"
     data = encoded(IMAGE, "JPEG", exif=exif)
     with pytest.warns(UserWarning, match="EXIF"):
@@ -126,27 +131,27 @@ def test_a_camera_note_that_makes_pillow_warn_does_not_make_an_image_unusable(tm
     assert inspected(data, tmp_path).reason is None
 
 
-def test_the_size_is_that_of_the_upright_image(tmp_path):
+def test_size_is_that_of_the_upright_image(tmp_path):
     for form in exif_files.FORMS:
-        for number in exif_files.ORIENTATIONS:
-            data = exif_files.file(RGB, form, number)
-            finding = inspected(data, tmp_path)
-            assert (finding.size, finding.orientation) == ((48, 64), number)
+        for index in exif_files.ORIENTATIONS:
+            data = exif_files.file(RGB, form, index)
+            inspected_image = inspected(data, tmp_path)
+            assert (inspected_image.size, inspected_image.orientation) == ((48, 64), index)
             as_filed = inspection.inspect_image(data, orientation="file")
-            lying = exif_files.lying(RGB, number).size[::-1]
+            lying = exif_files.lying(RGB, index).size[::-1]
             assert (as_filed.size, as_filed.orientation) == (lying, 1)
 
 
 @pytest.mark.parametrize(
     "kind", ["JPEG", "palette PNG", "animated GIF", "gray BMP", "WebP with alpha"]
 )
-def test_damage_anywhere_never_raises(kind):
+def test_damaged_images_never_raise(kind):
     data, random = USABLE[kind][0], np.random.default_rng(7)
     for _ in range(60):
         damaged = bytearray(data)
         for place in random.integers(0, min(len(data), 200), 3):
             damaged[place] = random.integers(256)
-        finding = inspection.inspect_image(
+        inspected_image = inspection.inspect_image(
             bytes(damaged), image_rules.ImageLimits(max_pixels=10**6)
         )
-        assert (finding.reason is None) == (finding.size != (0, 0))
+        assert (inspected_image.reason is None) == (inspected_image.size != (0, 0))

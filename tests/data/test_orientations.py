@@ -12,8 +12,8 @@ PICTURE = photograph(30, 42)
 @pytest.mark.parametrize("orientation", exif_files.ORIENTATIONS)
 def test_pixels_windows_sizes_and_boxes_are_turned_alike(orientation):
     lying = np.asarray(exif_files.lying(PICTURE, orientation))
-    found = orientations.turn_pixels(tf.constant(lying), orientation)
-    np.testing.assert_array_equal(found, PICTURE)
+    result = orientations.turn_pixels(tf.constant(lying), orientation)
+    np.testing.assert_array_equal(result, PICTURE)
     size = orientations.turn_size(list(lying.shape[:2]), orientation)
     assert tuple(size.numpy()) == (30, 42)
 
@@ -28,5 +28,5 @@ def test_pixels_windows_sizes_and_boxes_are_turned_alike(orientation):
     np.testing.assert_allclose(orientations.turn_boxes(box, orientation), expected)
 
 
-def test_no_boxes_are_turned_into_none():
+def test_turn_boxes_of_no_boxes():
     assert orientations.turn_boxes(np.zeros((0, 4), "float32"), 6).shape == (0, 4)

@@ -19,15 +19,15 @@ COUNT = 20
 def written(folder, sizes):
     """Records of images that each have a label of their own."""
     files, spans = [], []
-    for number, (height, width) in enumerate(sizes):
-        form = "PNG" if number % 3 else "JPEG"
-        data = encoded(photograph(height, width, seed=number, coarse=5), form)
-        files.append(folder / f"{number}.{form.lower()}")
+    for index, (height, width) in enumerate(sizes):
+        form = "PNG" if index % 3 else "JPEG"
+        data = encoded(photograph(height, width, seed=index, coarse=5), form)
+        files.append(folder / f"{index}.{form.lower()}")
         files[-1].write_bytes(data)
-        spans.append((number, 0, len(data)))
+        spans.append((index, 0, len(data)))
     return Records(
         name="twenty",
-        classes=tuple(f"class {number}" for number in range(len(sizes))),
+        classes=tuple(f"class {index}" for index in range(len(sizes))),
         ids=np.array([file.name for file in files]),
         labels=np.arange(len(sizes), dtype="int32"),
         sizes=np.array(sizes, "int32"),
@@ -40,33 +40,33 @@ def written(folder, sizes):
 
 
 @pytest.mark.parametrize("form", exif_files.FORMS)
-def test_photographs_are_sent_upright_whatever_their_orientation(form, tmp_path):
+def test_pipeline_turns_images_upright(form, tmp_path):
     picture, tolerance = photograph(48, 64), 24 if form == "JPEG" else 0
-    for number in exif_files.ORIENTATIONS:
-        folder = tmp_path / "train" / ("cat" if number < 5 else "dog")
+    for index in exif_files.ORIENTATIONS:
+        folder = tmp_path / "train" / ("cat" if index < 5 else "dog")
         folder.mkdir(parents=True, exist_ok=True)
-        data = exif_files.file(picture, form, number)
-        (folder / f"{number}.{form.lower()}").write_bytes(data)
-    found = load_records(tmp_path, "train")
-    assert found.sizes.tolist() == [[48, 64]] * 8
-    assert found.orientations.tolist() == [*exif_files.ORIENTATIONS]
-    [(whole, _)] = batches(Pipeline(found, shuffle=False), 1)
+        data = exif_files.file(picture, form, index)
+        (folder / f"{index}.{form.lower()}").write_bytes(data)
+    result = load_records(tmp_path, "train")
+    assert result.sizes.tolist() == [[48, 64]] * 8
+    assert result.orientations.tolist() == [*exif_files.ORIENTATIONS]
+    [(whole, _)] = batches(Pipeline(result, shuffle=False), 1)
     crops = Crop(image_sizes=(32,), short_side=48, position="center")
-    [(cut, _)] = batches(Pipeline(found, crops, shuffle=False), 1)
+    [(cut, _)] = batches(Pipeline(result, crops, shuffle=False), 1)
     for sent, expected in ((whole["images"], picture), (cut, picture[8:40, 16:48])):
         assert np.abs(sent.astype(int) - expected).max() <= tolerance
 
     # Not from the cache of what was loaded before.
     as_filed = load_records(tmp_path, "train", orientation="file")
     sent = batches(Pipeline(as_filed, batch_size=1, shuffle=False), 8)
-    for number, (images, _) in zip(exif_files.ORIENTATIONS, sent, strict=True):
-        expected = np.asarray(exif_files.lying(picture, number))
+    for index, (images, _) in zip(exif_files.ORIENTATIONS, sent, strict=True):
+        expected = np.asarray(exif_files.lying(picture, index))
         assert tuple(images["sizes"][0]) == expected.shape[:2]
         assert np.abs(images["images"][0].astype(int) - expected).max() <= tolerance
 
 
-def pixels(records, number):
-    return decoded(Path(records.files[number]).read_bytes())
+def pixels(records, index):
+    return decoded(Path(records.files[index]).read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def records(tmp_path_factory):
 @pytest.fixture(scope="module")
 def alike(tmp_path_factory):
     """Images with a short side of 32."""
-    sizes = [(32, 32 + 3 * number) if number % 2 else (32 + number, 32) for number in range(6)]
+    sizes = [(32, 32 + 3 * index) if index % 2 else (32 + index, 32) for index in range(6)]
     return written(tmp_path_factory.mktemp("alike"), sizes)
 
 
@@ -86,17 +86,17 @@ def batches(pipeline, count, **options):
     return list(pipeline.dataset(repeat=True, **options).take(count).as_numpy_iterator())
 
 
-def assert_same(found, expected):
-    tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
+def assert_same(result, expected):
+    tf.nest.map_structure(np.testing.assert_array_equal, result, expected)
 
 
-def assert_near(found, expected):
-    assert found.shape == expected.shape
-    assert np.abs(found.astype(int) - expected).max() <= 2
+def assert_near(result, expected):
+    assert result.shape == expected.shape
+    assert np.abs(result.astype(int) - expected).max() <= 2
 
 
 @pytest.mark.parametrize("budget", [None, 4000])
-def test_padded_batches_hold_the_images_and_zeros(records, budget):
+def test_padded_batches(records, budget):
     pipeline = Pipeline(records, batch_size=6, batch_pixels=budget)
     assert pipeline.mixed
     assert pipeline.classes == records.classes
@@ -118,7 +118,7 @@ def test_padded_batches_hold_the_images_and_zeros(records, budget):
         assert sorted(seen) == list(range(COUNT))
 
 
-def test_ragged_batches_hold_the_same_images(records):
+def test_ragged_batches_equal_padded_ones(records):
     pipeline = Pipeline(records, batch_size=6)
     padded = batches(pipeline, pipeline.steps_per_epoch)
     ragged = pipeline.dataset(batch_format="ragged").take(pipeline.steps_per_epoch)
@@ -132,7 +132,7 @@ def test_ragged_batches_hold_the_same_images(records):
         ]
 
 
-def test_whole_images_are_brought_to_a_short_side(records):
+def test_whole_images_are_scaled_to_a_short_side(records):
     pipeline = Pipeline(records, Whole(short_side=24, longest_side=40), batch_size=6)
     expected = Whole(short_side=24, longest_side=40).output_sizes(records.sizes)
     for x, labels in batches(pipeline, pipeline.steps_per_epoch):
@@ -153,7 +153,7 @@ POLICIES = {
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_run_can_start_anywhere_and_goes_on_as_another_did(records, policy):
+def test_dataset_resumes_at_any_step(records, policy):
     def pipeline(seed=3):
         options = {"batch_size": 6, "flip": True, "color_jitter": 0.5, "seed": seed}
         return Pipeline(records, POLICIES[policy], **options)
@@ -176,15 +176,15 @@ def test_a_run_can_start_anywhere_and_goes_on_as_another_did(records, policy):
     assert other != labels[:4]
 
 
-def test_what_is_drawn_for_an_image_changes_from_epoch_to_epoch(records):
+def test_augmentation_changes_from_epoch_to_epoch(records):
     pipeline = Pipeline(records, batch_size=COUNT, flip=True, seed=2**32 - 1)
     mirrored = np.zeros((8, COUNT), bool)
     for epoch, (x, labels) in enumerate(batches(pipeline, 8)):
         for image, (height, width), label in zip(x["images"], x["sizes"], labels, strict=True):
-            whole, found = pixels(records, label).astype(int), image[:height, :width]
-            mirrored[epoch, label] = np.abs(found - whole).max() > 2
+            whole, result = pixels(records, label).astype(int), image[:height, :width]
+            mirrored[epoch, label] = np.abs(result - whole).max() > 2
             expected = whole[:, ::-1] if mirrored[epoch, label] else whole
-            assert_near(found, expected)
+            assert_near(result, expected)
     assert 0.35 < mirrored.mean() < 0.65
     assert mirrored.any(axis=0).all()
     assert 0 < mirrored.sum(axis=1).min() <= mirrored.sum(axis=1).max() < COUNT
@@ -192,7 +192,7 @@ def test_what_is_drawn_for_an_image_changes_from_epoch_to_epoch(records):
 
 
 @pytest.mark.parametrize("num_shards", [2, 3, 7])
-def test_replicas_share_each_batch_and_every_image_counts_the_same(records, num_shards):
+def test_sample_weights_of_shards_count_every_image_the_same(records, num_shards):
     pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
     steps = pipeline.steps_per_epoch
     whole = batches(pipeline, steps)
@@ -217,7 +217,7 @@ def test_replicas_share_each_batch_and_every_image_counts_the_same(records, num_
     np.testing.assert_allclose(counted, steps / COUNT, rtol=1e-6)
 
 
-def test_one_size_and_another_take_turns_on_the_same_crop(alike):
+def test_image_sizes_alternate_on_the_same_crop(alike):
     policy = Crop(image_sizes=(24, 16), short_side=32, position="center")
     pipeline = Pipeline(alike, policy, batch_size=4)
     assert not pipeline.mixed
@@ -237,7 +237,7 @@ def test_one_size_and_another_take_turns_on_the_same_crop(alike):
 
 
 @pytest.mark.parametrize(("num_shards", "budget"), [(1, None), (1, 4000), (2, None), (3, 6000)])
-def test_padding_is_what_is_sent_beside_the_images(records, num_shards, budget):
+def test_padding_fraction(records, num_shards, budget):
     pipeline = Pipeline(records, batch_size=6, batch_pixels=budget)
     for epoch in (0, 3):
         sent = real = 0
@@ -258,7 +258,7 @@ def test_padding_is_what_is_sent_beside_the_images(records, num_shards, budget):
 
 
 @pytest.mark.parametrize("batch_format", ["padded", "ragged"])
-def test_images_of_several_classes_have_rows_of_zeros_and_ones(records, batch_format):
+def test_multi_label_targets(records, batch_format):
     rows = np.random.default_rng(2).integers(0, 2, (COUNT, 5)).astype("uint8")
     several = dataclasses.replace(records, labels=rows, classes=tuple("abcde"))
     pipeline = Pipeline(several, batch_size=6)
@@ -270,12 +270,12 @@ def test_images_of_several_classes_have_rows_of_zeros_and_ones(records, batch_fo
         np.testing.assert_allclose(weights, len(expected) / 5, rtol=1e-6)
 
 
-def test_a_dataset_ends_with_an_epoch_and_goes_on_with_the_next(records):
+def test_dataset_ends_with_an_epoch_and_continues_with_the_next(records):
     pipeline = Pipeline(records, batch_size=6, flip=True)
     steps = pipeline.steps_per_epoch
     endless = pipeline.dataset(repeat=True)
     assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
-    epochs = [batches(pipeline, steps, start_step=number * steps) for number in range(4)]
+    epochs = [batches(pipeline, steps, start_step=index * steps) for index in range(4)]
     dataset = pipeline.dataset(steps)
     assert dataset.cardinality() == steps
     for epoch in epochs[1:]:
@@ -289,7 +289,7 @@ def test_a_dataset_ends_with_an_epoch_and_goes_on_with_the_next(records):
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_the_order_of_an_epoch_is_that_of_its_batches(records, shuffle):
+def test_order_is_that_of_the_batches(records, shuffle):
     pipeline = Pipeline(records, batch_size=6, shuffle=shuffle)
     for epoch in range(2):
         start = epoch * pipeline.steps_per_epoch
@@ -305,12 +305,12 @@ def dealt(pipeline, devices, processes=1, process=0, **options):
     dataset = pipeline.batches_for(strategy, **options)
     assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
     here = devices // processes
-    found = list(dataset.take(here * pipeline.steps_per_epoch))
-    return [found[step : step + here] for step in range(0, len(found), here)]
+    result = list(dataset.take(here * pipeline.steps_per_epoch))
+    return [result[step : step + here] for step in range(0, len(result), here)]
 
 
 @pytest.mark.parametrize("devices", [1, 2, 4])
-def test_the_replicas_of_a_model_get_every_image_once(records, devices):
+def test_replicas_get_every_image_once(records, devices):
     pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
     whole = batches(pipeline, pipeline.steps_per_epoch)
     assert min(len(labels) for _, labels in whole) == 1
@@ -322,7 +322,7 @@ def test_the_replicas_of_a_model_get_every_image_once(records, devices):
 
 
 @pytest.mark.parametrize("devices", [2, 4])
-def test_the_replicas_of_a_model_learn_as_much_from_every_image_of_a_batch(records, devices):
+def test_training_weights_count_every_image_of_a_batch_the_same(records, devices):
     pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
     whole = batches(pipeline, pipeline.steps_per_epoch)
     learned = dealt(pipeline, devices, training=True)
@@ -340,7 +340,7 @@ def test_the_replicas_of_a_model_learn_as_much_from_every_image_of_a_batch(recor
         assert fillers == devices - -(-len(labels) // share)
 
 
-def test_each_process_has_the_shares_of_its_own_replicas(records):
+def test_each_process_has_the_shards_of_its_replicas(records):
     pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
     options = {"batch_format": "ragged", "training": True}
     together = dealt(pipeline, 4, **options)
@@ -360,7 +360,7 @@ def test_each_process_has_the_shares_of_its_own_replicas(records):
         ({"color_jitter": 1.5}, r"`color_jitter` must be a number in \[0, 1\)"),
     ],
 )
-def test_wrong_settings_are_refused(records, options, message):
+def test_pipeline_refuses_invalid_arguments(records, options, message):
     with pytest.raises(ValueError, match=message):
         Pipeline(records, **options)
 
@@ -391,6 +391,6 @@ def test_wrong_settings_are_refused(records, options, message):
         ),
     ],
 )
-def test_wrong_shares_are_refused(records, options, message):
+def test_dataset_refuses_invalid_arguments(records, options, message):
     with pytest.raises(ValueError, match=message):
         Pipeline(records, batch_size=6).dataset(**options)

@@ -31,9 +31,9 @@ def write(root, files):
     return root
 
 
-def read(found, i):
-    number, offset, length = found.spans[i]
-    with Path(found.files[number]).open("rb") as file:
+def read(loaded, i):
+    index, offset, length = loaded.spans[i]
+    with Path(loaded.files[index]).open("rb") as file:
         file.seek(offset)
         return file.read(length)
 
@@ -42,9 +42,9 @@ def read(found, i):
 def flowers(tmp_path):
     """Two classes, ten images, sizes that all differ."""
     files = {
-        f"train/{name}/{number}.png": image(number, 20 + number, 30)
+        f"train/{name}/{index}.png": image(index, 20 + index, 30)
         for name in ("rose", "tulip")
-        for number in range(5)
+        for index in range(5)
     }
     return write(tmp_path / "flowers", files)
 
@@ -82,8 +82,8 @@ def test_a_folder_per_class_in_a_folder_per_split(tmp_path):
     assert records.load_records(root, "val").ids.tolist() == validation.ids.tolist()
 
 
-def test_without_splits_a_tenth_is_held_back_and_stays_held_back(tmp_path):
-    names = [f"{kind}/{number}.png" for kind in ("rose", "tulip") for number in range(200)]
+def test_validation_split_by_hash(tmp_path):
+    names = [f"{kind}/{index}.png" for kind in ("rose", "tulip") for index in range(200)]
     root = write(tmp_path / "a", dict.fromkeys(names, image()))
     train, validation = (
         records.load_records(root, "train"),
@@ -98,7 +98,7 @@ def test_without_splits_a_tenth_is_held_back_and_stays_held_back(tmp_path):
     assert set(train.ids) <= set(records.load_records(root, "train").ids)
 
 
-def test_a_class_may_be_called_train(tmp_path):
+def test_class_may_be_named_train(tmp_path):
     root = write(tmp_path, {f"{k}/{n}.png": image() for k in ("train", "bus") for n in range(30)})
     assert records.load_records(root, "train").classes == ("bus", "train")
 
@@ -119,13 +119,13 @@ def test_a_class_may_be_called_train(tmp_path):
         ),
     ],
 )
-def test_a_folder_that_cannot_be_a_data_set_says_why(files, split, message, tmp_path):
+def test_unsuitable_folders_are_refused(files, split, message, tmp_path):
     write(tmp_path, files)
     with pytest.raises(ValueError, match=message):
         records.load_records(tmp_path, split)
 
 
-def test_a_folder_that_links_to_itself_is_an_error_and_other_links_are_followed(flowers, tmp_path):
+def test_circular_links_are_refused_and_others_followed(flowers, tmp_path):
     (flowers / "train" / "daisy").symlink_to(flowers / "train" / "rose")
     assert len(records.load_records(flowers, "train")) == 15
     (flowers / "train" / "rose" / "loop").symlink_to(flowers / "train")
@@ -133,32 +133,32 @@ def test_a_folder_that_links_to_itself_is_an_error_and_other_links_are_followed(
         records.load_records(flowers, "train")
 
 
-def test_a_name_that_is_not_utf8_is_skipped(flowers):
+def test_file_name_that_is_not_utf8_is_skipped(flowers):
     write(flowers, {os.fsdecode(b"train/rose/\xff.png"): image()})
     [skipped] = records.load_records(flowers, "train", max_skipped_fraction=0.5).skipped
     assert skipped == ("train/rose/\\udcff.png", "has a name that is not UTF-8; rename it")
 
 
-def test_bad_images_are_skipped_with_their_reasons_up_to_a_share(flowers, monkeypatch):
+def test_unusable_images_are_skipped_up_to_a_fraction(flowers, monkeypatch):
     write(flowers, {"train/rose/0.png": b"", "train/tulip/3.png": "Not found"})
     with pytest.raises(ValueError, match=r"(?s)2 of 10 cannot:\n  train/rose/0.png is empty\n.*"):
         records.load_records(flowers, "train")
     # What was found is kept, to be looked at under another limit.
     monkeypatch.setattr(inspection, "inspect_images", None)
-    found = records.load_records(flowers, "train", max_skipped_fraction=0.2)
-    assert found.skipped == (
+    loaded = records.load_records(flowers, "train", max_skipped_fraction=0.2)
+    assert loaded.skipped == (
         ("train/rose/0.png", "is empty"),
         ("train/tulip/3.png", REFUSAL),
     )
     good = [f"train/{k}/{n}.png" for k in ("rose", "tulip") for n in range(5)]
-    assert found.ids.tolist() == [each for each in good if each not in dict(found.skipped)]
-    assert found.labels.tolist() == [0] * 4 + [1] * 4
-    assert found.sizes[:, 0].tolist() == [21, 22, 23, 24, 20, 21, 22, 24]
-    assert [read(found, i) for i in range(2)] == [image(1, 21, 30), image(2, 22, 30)]
+    assert loaded.ids.tolist() == [item for item in good if item not in dict(loaded.skipped)]
+    assert loaded.labels.tolist() == [0] * 4 + [1] * 4
+    assert loaded.sizes[:, 0].tolist() == [21, 22, 23, 24, 20, 21, 22, 24]
+    assert [read(loaded, i) for i in range(2)] == [image(1, 21, 30), image(2, 22, 30)]
 
 
-def test_an_error_lists_ten_images_and_counts_the_rest(flowers):
-    write(flowers, {f"train/rose/bad{number}.png": b"" for number in range(13)})
+def test_error_lists_ten_images_and_counts_the_rest(flowers):
+    write(flowers, {f"train/rose/bad{index}.png": b"" for index in range(13)})
     with pytest.raises(ValueError, match=r"13 of 23") as caught:
         records.load_records(flowers, "train")
     assert str(caught.value).count("is empty") == 10
@@ -166,7 +166,7 @@ def test_an_error_lists_ten_images_and_counts_the_rest(flowers):
     assert "pass a larger `max_skipped_fraction`" in str(caught.value)
 
 
-def test_the_first_bad_image_stops_if_asked_to(flowers, own_cache):
+def test_on_error_fail_stops_at_the_first_unusable_image(flowers, own_cache):
     write(flowers, {"train/rose/2.png": b"", "train/tulip/3.png": b""})
     stop = pytest.raises(ValueError, match=r"flowers train, where train/rose/2.png is empty")
     with stop:
@@ -178,20 +178,20 @@ def test_the_first_bad_image_stops_if_asked_to(flowers, own_cache):
         records.load_records(flowers, "train", on_error="fail")
 
 
-def test_no_usable_image_is_an_error_whatever_may_be_skipped(tmp_path):
+def test_no_usable_image_is_an_error(tmp_path):
     root = write(tmp_path, {"train/a/1.png": b"", "train/b/1.png": b""})
     with pytest.raises(ValueError, match="2 of 2 cannot"):
         records.load_records(root, "train", max_skipped_fraction=0.99)
 
 
-def test_what_is_turned_to_rgb_is_counted(flowers):
-    for number in range(3):
-        Image.new("L", (30, 20)).save(flowers / "train" / "rose" / f"{number}.png")
+def test_converted_images_are_counted(flowers):
+    for index in range(3):
+        Image.new("L", (30, 20)).save(flowers / "train" / "rose" / f"{index}.png")
     Image.new("CMYK", (30, 20)).save(flowers / "train" / "rose" / "3.jpg")
     assert records.load_records(flowers, "train").converted == {"gray": 3, "CMYK": 1}
 
 
-def test_a_second_time_nothing_is_decoded_and_the_records_are_the_same(flowers, monkeypatch):
+def test_cached_records_are_equal_without_decoding(flowers, monkeypatch):
     first = records.load_records(flowers, "train")
     monkeypatch.setattr(tf.io, "decode_image", None)
     second = records.load_records(flowers, "train")
@@ -202,7 +202,7 @@ def test_a_second_time_nothing_is_decoded_and_the_records_are_the_same(flowers, 
     assert (first.classes, first.files) == (second.classes, second.files)
 
 
-def test_a_file_that_changed_or_another_limit_is_noticed(flowers):
+def test_cache_notices_changed_files_and_limits(flowers):
     path = flowers / "train" / "rose" / "0.png"
     assert records.load_records(flowers, "train").sizes[0].tolist() == [20, 30]
     write(flowers, {"train/rose/0.png": image(0, 50, 60)})
@@ -220,35 +220,35 @@ def test_a_file_that_changed_or_another_limit_is_noticed(flowers):
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a zip", "half", "flipped"])
-def test_a_cache_file_that_cannot_be_read_is_made_again(damage, flowers, own_cache):
+def test_damaged_cache_file_is_replaced(damage, flowers, own_cache):
     expected = records.load_records(flowers, "train")
     [path] = own_cache.rglob("*.npz")
     whole = path.read_bytes()
     middle = len(whole) // 2
     flipped = whole[:300] + bytes([whole[300] ^ 255]) + whole[301:]
     path.write_bytes({"half": whole[:middle], "flipped": flipped}.get(damage, damage))
-    found = records.load_records(flowers, "train")
-    assert found.ids.tolist() == expected.ids.tolist()
+    loaded = records.load_records(flowers, "train")
+    assert loaded.ids.tolist() == expected.ids.tolist()
     assert len(path.read_bytes()) == len(whole)
     assert [file for file in own_cache.rglob("*") if file.is_file()] == [path]
 
 
-def test_a_cache_that_cannot_be_written_is_a_warning(flowers, tmp_path, monkeypatch):
+def test_read_only_cache_is_a_warning(flowers, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(write(tmp_path, {"file": b""}) / "file"))
     with pytest.warns(UserWarning, match="checked again next time.*XDG_CACHE_HOME"):
         assert len(records.load_records(flowers, "train")) == 10
 
 
-def test_a_bar_is_shown_for_what_takes_longer_than_a_second(flowers, capsys, monkeypatch):
+def test_progress_bar_appears_after_a_second(flowers, capsys, monkeypatch):
     records.load_records(flowers, "train")
     assert capsys.readouterr().err == ""
     inspect_images = inspection.inspect_images
 
     def slowly(*arguments):
-        for number, each in enumerate(inspect_images(*arguments)):
-            if number == 5:
+        for index, item in enumerate(inspect_images(*arguments)):
+            if index == 5:
                 time.sleep(1.2)
-            yield each
+            yield item
 
     monkeypatch.setattr(inspection, "inspect_images", slowly)
     write(flowers, {"train/rose/new.png": image()})
@@ -262,15 +262,15 @@ def test_a_bar_is_shown_for_what_takes_longer_than_a_second(flowers, capsys, mon
     assert written.out == ""
 
 
-def test_some_of_the_records_are_records(flowers):
-    found = records.load_records(flowers, "train")
-    by_mask = found.select(found.labels == 1)
-    by_number = found.select([7, 2])
-    assert by_mask.ids.tolist() == [f"train/tulip/{number}.png" for number in range(5)]
+def test_select(flowers):
+    loaded = records.load_records(flowers, "train")
+    by_mask = loaded.select(loaded.labels == 1)
+    by_number = loaded.select([7, 2])
+    assert by_mask.ids.tolist() == [f"train/tulip/{index}.png" for index in range(5)]
     assert by_number.ids.tolist() == ["train/tulip/2.png", "train/rose/2.png"]
     assert by_number.labels.tolist() == [1, 0]
     assert read(by_number, 0) == image(2, 22, 30)
-    assert len(found.select([])) == 0
+    assert len(loaded.select([])) == 0
 
 
 @pytest.mark.parametrize(
@@ -284,13 +284,13 @@ def test_some_of_the_records_are_records(flowers):
         (("./data", "train", "/tmp"), ValueError, "`data_dir` must be None with a folder"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, error, message):
+def test_invalid_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         records.load_records(*arguments)
 
 
 @pytest.mark.parametrize(("name", "value"), [("on_error", "ignore"), ("max_skipped_fraction", 1.5)])
-def test_wrong_options_are_named(name, value, flowers):
+def test_invalid_options_are_refused(name, value, flowers):
     with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}="):
         records.load_records(flowers, "train", **{name: value})
 
@@ -315,7 +315,7 @@ def devkit(tmp_path):
         "000003": [("dog", 1, (4, 5, 8, 10))],
         "000004": [("train", 0, (4, 5, 50, 30))],
     }
-    files = {f"VOC2007/Annotations/{i}.xml": annotation(each) for i, each in objects.items()}
+    files = {f"VOC2007/Annotations/{i}.xml": annotation(item) for i, item in objects.items()}
     files |= {f"VOC2007/JPEGImages/{i}.jpg": image(int(i), 20, 40) for i in objects}
     lists = {"train": "000001\n000002\n", "val": "000003\n", "test": "000004 \n\n"}
     lists |= {"trainval": "000001\n000002\n000003\n", "dog_train": "000001  1\n000002  0\n"}
@@ -323,14 +323,14 @@ def devkit(tmp_path):
     return write(tmp_path / "VOCdevkit", files)
 
 
-def test_a_devkit_has_boxes_as_shares_and_labels_without_difficult_objects(devkit):
-    found = records.load_records(devkit, "trainval")
-    assert found.classes == VOC
-    assert found.ids.tolist() == [f"JPEGImages/00000{number}.jpg" for number in (1, 2, 3)]
-    assert found.multi_label
-    assert found.labels.dtype == np.uint8
-    assert [sorted(np.flatnonzero(row)) for row in found.labels] == [[7, 11], [14], []]
-    first, second, third = found.objects
+def test_voc_boxes_and_labels(devkit):
+    loaded = records.load_records(devkit, "trainval")
+    assert loaded.classes == VOC
+    assert loaded.ids.tolist() == [f"JPEGImages/00000{index}.jpg" for index in (1, 2, 3)]
+    assert loaded.multi_label
+    assert loaded.labels.dtype == np.uint8
+    assert [sorted(np.flatnonzero(row)) for row in loaded.labels] == [[7, 11], [14], []]
+    first, second, third = loaded.objects
     np.testing.assert_allclose(
         first.boxes, [[1 / 20, 1 / 40, 1, 1], [5 / 20, 10 / 40, 15 / 20, 20 / 40]], rtol=1e-6
     )
@@ -340,16 +340,16 @@ def test_a_devkit_has_boxes_as_shares_and_labels_without_difficult_objects(devki
     assert second.difficult.tolist() == [True, False]
     assert third.difficult.tolist() == [True]
     assert third.difficult.dtype == bool
-    assert read(found, 1) == image(2, 20, 40)
+    assert read(loaded, 1) == image(2, 20, 40)
     # The same from the cache.
     again = records.load_records(devkit, "trainval")
-    for one, other in zip(found.objects, again.objects, strict=True):
+    for one, other in zip(loaded.objects, again.objects, strict=True):
         for a, b in zip(one, other, strict=True):
             np.testing.assert_array_equal(a, b)
             assert a.dtype == b.dtype
 
 
-def test_a_devkit_has_its_splits_and_may_be_named_by_any_of_its_folders(devkit):
+def test_voc_splits_and_folders(devkit):
     for root in (devkit, devkit / "VOC2007", devkit.parent):
         assert len(records.load_records(root, "train")) == 2
     for split in ("val", "validation"):
@@ -361,14 +361,14 @@ def test_a_devkit_has_its_splits_and_may_be_named_by_any_of_its_folders(devkit):
         records.load_records(devkit, "train")
 
 
-def test_a_box_is_cut_off_at_the_edge_of_its_image(devkit):
+def test_voc_boxes_are_clipped_to_the_image(devkit):
     [objects] = records.load_records(devkit, "test").objects
     np.testing.assert_allclose(objects.boxes, [[5 / 20, 4 / 40, 1, 1]])
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 7])
 @pytest.mark.parametrize(("height", "width"), [(20, 40), (40, 20), (32, 32)])
-def test_boxes_are_in_the_frame_that_the_annotation_names(orientation, height, width, devkit):
+def test_boxes_are_turned_by_the_size_in_the_annotation(orientation, height, width, devkit):
     picture = photograph(height, width)
     lying = exif_files.lying(picture, orientation)
     files = {"JPEGImages/000001.jpg": exif_files.file(picture, "JPEG", orientation)}
@@ -384,13 +384,13 @@ def test_boxes_are_in_the_frame_that_the_annotation_names(orientation, height, w
             box = upright_box
         text = annotation([("dog", 0, box)], *size)
         write(place, files | {"Annotations/000001.xml": text})
-        found = records.load_records(devkit, "train")
-        assert found.sizes[0].tolist() == [height, width]
+        loaded = records.load_records(devkit, "train")
+        assert loaded.sizes[0].tolist() == [height, width]
         expected = np.array([[3, 2, 9, 12]]) / [height, width, height, width]
-        np.testing.assert_allclose(found.objects[0].boxes, expected, atol=1e-6)
+        np.testing.assert_allclose(loaded.objects[0].boxes, expected, atol=1e-6)
 
 
-def test_other_classes_than_those_of_voc_are_the_sorted_ones_of_every_split(devkit):
+def test_other_classes_are_sorted_over_all_splits(devkit):
     write(devkit, {"VOC2007/Annotations/000004.xml": annotation([("Zebra", 0, (1, 1, 9, 9))])})
     train, test = records.load_records(devkit, "train"), records.load_records(devkit, "test")
     assert train.classes == test.classes == ("cat", "dog", "person", "zebra")
@@ -409,24 +409,24 @@ def test_other_classes_than_those_of_voc_are_the_sorted_ones_of_every_split(devk
         (annotation([("", 0, (1, 1, 9, 9))]), r"an object has no name"),
     ],
 )
-def test_an_annotation_that_cannot_be_used_has_its_reason(text, reason, devkit):
+def test_unusable_annotations_have_reasons(text, reason, devkit):
     path = devkit / "VOC2007" / "Annotations" / "000002.xml"
     path.unlink() if text is None else path.write_text(text)
-    found = records.load_records(devkit, "train", max_skipped_fraction=0.5)
-    assert found.ids.tolist() == ["JPEGImages/000001.jpg"]
-    assert len(found.objects) == 1
-    [(name, said)] = found.skipped
+    loaded = records.load_records(devkit, "train", max_skipped_fraction=0.5)
+    assert loaded.ids.tolist() == ["JPEGImages/000001.jpg"]
+    assert len(loaded.objects) == 1
+    [(name, message_text)] = loaded.skipped
     assert name == "JPEGImages/000002.jpg"
-    assert reason in said
+    assert reason in message_text
 
 
-def test_a_listed_image_that_is_missing_is_skipped(devkit):
+def test_missing_listed_image_is_skipped(devkit):
     (devkit / "VOC2007" / "JPEGImages" / "000001.jpg").unlink()
     [skipped] = records.load_records(devkit, "train", max_skipped_fraction=0.5).skipped
     assert skipped == ("JPEGImages/000001.jpg", "cannot be read: No such file or directory")
 
 
-def test_a_split_without_labels_is_an_error(devkit):
+def test_split_without_labels_is_an_error(devkit):
     write(devkit, {"VOC2007/Annotations/000004.xml": annotation([])})
     with pytest.raises(ValueError, match=r"`split` must have labels.* test, where no image has"):
         records.load_records(devkit, "test")

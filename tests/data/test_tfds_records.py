@@ -14,34 +14,34 @@ from spp_keras.data import records, shapes, tfrecord
 BOX = tfds.features.BBox
 
 
-def encoded(number, form="JPEG", mode="RGB"):
+def encoded(index, form="JPEG", mode="RGB"):
     file = io.BytesIO()
-    Image.new(mode, (30 + number, 20 + 2 * number), number).save(file, form)
+    Image.new(mode, (30 + index, 20 + 2 * index), index).save(file, form)
     return file.getvalue()
 
 
 def voc(first, count):
     kinds = ("dog", "person", "cat")
-    for number in range(first, first + count):
+    for index in range(first, first + count):
         objects = [
             {
                 "label": kinds[i],
                 "bbox": BBOXES[i],
                 "pose": "left",
                 "is_truncated": False,
-                "is_difficult": (number + i) % 3 == 0,
+                "is_difficult": (index + i) % 3 == 0,
             }
-            for i in range(number % 4)
+            for i in range(index % 4)
         ]
         yield (
-            f"{number:06}",
+            f"{index:06}",
             {
-                "image": io.BytesIO(encoded(number)),
-                "image/filename": f"{number:06}.jpg",
+                "image": io.BytesIO(encoded(index)),
+                "image/filename": f"{index:06}.jpg",
                 "objects": objects,
-                "labels": sorted({each["label"] for each in objects}),
+                "labels": sorted({item["label"] for item in objects}),
                 "labels_no_difficult": sorted(
-                    {each["label"] for each in objects if not each["is_difficult"]}
+                    {item["label"] for item in objects if not item["is_difficult"]}
                 ),
             },
         )
@@ -51,18 +51,18 @@ BBOXES = (BOX(0.0, 0.125, 0.5, 1.0), BOX(0.1, 0.2, 0.3, 0.4), BOX(0.5, 0.5, 0.75
 
 
 def imagenet(count, label=None):
-    for number in range(count):
-        name = f"n01440764_{number}.JPEG"
-        data = b"\xff\xd8\xff broken" if number == 3 else encoded(number, mode="L")
-        kind = (7 * number) % 1000 if label is None else label
+    for index in range(count):
+        name = f"n01440764_{index}.JPEG"
+        data = b"\xff\xd8\xff broken" if index == 3 else encoded(index, mode="L")
+        kind = (7 * index) % 1000 if label is None else label
         yield name, {"image": io.BytesIO(data), "label": kind, "file_name": name}
 
 
 def caltech(count):
     # As in the real one, every class counts its files from 1.
-    for kind, number in itertools.product(("accordion", "zebra", "ant"), range(count)):
-        name = f"image_{number:04}.jpg"
-        image = io.BytesIO(encoded(number + len(kind)))
+    for kind, index in itertools.product(("accordion", "zebra", "ant"), range(count)):
+        name = f"image_{index:04}.jpg"
+        image = io.BytesIO(encoded(index + len(kind)))
         features = {"image": image, "label": kind if kind != "zebra" else 3}
         yield f"{kind}/{name}", {**features, "image/file_name": name}
 
@@ -85,9 +85,9 @@ class Tagged(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples()}
 
     def _generate_examples(self):
-        for number in range(5):
-            pixels = np.full((20, 30, 3), number, np.uint8)
-            yield number, {"photo": pixels, "tags": list(range(number % 4))}
+        for index in range(5):
+            pixels = np.full((20, 30, 3), index, np.uint8)
+            yield index, {"photo": pixels, "tags": list(range(index % 4))}
 
 
 class Boxed(tfds.core.GeneratorBasedBuilder):
@@ -108,9 +108,9 @@ class Boxed(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples()}
 
     def _generate_examples(self):
-        for number in range(4):
-            things = [{"bbox": BBOXES[i], "color_jitter": 0, "label": 2 - i} for i in range(number)]
-            yield number, {"image": np.zeros((20, 30, 3), np.uint8), "things": things}
+        for index in range(4):
+            things = [{"bbox": BBOXES[i], "color_jitter": 0, "label": 2 - i} for i in range(index)]
+            yield index, {"image": np.zeros((20, 30, 3), np.uint8), "things": things}
 
 
 class Unlabelled(tfds.core.GeneratorBasedBuilder):
@@ -126,8 +126,8 @@ class Unlabelled(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples()}
 
     def _generate_examples(self):
-        for number in range(2):
-            yield number, {"image": np.zeros((20, 30, 3), np.uint8)}
+        for index in range(2):
+            yield index, {"image": np.zeros((20, 30, 3), np.uint8)}
 
 
 def prepare(name, data_dir, splits, **options):
@@ -163,116 +163,116 @@ def oracle(name, split, data_dir):
         decoders={key: tfds.decode.SkipDecoding()},
         read_config=tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True),
     )
-    return [{**each, "image": each[key]} for each in tfds.as_numpy(dataset)]
+    return [{**item, "image": item[key]} for item in tfds.as_numpy(dataset)]
 
 
-def read(found, i):
-    number, offset, length = found.spans[i]
-    with Path(found.files[number]).open("rb") as file:
+def read(loaded, i):
+    index, offset, length = loaded.spans[i]
+    with Path(loaded.files[index]).open("rb") as file:
         file.seek(offset)
         return file.read(length)
 
 
-def assert_same_bytes(found, expected):
-    assert len(found) == len(expected)
-    for i, each in enumerate(expected):
-        assert read(found, i) == each["image"]
-        decoded = tf.io.decode_image(each["image"], channels=3)
-        assert found.sizes[i].tolist() == decoded.shape[:2]
+def assert_same_bytes(loaded, expected):
+    assert len(loaded) == len(expected)
+    for i, item in enumerate(expected):
+        assert read(loaded, i) == item["image"]
+        decoded = tf.io.decode_image(item["image"], channels=3)
+        assert loaded.sizes[i].tolist() == decoded.shape[:2]
 
 
 @pytest.mark.parametrize(
     "split", ["train", "validation", "train+test", "train[:60%]", "train[-4:]+validation[1:3]"]
 )
-def test_voc_is_what_tensorflow_datasets_reads(split, data_dir):
-    found = records.load_records("voc/2007", split, data_dir)
+def test_voc_records_equal_tensorflow_datasets(split, data_dir):
+    loaded = records.load_records("voc/2007", split, data_dir)
     expected = oracle("voc/2007", split, data_dir)
-    assert found.name == f"voc/2007 {split}"
-    assert found.classes[:2] == ("aeroplane", "bicycle")
-    assert found.ids.tolist() == [each["image/filename"].decode() for each in expected]
-    assert_same_bytes(found, expected)
-    assert found.multi_label
-    for row, objects, each in zip(found.labels, found.objects, expected, strict=True):
-        assert np.flatnonzero(row).tolist() == sorted(each["labels_no_difficult"])
-        np.testing.assert_array_equal(objects.boxes, each["objects"]["bbox"])
-        np.testing.assert_array_equal(objects.labels, each["objects"]["label"])
-        np.testing.assert_array_equal(objects.difficult, each["objects"]["is_difficult"])
+    assert loaded.name == f"voc/2007 {split}"
+    assert loaded.classes[:2] == ("aeroplane", "bicycle")
+    assert loaded.ids.tolist() == [item["image/filename"].decode() for item in expected]
+    assert_same_bytes(loaded, expected)
+    assert loaded.multi_label
+    for row, objects, item in zip(loaded.labels, loaded.objects, expected, strict=True):
+        assert np.flatnonzero(row).tolist() == sorted(item["labels_no_difficult"])
+        np.testing.assert_array_equal(objects.boxes, item["objects"]["bbox"])
+        np.testing.assert_array_equal(objects.labels, item["objects"]["label"])
+        np.testing.assert_array_equal(objects.difficult, item["objects"]["is_difficult"])
         assert objects.boxes.shape == (len(objects.labels), 4)
-    assert any(len(objects.labels) for objects in found.objects)
+    assert any(len(objects.labels) for objects in loaded.objects)
 
 
-def test_imagenet_is_what_tensorflow_datasets_reads_but_for_a_broken_image(data_dir):
-    found = records.load_records("imagenet2012", "train", data_dir, max_skipped_fraction=0.2)
+def test_imagenet_records_equal_tensorflow_datasets(data_dir):
+    loaded = records.load_records("imagenet2012", "train", data_dir, max_skipped_fraction=0.2)
     broken = "n01440764_3.JPEG"
     expected = [
-        each
-        for each in oracle("imagenet2012", "train", data_dir)
-        if each["file_name"].decode() != broken
+        item
+        for item in oracle("imagenet2012", "train", data_dir)
+        if item["file_name"].decode() != broken
     ]
-    assert len(found.classes) == 1000
-    assert found.ids.tolist() == [each["file_name"].decode() for each in expected]
-    assert found.labels.tolist() == [each["label"] for each in expected]
-    assert found.labels.dtype == np.int32
-    assert found.objects is None
-    assert [skipped.id for skipped in found.skipped] == [broken]
-    assert found.converted == {"gray": 7}
-    assert len(found.files) == 2
-    assert_same_bytes(found, expected)
+    assert len(loaded.classes) == 1000
+    assert loaded.ids.tolist() == [item["file_name"].decode() for item in expected]
+    assert loaded.labels.tolist() == [item["label"] for item in expected]
+    assert loaded.labels.dtype == np.int32
+    assert loaded.objects is None
+    assert [skipped.id for skipped in loaded.skipped] == [broken]
+    assert loaded.converted == {"gray": 7}
+    assert len(loaded.files) == 2
+    assert_same_bytes(loaded, expected)
 
 
-def test_caltech_whose_file_names_repeat_is_told_apart_as_tensorflow_datasets_does(data_dir):
-    found = records.load_records("caltech101", "train", data_dir)
+def test_repeated_file_names_get_the_ids_of_tensorflow_datasets(data_dir):
+    loaded = records.load_records("caltech101", "train", data_dir)
     expected = oracle("caltech101", "train", data_dir)
-    assert found.ids.tolist() == [each["tfds_id"].decode() for each in expected]
-    assert found.labels.tolist() == [each["label"] for each in expected]
-    assert_same_bytes(found, expected)
+    assert loaded.ids.tolist() == [item["tfds_id"].decode() for item in expected]
+    assert loaded.labels.tolist() == [item["label"] for item in expected]
+    assert_same_bytes(loaded, expected)
 
 
-def test_labels_without_objects_or_file_names_are_found_by_their_kind(data_dir):
-    found = records.load_records("tagged", "train", data_dir)
+def test_labels_are_found_by_feature_type(data_dir):
+    loaded = records.load_records("tagged", "train", data_dir)
     expected = oracle("tagged", "train", data_dir)
-    assert found.classes == ("red", "round", "small")
-    assert found.ids.tolist() == [each["tfds_id"].decode() for each in expected]
-    for row, each in zip(found.labels, expected, strict=True):
-        assert np.flatnonzero(row).tolist() == sorted(each["tags"])
-    assert found.objects is None
-    assert_same_bytes(found, expected)
+    assert loaded.classes == ("red", "round", "small")
+    assert loaded.ids.tolist() == [item["tfds_id"].decode() for item in expected]
+    for row, item in zip(loaded.labels, expected, strict=True):
+        assert np.flatnonzero(row).tolist() == sorted(item["tags"])
+    assert loaded.objects is None
+    assert_same_bytes(loaded, expected)
 
 
-def test_without_labels_an_image_has_the_classes_of_its_objects(data_dir):
-    found = records.load_records("boxed", "train", data_dir)
+def test_labels_from_objects(data_dir):
+    loaded = records.load_records("boxed", "train", data_dir)
     expected = oracle("boxed", "train", data_dir)
-    assert found.classes == ("nut", "bolt", "nail")
-    for row, objects, each in zip(found.labels, found.objects, expected, strict=True):
-        assert np.flatnonzero(row).tolist() == sorted(each["things"]["label"])
-        np.testing.assert_array_equal(objects.boxes, each["things"]["bbox"])
-        np.testing.assert_array_equal(objects.labels, each["things"]["label"])
+    assert loaded.classes == ("nut", "bolt", "nail")
+    for row, objects, item in zip(loaded.labels, loaded.objects, expected, strict=True):
+        assert np.flatnonzero(row).tolist() == sorted(item["things"]["label"])
+        np.testing.assert_array_equal(objects.boxes, item["things"]["bbox"])
+        np.testing.assert_array_equal(objects.labels, item["things"]["label"])
         assert objects.difficult.tolist() == [False] * len(objects.labels)
 
 
-def test_shapes_are_drawn_once_and_have_a_label_and_objects(tmp_path, monkeypatch, capsys):
+def test_shapes_are_prepared_once(tmp_path, monkeypatch, capsys):
     config = shapes.Builder.builder_configs["tiny"]
     for split in ("train", "validation", "test"):
         monkeypatch.setattr(config, split, 12)
-    found = records.load_records("shapes/tiny", "train", tmp_path)
+    loaded = records.load_records("shapes/tiny", "train", tmp_path)
     assert capsys.readouterr().out == ""
     expected = oracle("shapes/tiny", "train", tmp_path)
-    assert found.ids.tolist() == [each["image/filename"].decode() for each in expected]
-    assert found.labels.tolist() == [each["label"] for each in expected]
-    for objects, each in zip(found.objects, expected, strict=True):
-        np.testing.assert_array_equal(objects.boxes, each["objects"]["bbox"])
-        np.testing.assert_array_equal(objects.difficult, each["objects"]["is_difficult"])
-    assert_same_bytes(found, expected)
+    assert loaded.ids.tolist() == [item["image/filename"].decode() for item in expected]
+    assert loaded.labels.tolist() == [item["label"] for item in expected]
+    for objects, item in zip(loaded.objects, expected, strict=True):
+        np.testing.assert_array_equal(objects.boxes, item["objects"]["bbox"])
+        np.testing.assert_array_equal(objects.difficult, item["objects"]["is_difficult"])
+    assert_same_bytes(loaded, expected)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", None)
     assert len(records.load_records("shapes/tiny", "train", tmp_path)) == 12
 
 
-def test_a_prepared_data_set_may_be_named_by_its_folder(data_dir):
-    found = records.load_records(data_dir / "voc" / "2007" / "5.0.0", "test")
-    assert found.ids.tolist() == records.load_records("voc/2007", "test", data_dir).ids.tolist()
+def test_prepared_data_set_by_its_folder(data_dir):
+    loaded = records.load_records(data_dir / "voc" / "2007" / "5.0.0", "test")
+    assert loaded.ids.tolist() == records.load_records("voc/2007", "test", data_dir).ids.tolist()
 
 
-def test_the_second_time_no_shard_is_read(data_dir, monkeypatch):
+def test_cached_records_need_no_shard(data_dir, monkeypatch):
     first = records.load_records("voc/2007", "train", data_dir)
     monkeypatch.setattr(tfrecord, "read_records", None)
     second = records.load_records("voc/2007", "train", str(data_dir))
@@ -283,14 +283,12 @@ def test_the_second_time_no_shard_is_read(data_dir, monkeypatch):
         records.load_records("voc/2007", "train[:8]", data_dir)
 
 
-def test_labels_that_are_not_published_are_an_error(data_dir):
+def test_unpublished_labels_are_refused(data_dir):
     with pytest.raises(ValueError, match=r"labels from 0 to 999.*split='test'.*has -1"):
         records.load_records("imagenet2012", "test", data_dir)
 
 
-def test_what_is_not_prepared_is_an_error_that_says_how_to_prepare_it(
-    tmp_path, monkeypatch, caplog
-):
+def test_unprepared_data_set_error_says_how_to_prepare_it(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", None)
     with pytest.raises(ValueError, match="must be a data set that is prepared") as caught:
         records.load_records("imagenet2012", "train", tmp_path)
@@ -306,7 +304,7 @@ def test_what_is_not_prepared_is_an_error_that_says_how_to_prepare_it(
     assert caplog.messages == []
 
 
-def test_another_version_that_is_prepared_is_named(data_dir, tmp_path):
+def test_error_names_other_prepared_versions(data_dir, tmp_path):
     (tmp_path / "voc" / "2007").mkdir(parents=True)
     old = tmp_path / "voc" / "2007" / "4.0.0"
     old.symlink_to(data_dir / "voc" / "2007" / "5.0.0")
@@ -327,19 +325,19 @@ def test_another_version_that_is_prepared_is_named(data_dir, tmp_path):
         ("unlabelled", "train", r"must have a class label.*data='unlabelled'.*\['image'\]"),
     ],
 )
-def test_a_wrong_name_or_split_says_what_there_is(name, split, message, data_dir):
+def test_error_lists_known_names_and_splits(name, split, message, data_dir):
     with pytest.raises(ValueError, match=message):
         records.load_records(name, split, data_dir)
 
 
-def test_another_file_format_says_how_to_get_this_one(tmp_path):
+def test_other_file_formats_are_refused(tmp_path):
     prepare("tagged", tmp_path, None, file_format="array_record")
     with pytest.raises(ValueError, match=r"prepared as 'array_record'.*file_format='tfrecord'"):
         records.load_records("tagged", "train", tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "noise"])
-def test_a_damaged_shard_is_named(damage, tmp_path):
+def test_damaged_shard_is_named(damage, tmp_path):
     builder = prepare("tagged", tmp_path, None)
     path = sorted(Path(builder.data_path).glob("*.tfrecord-00000-*"))[0]
     data = path.read_bytes()
@@ -351,9 +349,9 @@ def test_a_damaged_shard_is_named(damage, tmp_path):
         records.load_records("tagged", "train", tmp_path)
 
 
-def test_fields_of_every_kind_and_in_any_order_are_passed_over():
-    def delimited(number, data):
-        return bytes([number << 3 | 2, len(data)]) + data
+def test_fields_of_every_kind_are_skipped():
+    def delimited(index, data):
+        return bytes([index << 3 | 2, len(data)]) + data
 
     skipped = b"\x18\x96\x01" + b"\x21" + bytes(8) + b"\x2d" + bytes(4) + delimited(7, b"more")
     feature = skipped + delimited(1, skipped + delimited(1, b"pixels"))
@@ -361,18 +359,18 @@ def test_fields_of_every_kind_and_in_any_order_are_passed_over():
     example = skipped + delimited(1, skipped + delimited(1, entry))
     [(key, place)] = tfrecord.parse_features(example).items()
     assert key == "image"
-    start, end = tfrecord.first_bytes(example, place)
+    start, end = tfrecord.find_first_bytes(example, place)
     assert example[start:end] == b"pixels"
 
 
-def test_lengths_of_several_bytes_are_read_as_protocol_buffers_writes_them(tmp_path):
+def test_varints_of_several_bytes(tmp_path):
     values = {
         name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"x" * length]))
         for name, length in (("a", 0), ("b", 127), ("c", 128), ("d", 70_000))
     }
     example = tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString()
     for name, place in tfrecord.parse_features(example).items():
-        start, end = tfrecord.first_bytes(example, place)
+        start, end = tfrecord.find_first_bytes(example, place)
         assert example[start:end] == values[name].bytes_list.value[0]
     path = tmp_path / "shard"
     with tf.io.TFRecordWriter(str(path)) as writer:

@@ -32,16 +32,9 @@ def tree(tmp_path):
             objects = objects if number else []
             image = f"{split}_{number}"
             Image.fromarray(pixels).save(root / "Data/DET" / split / f"{image}.JPEG")
-            height, width = pixels.shape[:2]
-            elements = "".join(
-                f"<object><name>{word(150 + scenes.CLASSES.index(kind))}</name><bndbox>"
-                f"<xmin>{left}</xmin><xmax>{right}</xmax><ymin>{top}</ymin><ymax>{bottom}</ymax>"
-                "</bndbox></object>"
-                for kind, (top, left, bottom, right) in objects
-            )
+            objects = [(word(150 + scenes.CLASSES.index(kind)), box) for kind, box in objects]
             (root / "Annotations/DET" / split / f"{image}.xml").write_text(
-                f"<annotation><size><width>{width}</width><height>{height}</height></size>"
-                f"{elements}</annotation>"
+                scenes.annotation(pixels, objects)
             )
             lines.append(f"{image} {number + 1}\n")
         (root / "ImageSets/DET").mkdir(parents=True, exist_ok=True)

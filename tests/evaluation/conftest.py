@@ -22,13 +22,13 @@ def own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
     """More images than are kept in one file, of every size."""
-    folder, drawn = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     for split, count in (("train", 3), ("validation", COUNT)):
-        for number in range(count):
-            path = folder / split / small_runs.LABELS[number % 3] / f"{number}.png"
+        for index in range(count):
+            path = folder / split / small_runs.LABELS[index % 3] / f"{index}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            height, width = drawn.integers(40, 120, 2)
-            path.write_bytes(photographs.encoded(photographs.photograph(height, width, number)))
+            height, width = rng.integers(40, 120, 2)
+            path.write_bytes(photographs.encoded(photographs.photograph(height, width, index)))
     return folder
 
 
@@ -38,7 +38,12 @@ def make_run(data, tmp_path_factory):
 
     def make(seed=0, *, multi_label=False, **changes):
         keras.utils.set_random_seed(seed)
-        given = {"sizes": "fixed", "image_sizes": (SIDE,), "short_side": 73, "data": str(data)}
+        given = {
+            "size_policy": "fixed",
+            "image_sizes": (SIDE,),
+            "short_side": 73,
+            "data": str(data),
+        }
         recipe = recipes.Recipe(**{"width": 0.0625, "levels": (2, 1), **given, **changes})
         folder = tmp_path_factory.mktemp("runs") / f"run{seed}"
         small_runs.make_run(folder, recipe, multi_label=multi_label)

@@ -33,25 +33,25 @@ def network():
 
 
 @pytest.mark.parametrize("batch", [1, 3, 18])
-def test_views_from_pixels_are_those_of_the_protocol(benchmark, network, batch):
+def test_crop_scores_equal_the_10_view_protocol(benchmark, network, batch):
     image = photographs.encoded(photographs.photograph(60, 83))
-    parts = Scorer(network, "10-view-map", side=64).parts
-    found = benchmark.FromPixels(network, parts, batch).each(image, (60, 83))
-    expected = Scorer(network, "10-view", side=64).each(image)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    list_views = Scorer(network, "10-view-map", view_size=64).list_views
+    scores = benchmark.FromPixels(network, list_views, batch).score_views(image, (60, 83))
+    expected = Scorer(network, "10-view", view_size=64).score_views(image)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_all_98_are_asked_about(benchmark, network):
+def test_crop_scorer_covers_all_98_views(benchmark, network):
     image = photographs.encoded(photographs.photograph(60, 83))
-    scorer = Scorer(network, "96-view+full", side=64)
-    found = benchmark.FromPixels(network, scorer.parts, 18).each(image, (60, 83))
-    assert found.shape == scorer.each(image).shape == (98, 7)
+    scorer = Scorer(network, "96-view+full", view_size=64)
+    scores = benchmark.FromPixels(network, scorer.list_views, 18).score_views(image, (60, 83))
+    assert scores.shape == scorer.score_views(image).shape == (98, 7)
 
 
-def test_pixels_that_are_convolved_are_counted(benchmark, network):
-    parts = Scorer(network, "96-view+full").parts((375, 500))
+def test_count_pixels(benchmark, network):
+    scaled_views = Scorer(network, "96-view+full").list_views((375, 500))
     whole = 2 * 256 * 341
-    assert benchmark._pixels(parts, on_maps=False) == 96 * 224 * 224 + whole
+    assert benchmark._count_pixels(scaled_views, from_maps=False) == 96 * 224 * 224 + whole
     widths = {224: 299, 256: 341, 300: 400, 360: 480, 448: 597, 560: 747}
     expected = sum(2 * height * width for height, width in widths.items())
-    assert benchmark._pixels(parts, on_maps=True) == expected
+    assert benchmark._count_pixels(scaled_views, from_maps=True) == expected

@@ -42,7 +42,7 @@ def output_of(network, name, pixels):
 
 
 def extracted(network, layers, protocol):
-    crop = {"side": SIDE, "short_side": SHORT} if protocol == "crop" else {}
+    crop = {"view_size": SIDE, "short_side": SHORT} if protocol == "crop" else {}
     extract = features.make_extractor(
         network, layers, protocol, whole=size_policies.Whole(short_side=SHORT), **crop
     )
@@ -50,30 +50,30 @@ def extracted(network, layers, protocol):
 
 
 @pytest.mark.parametrize("protocol", ["crop", "full"])
-def test_features_are_what_the_layers_give(network, protocol):
+def test_features_are_the_outputs_of_the_layers(network, protocol):
     maps = {"crop": ["pool2", "conv4", "conv5"], "full": []}[protocol]
     layers = [*maps, "spp", "spp/2x1", "spp/3x3", "fc6", "fc7", "predictions"]
-    found = dict(zip(layers, extracted(network, layers, protocol), strict=True))
+    vectors = dict(zip(layers, extracted(network, layers, protocol), strict=True))
     pixels = pixels_of(protocol == "full")
     for name in layers:
         if "/" not in name:
             expected = output_of(network, name, pixels).reshape(-1)
-            np.testing.assert_allclose(found[name], expected, **CLOSE, err_msg=name)
+            np.testing.assert_allclose(vectors[name], expected, **CLOSE, err_msg=name)
     feature_map = output_of(network, "conv5", pixels)
     for name, level in {"spp/3x3": (3, 3), "spp/2x1": (2, 1)}.items():
         expected = oracles.pyramid(feature_map, [level], "max")
-        np.testing.assert_allclose(found[name], expected, **CLOSE, err_msg=name)
-    assert all(vector.dtype == "float32" for vector in found.values())
+        np.testing.assert_allclose(vectors[name], expected, **CLOSE, err_msg=name)
+    assert all(vector.dtype == "float32" for vector in vectors.values())
 
 
-def test_a_network_without_pyramid_has_features_of_crops(fixed):
+def test_features_of_a_network_without_pyramid(fixed):
     layers = ["conv5", "last_pool", "flatten", "fc7"]
     for name, vector in zip(layers, extracted(fixed, layers, "crop"), strict=True):
         expected = output_of(fixed, name, pixels_of(whole=False)).reshape(-1)
         np.testing.assert_allclose(vector, expected, **CLOSE, err_msg=name)
 
 
-def test_every_name_that_is_listed_can_be_taken(network):
+def test_all_listed_layers_have_features(network):
     layers = features.list_layers(network)
     assert not {"images", "mixed_sizes", "valid_cells"} & set(layers)
     assert len(extracted(network, layers, "crop")) == len(layers)
@@ -82,12 +82,12 @@ def test_every_name_that_is_listed_can_be_taken(network):
 @pytest.mark.parametrize(
     "layers", [[], ["fc8"], ["fc7", "fc7"], ["spp/6x6"], ["valid_cells"], ["conv5/3x3"]], ids=str
 )
-def test_layers_that_are_not_there_are_named_with_those_that_are(network, layers):
-    with pytest.raises(ValueError, match=r"`layer` must be one or more of .*'spp/3x3', 'spp/2x1'"):
+def test_check_layers_refuses_unknown_layers(network, layers):
+    with pytest.raises(ValueError, match=r"`layers` must be one or more of .*'spp/3x3', 'spp/2x1'"):
         features.check_layers(network, layers, "crop")
 
 
-def test_maps_of_whole_images_are_refused_with_what_can_be_taken(network):
-    message = r"behind the pyramid of zf5_spp .* take 'spp', .*'fc7'.* or crops.*layer='conv5'"
+def test_check_layers_refuses_feature_maps_of_whole_images(network):
+    message = r"after the pyramid of zf5_spp .* take 'spp', .*'fc7'.* or crops.*with 'conv5'"
     with pytest.raises(ValueError, match=message):
         features.check_layers(network, ["spp", "conv5"], "full")

@@ -35,7 +35,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def scorers(network):
-    return {name: Scorer(network, name, side=SIDE) for name in protocols.PROTOCOLS}
+    return {name: Scorer(network, name, view_size=SIDE) for name in protocols.PROTOCOLS}
 
 
 def picture(size):
@@ -81,17 +81,17 @@ def windows_of_ten(pixels):
 
 
 def literal_crops(network, pixels, places):
-    found = []
+    scores = []
     for y, x in places:
         crop = pixels[y : y + SIDE, x : x + SIDE]
-        found += [alone(network, crop), alone(network, crop[:, ::-1])]
-    return found
+        scores += [alone(network, crop), alone(network, crop[:, ::-1])]
+    return scores
 
 
 def literal_map_views(network, pixels, places):
     """Each view pooled from the map by loops; the map of the mirror image for mirrored ones."""
     halves = split_model(network)
-    width, found = pixels.shape[1], []
+    width, scores = pixels.shape[1], []
     for mirrored in (False, True):
         shown = pixels[:, ::-1] if mirrored else pixels
         feature_map = halves.trunk(shown[None].astype("float32"))[0].numpy()
@@ -102,19 +102,19 @@ def literal_map_views(network, pixels, places):
             vector = oracles.window_pyramid(feature_map, window, LEVELS, "max")[None]
             for layer in halves.top:
                 vector = layer(vector)
-            found.append(vector[0].numpy())
-    return found
+            scores.append(vector[0].numpy())
+    return scores
 
 
 @functools.cache
 def literal_96(network, image):
-    found = []
+    scores = []
     for short in SIX:
         pixels = scaled(image, short)
         height, width = pixels.shape[:2]
         places = [(y, x) for y in positions(height) for x in positions(width)]
-        found += literal_map_views(network, pixels, places)
-    return tuple(found)
+        scores += literal_map_views(network, pixels, places)
+    return tuple(scores)
 
 
 LITERAL = {
@@ -140,20 +140,20 @@ LITERAL = {
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("name", protocols.PROTOCOLS)
-def test_a_protocol_is_its_literal_version(name, size, network, scorers):
+def test_protocol_equals_a_literal_implementation(name, size, network, scorers):
     image = picture(size)
     expected = LITERAL[name](network, image)
-    each = scorers[name].each(image)
+    view_scores = scorers[name].score_views(image)
     square = {"96-view": 92, "96-view+full": 94}
     counts = {"crop": 1, "warp": 1, "full": 1, "96-view": 96, "96-view+full": 98} | (
         square if size[0] == size[1] else {}
     )
-    assert len(each) == len(expected) == counts.get(name, 10)
-    np.testing.assert_allclose(np.sort(each, axis=0), np.sort(expected, axis=0), **CLOSE)
+    assert len(view_scores) == len(expected) == counts.get(name, 10)
+    np.testing.assert_allclose(np.sort(view_scores, axis=0), np.sort(expected, axis=0), **CLOSE)
     np.testing.assert_allclose(scorers[name](image), np.mean(expected, axis=0), **CLOSE)
 
 
-def test_a_photograph_is_looked_at_upright(scorers):
+def test_scorer_turns_images_upright(scorers):
     pixels = photographs.photograph(*SIZES[0])
     expected = scorers["10-view"](photographs.encoded(pixels))
     turned = exif_files.file(pixels, "PNG", 6)
@@ -165,56 +165,56 @@ def test_a_photograph_is_looked_at_upright(scorers):
     assert not np.allclose(as_filed, expected, **CLOSE)
 
 
-def test_a_graph_is_traced_once_for_any_size(scorers):
+def test_scorer_traces_each_graph_once(scorers):
     for scorer in scorers.values():
-        for graph in (scorer._of_pixels, scorer._pooled, scorer._top):
+        for graph in (scorer._score_crops, scorer._pool_views, scorer._score_vectors):
             assert graph is None or graph.experimental_get_tracing_count() <= 1
 
 
 @pytest.mark.parametrize("name", ["crop", "10-view"])
-def test_a_network_without_pyramid_knows_what_needs_none(name):
+def test_protocols_of_a_network_without_pyramid(name):
     network = zoo.zf5(classes=3, width=0.0625, input_shape=(SIDE, SIDE, 3))
     scorer, image = Scorer(network, name), picture((60, 83))
     assert scorer.short_side == 73
     np.testing.assert_allclose(scorer(image), np.mean(LITERAL[name](network, image), 0), **CLOSE)
 
 
-def test_a_network_of_another_trunk_knows_what_needs_no_map(network):
+def test_protocols_of_a_network_with_another_trunk(network):
     backbone = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3, 2)])
     other = zoo.spp_classifier(backbone, 3, levels=LEVELS, units=())
     image = picture((60, 83))
     expected = np.mean(LITERAL["10-view"](other, image), axis=0)
-    np.testing.assert_allclose(Scorer(other, "10-view", side=SIDE)(image), expected, **CLOSE)
+    np.testing.assert_allclose(Scorer(other, "10-view", view_size=SIDE)(image), expected, **CLOSE)
     with pytest.raises(ValueError, match="`model` must have a trunk of this zoo"):
-        Scorer(other, "96-view", side=SIDE)
+        Scorer(other, "96-view", view_size=SIDE)
 
 
-def test_whole_images_are_sent_as_is_said(network):
+def test_whole_images_follow_the_size_policy(network):
     image = picture((60, 83))
     scorer = Scorer(network, "full", whole=size_policies.Whole(longest_side=70))
-    assert scorer.parts((60, 83))[0].size == (51, 70)
+    assert scorer.list_views((60, 83))[0].size == (51, 70)
     own = Scorer(network, "full", whole=size_policies.Whole())
     np.testing.assert_allclose(own(image), alone(network, photographs.photograph(60, 83)), **CLOSE)
 
 
-def test_an_image_that_is_one_view_scores_the_same_from_map_and_pixels(network, scorers):
+def test_single_view_scores_are_equal_from_feature_map_and_pixels(network, scorers):
     image = picture((SIDE, SIDE))
-    from_maps = scorers["96-view"].each(image)[:2]
+    from_maps = scorers["96-view"].score_views(image)[:2]
     pixels = photographs.photograph(SIDE, SIDE)
     crops = [alone(network, pixels), alone(network, pixels[:, ::-1])]
     np.testing.assert_allclose(from_maps, crops, **CLOSE)
 
 
-def test_whole_images_of_a_scale_of_their_own_are_sent_as_they_are(network, scorers):
+def test_full_views_at_another_scale_are_convolved_separately(network, scorers):
     image, other = picture((60, 83)), size_policies.Whole(longest_side=70)
-    scorer = Scorer(network, "96-view+full", side=SIDE, whole=other)
-    assert [part.on_map for part in scorer.parts((60, 83))] == [True] * 6 + [False]
-    each, whole = scorer.each(image), Scorer(network, "full", whole=other)(image)
-    np.testing.assert_allclose(each[:96], scorers["96-view"].each(image), **CLOSE)
-    np.testing.assert_allclose(each[96], whole, **CLOSE)
+    scorer = Scorer(network, "96-view+full", view_size=SIDE, whole=other)
+    assert [part.from_feature_map for part in scorer.list_views((60, 83))] == [True] * 6 + [False]
+    view_scores, whole = scorer.score_views(image), Scorer(network, "full", whole=other)(image)
+    np.testing.assert_allclose(view_scores[:96], scorers["96-view"].score_views(image), **CLOSE)
+    np.testing.assert_allclose(view_scores[96], whole, **CLOSE)
 
 
-def test_a_whole_image_from_the_map_has_cells_that_are_centerd_beyond_it(tmp_path):
+def test_whole_view_covers_cells_beyond_the_image(tmp_path):
     """Caffe's poolings round up: of 73 pixels two have 19 cells, the last around pixel 73.5."""
     layers = (
         caffe_nets.Layer("conv", "Convolution", "data", "conv", "num_output: 4 kernel_size: 1"),
@@ -230,10 +230,10 @@ def test_a_whole_image_from_the_map_has_cells_that_are_centerd_beyond_it(tmp_pat
     model = zoo.load_caffe_model(tmp_path / "net.prototxt", tmp_path / "net.caffemodel")
     pixels = np.zeros((73, 101, 3), "uint8")
     pixels[:, -1] = pixels[-1] = 255
-    scorer = Scorer(model, "96-view+full", side=SIDE)
-    views = [view for part in scorer.parts((73, 101)) for view in part.views]
-    each = scorer.each(photographs.encoded(pixels))
-    of_whole = [each[i] for i, view in enumerate(views) if view.window == (0, 0, 101, 73)]
+    scorer = Scorer(model, "96-view+full", view_size=SIDE)
+    views = [view for part in scorer.list_views((73, 101)) for view in part.views]
+    view_scores = scorer.score_views(photographs.encoded(pixels))
+    of_whole = [view_scores[i] for i, view in enumerate(views) if view.window == (0, 0, 101, 73)]
     expected = [alone(model, pixels), alone(model, pixels[:, ::-1])]
     np.testing.assert_allclose(of_whole, expected, **CLOSE)
 
@@ -249,7 +249,7 @@ def receptive_radius(trunk):
 
 
 @pytest.mark.parametrize("trunk", zoo.tables.TRUNKS, ids=lambda trunk: trunk.name)
-def test_cells_that_see_no_border_are_equal_in_a_view_and_on_the_map(trunk):
+def test_inner_cells_are_equal_in_crop_and_feature_map(trunk):
     """A window that begins on a multiple of the step has the cells of its crop."""
     model = getattr(zoo, f"{trunk.name}_spp")(classes=3, width=0.0625, levels=LEVELS)
     halves, side, radius = model_parts.split_model(model), 224, receptive_radius(trunk)
@@ -275,13 +275,19 @@ def test_cells_that_see_no_border_are_equal_in_a_view_and_on_the_map(trunk):
             {"protocol": "ten-view"},
             r"`protocol` must be one of 'crop', 'warp', .*'ten-view'",
         ),
-        ({"protocol": "crop", "side": 0}, "`side` must be an int >= 1"),
-        ({"protocol": "96-view", "side": 20}, "`side` must be at least 29, .* side=20"),
-        ({"protocol": "crop", "side": 64, "short_side": 60}, "`short_side` must be an int >= 64"),
+        ({"protocol": "crop", "view_size": 0}, "`view_size` must be an int >= 1"),
+        (
+            {"protocol": "96-view", "view_size": 20},
+            "`view_size` must be at least 29, .* view_size=20",
+        ),
+        (
+            {"protocol": "crop", "view_size": 64, "short_side": 60},
+            "`short_side` must be an int >= 64",
+        ),
     ],
     ids=str,
 )
-def test_wrong_arguments_are_named(network, options, message):
+def test_invalid_arguments_are_refused(network, options, message):
     with pytest.raises(ValueError, match=message):
         Scorer(network, **options)
 
@@ -293,11 +299,14 @@ def test_wrong_arguments_are_named(network, options, message):
             {"protocol": "full"},
             "'crop' or 'warp' or '10-view' for zf5, a network without a pyramid",
         ),
-        ({"protocol": "crop", "side": 80}, "`side` must be what zf5 was built for, 64x64 .*80"),
+        (
+            {"protocol": "crop", "view_size": 80},
+            "`view_size` must be what zf5 was built for, 64x64 .*80",
+        ),
     ],
     ids=str,
 )
-def test_a_network_for_one_size_refuses_others(options, message):
+def test_scorer_refuses_other_sizes_for_a_network_of_one_size(options, message):
     network = zoo.zf5(classes=3, width=0.0625, input_shape=(SIDE, SIDE, 3))
     with pytest.raises(ValueError, match=message):
         Scorer(network, **options)

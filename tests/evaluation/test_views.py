@@ -12,15 +12,15 @@ SIDES = st.integers(1, 3000)
 
 
 @given(SIDES, SIDES, st.integers(1, 600))
-def test_a_scaled_size_is_that_of_training(height, width, short):
+def test_scale_size_agrees_with_the_size_policy(height, width, short):
     expected = size_policies.Whole(short_side=short).output_sizes(np.array([(height, width)]))[0]
     assert views.scale_size((height, width), short) == tuple(expected)
     assert min(views.scale_size((height, width), short)) == short
 
 
 @given(SIDES, SIDES, st.sampled_from([64, 112, 180, 224]))
-def test_96_views_are_distinct_inside_and_as_many_as_there_is_room_for(height, width, side):
-    found = []
+def test_96_views_are_distinct_and_inside_the_image(height, width, side):
+    listed = []
     for short in views.six_short_sides(side):
         size = views.scale_size((height, width), short)
         these = views.eighteen_views(size, side)
@@ -31,10 +31,10 @@ def test_96_views_are_distinct_inside_and_as_many_as_there_is_room_for(height, w
             assert 0 <= left < right <= size[1]
             assert 0 <= top < bottom <= size[0]
             assert (right - left, bottom - top) == (side, side)
-        found += [(short, view) for view in these]
-    assert len(set(found)) == len(found) <= 96
+        listed += [(short, view) for view in these]
+    assert len(set(listed)) == len(listed) <= 96
     if 2 * abs(height - width) > 0.1 * min(height, width):
-        assert len(found) == 96
+        assert len(listed) == 96
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,10 @@ def test_96_views_are_distinct_inside_and_as_many_as_there_is_room_for(height, w
     ],
     ids=str,
 )
-def test_views_are_counted_as_in_the_paper(size, ten, six_scales):
-    assert len(views.ten_views(views.scale_size(size, views.short_side_for(224)), 224)) == ten
+def test_number_of_views_is_the_papers(size, ten, six_scales):
+    assert (
+        len(views.ten_views(views.scale_size(size, size_policies.short_side_for(224)), 224)) == ten
+    )
     counts = [
         len(views.eighteen_views(views.scale_size(size, s), 224))
         for s in views.six_short_sides(224)
@@ -57,7 +59,7 @@ def test_views_are_counted_as_in_the_paper(size, ten, six_scales):
     assert counts == six_scales
 
 
-def test_positions_are_worked_by_hand():
+def test_positions_of_views_by_hand():
     squares = [view.window for view in views.eighteen_views((9, 7), 4) if not view.mirrored]
     expected = [(x, y, x + 4, y + 4) for y, x in itertools.product((0, 2, 5), (0, 1, 3))]
     assert squares == expected
@@ -67,6 +69,8 @@ def test_positions_are_worked_by_hand():
     assert sum(view.mirrored for view in ten) == 5
 
 
-def test_a_crop_larger_than_its_image_is_refused():
-    with pytest.raises(ValueError, match=r"`side` must be at most the shorter side .* side=65"):
+def test_view_larger_than_the_image_is_refused():
+    with pytest.raises(
+        ValueError, match=r"`view_size` must be at most the shorter side .* view_size=65"
+    ):
         views.center_view((64, 90), 65)

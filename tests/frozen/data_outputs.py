@@ -56,11 +56,11 @@ def compute_batches():
     ranged = Crop(image_sizes=(16, 24), short_side=28, schedule="range")
     cases = {
         "own size": {},
-        "short side": {"sizes": Whole(short_side=24, longest_side=40), "flip": True},
+        "short side": {"size_policy": Whole(short_side=24, longest_side=40), "flip": True},
         "pixels": {"batch_pixels": 6000, "seed": 5},
-        "crops": {"sizes": crop, "flip": True, "color_jitter": 0.1},
-        "range": {"sizes": ranged, "seed": 2},
-        "warped": {"sizes": Warp(image_size=20), "shuffle": False},
+        "crops": {"size_policy": crop, "flip": True, "color_jitter": 0.1},
+        "range": {"size_policy": ranged, "seed": 2},
+        "warped": {"size_policy": Warp(image_size=20), "shuffle": False},
     }
     outputs = {}
     with tempfile.TemporaryDirectory() as folder:

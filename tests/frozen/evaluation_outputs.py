@@ -32,7 +32,7 @@ def compute_testing_protocols():
     model = make_network("zf5_spp", width=0.0625)
     image, outputs = inputs.encode_png(inputs.make_pixels(90, 124)), {}
     for protocol in PROTOCOLS:
-        outputs[protocol] = evaluation.Scorer(model, protocol, side=64).each(image)
+        outputs[protocol] = evaluation.Scorer(model, protocol, view_size=64).score_views(image)
     return outputs
 
 

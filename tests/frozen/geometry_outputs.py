@@ -45,7 +45,7 @@ def describe_views(protocol, size, side, short_side, whole):
     """A row for each view: size of the scaled image, window, mirrored, on the feature map."""
     return np.array(
         [
-            (*scaled.size, *view.window, view.mirrored, scaled.on_map)
+            (*scaled.size, *view.window, view.mirrored, scaled.from_feature_map)
             for scaled in protocols.list_scaled_views(protocol, size, side, short_side, whole)
             for view in scaled.views
         ],
@@ -64,8 +64,8 @@ def compute_views():
             )
     sides = range(40, 300, 7)
     outputs["short sides"] = np.array([views.six_short_sides(side) for side in sides])
-    outputs["short side"] = np.array([views.short_side_for(side) for side in sides])
-    outputs["side"] = np.array([views.view_size(short_side) for short_side in sides])
+    outputs["short side"] = np.array([size_policies.short_side_for(side) for side in sides])
+    outputs["side"] = np.array([size_policies.image_size_for(short_side) for short_side in sides])
     return outputs
 
 

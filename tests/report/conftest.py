@@ -74,10 +74,16 @@ def evaluated():
 
     def write(folder, shares, images=200):
         rows = [
-            {"runs": [str(folder)], "protocol": name, "views": 1.0, "sides": [64], "top1": share}
+            {
+                "runs": [str(folder)],
+                "protocol": name,
+                "views": 1.0,
+                "view_sizes": [64],
+                "top1": share,
+            }
             for name, share in shares.items()
         ]
-        result = {"data": "pets validation", "images": images, "left_out": 3, "date": "2014-06-18"}
+        result = {"data": "pets validation", "images": images, "skipped": 3, "date": "2014-06-18"}
         result |= {"versions": {"spp_keras": "0"}, "rows": rows}
         (folder / run_folder.EVALUATION).mkdir(parents=True, exist_ok=True)
         path = folder / run_folder.EVALUATION / run_folder.EVALUATION_RESULTS

@@ -26,11 +26,11 @@ def pairs(plan):
 
 def photographs(count, seed=0):
     """Sizes as people's photographs have them: some very often, the rest of all kinds."""
-    drawn = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     often = [(375, 500), (333, 500), (500, 375), (500, 334), (480, 640)]
-    shapes = np.array(often)[drawn.choice(5, count, p=(0.4, 0.2, 0.15, 0.1, 0.15))]
-    rare = drawn.random(count) < 0.3
-    shapes[rare] = drawn.integers(90, 640, (rare.sum(), 2))
+    shapes = np.array(often)[rng.choice(5, count, p=(0.4, 0.2, 0.15, 0.1, 0.15))]
+    rare = rng.random(count) < 0.3
+    shapes[rare] = rng.integers(90, 640, (rare.sum(), 2))
     return shapes
 
 
@@ -42,20 +42,20 @@ def photographs(count, seed=0):
     st.booleans(),
     st.integers(0, 2**32 - 1),
 )
-def test_every_image_is_in_one_batch_of_an_epoch(shapes, size, budget, shuffle, seed):
+def test_epoch_has_every_image_once(shapes, size, budget, shuffle, seed):
     shapes = np.array(shapes)
     options = {"sizes": shapes, "batch_pixels": budget, "shuffle": shuffle, "seed": seed}
     batches = BatchPlanner(len(shapes), size, **options)
     for epoch in (0, 1, 1000):
-        found = groups(batches.epoch(epoch))
-        assert sorted(itertools.chain(*found)) == list(range(len(shapes)))
-        assert len(found) == batches.steps
-        assert 1 <= min(map(len, found)) <= max(map(len, found)) <= size
+        result = groups(batches.epoch(epoch))
+        assert sorted(itertools.chain(*result)) == list(range(len(shapes)))
+        assert len(result) == batches.steps
+        assert 1 <= min(map(len, result)) <= max(map(len, result)) <= size
         if budget is None:
             assert batches.steps == -(-len(shapes) // size)
-            assert max(map(len, found)) - min(map(len, found)) <= 1
+            assert max(map(len, result)) - min(map(len, result)) <= 1
         else:
-            assert all(len(group) == 1 or pixels(group, shapes) <= budget for group in found)
+            assert all(len(group) == 1 or pixels(group, shapes) <= budget for group in result)
 
 
 @settings(max_examples=30)
@@ -64,28 +64,28 @@ def test_images_of_one_size_are_divided_evenly(count, size, shuffle):
     batches = BatchPlanner(count, size, shuffle=shuffle)
     assert batches.steps == -(-count // size)
     for epoch in (0, 7):
-        found = groups(batches.epoch(epoch))
-        assert sorted(itertools.chain(*found)) == list(range(count))
-        assert len(found) == batches.steps
-        assert max(map(len, found)) <= size
-        assert max(map(len, found)) - min(map(len, found)) <= 1
+        result = groups(batches.epoch(epoch))
+        assert sorted(itertools.chain(*result)) == list(range(count))
+        assert len(result) == batches.steps
+        assert max(map(len, result)) <= size
+        assert max(map(len, result)) - min(map(len, result)) <= 1
 
 
 def test_batches_by_hand():
     # Wide ones and tall ones; then the lower and the higher half of each.
     shapes = np.array([[10, 40], [60, 20], [12, 42], [61, 20], [50, 20], [14, 41], [52, 20]])
     batches = BatchPlanner(7, 2, sizes=shapes, shuffle=False)
-    found = [sorted(group) for group in groups(batches.epoch(0))]
-    assert sorted(found) == [[0], [1, 3], [2, 5], [4, 6]]
+    result = [sorted(group) for group in groups(batches.epoch(0))]
+    assert sorted(result) == [[0], [1, 3], [2, 5], [4, 6]]
     within = BatchPlanner(7, 4, sizes=shapes, shuffle=False, batch_pixels=2100)
-    found = [sorted(group) for group in groups(within.epoch(0))]
-    assert all(pixels(group, shapes) <= 2100 for group in found)
-    assert [4, 6] not in found
-    assert any(len(group) > 1 for group in found)
+    result = [sorted(group) for group in groups(within.epoch(0))]
+    assert all(pixels(group, shapes) <= 2100 for group in result)
+    assert [4, 6] not in result
+    assert any(len(group) > 1 for group in result)
 
 
 @pytest.mark.parametrize("shapes", [None, photographs(300)])
-def test_order_follows_from_the_seed_alone(shapes):
+def test_order_depends_on_the_seed_alone(shapes):
     def epochs(**options):
         batches = BatchPlanner(300, 16, sizes=shapes, **options)
         return [groups(batches.epoch(epoch)) for epoch in range(3)]
@@ -106,7 +106,7 @@ def test_order_follows_from_the_seed_alone(shapes):
 
 
 @pytest.mark.parametrize("shapes", [None, np.full((64, 2), 300)])
-def test_images_of_equal_size_meet_at_random(shapes):
+def test_images_of_equal_size_are_batched_at_random(shapes):
     batches = BatchPlanner(64, 8, sizes=shapes)
     kept = []
     for epoch in range(40):
@@ -116,14 +116,14 @@ def test_images_of_equal_size_meet_at_random(shapes):
     assert 0.09 < np.mean(kept) < 0.135
 
 
-def test_companions_change_from_epoch_to_epoch():
+def test_batches_change_from_epoch_to_epoch():
     batches = BatchPlanner(2000, 16, sizes=photographs(2000))
     first = pairs(batches.epoch(0))
     for epoch in (1, 2):
         assert len(first & pairs(batches.epoch(epoch))) < 0.5 * len(first)
 
 
-def test_batches_of_like_sizes_come_in_any_order():
+def test_batches_are_shuffled_by_size():
     shapes = photographs(2000)
     batches = BatchPlanner(2000, 16, sizes=shapes)
     areas = [[pixels(group, shapes) for group in groups(batches.epoch(e))] for e in range(2)]
@@ -133,17 +133,17 @@ def test_batches_of_like_sizes_come_in_any_order():
     assert areas[0] != areas[1]
 
 
-def test_batches_change_their_order_where_no_image_changes_places():
-    shapes = np.array([[2**number, 10] for number in range(8)])
+def test_batches_are_shuffled_where_no_images_are_exchanged():
+    shapes = np.array([[2**index, 10] for index in range(8)])
 
-    def found(seed):
+    def result(seed):
         batches = BatchPlanner(8, 2, sizes=shapes, seed=seed)
         return [groups(batches.epoch(epoch)) for epoch in range(4)]
 
-    for plan in found(0):
+    for plan in result(0):
         assert sorted(map(sorted, plan)) == [[0, 1], [2, 3], [4, 5], [6, 7]]
-    assert len({str(plan) for plan in found(0)}) > 1
-    assert found(0) == found(0) != found(1)
+    assert len({str(plan) for plan in result(0)}) > 1
+    assert result(0) == result(0) != result(1)
 
 
 def test_batches_hold_little_padding():
@@ -158,10 +158,10 @@ def test_batches_hold_little_padding():
         assert 1 - real / sent_at_random > 0.4
 
 
-def test_no_epoch_exceeds_the_pixels_where_neighbors_by_height_differ_in_width():
-    drawn = np.random.default_rng(0)
-    wide = np.where(drawn.random(400) < 0.1, 1000, 100)
-    shapes = np.stack([drawn.integers(50, 1000, 400), wide], axis=1)
+def test_batch_pixels_holds_where_widths_vary():
+    rng = np.random.default_rng(0)
+    wide = np.where(rng.random(400) < 0.1, 1000, 100)
+    shapes = np.stack([rng.integers(50, 1000, 400), wide], axis=1)
     batches = BatchPlanner(400, 32, sizes=shapes, batch_pixels=1_500_000)
     largest = [
         max(pixels(group, shapes) for group in groups(batches.epoch(epoch))) for epoch in range(8)
@@ -169,7 +169,7 @@ def test_no_epoch_exceeds_the_pixels_where_neighbors_by_height_differ_in_width()
     assert 1_300_000 < max(largest) <= 1_500_000
 
 
-def test_images_of_one_size_use_all_of_the_pixels():
+def test_batch_pixels_is_used_by_images_of_one_size():
     batches = BatchPlanner(40, 32, sizes=np.full((40, 2), 100), batch_pixels=100_000)
     assert batches.steps == 4
 
@@ -182,11 +182,11 @@ def test_images_of_one_size_use_all_of_the_pixels():
         ((4, 2.0), "`batch_size` must be an int >= 1"),
     ],
 )
-def test_wrong_numbers_are_refused(arguments, message):
+def test_invalid_counts_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         BatchPlanner(*arguments)
 
 
-def test_no_pixels_at_all_are_refused():
+def test_batch_pixels_of_zero_is_refused():
     with pytest.raises(ValueError, match="`batch_pixels` must be an int >= 1"):
         BatchPlanner(4, 2, sizes=np.ones((4, 2), int), batch_pixels=0)

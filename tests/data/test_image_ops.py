@@ -42,31 +42,31 @@ def viewed(data, size, window, target):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_photograph_goes_in_and_out_unharmed(form):
+def test_decode_image(form):
     picture = photograph(HEIGHT, WIDTH)
     data = file(picture, form)
-    found = both(image_ops.decode_image, data)
-    assert found.dtype == np.uint8
-    difference = np.abs(found.astype(int) - decoded(data))
+    result = both(image_ops.decode_image, data)
+    assert result.dtype == np.uint8
+    difference = np.abs(result.astype(int) - decoded(data))
     assert difference.max() <= (2 if "JPEG" in form else 0)
     assert difference.mean() < 0.1
     whole = viewed(data, (HEIGHT, WIDTH), (0, 0, HEIGHT, WIDTH), (HEIGHT, WIDTH))
-    np.testing.assert_array_equal(whole, found)
+    np.testing.assert_array_equal(whole, result)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_window_at_its_own_size_is_cut_out_of_the_image(form):
+def test_window_at_its_own_size_is_a_crop(form):
     data = file(photograph(HEIGHT, WIDTH), form)
     whole = image_ops.decode_image(data).numpy()
     bottom, right = HEIGHT - 37, WIDTH - 41
     corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
-    drawn = np.random.default_rng(1).integers((0, 0), (bottom + 1, right + 1), (12, 2))
-    for top, left in [*corners, *drawn.tolist()]:
-        found = image_ops.decode_window(data, [HEIGHT, WIDTH], [top, left, 37, 41], [37, 41])
-        np.testing.assert_array_equal(found, whole[top : top + 37, left : left + 41])
+    rng = np.random.default_rng(1).integers((0, 0), (bottom + 1, right + 1), (12, 2))
+    for top, left in [*corners, *rng.tolist()]:
+        result = image_ops.decode_window(data, [HEIGHT, WIDTH], [top, left, 37, 41], [37, 41])
+        np.testing.assert_array_equal(result, whole[top : top + 37, left : left + 41])
 
 
-def test_images_of_other_kinds_become_rgb():
+def test_all_kinds_of_images_become_rgb():
     picture = photograph(20, 30)
     colors = Image.fromarray(picture)
     alpha = np.dstack([picture, np.full((20, 30), 9, "uint8")])
@@ -79,43 +79,43 @@ def test_images_of_other_kinds_become_rgb():
         encoded(colors.convert("CMYK"), "JPEG", quality=95),
     ]
     for data in kinds:
-        found = both(image_ops.decode_image, data)
-        assert found.shape == (20, 30, 3)
-        assert np.abs(found.astype(int) - decoded(data)).max() <= 2
+        result = both(image_ops.decode_image, data)
+        assert result.shape == (20, 30, 3)
+        assert np.abs(result.astype(int) - decoded(data)).max() <= 2
         np.testing.assert_array_equal(
-            image_ops.decode_window(data, [20, 30], [3, 4, 9, 11], [9, 11]), found[3:12, 4:15]
+            image_ops.decode_window(data, [20, 30], [3, 4, 9, 11], [9, 11]), result[3:12, 4:15]
         )
     np.testing.assert_array_equal(both(image_ops.decode_image, encoded(alpha)), picture)
     webp = encoded(alpha, "WebP", lossless=True, exact=True)
     np.testing.assert_array_equal(both(image_ops.decode_image, webp), picture)
     deep = picture[..., 0].astype("uint16") * 257
-    found = both(image_ops.decode_image, encoded(Image.fromarray(deep)))
-    np.testing.assert_array_equal(found, np.repeat(picture[..., :1], 3, axis=-1))
+    result = both(image_ops.decode_image, encoded(Image.fromarray(deep)))
+    np.testing.assert_array_equal(result, np.repeat(picture[..., :1], 3, axis=-1))
 
 
 @pytest.mark.parametrize("target", [(97, 131), (64, 86), (48, 65), (29, 40), (19, 26), (11, 15)])
-def test_png_images_are_resized_as_pillow_does_it(target):
+def test_png_images_are_resized_as_by_pillow(target):
     picture = photograph(HEIGHT, WIDTH)
-    found = viewed(encoded(picture), (HEIGHT, WIDTH), (0, 0, HEIGHT, WIDTH), target)
+    result = viewed(encoded(picture), (HEIGHT, WIDTH), (0, 0, HEIGHT, WIDTH), target)
     if 2 * target[0] > HEIGHT:
         expected = bilinear(picture, target)
     else:
         resized = Image.fromarray(picture).resize(target[::-1], Image.Resampling.BILINEAR)
         expected = np.asarray(resized)
-    difference = found - expected.astype(float)
+    difference = result - expected.astype(float)
     assert np.abs(difference).max() <= 1
     assert abs(difference.mean()) < 0.1
 
 
 def test_images_are_enlarged_by_linear_interpolation():
     picture = photograph(20, 30)
-    found = viewed(encoded(picture), (20, 30), (2, 3, 16, 24), (48, 72))
+    result = viewed(encoded(picture), (20, 30), (2, 3, 16, 24), (48, 72))
     cut = Image.fromarray(picture[2:18, 3:27]).resize((72, 48), Image.Resampling.BILINEAR)
-    assert np.abs(found.astype(int) - np.asarray(cut)).max() <= 1
+    assert np.abs(result.astype(int) - np.asarray(cut)).max() <= 1
 
 
 @pytest.mark.parametrize("factor", [2, 3.3, 5, 9])
-def test_jpeg_and_png_images_are_made_smaller_alike(factor):
+def test_jpeg_and_png_images_are_downscaled_alike(factor):
     picture = photograph(320, 480, coarse=60)
     target = (round(320 / factor), round(480 / factor))
     views = [
@@ -123,25 +123,25 @@ def test_jpeg_and_png_images_are_made_smaller_alike(factor):
         for data in (file(picture, "JPEG"), encoded(picture))
     ]
     box = Image.fromarray(picture).resize(target[::-1], Image.Resampling.BOX)
-    for found in views:
-        assert np.abs(found - np.asarray(box)).mean() < 3
+    for result in views:
+        assert np.abs(result - np.asarray(box)).mean() < 3
     assert np.abs(views[0] - views[1]).mean() < 3
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 @pytest.mark.parametrize("factor", [2, 3.3, 5, 9])
-def test_what_is_finer_than_the_pixels_becomes_grey(form, factor):
+def test_downscaling_antialiases(form, factor):
     board = 255 * (np.indices((180, 270)).sum(axis=0) % 2).astype("uint8")
     data = file(np.repeat(board[..., None], 3, axis=-1), form)
     target = (round(180 / factor), round(270 / factor))
-    found = image_ops.decode_window(data, [180, 270], [0, 0, 180, 270], target).numpy().astype(int)
-    inside = found[1:-1, 1:-1]
+    result = image_ops.decode_window(data, [180, 270], [0, 0, 180, 270], target).numpy().astype(int)
+    inside = result[1:-1, 1:-1]
     assert 120 <= inside.min() <= inside.max() <= 135
 
 
 @pytest.mark.parametrize("form", ["JPEG", "JPEG wide colors", "PNG"])
 @pytest.mark.parametrize("size", [(250, 375), (175, 250), (110, 200), (53, 77), (31, 45)])
-def test_nothing_moves_when_the_size_changes(form, size):
+def test_resizing_does_not_shift_the_content(form, size):
     y, x = np.mgrid[:375, :500] + 0.5
     for top, left, height, width, at in [
         (0, 0, 375, 500, (90, 400)),
@@ -153,10 +153,10 @@ def test_nothing_moves_when_the_size_changes(form, size):
     ]:
         blob = 250 * np.exp(-((y - at[0]) ** 2 + (x - at[1]) ** 2) / (2 * 15**2))
         picture = np.repeat(blob.astype("uint8")[..., None], 3, axis=-1)
-        found = image_ops.decode_window(
+        result = image_ops.decode_window(
             file(picture, form), [375, 500], [top, left, height, width], list(size)
         ).numpy()
-        mass = np.maximum(found[..., 0].astype(float) - 10, 0)
+        mass = np.maximum(result[..., 0].astype(float) - 10, 0)
         center = [
             (mass.sum(axis=1 - axis) * (np.arange(size[axis]) + 0.5)).sum() / mass.sum()
             for axis in (0, 1)
@@ -168,35 +168,35 @@ def test_nothing_moves_when_the_size_changes(form, size):
 
 @pytest.mark.parametrize("orientation", exif_files.ORIENTATIONS)
 @pytest.mark.parametrize("form", exif_files.FORMS)
-def test_images_are_turned_upright_as_pillow_turns_them(form, orientation):
+def test_orientations_agree_with_pillow(form, orientation):
     data = exif_files.file(photograph(HEIGHT, WIDTH), form, orientation)
-    found = both(image_ops.decode_image, data)
+    result = both(image_ops.decode_image, data)
     with Image.open(io.BytesIO(data)) as opened:
         expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    difference = np.abs(found.astype(int) - expected)
+    difference = np.abs(result.astype(int) - expected)
     assert difference.max() <= (2 if form == "JPEG" else 0)
     for top, left in [(0, 0), (HEIGHT - 37, 0), (13, WIDTH - 41), (30, 50)]:
         window = image_ops.decode_window(data, [HEIGHT, WIDTH], [top, left, 37, 41], [37, 41])
-        np.testing.assert_array_equal(window, found[top : top + 37, left : left + 41])
+        np.testing.assert_array_equal(window, result[top : top + 37, left : left + 41])
 
 
 @pytest.mark.parametrize("target", [(90, 50), (30, 17), (10, 6)])
 @pytest.mark.parametrize("form", exif_files.FORMS)
-def test_the_eight_orientations_of_a_picture_give_one_view(form, target):
+def test_all_orientations_give_the_same_window(form, target):
     # In numbers that JPEG has in common with itself from all sides.
     picture, window = photograph(144, 96, coarse=48), [24, 8, 96, 56]
     views = [
         image_ops.decode_window(
-            exif_files.file(picture, form, number), [144, 96], window, target
+            exif_files.file(picture, form, index), [144, 96], window, target
         ).numpy()
-        for number in exif_files.ORIENTATIONS
+        for index in exif_files.ORIENTATIONS
     ]
-    for found in views[1:]:
-        difference = np.abs(found.astype(int) - views[0])
+    for result in views[1:]:
+        difference = np.abs(result.astype(int) - views[0])
         assert difference.max() <= (8 if form == "JPEG" else 0)
 
 
-def test_an_orientation_that_is_given_goes_before_that_of_the_file():
+def test_orientation_argument_overrides_the_file():
     picture = photograph(20, 30)
     data = exif_files.file(picture, "PNG", 6)
     lying = np.asarray(exif_files.lying(picture, 6))
@@ -205,23 +205,23 @@ def test_an_orientation_that_is_given_goes_before_that_of_the_file():
     np.testing.assert_array_equal(image_ops.decode_resized(data, [30, 20], [30, 20], 1), lying)
 
 
-def test_an_image_is_mirrored_or_as_it_was():
+def test_flip_horizontal():
     picture = photograph(30, 41)
     np.testing.assert_array_equal(both(image_ops.flip_horizontal, picture, True), picture[:, ::-1])
     np.testing.assert_array_equal(both(image_ops.flip_horizontal, picture, False), picture)
 
 
-def test_colors_shift_by_one_number_a_channel_and_stop_at_black_and_white():
+def test_shift_color_saturates():
     picture = np.concatenate([photograph(20, 30), np.full((1, 30, 3), 255), np.zeros((1, 30, 3))])
     picture = picture.astype("uint8")
     for shift in ([0, 0, 0], [3, -4, 5], [-70, 90, 0], [255, -255, 254]):
         expected = np.clip(picture.astype(int) + shift, 0, 255)
-        found = both(image_ops.shift_color, picture, np.array(shift, "int32"))
-        np.testing.assert_array_equal(found, expected)
-        assert found.dtype == np.uint8
+        result = both(image_ops.shift_color, picture, np.array(shift, "int32"))
+        np.testing.assert_array_equal(result, expected)
+        assert result.dtype == np.uint8
 
 
-def test_colors_shift_along_the_principal_components():
+def test_draw_color_shifts_along_principal_components():
     factors = np.random.default_rng(0).normal(0, 0.5, (8000, 3)).astype("float32")
     shifts = both(image_ops.draw_color_shifts, factors)
     np.testing.assert_array_equal(
@@ -229,6 +229,6 @@ def test_colors_shift_along_the_principal_components():
     )
 
 
-def test_no_shift_leaves_the_bytes():
+def test_shift_color_by_zero():
     factors = np.array([[1e6, 0, 0], [-1e6, 0, 0]], "float32")
     assert both(image_ops.draw_color_shifts, factors).tolist() == [[-255] * 3, [255] * 3]

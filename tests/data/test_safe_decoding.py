@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from image_files import GIGAPIXEL, IMAGE, PNG, REFUSAL, UNUSABLE, USABLE
-from image_files import encoded as file_of
 from photographs import decoded, photograph
+from photographs import encoded as file_of
 from PIL import Image
 
 from spp_keras import data
@@ -26,7 +26,7 @@ def at_own_size():
 
 
 @pytest.mark.parametrize("kind", USABLE)
-def test_a_usable_image_is_decoded_as_training_decodes_it(kind, at_own_size):
+def test_decode_safely_decodes_as_training(kind, at_own_size):
     content = USABLE[kind][0]
     pixels, code, reason, size = at_own_size(content)
     assert (int(code), reason.numpy()) == (image_rules.OK, b"")
@@ -55,7 +55,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)
-def test_what_training_refuses_is_refused_with_its_reason(kind, at_own_size):
+def test_decode_safely_refuses_with_a_reason(kind, at_own_size):
     pixels, code, reason, size = at_own_size(UNUSABLE[kind][0])
     expected = SAID.get(kind, (image_rules.DAMAGED, "is cut short or damaged"))
     assert (int(code), reason.numpy().decode()) == expected
@@ -63,7 +63,7 @@ def test_what_training_refuses_is_refused_with_its_reason(kind, at_own_size):
 
 
 @pytest.mark.parametrize("kind", GIGAPIXEL)
-def test_a_gigapixel_is_refused_by_its_header(kind, at_own_size):
+def test_gigapixel_is_refused_by_its_header(kind, at_own_size):
     _, code, reason, _ = at_own_size(GIGAPIXEL[kind])
     assert int(code) == image_rules.TOO_LARGE
     assert reason.numpy() == b"has 40000x40000 pixels, more than 64000000"
@@ -80,12 +80,12 @@ def test_a_gigapixel_is_refused_by_its_header(kind, at_own_size):
         ({"max_aspect": 1.33}, image_rules.ASPECT_TOO_LARGE),
     ],
 )
-def test_an_image_may_be_at_a_limit_and_not_beyond(limits, code):
+def test_image_limits_are_inclusive(limits, code):
     assert int(in_graph(**limits)(PNG).code) == code
 
 
 @pytest.mark.parametrize(("short_side", "answered"), [(29, True), (28, False)])
-def test_it_is_the_size_in_the_view_that_the_network_must_map(short_side, answered):
+def test_min_side_applies_to_the_resized_image(short_side, answered):
     _, code, reason, _ = in_graph(data.Whole(short_side=short_side), min_side=29)(PNG)
     assert (int(code) == image_rules.OK) == answered
     refused = b"has 48x64 pixels, which leaves fewer than the 29 on a side that the network can map"
@@ -94,7 +94,7 @@ def test_it_is_the_size_in_the_view_that_the_network_must_map(short_side, answer
 
 @pytest.mark.parametrize("form", ["PNG", "GIF", "BMP"])
 @pytest.mark.parametrize("size", [(40, 61), (61, 40)])
-def test_a_whole_image_is_brought_to_a_short_side_and_a_crop_lies_at_the_center(form, size):
+def test_decode_safely_follows_the_size_policy(form, size):
     picture = Image.fromarray(photograph(*size))
     content = file_of(picture.quantize(64) if form == "GIF" else picture, form)
     whole = in_graph(data.Whole(short_side=20))(content).pixels
@@ -107,24 +107,24 @@ def test_a_whole_image_is_brought_to_a_short_side_and_a_crop_lies_at_the_center(
 
 
 @pytest.mark.parametrize("form", exif_files.FORMS)
-def test_one_picture_is_decoded_alike_from_every_orientation(form):
+def test_decode_safely_turns_all_orientations_upright(form):
     picture, view = photograph(160, 96), data.Whole(short_side=40)
     decode, as_filed = in_graph(view), in_graph(view, orientation="file")
-    files = [exif_files.file(picture, form, number) for number in exif_files.ORIENTATIONS]
+    files = [exif_files.file(picture, form, index) for index in exif_files.ORIENTATIONS]
     answers = [decode(file) for file in files]
-    for number, file, (pixels, code, _, size) in zip(
+    for index, file, (pixels, code, _, size) in zip(
         exif_files.ORIENTATIONS, files, answers, strict=True
     ):
         assert (int(code), tuple(size.numpy())) == (image_rules.OK, (160, 96))
         difference = np.abs(pixels.numpy().astype(int) - answers[0].pixels.numpy())
         assert difference.max() <= (8 if form == "JPEG" else 0)
         lying = as_filed(file)
-        assert tuple(lying.size.numpy()) == exif_files.lying(picture, number).size[::-1]
+        assert tuple(lying.size.numpy()) == exif_files.lying(picture, index).size[::-1]
     small = in_graph(view, max_aspect=1.5)(files[5])
     assert small.reason.numpy() == b"has 160x96 pixels, one side over 1.5 times the other"
 
 
-def test_rows_of_a_bmp_may_come_from_the_top_down(at_own_size):
+def test_bmp_rows_from_top_to_bottom(at_own_size):
     content = bytearray(file_of(IMAGE, "BMP"))
     content[22:26] = (-48).to_bytes(4, "little", signed=True)
     pixels = at_own_size(bytes(content)).pixels
@@ -134,7 +134,7 @@ def test_rows_of_a_bmp_may_come_from_the_top_down(at_own_size):
 @pytest.mark.parametrize(
     "kind", ["JPEG", "palette PNG", "animated GIF", "gray BMP", "WebP with alpha"]
 )
-def test_damage_anywhere_never_raises_and_answers_are_of_what_training_sees(kind):
+def test_damaged_images_never_raise_and_decode_as_in_training(kind):
     content, random = USABLE[kind][0], np.random.default_rng(7)
     decode = in_graph(max_pixels=10**6)
     for _ in range(60):

@@ -26,28 +26,28 @@ def page(made):
     return session.load_session(made[0])
 
 
-def test_what_is_found_is_what_the_command_finds(made, page):
-    answer = page.photograph(PHOTOGRAPH)
+def test_the_detections_are_those_of_the_command(made, page):
+    answer = page.predict(PHOTOGRAPH)
     found = serving.load_detector(made[0], score_threshold=0.0)(PHOTOGRAPH)
     said = answer["detections"]
     assert found.labels
     assert tuple(one["label"] for one in said) == found.labels
-    assert tuple(one["class"] for one in said) == found.classes
+    assert [one["class"] for one in said] == found.classes.tolist()
     np.testing.assert_allclose([one["box"] for one in said], found.boxes, atol=0.1)
     np.testing.assert_allclose([one["score"] for one in said], found.scores, atol=1e-3)
-    assert page.model() == {
+    assert page.describe_model() == {
         "name": "zf5_spp",
-        "classes": 3,
-        "finds": True,
+        "num_classes": 3,
+        "is_detector": True,
         "score_threshold": made[1].score_threshold,
         "orientation": "exif",
     }
 
 
-def test_a_window_has_the_scores_of_bins_over_its_cells(made, page):
-    answer = page.photograph(PHOTOGRAPH)
+def test_a_box_has_the_scores_of_bins_over_its_cells(made, page):
+    answer = page.predict(PHOTOGRAPH)
     edges = {"left": 31, "top": 12, "right": 120, "bottom": 90}
-    said = page.window(answer["id"], edges)["scores"]
+    said = page.predict_box(answer["id"], edges)["scores"]
     # The detector scales the shorter side to 120.
     pixels = bilinear(decoded(PHOTOGRAPH), (120, 181))[np.newaxis]
     feature_map = np.asarray(made[1].trunk(pixels.astype("float32")))[0]
@@ -67,7 +67,7 @@ def test_a_detector_without_proposer_searches(tmp_path, monkeypatch):
         selective_search, "selective_search", lambda image: searched.append(image.shape) or boxes
     )
     model = detector_view.DetectorView(tmp_path)
-    said = model.look(PHOTOGRAPH).answer["detections"]
+    said = model.predict(PHOTOGRAPH).values["detections"]
     expected = made.detect(decoded(PHOTOGRAPH), boxes)
     count = int(expected["count"])
     assert searched == [(100, 151, 3)]

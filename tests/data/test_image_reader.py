@@ -70,14 +70,14 @@ def test_images_in_files_of_their_own(tmp_path):
     assert_reads(*whole_files(tmp_path, images), images)
 
 
-def test_some_of_the_files_in_another_order(tmp_path):
+def test_reader_of_some_files_in_another_order(tmp_path):
     images = contents(20)
     files, spans = whole_files(tmp_path, images)
     chosen = [17, 3, 3, 11]
     assert_reads(files, spans[chosen], [images[number] for number in chosen])
 
 
-def test_images_in_files_of_their_own_beside_shards(tmp_path):
+def test_images_in_files_and_shards_together(tmp_path):
     alone, inside = contents(4), contents(6, seed=1)
     files, spans = whole_files(tmp_path, alone)
     more, places = shards(tmp_path, [inside])
@@ -86,6 +86,6 @@ def test_images_in_files_of_their_own_beside_shards(tmp_path):
     )
 
 
-def test_a_file_may_begin_with_an_image(tmp_path):
+def test_image_at_the_start_of_a_larger_file(tmp_path):
     (tmp_path / "x").write_bytes(b"firstsecond")
     assert_reads([str(tmp_path / "x")], np.array([(0, 0, 5), (0, 5, 6)]), [b"first", b"second"])

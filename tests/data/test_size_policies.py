@@ -14,18 +14,18 @@ lengths = st.integers(1, 700)
 def windows(policy, size, count):
     places = np.random.default_rng(3).random((count, 2), "float32")
     sizes = np.tile(np.array(size, "int32"), (count, 1))
-    found = policy.windows(sizes, places).numpy()
+    result = policy.windows(sizes, places).numpy()
     mapped = tf.data.Dataset.from_tensors((sizes, places)).map(policy.windows)
-    np.testing.assert_array_equal(next(iter(mapped)), found)
-    return found
+    np.testing.assert_array_equal(next(iter(mapped)), result)
+    return result
 
 
 def counted(rows):
-    found, counts = np.unique(rows, axis=0, return_counts=True)
-    return dict(zip(map(tuple, found.tolist()), counts.tolist(), strict=True))
+    result, counts = np.unique(rows, axis=0, return_counts=True)
+    return dict(zip(map(tuple, result.tolist()), counts.tolist(), strict=True))
 
 
-def test_one_size_stays_and_two_alternate():
+def test_epoch_sizes_of_a_cycle():
     assert [int(Crop(image_sizes=(224,)).epoch_size(epoch, 5)) for epoch in range(3)] == [
         224,
         224,
@@ -40,23 +40,23 @@ def test_one_size_stays_and_two_alternate():
         224,
     ]
     three = Crop(image_sizes=[7, 9, 5], short_side=9)
-    found = tf.data.Dataset.range(7).map(lambda epoch: three.epoch_size(epoch, 0))
-    assert list(found.as_numpy_iterator()) == [7, 9, 5, 7, 9, 5, 7]
+    result = tf.data.Dataset.range(7).map(lambda epoch: three.epoch_size(epoch, 0))
+    assert list(result.as_numpy_iterator()) == [7, 9, 5, 7, 9, 5, 7]
 
 
-def test_a_range_is_drawn_from_between_its_ends_which_belong_to_it():
+def test_epoch_sizes_of_a_range():
     policy = Crop(image_sizes=(9, 5), schedule="range", short_side=9)
 
-    def drawn(seed):
-        found = tf.data.Dataset.range(500).map(lambda epoch: policy.epoch_size(epoch, seed))
-        return list(found.as_numpy_iterator())
+    def drawn_sizes(seed):
+        result = tf.data.Dataset.range(500).map(lambda epoch: policy.epoch_size(epoch, seed))
+        return list(result.as_numpy_iterator())
 
-    sides = drawn(0)
+    sides = drawn_sizes(0)
     counts = counted(np.array(sides)[:, None])
     assert sorted(counts) == [(5,), (6,), (7,), (8,), (9,)]
     assert all(70 <= count <= 130 for count in counts.values())
-    assert drawn(0) == sides
-    assert drawn(1) != sides
+    assert drawn_sizes(0) == sides
+    assert drawn_sizes(1) != sides
     assert [int(policy.epoch_size(epoch, 0)) for epoch in range(5)] == sides[:5]
 
 
@@ -65,21 +65,21 @@ CORNERS = {(0, 0), (0, 137), (37, 0), (37, 137), (18, 68)}
 
 
 @pytest.mark.parametrize("sides", [(224,), (224, 180), (180, 224)])
-def test_corners_and_center_of_the_whole_image_are_drawn_alike(sides):
+def test_corner_crops_are_equally_likely(sides):
     policy = Crop(image_sizes=sides)
     counts = counted(windows(policy, (300, 400), 500))
     assert set(counts) == {(*corner, 263, 263) for corner in CORNERS}
     assert all(70 <= count <= 130 for count in counts.values())
 
 
-def test_the_center_is_the_center():
+def test_center_crops():
     policy = Crop(image_sizes=(224, 180), position="center")
     assert counted(windows(policy, (300, 400), 5)) == {(18, 68, 263, 263): 5}
-    found = policy.windows([[400, 300], [256, 256]], [[0.3, 0.9], [0.0, 0.0]])
-    assert found.numpy().tolist() == [[68, 18, 263, 263], [16, 16, 224, 224]]
+    result = policy.windows([[400, 300], [256, 256]], [[0.3, 0.9], [0.0, 0.0]])
+    assert result.numpy().tolist() == [[68, 18, 263, 263], [16, 16, 224, 224]]
 
 
-def test_random_windows_lie_anywhere_alike():
+def test_random_crops_are_uniform():
     policy = Crop(image_sizes=(8,), short_side=10, position="random")
     counts = counted(windows(policy, (10, 13), 1800))
     assert set(counts) == {(top, left, 8, 8) for top in range(3) for left in range(6)}
@@ -94,15 +94,15 @@ def test_random_windows_lie_anywhere_alike():
     st.sampled_from(["corners", "random", "center"]),
     st.tuples(*[st.floats(0, 1, exclude_max=True, width=32)] * 2),
 )
-def test_windows_are_squares_within_the_image(size, short_side, sides, positions, place):
+def test_crops_are_squares_inside_the_image(size, short_side, sides, positions, place):
     policy = Crop(
         image_sizes=[min(side, short_side) for side in sides],
         short_side=short_side,
         position=positions,
     )
-    found = policy.windows([size], [place])
-    assert found.dtype == tf.int32
-    ((top, left, height, width),) = found.numpy().tolist()
+    result = policy.windows([size], [place])
+    assert result.dtype == tf.int32
+    ((top, left, height, width),) = result.numpy().tolist()
     assert height == width
     assert 0 <= top <= size[0] - height
     assert 0 <= left <= size[1] - width
@@ -124,10 +124,10 @@ def test_windows_are_squares_within_the_image(size, short_side, sides, positions
         (Whole(longest_side=10), (1, 400), (1, 10)),
     ],
 )
-def test_whole_images_keep_their_aspect(policy, size, expected):
-    found = policy.output_sizes(np.array([size]))
-    assert found.dtype == np.int32
-    assert found.tolist() == [list(expected)]
+def test_whole_images_keep_their_aspect_ratio(policy, size, expected):
+    result = policy.output_sizes(np.array([size]))
+    assert result.dtype == np.int32
+    assert result.tolist() == [list(expected)]
 
 
 def to_nearest(value):
@@ -140,7 +140,7 @@ def to_nearest(value):
     lengths,
     lengths,
 )
-def test_sides_are_the_nearest_to_exact_fractions(sizes, short, longest):
+def test_scaled_sides_are_nearest_to_exact_fractions(sizes, short, longest):
     by_short = Whole(short_side=short).output_sizes(np.array(sizes)).tolist()
     by_longest = Whole(longest_side=longest).output_sizes(np.array(sizes)).tolist()
     by_both = Whole(short_side=short, longest_side=longest).output_sizes(np.array(sizes)).tolist()
@@ -154,7 +154,7 @@ def test_sides_are_the_nearest_to_exact_fractions(sizes, short, longest):
 
 
 @given(height=lengths, width=lengths, side=st.integers(1, 300))
-def test_a_warped_image_is_all_of_it_in_a_square(height, width, side):
+def test_warp(height, width, side):
     policy = Warp(image_size=side)
 
     window, target = policy.window_and_size(tf.constant([height, width]))
@@ -202,6 +202,6 @@ def test_a_warped_image_is_all_of_it_in_a_square(height, width, side):
         (Whole, {"longest_side": 1.5}, r"`longest_side` must be an int >= 1"),
     ],
 )
-def test_wrong_policies_are_refused(policy, arguments, message):
+def test_invalid_policies_are_refused(policy, arguments, message):
     with pytest.raises(ValueError, match=message):
         policy(**arguments)
