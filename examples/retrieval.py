@@ -1,8 +1,8 @@
-"""Finds the pictures that are most like one, by what the pyramid of a trained network gives.
+"""Finds the images that are most similar to a query, by the pyramid features of a trained network.
 
-Run it with `python examples/retrieval.py runs/zf5_spp-shapes photographs query.jpg`. Vectors are
-kept in a file, so that the next query is quick; remove it when the pictures change. With `--score`
-and no query it says how often the nearest are of the same class: a folder's, or a data set's.
+Run it with `python examples/retrieval.py runs/zf5_spp-shapes photos query.jpg`. The vectors are
+stored in a file, so that the next query is fast; delete it when the images change. `--score`
+without a query prints how often the nearest images have the same class.
 """
 
 import argparse
@@ -15,90 +15,86 @@ import numpy as np
 import tensorflow as tf
 
 import spp_keras
-from spp_keras.data import (
-    Warp,
-    image_formats,
-    image_reader,
-    image_rules,
-    load_records,
-    safe_decoding,
-)
+from spp_keras.data import Warp, image_rules, load_records
+from spp_keras.data.image_formats import SUFFIXES
+from spp_keras.data.image_reader import read_span
+from spp_keras.data.safe_decoding import decode_safely
 from spp_keras.zoo import layer_chain
 
 parser = argparse.ArgumentParser()
-parser.add_argument("run", help="folder that `spp-keras train` made")
-parser.add_argument("pictures", help="folder with them at any depth, or a data set's name")
-parser.add_argument("query", nargs="?", help="a picture")
-parser.add_argument("--nearest", type=int, default=5, help="how many (%(default)s)")
+parser.add_argument("run", help="run folder")
+parser.add_argument("images", help="folder of images at any depth, or name of a data set")
+parser.add_argument("query", nargs="?", help="an image")
+parser.add_argument("--nearest", type=int, default=5, help="number of images (%(default)s)")
 parser.add_argument("--split", default="validation", help="of a data set (%(default)s)")
-parser.add_argument("--layer", default="spp", help="whose output is compared (%(default)s)")
-parser.add_argument("--square", type=int, help="side of a square to warp every picture to")
+parser.add_argument("--layer", default="spp", help="layer to compare (%(default)s)")
+parser.add_argument("--image-size", type=int, help="warp every image to a square of this size")
 parser.add_argument("--index", default="index.npz", help="file of the vectors (%(default)s)")
-parser.add_argument("--score", action="store_true", help="share of the same class")
+parser.add_argument("--score", action="store_true", help="fraction of the same class")
 options = parser.parse_args()
 
 run = spp_keras.load_run(options.run)
-network, view, orientation = run.model, run.size_policy, run.orientation
-if options.square:
-    view = Warp(image_size=options.square)
-min_side = layer_chain.min_image_size(network)
-pooled = keras.Model(network.input, network.get_layer(options.layer).output)
+size_policy = Warp(image_size=options.image_size) if options.image_size else run.size_policy
+min_size = layer_chain.min_image_size(run.model)
+extractor = keras.Model(run.model.input, run.model.get_layer(options.layer).output)
 # One graph for all sizes.
-ask = tf.function(pooled.call, input_signature=[tf.TensorSpec((1, None, None, 3))])
+extract = tf.function(extractor.call, input_signature=[tf.TensorSpec((1, None, None, 3))])
 decode = tf.function(
-    lambda picture: safe_decoding.decode_safely(picture, view, min_side, orientation=orientation)
+    lambda file: decode_safely(file, size_policy, min_size, orientation=run.orientation)
 )
 
 
-def vector(picture: bytes) -> np.ndarray:
-    """What the network makes of a picture at its own aspect, scaled to length 1."""
-    decoded = decode(tf.constant(picture))
+def compute_vector(file: bytes) -> np.ndarray:
+    """The feature vector of an image at its own aspect ratio, normalized to length 1."""
+    decoded = decode(tf.constant(file))
     if decoded.code != image_rules.OK:
         raise ValueError(decoded.reason.numpy().decode())
-    found = ask(tf.cast(decoded.pixels[tf.newaxis], tf.float32))[0].numpy()
-    return found / np.linalg.norm(found)
+    features = extract(tf.cast(decoded.pixels[tf.newaxis], tf.float32))[0].numpy()
+    return features / np.linalg.norm(features)
 
 
-def pictures() -> Iterator[tuple[str, str, bytes]]:
-    """Name, class and bytes of each picture."""
-    if not Path(options.pictures).is_dir():
-        found = load_records(options.pictures, options.split)
-        for name, label, span in zip(found.ids, found.labels, found.spans, strict=True):
-            yield str(name), str(label), image_reader.read_span(found.files, span)
+def read_images() -> Iterator[tuple[str, str, bytes]]:
+    """Name, class and bytes of each image."""
+    if not Path(options.images).is_dir():
+        records = load_records(options.images, options.split)
+        for name, label, span in zip(records.ids, records.labels, records.spans, strict=True):
+            yield str(name), str(label), read_span(records.files, span)
         return
-    for path in sorted(Path(options.pictures).rglob("*")):
-        if path.suffix.lower() in image_formats.SUFFIXES:
+    for path in sorted(Path(options.images).rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
             yield str(path), path.parent.name, path.read_bytes()
 
 
-def index() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Names, classes and vectors of all pictures, from the file if it is of these."""
-    asked = (options.run, options.pictures, options.split, options.layer, options.square)
+def load_index() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Names, classes and vectors of all images, from the file if it has the same settings."""
+    settings = (options.run, options.images, options.split, options.layer, options.image_size)
     if Path(options.index).exists():
         with np.load(options.index) as stored:
-            if str(stored["asked"]) == repr(asked):
+            if str(stored["settings"]) == repr(settings):
                 return stored["names"], stored["classes"], stored["vectors"]
     rows = []
-    for name, label, picture in pictures():
+    for name, label, file in read_images():
         try:
-            rows.append((name, label, vector(picture)))
+            rows.append((name, label, compute_vector(file)))
         except ValueError as error:
             print(f"{name} {error}: left out", file=sys.stderr)
     names, classes, vectors = map(np.array, zip(*rows, strict=True))
-    np.savez(options.index, asked=repr(asked), names=names, classes=classes, vectors=vectors)
+    np.savez(options.index, settings=repr(settings), names=names, classes=classes, vectors=vectors)
     return names, classes, vectors
 
 
-names, classes, vectors = index()
+names, classes, vectors = load_index()
 if options.query:
-    similarity = vectors @ vector(Path(options.query).read_bytes())
-    for number in np.argsort(-similarity, kind="stable")[: options.nearest]:
-        print(f"{similarity[number]:.4f}  {names[number]}")
+    similarity = vectors @ compute_vector(Path(options.query).read_bytes())
+    for row in np.argsort(-similarity, kind="stable")[: options.nearest]:
+        print(f"{similarity[row]:.4f}  {names[row]}")
 if options.score:
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -np.inf)
     nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : options.nearest]
     same = classes[:, np.newaxis] == classes
-    found = np.take_along_axis(same, nearest, axis=1).mean()
+    fraction = np.take_along_axis(same, nearest, axis=1).mean()
     chance = (same.sum() - len(same)) / (same.size - len(same))
-    print(f"{found:.3f} of the nearest {options.nearest} share the class, {chance:.3f} by chance")
+    print(
+        f"{fraction:.3f} of the nearest {options.nearest} share the class, {chance:.3f} by chance"
+    )

@@ -1,7 +1,7 @@
 """`.keras` files of spp_keras 0.1: their classes under the old names, which only raise.
 
 0.2 renamed classes and the keys of their configurations. A file with an old name gets an error
-that says how to keep its weights.
+that explains how to keep its weights.
 """
 
 from typing import Any, NoReturn
@@ -48,9 +48,9 @@ def make_error(name: str) -> ValueError:
     True
     """
     return ValueError(
-        "This file was saved by spp_keras 0.1, whose files later versions cannot load. Load it with "
-        '`pip install spp_keras==0.1.1`, call `model.save_weights("model.weights.h5")` there, and '
-        "pass that file as `weights` to the same network here, for instance "
+        "This file was saved by spp_keras 0.1, whose files later versions cannot load. Load it "
+        'with `pip install spp_keras==0.1.1`, call `model.save_weights("model.weights.h5")` '
+        "there, and pass that file as `weights` to the same network here, for instance "
         '`spp_keras.create_model("zf5_spp", weights=...)`; or train again. A detector has to be '
         f"trained again. Received: a file with the class {name!r} of 0.1."
     )

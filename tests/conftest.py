@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["TFDS_DATA_DIR"] = tempfile.mkdtemp(prefix="spp_keras_tests_")
 os.environ["XDG_CACHE_HOME"] = os.environ["TFDS_DATA_DIR"]
 
+import filelock
 import hypothesis
 import keras
 import numpy as np
@@ -39,6 +40,30 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_sessionfinish():
     """In every process that runs tests, and in the one that deals them out."""
     shutil.rmtree(os.environ["TFDS_DATA_DIR"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def made_once(request, tmp_path_factory):
+    """A function that has a folder filled by the first worker that asks for it.
+
+    `made_once(name, make)` calls `make(folder)` where no other worker has done so, and
+    returns the folder, which all workers read and none writes to.
+    """
+    folders = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        folders = folders.parent
+
+    def made_once(name, make):
+        folder, unfinished = folders / "made_once" / name, folders / "unfinished" / name
+        folder.parent.mkdir(exist_ok=True)
+        with filelock.FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                unfinished.mkdir(parents=True)
+                make(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return made_once
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,10 +1,10 @@
 """Files of every kind that comes along, whole and broken, and why the broken ones are."""
 
-import io
 import struct
 import zlib
 
 import numpy as np
+from photographs import encoded
 from PIL import Image
 
 ROWS, COLUMNS = np.mgrid[:48, :64]
@@ -14,12 +14,6 @@ DEEP = (np.arange(48 * 64).reshape(48, 64) * 21).astype(np.uint16)
 IMAGE = Image.fromarray(RGB)
 PALETTE = IMAGE.quantize(32)
 WITH_ALPHA = Image.fromarray(np.dstack([RGB, GRAY]))
-
-
-def encoded(image, form, **options):
-    file = io.BytesIO()
-    image.save(file, form, **options)
-    return file.getvalue()
 
 
 def chunk(kind, data=b""):

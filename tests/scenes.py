@@ -1,4 +1,4 @@
-"""Small scenes with objects, and what a detector is given of them."""
+"""Small scenes with objects, and proposals for them."""
 
 import numpy as np
 from PIL import Image
@@ -11,17 +11,30 @@ def scene(rng):
     height, width = rng.integers(90, 130, 2)
     pixels = np.full((height, width, 3), 128, "uint8") + rng.integers(0, 20, (height, width, 3))
     y, x = np.mgrid[:height, :width]
-    things = []
-    for number, left in enumerate((0, width // 2)):
+    objects = []
+    for class_index, left in enumerate((0, width // 2)):
         side = int(rng.integers(28, 40))
         top = int(rng.integers(2, height - side - 2))
         left = int(left + rng.integers(2, width // 2 - side - 2))
         inside = (abs(y - top - side / 2) < side / 2) & (abs(x - left - side / 2) < side / 2)
-        if number == 0:
+        if class_index == 0:
             inside &= (y - top - side / 2) ** 2 + (x - left - side / 2) ** 2 < side**2 / 4
-        pixels[inside] = (20, 20, 220) if number == 0 else (220, 20, 20)
-        things.append((CLASSES[number], (top, left, top + side, left + side)))
-    return pixels.astype("uint8"), things
+        pixels[inside] = (20, 20, 220) if class_index == 0 else (220, 20, 20)
+        objects.append((CLASSES[class_index], (top, left, top + side, left + side)))
+    return pixels.astype("uint8"), objects
+
+
+def annotation(pixels, things):
+    """The XML of an image: of each object the class, the box and, if it has one, `difficult`."""
+    objects = "".join(
+        f"<object><name>{kind}</name><difficult>{int(any(difficult))}</difficult>"
+        f"<bndbox><ymin>{top}</ymin><xmin>{left}</xmin>"
+        f"<ymax>{bottom}</ymax><xmax>{right}</xmax></bndbox></object>"
+        for kind, (top, left, bottom, right), *difficult in things
+    )
+    height, width = pixels.shape[:2]
+    size = f"<size><width>{width}</width><height>{height}</height></size>"
+    return f"<annotation>{size}{objects}</annotation>"
 
 
 def write_voc(root, split, scenes):
@@ -30,33 +43,24 @@ def write_voc(root, split, scenes):
         (root / folder).mkdir(parents=True, exist_ok=True)
     names = [f"{split}_{i}" for i in range(len(scenes))]
     (root / "ImageSets/Main" / f"{split}.txt").write_text("\n".join(names) + "\n")
-    for name, (pixels, things) in zip(names, scenes, strict=True):
+    for name, (pixels, objects) in zip(names, scenes, strict=True):
         Image.fromarray(pixels).save(root / "JPEGImages" / f"{name}.jpg", quality=95)
-        objects = "".join(
-            f"<object><name>{kind}</name><bndbox><ymin>{top}</ymin><xmin>{left}</xmin>"
-            f"<ymax>{bottom}</ymax><xmax>{right}</xmax></bndbox></object>"
-            for kind, (top, left, bottom, right) in things
-        )
-        height, width = pixels.shape[:2]
-        (root / "Annotations" / f"{name}.xml").write_text(
-            f"<annotation><size><width>{width}</width><height>{height}</height></size>"
-            f"{objects}</annotation>"
-        )
+        (root / "Annotations" / f"{name}.xml").write_text(annotation(pixels, objects))
 
 
-def windows_of(found, rng, number=60):
-    """Some windows about the objects and some anywhere, for each image."""
-    result = []
-    for size, objects in zip(found.sizes, found.objects, strict=True):
+def draw_proposals(records, rng, count=60):
+    """Boxes near the objects and random ones, for each image."""
+    proposals = []
+    for size, objects in zip(records.sizes, records.objects, strict=True):
         height, width = size
-        pixels = objects.boxes[:, [1, 0, 3, 2]] * np.array([width, height] * 2)
-        near = np.repeat(pixels, 8, axis=0)
+        gt_boxes = objects.boxes[:, [1, 0, 3, 2]] * np.array([width, height] * 2)
+        near = np.repeat(gt_boxes, 8, axis=0)
         near = near + rng.normal(0, 4, near.shape)
-        corners = rng.uniform(0, 1, (number, 2, 2)) * np.array([width, height])
+        corners = rng.uniform(0, 1, (count, 2, 2)) * np.array([width, height])
         anywhere = np.concatenate([corners.min(axis=1), corners.max(axis=1) + 4], axis=1)
-        some = np.concatenate([near, anywhere])
-        result.append(np.clip(some, 0, [width, height] * 2).astype("float32"))
-    return result
+        boxes = np.concatenate([near, anywhere])
+        proposals.append(np.clip(boxes, 0, [width, height] * 2).astype("float32"))
+    return proposals
 
 
 def random_image(height, width, seed=0):

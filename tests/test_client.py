@@ -26,6 +26,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_p
 
 from spp_keras import export, model_repository, zoo
 
+# The example client over gRPC and REST, batching and a version that appears meanwhile.
 pytestmark = pytest.mark.integration
 
 CLIENT = Path(__file__).parents[1] / "examples" / "client.py"

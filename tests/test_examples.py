@@ -14,6 +14,8 @@ from photographs import encoded, photograph
 
 from spp_keras.data import Warp, image_ops
 
+pytestmark = pytest.mark.integration
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -65,11 +67,14 @@ def test_a_frozen_backbone_is_compared_warped_and_whole(
 
     # As many pixels as the whole images of a short side of 48 have on average.
     areas = [(max(size) * 48 / min(size)) * 48 for size in names["train"].sizes]
-    side = names["side"]
-    assert abs(side - np.mean(areas) ** 0.5) < 1
+    image_size = names["image_size"]
+    assert abs(image_size - np.mean(areas) ** 0.5) < 1
     found = re.findall(r"^(.*): accuracy (.*)$", capsys.readouterr().out, re.MULTILINE)
-    assert found == [(f"warped to {side}x{side}", "1.000"), ("whole, short side 48", "1.000")]
-    for one, other in zip(names["network"].weights, network.weights, strict=True):
+    assert found == [
+        (f"warped to {image_size}x{image_size}", "1.000"),
+        ("whole, short side 48", "1.000"),
+    ]
+    for one, other in zip(names["backbone"].weights, network.weights, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -119,7 +124,7 @@ def answered(capsys):
 
 @pytest.mark.parametrize(
     ("options", "arguments"),
-    [({}, ()), ({"layer": "fc6", "square": 40}, ("--layer", "fc6", "--square", "40"))],
+    [({}, ()), ({"layer": "fc6", "image_size": 40}, ("--layer", "fc6", "--image-size", "40"))],
     ids=["whole", "warped"],
 )
 def test_the_nearest_are_those_of_the_largest_cosines(

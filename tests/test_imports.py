@@ -2,8 +2,6 @@
 
 import ast
 import graphlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,7 +24,7 @@ MAY_IMPORT = {
     "_progress": set(),
     "_cache": {"_files"},
     "_registration": {"_old_files"},
-    # The front door imports on first use alone; `tests/test_front_door.py`.
+    # The front door imports on first use alone: see `test_front_door.py`.
     "": {"_registration"},
     "model_repository": {"_files"},
     "geometry": {"_checks"},
@@ -41,7 +39,7 @@ MAY_IMPORT = {
     "evaluation": HELPERS | COMPUTE | {"data", "metrics", "recipes", "run_folder", "zoo"},
     "detection": HELPERS
     | COMPUTE
-    | {"data", "metrics", "recipes", "run_folder", "training", "zoo"},
+    | {"_old_files", "data", "metrics", "recipes", "run_folder", "training", "zoo"},
     "tflite_files": HELPERS | {"data"},
     "export": HELPERS
     | COMPUTE
@@ -60,8 +58,6 @@ MAY_IMPORT = {
     | {"app", "data", "demo", "detection", "evaluation", "export", "model_repository"}
     | {"recipes", "report", "run_folder", "runs", "serving", "training", "zoo"},
 }
-# Parts that come with the work on them; take those that exist by now out of this set.
-NOT_YET = {"tflite_files"}
 
 every_module = pytest.mark.parametrize(
     "path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE))
@@ -122,7 +118,7 @@ def read_tree(path):
 
 
 def test_every_part_has_its_row_in_the_table():
-    assert {get_part(path) for path in MODULES} | NOT_YET == set(MAY_IMPORT)
+    assert {get_part(path) for path in MODULES} == set(MAY_IMPORT)
 
 
 def test_rows_name_only_parts_above_them():
@@ -182,43 +178,6 @@ def test_every_form_of_import_is_seen(code, expected):
 )
 def test_imports_are_traced_to_modules(code, expected):
     assert list(list_imported_modules(ast.parse(code))) == expected
-
-
-def run_python(code):
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=True, timeout=300, capture_output=True, text=True
-    )
-    return done.stdout
-
-
-def test_light_modules_load_neither_tensorflow_nor_keras():
-    light = (
-        "spp_keras",
-        "spp_keras.geometry",
-        "spp_keras.model_repository",
-        "spp_keras.zoo.tables",
-        "spp_keras.zoo.model_summary",
-        "spp_keras.recipes",
-        "spp_keras.run_folder",
-        "spp_keras.runs",
-        "spp_keras.cli",
-    )
-    code = f"""
-import importlib, sys
-for module in {light}:
-    importlib.import_module(module)
-    print(module, sorted({{'tensorflow', 'keras'}} & set(sys.modules)))
-"""
-    assert run_python(code).splitlines() == [f"{module} []" for module in light]
-
-
-def test_the_zoo_lists_its_names_before_it_loads_them():
-    code = """
-import sys, spp_keras.zoo
-names = [name for name in spp_keras.zoo.__all__ if name not in dir(spp_keras.zoo)]
-print(names, 'keras' in sys.modules, callable(spp_keras.zoo.zf5_spp), 'keras' in sys.modules)
-"""
-    assert run_python(code) == "[] False True True\n"
 
 
 def test_a_name_the_zoo_does_not_have_is_an_attribute_error():

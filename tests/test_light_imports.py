@@ -19,6 +19,8 @@ LINES = [
 MODULES = [
     "spp_keras.geometry",
     "spp_keras.model_repository",
+    "spp_keras.run_folder",
+    "spp_keras.runs",
     "spp_keras.zoo.tables",
     "spp_keras.zoo.model_summary",
 ]

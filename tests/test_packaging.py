@@ -1,4 +1,5 @@
 import email
+import json
 import os
 import shutil
 import subprocess
@@ -29,14 +30,14 @@ LEFT_BEHIND = (
 )
 
 
-def run(*command, cwd, **environment):
+def run(*command, cwd, timeout=300, **environment):
     done = subprocess.run(
         command,
         cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -139,13 +140,45 @@ def test_the_installed_command_finds_what_it_needs(installed):
     assert installed("spp-keras", "--version") == f"spp-keras {spp_keras.__version__}\n"
     listed = installed("spp-keras", "zoo").splitlines()
     assert len(listed) == 9
-    names = "from spp_keras.zoo import recipes; print(*recipes.names())"
+    names = "from spp_keras import recipes; print(*recipes.list_recipes())"
     assert "zf5_spp/shapes" in installed(sys.executable, "-c", names)
 
 
-def test_the_installed_package_builds_a_network(installed):
-    build = "from spp_keras.zoo import zf5_spp; print(zf5_spp(classes=3, width=0.0625).name)"
-    assert installed(sys.executable, "-c", build) == "zf5_spp\n"
+@pytest.fixture(scope="module")
+def plain(wheel, tmp_path_factory):
+    """What `plain_install.py` finds where the wheel and what it requires are all that there is."""
+    folder = tmp_path_factory.mktemp("plain")
+    run(sys.executable, "-m", "venv", str(folder / "venv"), cwd=folder)
+    python = str(folder / "venv" / "bin" / "python")
+    # TensorFlow is 2 GB.
+    run(python, "-m", "pip", "install", "-q", str(wheel), cwd=folder, timeout=900, PYTHONPATH="")
+    script = str(ROOT / "tests" / "plain_install.py")
+    printed = run(python, script, str(folder), cwd=folder, PYTHONPATH="")
+    yield json.loads(printed.splitlines()[-1])
+    shutil.rmtree(folder / "venv")
+
+
+def test_a_plain_install_builds_predicts_saves_and_loads_every_network(plain):
+    assert "spp_keras" in plain["packages"]
+
+
+def test_a_plain_install_has_less_than_100_megabytes_beyond_tensorflow(plain):
+    assert plain["megabytes"] < 100, plain["packages"]
+
+
+@pytest.mark.parametrize(
+    ("feature", "package", "requirement"),
+    [
+        ("data set by name", "tensorflow_datasets", "tensorflow-datasets"),
+        ("training", "tensorboard", "tensorboard"),
+        ("TFLite", "ai_edge_litert", "ai-edge-litert"),
+    ],
+)
+def test_a_plain_install_says_what_installs_a_missing_package(plain, feature, package, requirement):
+    message = plain[feature]
+    assert f"needs the package `{package}`. Install it with: " in message
+    assert "/venv/bin/python -m pip install " in message
+    assert f"'{requirement}>=" in message
 
 
 def test_the_citation_has_what_its_format_asks_for():

@@ -76,7 +76,12 @@ def test_a_command_in_a_document_is_one_that_there_is(line):
     check_command(line)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "document",
+    # The changelog names commands of earlier versions.
+    [document for document in DOCUMENTS if document.name != "CHANGELOG.md"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_a_document_names_commands_that_there_are(document):
     text = document.read_text()
     for name in set(re.findall(r"`spp-keras ([a-z][a-z-]*)", text)):

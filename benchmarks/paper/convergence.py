@@ -7,7 +7,7 @@ from typing import Any
 import networks
 
 from spp_keras import recipes, run_folder
-from spp_keras.training import plateau, progress
+from spp_keras.training import history_file, plateau
 
 
 def facts(trained: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def facts(trained: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
     epochs, converged = [], {}
     for kind, folders in trained.items():
         every = [
-            (progress.read_history(run), recipes.read_recipe(run / run_folder.RECIPE))
+            (history_file.read_history(run), recipes.read_recipe(run / run_folder.RECIPE))
             for run in folders
         ]
         epochs += [len(history) for history, _ in every]
@@ -45,7 +45,8 @@ def sentence(known: Mapping[str, Any], again: Mapping[str, Any] | None = None) -
     if "converged" in known:
         return (
             began
-            + f"had stopped learning: {_counts(known['converged'])}. {plateau.STOPPED_LEARNING_RULE}."
+            + f"had stopped learning: {_counts(known['converged'])}. "
+            + f"{plateau.STOPPED_LEARNING_RULE}."
         )
     text = began + "whether they had stopped learning was not recorded."
     if again is not None:

@@ -1,7 +1,6 @@
-"""A local page to try a model: whole beside warped, windows of the same map, detections.
+"""A local web app to try a model: whole image beside warped, boxes, detections.
 
-One HTML file and Python's own server: Gradio would bring a hundred megabytes of
-packages to draw a drop zone.
+One HTML file and Python's own server, without further packages.
 """
 
 from spp_keras.app.security import is_loopback as is_loopback

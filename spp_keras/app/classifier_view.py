@@ -1,11 +1,10 @@
-"""What the page shows of a network: the whole photograph, the warped one, any window."""
+"""The app's results of a classifier: the whole image, the warped one, any box."""
 
 import math
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from spp_keras import recipes
@@ -19,125 +18,137 @@ _PAIR = tf.TensorSpec((2,), tf.int32)
 
 
 class ClassifierView:
-    """A network that sees a photograph once and then answers for windows of its map.
+    """A classifier that convolves an image once and then scores boxes of its feature map.
 
     Args:
-        run: Run folder of a network with a pyramid.
-        max_pixels: How many a photograph may have. Defaults to
-            `photographs.MOST_PIXELS`.
+        run: The run, or its folder, of a network with a pyramid.
+        max_pixels: Pixels that an image may have. Defaults to
+            `image_decoding.MAX_PIXELS`.
 
     Attributes:
         name: Name of the network.
-        labels: Name of each class.
-        orientation: `"exif"` or `"file"`, which way up it takes photographs.
+        labels: Names of the classes.
+        orientation: `"exif"` or `"file"`, how image files are oriented.
         score_threshold: `None`, since every class has a score.
     """
 
     score_threshold = None
 
-    def __init__(self, run: str | Path, max_pixels: int = image_decoding.MAX_PIXELS):
-        self._recipe = RunFolder(run).recipe
-        if not self._recipe.model.endswith("_spp"):
+    def __init__(self, run: str | Path | RunFolder, max_pixels: int = image_decoding.MAX_PIXELS):
+        run = run if isinstance(run, RunFolder) else RunFolder(run)
+        self._recipe = run.recipe
+        if not self._recipe.has_pyramid:
             raise ValueError(
-                "`run` must be of a network with a pyramid, which takes photographs as they are: "
+                "`run` must be of a network with a pyramid, which takes images of any size: "
                 f"train {self._recipe.model}_spp. Received: {self._recipe.model} in "
-                f"run={str(run)!r}."
+                f"run={str(run.path)!r}."
             )
-        run_files = RunFolder(run)
-        network, self.labels, view = run_files.model, run_files.labels, run_files.size_policy
-        self.orientation = run_files.orientation
-        self.name = network.name
-        self._min_side = layer_chain.min_image_size(network)
+        model, self.labels, self.orientation = run.model, run.labels, run.orientation
+        self.name = model.name
+        self._min_side = layer_chain.min_image_size(model)
         self._decode = image_decoding.make_decoder(
-            view, self._min_side, max_pixels, self.orientation
+            run.size_policy, self._min_side, max_pixels, self.orientation
         )
-        self._halves = model_parts.split_model(network)
-        self._pool = model_parts.make_roi_pooling(self._halves)
-        maps = tf.TensorSpec((1, None, None, self._halves.trunk.output_shape[-1]))
+        self._parts = model_parts.split_model(model)
+        self._roi_pooling = model_parts.make_roi_pooling(self._parts)
+        feature_map = tf.TensorSpec((1, None, None, self._parts.trunk.output_shape[-1]))
         pixels, box = tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((1, 4))
-        self._map = tf.function(self._convolve, input_signature=[pixels], autograph=False)
-        self._whole = tf.function(self._score_whole, input_signature=[maps], autograph=False)
-        self._part = tf.function(self._score_part, input_signature=[maps, box], autograph=False)
+        self._convolve = tf.function(
+            self._compute_feature_map, input_signature=[pixels], autograph=False
+        )
+        self._score_whole = tf.function(
+            self._compute_scores, input_signature=[feature_map], autograph=False
+        )
+        self._score_box = tf.function(
+            self._compute_box_scores, input_signature=[feature_map, box], autograph=False
+        )
         file = tf.TensorSpec((), tf.string)
         turn = 1 if self.orientation == "file" else None
-        self._squeeze = tf.function(
+        self._warp = tf.function(
             lambda image, size, target: image_ops.decode_resized(image, size, target, turn),
             input_signature=[file, _PAIR, _PAIR],
             autograph=False,
         )
 
-    def look(self, image: bytes) -> ImageResult:
-        """The scores of a photograph, whole and warped, and the map for its windows.
+    def predict(self, image: bytes) -> ImageResult:
+        """Scores an image, whole and warped, and keeps its feature map for boxes.
 
         Args:
             image: Bytes of a file.
         """
-        photograph = self._decode(image)
+        decoded = self._decode(image)
         start = time.perf_counter()
-        feature_map = self._map(photograph.pixels)
-        # Read, since it may still be on its way on an accelerator.
+        feature_map = self._convolve(decoded.pixels)
+        # Waits for the result, which an accelerator may still be computing.
         feature_map.numpy()
-        mapped = time.perf_counter()
-        scores = self._whole(feature_map).numpy()
+        convolved = time.perf_counter()
+        scores = self._score_whole(feature_map).numpy()
         scored = time.perf_counter()
-        side, square = warp_size(self._recipe, photograph.seen, self._min_side)
-        squeezed = self._squeeze(image, photograph.size, (side, side))
-        warped = self._whole(self._map(squeezed)).numpy()
-        answer = {
+        side, source = warp_size(self._recipe, decoded.decoded_size, self._min_side)
+        warped = self._warp(image, decoded.size, (side, side))
+        warped_scores = self._score_whole(self._convolve(warped)).numpy()
+        values = {
             "cells": list(feature_map.shape[1:3]),
             "milliseconds": {
-                "map": elapsed_milliseconds(start, mapped),
-                "scores": elapsed_milliseconds(mapped, scored),
+                "feature_map": elapsed_milliseconds(start, convolved),
+                "scores": elapsed_milliseconds(convolved, scored),
             },
             "whole": {"scores": top_classes(scores, self.labels)},
-            "warped": {"scores": top_classes(warped, self.labels), "side": side, "square": square},
+            "warped": {
+                "scores": top_classes(warped_scores, self.labels),
+                "image_size": side,
+                "source": source,
+            },
         }
-        return ImageResult((feature_map,), photograph.size, photograph.seen, answer)
+        return ImageResult((feature_map,), decoded.size, decoded.decoded_size, values)
 
-    def window(self, look: ImageResult, window: box_input.Box) -> dict[str, Any]:
-        """The scores of a window, from the map that was kept.
+    def predict_box(self, result: ImageResult, box: box_input.Box) -> dict[str, Any]:
+        """Scores a box from the feature map of its image.
 
         Args:
-            look: What `look` gave.
-            window: Left, top, right and bottom in pixels of the photograph.
+            result: The result of `predict`.
+            box: Left, top, right and bottom in pixels of the image.
         """
         start = time.perf_counter()
-        box = box_input.scale_box(window, look.size, look.seen)
-        scores, cells = self._part(look.maps[0], box[np.newaxis])
+        scaled = box_input.scale_box(box, result.size, result.decoded_size)
+        scores, cells = self._score_box(result.feature_maps[0], scaled)
         scores = scores.numpy()
-        taken = elapsed_milliseconds(start, time.perf_counter())
+        milliseconds = elapsed_milliseconds(start, time.perf_counter())
         top, left, bottom, right = cells.numpy().tolist()
         return {
             "scores": top_classes(scores, self.labels),
             "cells": [bottom - top, right - left],
-            "milliseconds": {"window": taken},
+            "milliseconds": {"box": milliseconds},
         }
 
-    def _convolve(self, pixels: Any) -> Any:
-        return self._halves.trunk(tf.cast(pixels, tf.float32)[tf.newaxis], training=False)
+    def _compute_feature_map(self, pixels: Any) -> Any:
+        return self._parts.trunk(tf.cast(pixels, tf.float32)[tf.newaxis], training=False)
 
-    def _score_whole(self, maps: Any) -> Any:
-        return self._halves.apply_top(self._halves.pooling(maps))[0]
+    def _compute_scores(self, feature_map: Any) -> Any:
+        return self._parts.apply_top(self._parts.pooling(feature_map))[0]
 
-    def _score_part(self, maps: Any, box: Any) -> tuple[Any, Any]:
-        first = tf.zeros((1,), tf.int32)
-        cells = self._pool.windows(box, first, tf.shape(maps)[tf.newaxis, 1:3])
-        return self._halves.apply_top(self._pool.pool(maps, cells, first))[0], cells[0]
+    def _compute_box_scores(self, feature_map: Any, boxes: Any) -> tuple[Any, Any]:
+        batch_indices = tf.zeros((1,), tf.int32)
+        map_sizes = tf.shape(feature_map)[tf.newaxis, 1:3]
+        cells = self._roi_pooling.windows(boxes, batch_indices, map_sizes)
+        vectors = self._roi_pooling.pool(feature_map, cells, batch_indices)
+        return self._parts.apply_top(vectors)[0], cells[0]
 
 
-def warp_size(recipe: recipes.Recipe, seen: tuple[int, int], min_side: int) -> tuple[int, str]:
-    """Side of the square that a network without pyramid would see in place of a photograph.
+def warp_size(
+    recipe: recipes.Recipe, decoded_size: tuple[int, int], min_side: int
+) -> tuple[int, str]:
+    """Side of the square that a network without a pyramid would see in place of an image.
 
     Args:
         recipe: How the network was trained.
-        seen: Height and width of what the network sees of the photograph.
-        min_side: The least that it can map.
+        decoded_size: Height and width at which the network sees the image.
+        min_side: Smallest side that it can map.
 
     Returns:
-        The side, and which square that is: the largest crop of a training by
-        crops, the largest square of one by warped images, the short side of one
-        by whole images. A training on images of their own size has none, so
-        there it is one of as many pixels as are seen.
+        The side, and where it comes from: the largest crop or warped square of the
+        training, its short side if it was by whole images; or, if every image kept its
+        own size, a square of as many pixels as the network sees.
 
     Example:
 
@@ -151,4 +162,5 @@ def warp_size(recipe: recipes.Recipe, seen: tuple[int, int], min_side: int) -> t
         return max(recipe.image_sizes), f"the training's {kind}"
     if recipe.size_policy == "whole":
         return recipe.short_side, "the training's short side"
-    return max(min_side, round(math.sqrt(seen[0] * seen[1]))), "as many pixels"
+    pixels = decoded_size[0] * decoded_size[1]
+    return max(min_side, round(math.sqrt(pixels))), "as many pixels"

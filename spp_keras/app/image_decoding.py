@@ -1,99 +1,84 @@
-"""Photographs that people send: decoded where they can be, else refused with what to do."""
+"""Decoding of uploaded images, with errors that tell users what to do."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import tensorflow as tf
-
-from spp_keras.data import image_rules, safe_decoding, size_policies
+from spp_keras.data import image_rules, size_policies
+from spp_keras.serving import image_decoding
 
 MAX_PIXELS = 25_000_000
-# Twice what a training takes. A network with short sides of 256 sees two million pixels then.
-_MOST_ASPECT = 32
+# Twice what a training takes. A model with short sides of 256 sees two million pixels then.
+_MAX_ASPECT = 32
 _REMEDIES = {
     image_rules.NOT_AN_IMAGE: "send a JPEG, PNG, GIF, BMP or WebP image",
     image_rules.DAMAGED: "take the original, or save it again",
-    image_rules.TOO_LARGE: "scale it down, or serve with a larger --max-megapixels",
+    image_rules.TOO_LARGE: "scale it down, or start the app with a larger --max-megapixels",
     image_rules.TOO_SMALL: "take a larger one",
     image_rules.ASPECT_TOO_LARGE: "cut it into shorter ones",
 }
 
 
 class UnusableImage(ValueError):
-    """What was sent cannot be answered for; the message says why, and what to do."""
+    """An image or a box cannot be used; the message says why and what to do."""
 
 
 class ImageInput(NamedTuple):
-    """A photograph that was decoded.
+    """A decoded image.
 
     Args:
-        pixels: uint8 `(height, width, 3)`, what the model sees of it.
-        size: Its height and width, upright and before it is scaled.
-        seen: Height and width of `pixels`.
+        pixels: uint8 `(height, width, 3)`, as the model sees it.
+        size: Height and width of the image in the file, upright.
+        decoded_size: Height and width of `pixels`.
     """
 
     pixels: Any
     size: tuple[int, int]
-    seen: tuple[int, int]
+    decoded_size: tuple[int, int]
 
 
 def make_decoder(
-    view: size_policies.SizePolicy,
+    size_policy: size_policies.SizePolicy,
     min_side: int = 1,
     max_pixels: int = MAX_PIXELS,
     orientation: str = "exif",
 ) -> Callable[[bytes], ImageInput]:
-    """A function from the bytes of a file to a `ImageInput`, or to `UnusableImage`.
+    """Makes a function from the bytes of an image file to a `ImageInput`.
+
+    The function raises `UnusableImage` for a file that cannot be used.
 
     Args:
-        view: What the model sees of an image.
-        min_side: Pixels that the shorter side must have. What has fewer in the
-            view, as very long photographs may, is seen with so many instead.
-            Defaults to 1.
-        max_pixels: How many a photograph may have; its header tells, before
+        size_policy: How images are sized.
+        min_side: Pixels that the shorter side must have. An image that has fewer after
+            sizing, such as a very long one, is scaled to so many instead. Defaults to 1.
+        max_pixels: Pixels that an image may have; its header tells, before
             anything is decoded. Defaults to `MAX_PIXELS`.
-        orientation: `"exif"` or `"file"`, which way up it is taken. Defaults to `"exif"`.
-
-    Returns:
-        The function.
+        orientation: `"exif"` or `"file"`, how files are oriented. Defaults to `"exif"`.
 
     Example:
 
-    >>> decode = make_decoder(sizes.Whole(longest_side=160), min_side=29)
-    >>> decode(tf.io.encode_png(tf.zeros((40, 1000, 3), "uint8")).numpy()).seen
+    >>> decode = make_decoder(size_policies.Whole(longest_side=160), min_side=29)
+    >>> decode(tf.io.encode_png(tf.zeros((40, 1000, 3), "uint8")).numpy()).decoded_size
     (29, 725)
     """
-    limits = image_rules.ImageLimits(max_pixels=max_pixels, max_aspect=_MOST_ASPECT)
-    as_trained, enlarged = (
-        _in_graph(one, min_side, limits, orientation)
-        for one in (view, size_policies.Whole(short_side=min_side))
+    limits = image_rules.ImageLimits(max_pixels=max_pixels, max_aspect=_MAX_ASPECT)
+    decode_as_trained, decode_enlarged = (
+        image_decoding.make_decoder(policy, min_side, limits, orientation)
+        for policy in (size_policy, size_policies.Whole(short_side=min_side))
     )
 
     def decode(image: bytes) -> ImageInput:
-        decoded = as_trained(image)
+        decoded = decode_as_trained(image)
         if decoded.code == image_rules.TOO_SMALL:
-            decoded = enlarged(image)
+            decoded = decode_enlarged(image)
         if decoded.code != image_rules.OK:
-            raise UnusableImage(_words(int(decoded.code), decoded.reason.numpy().decode()))
+            reason = decoded.reason.numpy().decode()
+            raise UnusableImage(_format_error(int(decoded.code), reason))
         size = tuple(decoded.size.numpy().tolist())
         return ImageInput(decoded.pixels, size, tuple(decoded.pixels.shape[:2]))
 
     return decode
 
 
-def _in_graph(
-    view: size_policies.SizePolicy,
-    min_side: int,
-    limits: image_rules.ImageLimits,
-    orientation: str,
-) -> Callable[..., Any]:
-    return tf.function(
-        lambda image: safe_decoding.decode_safely(image, view, min_side, limits, orientation),
-        input_signature=[tf.TensorSpec((), tf.string)],
-        autograph=False,
-    )
-
-
-def _words(code: int, reason: str) -> str:
+def _format_error(code: int, reason: str) -> str:
     remedy = "" if "convert it" in reason else f"; {_REMEDIES[code]}"
     return f"The file {reason}{remedy}."

@@ -1,39 +1,42 @@
-"""What a model keeps of a photograph that it has seen, and the words and numbers it says."""
+"""The results of a model for one image, and the feature maps that answer for its boxes."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-_MOST_CLASSES = 5
+_MAX_CLASSES = 5
 
 
 class ImageResult(NamedTuple):
-    """A photograph once a model has seen it.
+    """The results for an image.
 
     Args:
-        maps: Its feature maps, one a scale, from which windows are answered.
-        size: Its height and width, upright and before it is scaled.
-        seen: Height and width of what the model saw of it.
-        answer: What the model says, as JSON can hold it.
+        feature_maps: Its feature maps, one a scale, which boxes are pooled from.
+        size: Height and width of the image in the file, upright.
+        decoded_size: Height and width at which the model saw it.
+        values: The results as JSON can hold them.
     """
 
-    maps: tuple[Any, ...]
+    feature_maps: tuple[Any, ...]
     size: tuple[int, int]
-    seen: tuple[int, int]
-    answer: dict[str, Any]
+    decoded_size: tuple[int, int]
+    values: dict[str, Any]
 
     @property
     def bytes(self) -> int:
-        """Memory of the maps."""
-        return sum(one.dtype.size * int(np.prod(one.shape)) for one in self.maps)
+        """Memory of the feature maps."""
+        return sum(
+            feature_map.dtype.size * int(np.prod(feature_map.shape))
+            for feature_map in self.feature_maps
+        )
 
 
 def top_classes(scores: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
-    """The likeliest classes first, five at most.
+    """The best classes, five at most, the best first.
 
     Args:
-        scores: One for each class.
+        scores: A score for each class.
         labels: Their names.
 
     Example:
@@ -41,7 +44,7 @@ def top_classes(scores: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any
     >>> top_classes(np.array([0.25, 0.75]), ["cat", "dog"])
     [{'label': 'dog', 'score': 0.75}, {'label': 'cat', 'score': 0.25}]
     """
-    best = np.argsort(-scores, kind="stable")[:_MOST_CLASSES]
+    best = np.argsort(-scores, kind="stable")[:_MAX_CLASSES]
     return [{"label": labels[i], "score": float(scores[i])} for i in best]
 
 

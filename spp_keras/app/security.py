@@ -1,4 +1,4 @@
-"""Who may ask a server that has no passwords: the person in front of it, no other web page."""
+"""Protection of a server without passwords against requests by other web pages."""
 
 import ipaddress
 import socket
@@ -8,40 +8,40 @@ from urllib.parse import urlsplit
 
 
 def find_refusal(headers: Mapping[str, str] | Message, host: str) -> str | None:
-    """Why a request is not answered; `None` if it is.
+    """The reason to refuse a request; `None` if there is none.
 
-    A name that leads here but is not ours is how a web page elsewhere gets past
-    the browser's rules (DNS rebinding); an address cannot be taken in that way. What
-    another page sends by itself, the browser marks with its origin.
+    A host name that resolves to this machine but is not its own is how another web page gets
+    past the same-origin policy (DNS rebinding); IP addresses cannot be used like that. The
+    browser marks requests that another page sends with its origin.
 
     Args:
-        headers: Of the request.
-        host: Name or address that the server was told to listen on.
+        headers: Headers of the request.
+        host: Name or address that the server listens on.
 
     Example:
 
     >>> find_refusal({"Host": "localhost:8000", "Origin": "http://localhost:8000"}, "127.0.0.1")
     >>> find_refusal({"Host": "elsewhere.example:8000"}, "127.0.0.1")
-    'This server answers to its address and to localhost, not to elsewhere.example.'
+    'This server accepts its address and localhost as host, not elsewhere.example.'
     >>> find_refusal({"Host": "localhost:8000", "Origin": "http://elsewhere.example"}, "127.0.0.1")
-    'This server answers its own page alone, not one of http://elsewhere.example.'
+    'This server accepts requests of its own page only, not of http://elsewhere.example.'
     """
-    asked = headers.get("Host", "")
-    name = _name(asked)
-    if not _is_address(name) and name not in _names(host):
-        return f"This server answers to its address and to localhost, not to {name or 'no name'}."
+    host_header = headers.get("Host", "")
+    name = _parse_host(host_header)
+    if not _is_address(name) and name not in _list_names(host):
+        return f"This server accepts its address and localhost as host, not {name or 'none'}."
     origin = headers.get("Origin")
-    if origin is not None and _place(origin) != asked.lower():
-        return f"This server answers its own page alone, not one of {origin}."
+    if origin is not None and _parse_netloc(origin) != host_header.lower():
+        return f"This server accepts requests of its own page only, not of {origin}."
     from_elsewhere = headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
-    # A link to the page comes from elsewhere too, and is harmless.
+    # Following a link to the page is harmless.
     if from_elsewhere and headers.get("Sec-Fetch-Mode") != "navigate":
-        return "This server answers its own page alone, not one of another site."
+        return "This server accepts requests of its own page only, not of another site."
     return None
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server that listens there is reached from its own machine alone.
+    """Whether a server that listens on this host is reachable from its own machine only.
 
     Example:
 
@@ -51,20 +51,20 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
-def _names(host: str) -> set[str]:
+def _list_names(host: str) -> set[str]:
     names = {"localhost", host.lower()}
     return names if is_loopback(host) else names | {socket.gethostname().lower()}
 
 
-def _name(asked: str) -> str:
+def _parse_host(header: str) -> str:
     """The host of `host:port`, without the brackets of an address with colons."""
     try:
-        return urlsplit(f"//{asked}").hostname or ""
+        return urlsplit(f"//{header}").hostname or ""
     except ValueError:
         return ""
 
 
-def _place(origin: str) -> str:
+def _parse_netloc(origin: str) -> str:
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Answers to what the page asks: one model, the photographs it has seen, one question at a time."""
+"""A session of the app: one model, the last images with their feature maps, one request a time."""
 
 import collections
 import hashlib
@@ -9,114 +9,121 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import run_folder
 from spp_keras.app import box_input, image_decoding
 from spp_keras.app.classifier_view import ClassifierView
 from spp_keras.app.detector_view import DetectorView
 from spp_keras.app.image_result import ImageResult
+from spp_keras.run_folder import RunFolder
 
-_MOST_KEPT = 8
-# A map has about as many bytes as its photograph has pixels, at full width.
-_MOST_BYTES = 256_000_000
+_CACHE_SIZE = 8
+# A feature map has about as many bytes as its image has pixels, at full width.
+_MAX_BYTES = 256_000_000
 
 
 class UnknownImage(LookupError):
-    """A photograph that was never sent, or whose map has made room for others since."""
+    """An image that was never sent, or whose feature map is no longer cached."""
 
 
 class Session:
-    """Asks a model about photographs and keeps the maps of the last ones for their windows.
+    """Predicts images, and caches the feature maps of the last ones for their boxes.
 
     Args:
-        model: A `Network` or a `Detector`.
-        cache_size: How many photographs are kept. Defaults to 8.
-        max_bytes: Memory that their maps may take together; the last is always
+        view: A `ClassifierView` or a `DetectorView`.
+        cache_size: Number of images in the cache. Defaults to 8.
+        max_bytes: Memory that their feature maps may take in all; the last image is always
             kept. Defaults to 256 million.
     """
 
     def __init__(
         self,
-        model: ClassifierView | DetectorView,
-        cache_size: int = _MOST_KEPT,
-        max_bytes: int = _MOST_BYTES,
+        view: ClassifierView | DetectorView,
+        cache_size: int = _CACHE_SIZE,
+        max_bytes: int = _MAX_BYTES,
     ):
-        self._model, self._cache_size, self._max_bytes = model, cache_size, max_bytes
-        self._looks: collections.OrderedDict[str, ImageResult] = collections.OrderedDict()
-        # Each answer keeps all cores busy; two at once would only make both late.
+        self.view, self._cache_size, self._max_bytes = view, cache_size, max_bytes
+        self._cache: collections.OrderedDict[str, ImageResult] = collections.OrderedDict()
+        # One prediction keeps all cores busy; two at once would both be late.
         self._lock = threading.Lock()
 
-    def model(self) -> dict[str, Any]:
-        """What there is to ask."""
+    def describe_model(self) -> dict[str, Any]:
+        """The model's name, number of classes and kind."""
         return {
-            "name": self._model.name,
-            "classes": len(self._model.labels),
-            "finds": isinstance(self._model, DetectorView),
-            "score_threshold": self._model.score_threshold,
-            "orientation": self._model.orientation,
+            "name": self.view.name,
+            "num_classes": len(self.view.labels),
+            "is_detector": isinstance(self.view, DetectorView),
+            "score_threshold": self.view.score_threshold,
+            "orientation": self.view.orientation,
         }
 
-    def photograph(self, image: bytes) -> dict[str, Any]:
-        """What the model says of a photograph, which is kept under the answer's `id`.
+    def predict(self, image: bytes) -> dict[str, Any]:
+        """Results for an image, which is cached under their `id`.
 
         Args:
-            image: Bytes of a file. `Unusable` is raised where they are none.
+            image: Bytes of a file. `UnusableImage` is raised if they are no image.
         """
-        number = hashlib.sha256(image).hexdigest()[:32]
+        image_id = hashlib.sha256(image).hexdigest()[:32]
         with self._lock:
-            look = self._model.look(image)
-            self._keep(number, look)
-        (height, width), seen = look.size, look.seen
-        sizes = {"height": height, "width": width, "seen": {"height": seen[0], "width": seen[1]}}
-        return {"id": number, **sizes, **look.answer}
+            result = self.view.predict(image)
+            self._add_to_cache(image_id, result)
+        (height, width), decoded_size = result.size, result.decoded_size
+        decoded = {"height": decoded_size[0], "width": decoded_size[1]}
+        sizes = {"height": height, "width": width, "decoded": decoded}
+        return {"id": image_id, **sizes, **result.values}
 
-    def window(self, number: str, window: Any) -> dict[str, Any]:
-        """What the model says of a window, from the maps that were kept.
+    def predict_box(self, image_id: str, box: Any) -> dict[str, Any]:
+        """Results for a box, from the cached feature maps of its image.
 
         Args:
-            number: The photograph's `id`. `UnknownImage` is raised where it is not kept.
-            window: A dictionary of left, top, right and bottom, in pixels of the
-                photograph.
+            image_id: The image's `id`. `UnknownImage` is raised if it is not cached.
+            box: A dictionary of left, top, right and bottom, in pixels of the image.
         """
         with self._lock:
-            if number not in self._looks:
-                raise UnknownImage("This photograph is not kept any more; send it again.")
-            look = self._looks[number]
-            edges = box_input.check_box(window, look.size)
-            self._looks.move_to_end(number)
-            answer = self._model.window(look, edges)
-        return {"window": dict(zip(box_input.EDGES, edges, strict=True)), **answer}
+            result = self.get_result(image_id)
+            edges = box_input.check_box(box, result.size)
+            self._cache.move_to_end(image_id)
+            values = self.view.predict_box(result, edges)
+        return {"box": dict(zip(box_input.EDGES, edges, strict=True)), **values}
 
-    def _keep(self, number: str, look: ImageResult) -> None:
-        self._looks.pop(number, None)
-        self._looks[number] = look
-        while len(self._looks) > 1 and (
-            len(self._looks) > self._cache_size
-            or sum(one.bytes for one in self._looks.values()) > self._max_bytes
+    def get_result(self, image_id: str) -> ImageResult:
+        """The cached result for an image.
+
+        Args:
+            image_id: The image's `id`. `UnknownImage` is raised if it is not cached.
+        """
+        if image_id not in self._cache:
+            raise UnknownImage("This image is no longer cached; send it again.")
+        return self._cache[image_id]
+
+    def clear(self) -> None:
+        """Removes all images from the cache."""
+        with self._lock:
+            self._cache.clear()
+
+    def _add_to_cache(self, image_id: str, result: ImageResult) -> None:
+        self._cache.pop(image_id, None)
+        self._cache[image_id] = result
+        while len(self._cache) > 1 and (
+            len(self._cache) > self._cache_size
+            or sum(cached.bytes for cached in self._cache.values()) > self._max_bytes
         ):
-            self._looks.popitem(last=False)
+            self._cache.popitem(last=False)
 
 
-def load_session(run: str | Path, max_pixels: int = image_decoding.MAX_PIXELS) -> Session:
-    """Answers of the network or the detector of a run folder.
+def load_session(
+    run: str | Path | RunFolder, max_pixels: int = image_decoding.MAX_PIXELS
+) -> Session:
+    """Loads the model of a run for the app.
 
     Args:
-        run: Run folder of a network with a pyramid, or of a detector.
-        max_pixels: How many a photograph may have. Defaults to
-            `photographs.MOST_PIXELS`.
+        run: The run, or its folder, of a network with a pyramid or of a detector.
+        max_pixels: Pixels that an image may have. Defaults to
+            `image_decoding.MAX_PIXELS`.
     """
-    run = Path(run)
-    if (run / run_folder.DETECTOR).is_file():
-        model: ClassifierView | DetectorView = DetectorView(run, max_pixels)
-    elif (run / run_folder.RECIPE).is_file():
-        model = ClassifierView(run, max_pixels)
-    else:
-        raise ValueError(
-            "`run` must be the folder of a training: give what `spp-keras train` or `spp-keras "
-            f"train-detector` printed. {'It holds neither' if run.exists() else 'It is not there'}"
-            f". Received: run={str(run)!r}."
-        )
-    # Graphs are built when they are first called, which nobody's first photograph should wait for.
+    run = run if isinstance(run, RunFolder) else RunFolder(run)
+    view: ClassifierView | DetectorView
+    view = DetectorView(run, max_pixels) if run.is_detector else ClassifierView(run, max_pixels)
+    # Graphs are traced when they are first called: not while a user waits for an image.
     pixels = np.random.default_rng(0).integers(0, 256, (64, 96, 3), "uint8")
-    look = model.look(tf.io.encode_png(pixels).numpy())
-    model.window(look, (0.0, 0.0, 96.0, 64.0))
-    return Session(model)
+    result = view.predict(tf.io.encode_png(pixels).numpy())
+    view.predict_box(result, (0.0, 0.0, 96.0, 64.0))
+    return Session(view)

@@ -1,4 +1,4 @@
-"""The page itself: one file that asks for nothing from anywhere else."""
+"""The page: one HTML file that loads nothing from anywhere else."""
 
 import base64
 import functools
@@ -9,7 +9,7 @@ from importlib import resources
 
 @functools.cache
 def read_page() -> bytes:
-    """Its bytes.
+    """The bytes of the page.
 
     Example:
 
@@ -21,7 +21,7 @@ def read_page() -> bytes:
 
 @functools.cache
 def content_security_policy() -> str:
-    """The `Content-Security-Policy` by which a browser runs what is in the page and nothing else.
+    """The `Content-Security-Policy`, which allows the page's own script and style only.
 
     Example:
 
@@ -32,16 +32,16 @@ def content_security_policy() -> str:
         "default-src": "'none'",
         "script-src": _hash("script"),
         "style-src": _hash("style"),
-        # Photographs as the browser has them, and the page's own icon.
+        # Uploaded images as the browser has them, and the page's icon.
         "img-src": "blob: data:",
         "connect-src": "'self'",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
     }
-    return "; ".join(f"{what} {where}" for what, where in allowed.items())
+    return "; ".join(f"{directive} {source}" for directive, source in allowed.items())
 
 
 def _hash(element: str) -> str:
-    [inside] = re.findall(rb"<%b>(.*?)</%b>" % ((element.encode(),) * 2), read_page(), re.DOTALL)
-    return f"'sha256-{base64.b64encode(hashlib.sha256(inside).digest()).decode()}'"
+    [content] = re.findall(rb"<%b>(.*?)</%b>" % ((element.encode(),) * 2), read_page(), re.DOTALL)
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"

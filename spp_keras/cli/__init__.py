@@ -67,7 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each leaves the function that does it in `run_command`."""
+    """The parser of all commands; each leaves the function that does it in `run_command`.
+
+    The parser itself is in `parser`, for the command that completes the others.
+    """
     made = _Parser(
         prog="spp-keras",
         description="SPP-net in Keras: images of any size in, one vector out.",
@@ -78,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(title="commands", metavar="COMMAND")
     for module in _COMMANDS:
         module.add(commands)
+    made.set_defaults(parser=made)
     return made
 
 

@@ -23,8 +23,9 @@ def describe_error(error: Exception, options: argparse.Namespace) -> str | None:
 
     >>> describe_error(ValueError("`top` must be an int >= 1."), argparse.Namespace())
     '`top` must be an int >= 1.'
-    >>> describe_error(OSError(errno.ENOSPC, "No space left on device", "last.npz"), argparse.Namespace())
-    "no space left on the disk for 'last.npz': make room, and give the same command again."
+    >>> error = OSError(errno.ENOSPC, "No space left on device", "checkpoint.npz")
+    >>> describe_error(error, argparse.Namespace())
+    "no space left on the disk for 'checkpoint.npz': make room, and give the same command again."
     """
     if _is_full(error):
         # What a file is for is not told by all who write.

@@ -64,7 +64,7 @@ def _open_app(options: argparse.Namespace) -> int:
 
     # First the port, which may be taken, and then the model, which takes time.
     with app.Server(options.host, options.port, round(options.max_upload_mb * 1e6)) as server:
-        server.answers = app.load_session(run, round(options.max_megapixels * 1e6))
+        server.session = app.load_session(run, round(options.max_megapixels * 1e6))
         if not app.is_loopback(options.host):
             print(
                 f"spp-keras: whoever reaches {options.host} can use this page: it has no password "

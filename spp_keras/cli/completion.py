@@ -32,7 +32,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _print_completion(options: argparse.Namespace) -> int:
     import shtab
 
-    from spp_keras import cli, recipes
+    from spp_keras import recipes
 
     # What argparse may know an argument by is one word or several.
     kinds: dict[str | tuple[str, ...], Any] = {
@@ -40,13 +40,12 @@ def _print_completion(options: argparse.Namespace) -> int:
         **dict.fromkeys(_FOLDERS, shtab.DIRECTORY),
         **dict.fromkeys(_FILES, shtab.FILE),
     }
-    parser = cli.build_parser()
-    for argument in _arguments(parser):
+    for argument in _arguments(options.parser):
         if argument.dest == "protocols":
             argument.choices = evaluate.PROTOCOLS
         elif (kind := kinds.get(argument.metavar or argument.dest)) is not None:
             vars(argument)["complete"] = kind
-    print(shtab.complete(parser, options.shell))
+    print(shtab.complete(options.parser, options.shell))
     return 0
 
 

@@ -11,10 +11,11 @@ def add(commands: argparse._SubParsersAction) -> None:
         commands,
         "demo",
         help="train, evaluate, export, predict and report in ten minutes",
-        description="Draws images of mixed sizes, trains a small ZF-5 with a spatial pyramid on whole "
-        "images and one without on images warped to squares, evaluates both, exports the first for "
-        "TensorFlow Serving and as TFLite, predicts the same images with all of them and writes a "
-        "report. Nothing is downloaded. A demo that was killed is resumed by the same command.",
+        description="Draws images of mixed sizes, trains a small ZF-5 with a spatial pyramid on "
+        "whole images and one without on images warped to squares, evaluates both, exports the "
+        "first for TensorFlow Serving and as TFLite, predicts the same images with all of them "
+        "and writes a report. Nothing is downloaded. A demo that was killed is resumed by the "
+        "same command.",
         examples="  spp-keras demo\n  spp-keras demo --epochs 4 --output quick-look",
     )
     parser.add_argument(

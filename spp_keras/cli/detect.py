@@ -57,18 +57,18 @@ def _detect(options: argparse.Namespace) -> int:
     copies = _choose_copies(names, options.output)
     load_tensorflow()
     from spp_keras import serving
+    from spp_keras.detection import Detections
 
     detect, has_failed = serving.load_detector(model, options.score_threshold), False
     for (name, content), copy in zip(read_images(names), copies, strict=True):
-        if isinstance(content, str):
-            detections = serving.DetectorPrediction(error=content)
-        else:
-            detections = detect(content)
+        detections = detect(content) if isinstance(content, bytes) else Detections(error=content)
         has_failed = has_failed or detections.error is not None
         if copy is not None and detections.error is None and isinstance(content, bytes):
-            _draw(content, detections, copy, serving.read_orientation(model))
+            _draw(content, detections, copy, detect.orientation)
         if options.json:
-            print(json.dumps({"image": name, **detections._asdict()}), flush=True)
+            values = detections._asdict()
+            values |= {key: values[key].tolist() for key in ("boxes", "scores", "classes")}
+            print(json.dumps({"image": name, **values}), flush=True)
         elif detections.error is not None:
             print(f"spp-keras: {name} {detections.error}", file=sys.stderr)
         else:
@@ -120,18 +120,10 @@ def _name_copy(image: Path) -> str:
     return image.name if image.suffix.lower() in _DRAWN_SUFFIXES else f"{image.stem}.jpg"
 
 
-def _draw(content: bytes, prediction: Any, path: Path, orientation: str) -> None:
-    import numpy as np
-
+def _draw(content: bytes, detections: Any, path: Path, orientation: str) -> None:
     from spp_keras.data import image_ops
     from spp_keras.detection import drawing
-    from spp_keras.detection.detections import Detections
 
-    detections = Detections(
-        np.reshape(np.array(prediction.boxes, "float32"), (-1, 4)),
-        np.array(prediction.scores, "float32"),
-        np.array(prediction.classes, "int32"),
-    )
-    labels = dict(zip(prediction.classes, prediction.labels, strict=True))
+    labels = dict(zip(detections.classes.tolist(), detections.labels, strict=True))
     pixels = image_ops.decode_image(content, 1 if orientation == "file" else None).numpy()
     drawing.save_drawing(path, pixels, detections, labels)

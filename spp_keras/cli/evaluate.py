@@ -100,6 +100,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         if per_class is not None:
             arguments["svm"] = evaluation.SVMOptions(per_class=per_class)
         arguments |= {name: value for name, value in svm_arguments.items() if value is not None}
+        if "per_class" in arguments:
+            arguments["svm"] = evaluation.SVMOptions(per_class=arguments.pop("per_class"))
         results = evaluation.evaluate_features(runs[0], options.layers, **arguments)
         table = evaluation.format_feature_results
     else:

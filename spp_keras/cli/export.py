@@ -83,7 +83,7 @@ def _export(options: argparse.Namespace) -> int:
     from spp_keras import export
 
     names = {"top": "top_k", "on_error": "on_error", "quantize": "quantization"}
-    names |= {"image_size": "image_size", "calibration_data": "calibration_images"}
+    names |= {"image_size": "image_size", "calibration_data": "calibration_data"}
     arguments = {
         argument: getattr(options, name)
         for name, argument in names.items()

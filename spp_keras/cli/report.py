@@ -12,14 +12,15 @@ def add(commands: argparse._SubParsersAction) -> None:
         commands,
         "report",
         help="write a report about a run, one HTML file",
-        description="Writes a report about a run, one HTML file with all its pictures: test results with "
-        "confidence intervals, learning curves, what the pyramid responds to, correct and wrong "
-        "predictions and the confusion matrix; of a detector, its detections. The page is readable "
-        "on a phone and loads nothing from elsewhere. Prints the path of the file.",
+        description="Writes a report about a run, one HTML file with all its pictures: test "
+        "results with confidence intervals, learning curves, what the pyramid responds to, "
+        "correct and wrong predictions and the confusion matrix; of a detector, its detections. "
+        "The page is readable on a phone and loads nothing from elsewhere. Prints the path of the "
+        "file.",
         examples="  spp-keras report runs/zf5_spp-shapes\n"
         "  spp-keras report runs/seed0 --repeat runs/seed1 --repeat runs/seed2\n"
         "  spp-keras report runs/zf5_spp --compare runs/zf5\n"
-        "  spp-keras report runs/zf5_spp --data photographs/ --split test --output pages/zf5_spp.html\n"
+        "  spp-keras report runs/zf5_spp --data photos/ --output pages/zf5_spp.html\n"
         "  spp-keras report runs/zf5_spp-shapes-detector --images 30",
     )
     parser.add_argument("run", metavar="RUN", help="run folder, of a detector's too")

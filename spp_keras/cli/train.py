@@ -22,7 +22,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         "Several GPUs share the work, and several machines that TF_CONFIG names. Prints the run "
         "folder.",
         examples="  spp-keras train zf5_spp/shapes\n"
-        "  spp-keras train zf5_spp --data photos/ --epochs 3 --batch-size 16 --learning-rate 0.003\n"
+        "  spp-keras train zf5_spp --data photos/ --epochs 3 --batch-size 16 "
+        "--learning-rate 0.003\n"
         "  spp-keras train zoo/zf5_spp/recipe.toml --data voc/2007 --seed 1\n"
         "  spp-keras train zf5_spp --data imagenet2012 --data-dir /data --output runs/zf5_spp",
     )

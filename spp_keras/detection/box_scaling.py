@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from spp_keras.ops.boxes import clip_boxes
+from spp_keras.ops import clip_boxes
 
 
 def scale_boxes_to_file(boxes: Any, decoded_size: Any, file_size: Any) -> Any:

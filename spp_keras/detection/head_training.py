@@ -12,7 +12,7 @@ from spp_keras import ops
 from spp_keras.detection import heads, sampling
 from spp_keras.detection.roi_features import RoIFeatures
 from spp_keras.detection.training_images import TrainingImage
-from spp_keras.training import checkpoints, progress
+from spp_keras.training import checkpoints, progress_bar
 
 # The paper's: a quarter of the RoIs are foreground. An IoU below a tenth teaches little about
 # where objects end.
@@ -83,7 +83,7 @@ def train_head(
             shuffle=False,
             verbose=0,
             callbacks=[
-                progress.ProgressBar(epochs, len(batches), images_per_batch),
+                progress_bar.ProgressBar(epochs, len(batches), images_per_batch),
                 _History(checkpoint.history),
                 checkpoint,
             ],

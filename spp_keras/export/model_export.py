@@ -1,7 +1,6 @@
 """The one function that exports a model; the name of its output decides the target."""
 
 import inspect
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +26,7 @@ _EXPORTS: dict[tuple[str, str], Callable[..., Path]] = {
 
 
 def export_model(
-    model: keras.Model | RunFolder | str | Path,
+    model: keras.Model | RunFolder,
     output: str | Path,
     *,
     labels: Sequence[str] | None = None,
@@ -39,10 +38,11 @@ def export_model(
     longest_side: int | None = None,
     quantization: Literal["none", "float16", "dynamic", "int8"] | None = None,
     image_size: int | tuple[int, int] | None = None,
-    calibration_images: Iterable[Any] | str | None = None,
+    calibration_images: Iterable[Any] | None = None,
+    calibration_data: str | None = None,
     with_boxes: bool | None = None,
 ) -> Path:
-    """Exports a run, a classifier or a detector for TensorFlow Serving or for TFLite.
+    """Exports a classifier or a detector for TensorFlow Serving or for TFLite.
 
     Where `output` ends in `.tflite`, a TFLite file of built-in operations is
     written, with its labels beside it. Else `output` is the folder of a model of
@@ -53,18 +53,18 @@ def export_model(
     default of every option is `None`, which stands for the value named below.
 
     Args:
-        model: A run or its folder; or a classifier of the zoo or `spp_classifier`,
-            or a `spp_keras.detection.Detector`. A run knows its labels, size policy,
-            orientation and images to calibrate with.
+        model: A run, or a model: a classifier of the zoo or `spp_classifier`, or a
+            `spp_keras.detection.Detector`. A run has labels, size policy,
+            orientation and calibration images of its own.
         output: `"saved_models/NAME"`, or a path that ends in `.tflite`.
         labels: Class names, in the order of the scores. Required for a classifier
-            that is no run; a detector has its own.
+            without a run; a detector has its own.
         size_policy: Classifiers: how image files are sized, a policy of
-            `spp_keras.data`. Defaults to the whole image, at most 1024 pixels
-            long; for a model of one size to the crop at the center.
+            `spp_keras.data`. Defaults to the run's, or else to the whole image, at most
+            1024 pixels long; for images of one size to the crop at the center.
         orientation: `"exif"` turns image files as their EXIF orientation says,
-            `"file"` keeps their pixels as stored. Defaults to `"exif"`. Not for a
-            detector as TFLite file, which takes pixels only.
+            `"file"` keeps their pixels as stored. Defaults to the run's, or else to
+            `"exif"`. Not for a detector as TFLite file, which takes pixels only.
         top_k: TensorFlow Serving, classifiers: number of classes that the signature
             `bytes` returns. Defaults to 5.
         on_error: TensorFlow Serving: `"fail"` refuses a request with an unusable
@@ -76,11 +76,11 @@ def export_model(
             so many pixels. Defaults to 1024.
         quantization: TFLite: `"none"`, `"float16"`, `"dynamic"` or, classifiers
             only, `"int8"`, see `export_tflite`. Defaults to `"none"`.
-        image_size: TFLite: height and width of every image, an integer for
-            squares. Defaults to any size.
+        image_size: TFLite: height and width of every image, or the side of square
+            images. Defaults to any size.
         calibration_images: TFLite, `quantization="int8"`: about a hundred images,
-            uint8 `(height, width, 3)`; of a run also the name of an image folder or
-            data set. Defaults to some training images of the run.
+            uint8 `(height, width, 3)`. Defaults to images of the run's training.
+        calibration_data: The same from an image folder or data set, for a run.
         with_boxes: TFLite, detectors: whether proposals come with each image.
             Defaults to whether the detector has no `rpn`.
 
@@ -99,6 +99,7 @@ def export_model(
     ... ).name
     'pets.tflite'
     """
+    run = model if isinstance(model, RunFolder) else None
     options = {
         "labels": labels,
         "size_policy": size_policy,
@@ -108,42 +109,35 @@ def export_model(
         "limits": limits,
         "longest_side": longest_side,
         "quantization": quantization,
-        "image_size": (image_size, image_size) if isinstance(image_size, int) else image_size,
+        "image_size": _make_pair(image_size),
         "calibration_images": calibration_images,
         "with_boxes": with_boxes,
     }
     options = {name: value for name, value in options.items() if value is not None}
-    if isinstance(model, str | os.PathLike):
-        run = RunFolder(model)
-        model = run.load_model()
-        options = _add_run_options(run, output, options)
-    kind = "detector" if isinstance(model, Detector) else "classifier"
+    is_detector = isinstance(model, Detector) if run is None else run.is_detector
+    kind = "detector" if is_detector else "classifier"
     target = "TFLite" if Path(output).suffix == ".tflite" else "TensorFlow Serving"
+    export = _EXPORTS[kind, target]
     _check_options(options, kind, target)
-    return _EXPORTS[kind, target](model, output, **options)
-
-
-def _add_run_options(run: RunFolder, output: str | Path, options: dict[str, Any]) -> dict[str, Any]:
-    """The options, and those that a run knows."""
-    is_tflite = Path(output).suffix == ".tflite"
-    if run.is_detector:
-        return options if is_tflite else {"orientation": run.orientation, **options}
-    size_policy = run.size_policy
-    if "image_size" in options:
-        size_policy = size_policies.center_crop(
-            _checks.at_least(options["image_size"][0], 1, "image_size")
+    _check_calibration_data(calibration_data, run, quantization)
+    if run is not None:
+        defaults = _read_options(run, options, calibration_data)
+        taken = _list_parameters(export)
+        options = {name: defaults[name] for name in defaults if name in taken} | options
+        model = run.model
+    if kind == "classifier" and "labels" not in options:
+        raise ValueError(
+            "`labels` must be the names of the classes, in the order of the scores. "
+            "Received: labels=None."
         )
-    options = {
-        "labels": run.labels,
-        "size_policy": size_policy,
-        "orientation": run.orientation,
-        **options,
-    }
-    data = options.get("calibration_images")
-    if options.get("quantization") == "int8" and (data is None or isinstance(data, str)):
-        policy = options["size_policy"]
-        options["calibration_images"] = calibration.sample_images(run, policy, data)
-    return options
+    return export(model, output, **options)
+
+
+def _make_pair(image_size: Any) -> Any:
+    if isinstance(image_size, int):
+        side = _checks.at_least(image_size, 1, "image_size")
+        return side, side
+    return image_size
 
 
 def _check_options(options: Iterable[str], kind: str, target: str) -> None:
@@ -155,11 +149,38 @@ def _check_options(options: Iterable[str], kind: str, target: str) -> None:
                 f"`{name}` is an option of the export of {names}: leave it out. "
                 f"Received: {name} for a {kind} for {target}."
             )
-    if kind == "classifier" and "labels" not in options:
+
+
+def _check_calibration_data(
+    data: str | None, run: RunFolder | None, quantization: str | None
+) -> None:
+    if data is not None and (run is None or run.is_detector or quantization != "int8"):
         raise ValueError(
-            "`labels` must be the names of the classes, in the order of the scores. "
-            "Received: labels=None."
+            "`calibration_data` is an option for the run of a classifier with "
+            "quantization='int8'; without a run give `calibration_images`. "
+            f"Received: calibration_data={data!r}."
         )
+
+
+def _read_options(
+    run: RunFolder, options: dict[str, Any], calibration_data: str | None
+) -> dict[str, Any]:
+    """The options that a run knows."""
+    if run.is_detector:
+        return {"orientation": run.orientation}
+    height, width = options.get("image_size", (None, None))
+    policy = options.get("size_policy")
+    if policy is None and height is None:
+        policy = run.size_policy
+    elif policy is None and height == width:
+        policy = size_policies.center_crop(height)
+    read: dict[str, Any] = {"labels": run.labels, "orientation": run.orientation}
+    if policy is not None:
+        read["size_policy"] = policy
+    if options.get("quantization") == "int8" and "calibration_images" not in options:
+        policy = policy or run.size_policy
+        read["calibration_images"] = calibration.sample_images(run, policy, calibration_data)
+    return read
 
 
 def _list_parameters(export: Callable[..., Path]) -> Iterable[str]:

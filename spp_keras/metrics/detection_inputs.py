@@ -61,8 +61,11 @@ def _check_detections(detections: DetectionArrays, name: str, num_classes: int) 
             f"`detections` must have boxes (n, 4), scores (n,) and classes (n,) for each image. "
             f"Received: {name} with boxes {shapes[0]}, scores {shapes[1]} and classes {shapes[2]}."
         )
-    for part in ("boxes", "scores"):
-        finite = np.isfinite(arrays[part]).reshape(n, -1).all(axis=1)
+    finite_rows = {
+        "boxes": np.isfinite(detections.boxes).all(axis=1),
+        "scores": np.isfinite(detections.scores),
+    }
+    for part, finite in finite_rows.items():
         if not finite.all():
             first = int(np.argmin(finite))
             raise ValueError(

@@ -180,8 +180,8 @@ def _check_sizes(recipe: Recipe) -> None:
     ):
         reason = "a crop lies inside its image" if image_sizes else f"{recipe.model} can map images"
         raise ValueError(
-            f"`short_side` must be at least {max(image_sizes, default=min_size)}, so that {reason}. "
-            f"Received: short_side={recipe.short_side}."
+            f"`short_side` must be at least {max(image_sizes, default=min_size)}, so that "
+            f"{reason}. Received: short_side={recipe.short_side}."
         )
     for name in ("longest_side", "batch_pixels"):
         if policy in _SQUARE and getattr(recipe, name):

@@ -148,9 +148,7 @@ def _found(run: Path, count: int, data: str, data_dir: str | None, split: str) -
     )
 
 
-def _figure(
-    pixels: np.ndarray, found: serving.DetectorPrediction, objects: Iterable[Any]
-) -> html.Markup:
+def _figure(pixels: np.ndarray, found: detection.Detections, objects: Iterable[Any]) -> html.Markup:
     """A photograph with boxes that are drawn over it, so that they stay sharp when enlarged."""
     height, width = pixels.shape[:2]
     address = embedded_images.data_uri(pixels, _LONGEST)

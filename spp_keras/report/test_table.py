@@ -101,8 +101,8 @@ def _other(name: str, run: Path, first: dict[str, Any]) -> dict[str, Any]:
     result = read(run)
     if result is None:
         raise ValueError(
-            f"`{name}` must be runs that were tested; {run_folder.EVALUATION_RESULTS} is missing: make it "
-            f"with `spp-keras evaluate`. Received: {str(run)!r}."
+            f"`{name}` must be runs that were evaluated; {run_folder.EVALUATION_RESULTS} is "
+            f"missing: make it with `spp-keras evaluate`. Received: {str(run)!r}."
         )
     if (result["data"], result["images"]) != (first["data"], first["images"]):
         raise ValueError(

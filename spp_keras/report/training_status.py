@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from spp_keras.run_folder import RunFolder
-from spp_keras.training import plateau, progress
+from spp_keras.training import history_file, plateau
 
 # What `sizes` of a recipe makes of an image; all others are crops.
-_KINDS = {"warped": "warped", "whole": "whole", "native": "whole"}
+_POLICIES = {"warped": "warped", "whole": "whole", "native": "whole"}
 
 
 def describe_training(runs: Sequence[Path]) -> str:
@@ -22,48 +23,56 @@ def describe_training(runs: Sequence[Path]) -> str:
     Returns:
         The sentence and the rule behind it; nothing if no run has a history.
     """
-    named, epochs, stopped, kinds = [], [], [], []
+    statuses = []
     for run in runs:
-        history, recipe = progress.read_history(run), RunFolder(run).recipe
+        history, recipe = history_file.read_history(run), RunFolder(run).recipe
         if history:
-            named.append(run.resolve().name)
-            epochs.append(int(history[-1]["epoch"]))
-            stopped.append(plateau.has_stopped_learning(history, recipe))
-            kinds.append(_KINDS.get(recipe.size_policy, "cropped"))
-    if not named:
+            has_stopped = plateau.has_stopped_learning(history, recipe)
+            policy = _POLICIES.get(recipe.size_policy, "cropped")
+            name, epochs = run.resolve().name, int(history[-1]["epoch"])
+            statuses.append(_Status(name, epochs, has_stopped, policy))
+    if not statuses:
         return ""
-    return f"{_words(named, epochs, stopped)}{_consequence(stopped, kinds)}. {plateau.STOPPED_LEARNING_RULE}."
+    sentence = f"{_describe(statuses)}{_describe_consequence(statuses)}"
+    return f"{sentence}. {plateau.STOPPED_LEARNING_RULE}."
 
 
-def _words(named: Sequence[str], epochs: Sequence[int], stopped: Sequence[bool]) -> str:
-    if len(named) > 1 and len(set(epochs)) == len(set(stopped)) == 1:
-        all_of_them = "Both trainings" if len(named) == 2 else f"All {len(named)} trainings"
-        if stopped[0]:
-            return f"{all_of_them} had stopped learning after {_count(epochs[0])}"
+class _Status(NamedTuple):
+    name: str
+    epochs: int
+    has_stopped: bool
+    policy: str
+
+
+def _describe(statuses: Sequence[_Status]) -> str:
+    first = statuses[0]
+    are_alike = len({(status.epochs, status.has_stopped) for status in statuses}) == 1
+    if len(statuses) > 1 and are_alike:
+        subject = "Both trainings" if len(statuses) == 2 else f"All {len(statuses)} trainings"
+        if first.has_stopped:
+            return f"{subject} had stopped learning after {_count(first.epochs)}"
         return (
-            f"{all_of_them} were broken off after {_count(epochs[0])} while they were still "
-            "learning"
+            f"{subject} were broken off after {_count(first.epochs)} while they were still learning"
         )
-    words = "; ".join(
-        f"the training of {name} had stopped learning after {_count(number)}"
-        if done
-        else f"the training of {name} was broken off after {_count(number)} while it was still "
-        "learning"
-        for name, number, done in zip(named, epochs, stopped, strict=True)
+    clauses = "; ".join(
+        f"the training of {status.name} had stopped learning after {_count(status.epochs)}"
+        if status.has_stopped
+        else f"the training of {status.name} was broken off after {_count(status.epochs)} while "
+        "it was still learning"
+        for status in statuses
     )
-    return words[0].upper() + words[1:]
+    return clauses[0].upper() + clauses[1:]
 
 
-def _consequence(stopped: Sequence[bool], kinds: Sequence[str]) -> str:
-    if all(stopped):
+def _describe_consequence(statuses: Sequence[_Status]) -> str:
+    if all(status.has_stopped for status in statuses):
         return ""
-    if len(stopped) == 1:
+    if len(statuses) == 1:
         return "; more epochs can still change its figures"
-    different = sorted(set(kinds))
-    if len(different) == 1:
+    policies = sorted({status.policy for status in statuses})
+    if len(policies) == 1:
         return "; their figures can still change"
-    listed = ", ".join(different[:-1]) + f" and {different[-1]}"
-    return f"; the order of {listed} images can still change"
+    return f"; the order of {', '.join(policies[:-1])} and {policies[-1]} images can still change"
 
 
 def _count(epochs: int) -> str:

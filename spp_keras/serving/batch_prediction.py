@@ -1,4 +1,4 @@
-"""Scores for a list of images of any sizes."""
+"""Prediction for a list of images of any sizes."""
 
 import functools
 import math
@@ -13,7 +13,7 @@ from PIL import Image
 
 from spp_keras import _checks
 from spp_keras.data import image_rules, safe_decoding, size_policies
-from spp_keras.serving import image_inputs
+from spp_keras.serving import image_decoding, image_inputs
 from spp_keras.zoo import layer_chain
 
 
@@ -24,11 +24,10 @@ def predict_images(
     batch_size: int = 32,
     batch_pixels: int = 4_000_000,
 ) -> np.ndarray:
-    """What a Keras model answers for a list of images, each of its own size.
+    """`model.predict` for a list of images, each of its own size.
 
-    `model.predict` for what does not come as one array. The answer for an image
-    does not depend on what else is in the list. Neighbors make a batch, as many as
-    fit; images of an iterator are read when their batch is due.
+    The scores of an image do not depend on the rest of the list. Neighbors make a
+    batch, as many as fit; images of an iterator are read when their batch is due.
 
     Args:
         model: Model of the zoo, `spp_classifier`'s included, or another that takes
@@ -36,16 +35,16 @@ def predict_images(
         images: List or iterator of images: paths; bytes of JPEG, PNG, GIF, BMP or
             WebP files; PIL images, converted as files are; or arrays `(height, width, 3)`
             of RGB values 0 to 255, uint8 or float.
-        batch_size: Most images in a batch. Defaults to 32.
-        batch_pixels: Most pixels in a batch, padding included, of which its memory
-            follows. A larger image makes a batch of its own. Defaults to 4,000,000.
+        batch_size: Largest number of images in a batch. Defaults to 32.
+        batch_pixels: Largest number of pixels in a batch, padding included, which bounds
+            its memory. A larger image makes a batch of its own. Defaults to 4,000,000.
 
     Returns:
         float array `(images, classes)`, in the order of the images.
 
     Raises:
-        FileNotFoundError: A path leads to no file.
-        ValueError: An image is broken or too small; says which one.
+        FileNotFoundError: There is no file at a path.
+        ValueError: An image is broken or too small; the message names it.
 
     Example:
 
@@ -55,42 +54,41 @@ def predict_images(
     """
     _checks.at_least(batch_size, 1, "batch_size")
     _checks.at_least(batch_pixels, 1, "batch_pixels")
-    single = isinstance(images, str | os.PathLike | bytes | Image.Image)
-    if single or getattr(images, "ndim", None) == 3:
+    is_single = isinstance(images, str | os.PathLike | bytes | Image.Image)
+    if is_single or getattr(images, "ndim", None) == 3:
         raise TypeError(
             "`images` must be a list or an iterator of images; for one image give `[image]`. "
-            f"Received: one of type {type(images).__name__}."
+            f"Received: a single image of type {type(images).__name__}."
         )
-    height, width = _side_lengths(model)
-    pixels = _all_pixels(images, _check(layer_chain.min_image_size(model), height, width))
+    height, width = _find_image_size(model)
+    check = _make_size_check(layer_chain.min_image_size(model), height, width)
     scores = [np.zeros((0, model.output_shape[-1]), "float32")]
-    for batch in _batches(pixels, batch_size, batch_pixels):
-        dense = None not in (height, width)
-        answers = model.predict_on_batch(np.stack(batch) if dense else _ragged(batch))
-        # Under a strategy every replica is given all of it.
-        scores.append(answers[: len(batch)])
+    for batch in _make_batches(_load_images(images, check), batch_size, batch_pixels):
+        is_dense = None not in (height, width)
+        predicted = model.predict_on_batch(np.stack(batch) if is_dense else _make_ragged(batch))
+        # Under a distribution strategy every replica predicts the whole batch.
+        scores.append(predicted[: len(batch)])
     return np.concatenate(scores)
 
 
-def _side_lengths(model: keras.Model) -> tuple[int | None, int | None]:
-    """Height and width that a model takes, where it has to be these."""
+def _find_image_size(model: keras.Model) -> tuple[int | None, int | None]:
+    """Height and width that a model requires, `None` if any."""
     output = model.output_shape
     if not isinstance(output, tuple) or len(output) != 2:
         raise ValueError(
-            "`model` must answer with one vector for an image, `(batch, classes)`. "
-            f"Received: {model.name!r}, which answers with {output}."
+            "`model` must have one vector of scores for an image, `(batch, classes)`. "
+            f"Received: {model.name!r} with outputs of shape {output}."
         )
     images = model.input["images"] if isinstance(model.input, dict) else model.inputs[0]
     return tuple(images.shape[1:3])
 
 
-def _check(min_side: int, height: int | None, width: int | None) -> Callable[..., None]:
-    """A function that refuses an image that the model cannot take."""
+def _make_size_check(min_side: int, height: int | None, width: int | None) -> Callable[..., None]:
+    """Makes a function that raises for an image of a size that the model cannot take."""
 
     def check(shape: tuple[int, ...], name: str) -> None:
-        if any(
-            side not in (None, have) for side, have in zip((height, width), shape, strict=False)
-        ):
+        required = zip((height, width), shape, strict=False)
+        if any(side not in (None, received) for side, received in required):
             raise ValueError(
                 f"`{name}` must have {height}x{width} pixels, the only size that this model takes: "
                 "scale it, or take a model with a pyramid, such as `zf5_spp`. "
@@ -105,24 +103,24 @@ def _check(min_side: int, height: int | None, width: int | None) -> Callable[...
     return check
 
 
-def _all_pixels(
+def _load_images(
     images: Iterable[image_inputs.ImageLike], check: Callable[..., None]
 ) -> Iterator[np.ndarray]:
-    for number, image in enumerate(images):
-        name = f"images[{number}]"
-        pixels = _pixels(image, name)
+    for index, image in enumerate(images):
+        name = f"images[{index}]"
+        pixels = _load_pixels(image, name)
         check(pixels.shape, name)
-        # Bytes stay bytes: a warning of floats between 0 and 1 is not for them.
+        # uint8 is kept: the warning about floats between 0 and 1 is not for it.
         yield pixels if pixels.dtype == np.uint8 else pixels.astype("float32", copy=False)
 
 
-def _pixels(image: image_inputs.ImageLike, name: str) -> np.ndarray:
-    """RGB pixels of whatever an image is given as."""
+def _load_pixels(image: image_inputs.ImageLike, name: str) -> np.ndarray:
+    """RGB pixels of an image."""
     if isinstance(image, Image.Image):
         return np.asarray(image_inputs.convert_to_rgb(image))
     if not isinstance(image, str | os.PathLike | bytes | bytearray | memoryview):
         return image_inputs.check_pixels(image, name)
-    decoded = _decoder()(image_inputs.encode_image(image))
+    decoded = _get_decoder()(image_inputs.encode_image(image))
     if decoded.code != image_rules.OK:
         path = f" ({os.fspath(image)})" if isinstance(image, str | os.PathLike) else ""
         raise ValueError(f"`{name}`{path} {decoded.reason.numpy().decode()}.")
@@ -130,20 +128,16 @@ def _pixels(image: image_inputs.ImageLike, name: str) -> np.ndarray:
 
 
 @functools.cache
-def _decoder() -> Callable[[bytes], safe_decoding.DecodedImage]:
-    # What a network can map is for the network to say.
+def _get_decoder() -> Callable[[bytes], safe_decoding.DecodedImage]:
+    # The model's own check tells which sizes it can map.
     limits = image_rules.ImageLimits(min_side=1, max_aspect=math.inf)
-    return tf.function(
-        lambda image: safe_decoding.decode_safely(image, size_policies.Whole(), limits=limits),
-        input_signature=[tf.TensorSpec((), tf.string)],
-        autograph=False,
-    )
+    return image_decoding.make_decoder(size_policies.Whole(), limits=limits)
 
 
-def _batches(
+def _make_batches(
     images: Iterator[np.ndarray], batch_size: int, batch_pixels: int
 ) -> Iterator[list[np.ndarray]]:
-    """Neighbors, as many as a padded batch may hold."""
+    """Groups neighbors, as many as a padded batch may hold."""
     batch: list[np.ndarray] = []
     for image in images:
         sides = [other.shape[:2] for other in (*batch, image)]
@@ -156,7 +150,7 @@ def _batches(
         yield batch
 
 
-def _ragged(batch: list[np.ndarray]) -> Any:
+def _make_ragged(batch: list[np.ndarray]) -> Any:
     heights, widths = np.transpose([image.shape[:2] for image in batch])
     rows = np.concatenate([image.reshape(-1, 3) for image in batch])
     return tf.RaggedTensor.from_nested_row_lengths(rows, [heights, np.repeat(widths, heights)])

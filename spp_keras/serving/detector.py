@@ -1,56 +1,42 @@
-"""One way to ask a detector's run folder or SavedModel where things are on a photograph."""
+"""Detection in images by a run or a SavedModel."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import detection, model_repository, run_folder
-from spp_keras.data import image_rules, safe_decoding, size_policies
-from spp_keras.detection import heads, selective_search
+from spp_keras import model_repository, run_folder
+from spp_keras.data import image_rules, size_policies
+from spp_keras.detection import Detections, Detector, box_scaling, heads, selective_search
 from spp_keras.run_folder import RunFolder
-from spp_keras.serving import image_inputs, saved_models
+from spp_keras.serving import saved_models
+from spp_keras.serving.image_decoding import make_decoder
+from spp_keras.serving.loaded_model import LoadedModel
 
-
-class DetectorPrediction(NamedTuple):
-    """What a detector says of an image, the best first.
-
-    Args:
-        boxes: Left, top, right and bottom of each object, in pixels of the image before it
-            was scaled, the right way up, ends exclusive.
-        scores: Their scores.
-        labels: Names of their classes.
-        classes: Numbers of their classes.
-        error: Why there is no answer; `None` if there is one.
-    """
-
-    boxes: tuple[tuple[float, float, float, float], ...] = ()
-    scores: tuple[float, ...] = ()
-    labels: tuple[str, ...] = ()
-    classes: tuple[int, ...] = ()
-    error: str | None = None
+_SIZE_POLICY = size_policies.Whole(longest_side=size_policies.DEFAULT_LONGEST_SIDE)
 
 
 def load_detector(
-    model: str | Path, score_threshold: float | None = None
-) -> Callable[[image_inputs.ImageLike], DetectorPrediction]:
-    """A function from an image to what is `DetectorPrediction` on it.
+    model: str | Path | RunFolder, score_threshold: float | None = None
+) -> LoadedModel[Detections]:
+    """Loads a detector as a function from an image to its `Detections`.
 
-    Where the detector has no proposer, selective search makes its windows.
+    Boxes are in pixels of the file's image, upright. A detector without an RPN takes the
+    proposals of selective search.
 
     Args:
-        model: Run folder of a detector; or a SavedModel of one, or a folder of its
-            versions, of which the highest is taken.
-        score_threshold: Score that an object must exceed, besides the detector's own
-            `score_threshold`. Defaults to `None`: 0.5 where scores are probabilities, 0
-            where they are margins of support vector machines (`--head svm`).
+        model: A detector's run or its folder; or a SavedModel of a detector, or a folder of
+            its versions, of which the highest is taken.
+        score_threshold: Score that a detection must exceed, besides the detector's own
+            `score_threshold`. Defaults to `None`: 0.5 if scores are probabilities, 0
+            if they are margins of SVMs (`--head svm`).
 
     Returns:
         The function. It takes the path of a file, the bytes of one, a PIL image, or an
-        array of RGB pixels, uint8 `(height, width, 3)`. It never raises for what is in
-        a file; where there is none it raises `FileNotFoundError`.
+        array of RGB pixels, uint8 `(height, width, 3)`. It never raises for the content
+        of a file; if there is none it raises `FileNotFoundError`.
 
     Example:
 
@@ -58,164 +44,142 @@ def load_detector(
     >>> run = Path(tempfile.mkdtemp())
     >>> trunk, vectors = zf5_spp(include_top=False, width=0.0625), keras.Input((16,))
     >>> head = keras.Model(vectors, keras.layers.Dense(2, "sigmoid")(vectors))
-    >>> detection.Detector(
+    >>> Detector(
     ...     trunk, head, labels=["cat", "dog"], grid=(16, 14), levels=(1,), scales=(120,)
     ... ).save(run / "detector.keras")
-    >>> find = load_detector(run)
-    >>> photograph = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8")).numpy()
-    >>> set(find(photograph).labels) <= {"cat", "dog"}
+    >>> detect = load_detector(run)
+    >>> image = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8")).numpy()
+    >>> set(detect(image).labels) <= {"cat", "dog"}
     True
-    >>> find(b"Not found").error
+    >>> detect(b"Not found").error
     'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
-    path = Path(model)
-    version = saved_models.find_version(path)
+    run = model if isinstance(model, RunFolder) else RunFolder(model)
+    path = run.path
     if (path / run_folder.DETECTOR).is_file():
-        find = _of_run(path, score_threshold)
-        return lambda image: find(image_inputs.encode_image(image))
+        return _load_run(run, score_threshold)
+    version = saved_models.find_version(path)
     if version is not None:
-        find = _of_saved_model(version, score_threshold)
-        return lambda image: find(image_inputs.encode_image(image))
-    why = f"It holds no {run_folder.DETECTOR}" if path.exists() else "There is nothing"
-    if (path / run_folder.RECIPE).is_file():
-        why += ": a run that names photographs is for `spp-keras predict`"
+        return _load_saved_model(version, score_threshold)
+    reason = f"It holds no {run_folder.DETECTOR}" if path.exists() else "There is nothing"
+    if run.exists:
+        reason += ": for the run of a classifier, use `load_predictor` or `spp-keras predict`"
     raise ValueError(
         "`model` must be the run folder of a detector, or a SavedModel of one (or the folder of "
-        f"its versions). {why}. Received: model={str(path)!r}."
+        f"its versions). {reason}. Received: model={str(path)!r}."
     )
 
 
-def read_orientation(model: str | Path) -> str:
-    """Which way up a detector takes image files, and so has its boxes.
-
-    Args:
-        model: As for `load_detector`.
-
-    Returns:
-        `"exif"`, turned as their EXIF orientation says, or `"file"`, as their pixels lie in
-        the file.
-    """
-    version = saved_models.find_version(Path(model))
-    if version is None or (Path(model) / run_folder.DETECTOR).is_file():
-        return RunFolder(model).orientation
-    return model_repository.read_orientation(version)
-
-
-def _of_run(run: Path, score_threshold: float | None) -> Callable[[bytes], DetectorPrediction]:
-    detector = RunFolder(run).model
-    if not isinstance(detector, detection.Detector):
+def _load_run(run: RunFolder, score_threshold: float | None) -> LoadedModel[Detections]:
+    detector = run.model
+    if not isinstance(detector, Detector):
         raise ValueError(
-            f"{run_folder.DETECTOR} must hold a `spp_keras.detection.Detector`. "
-            f"Received: one of {type(detector).__name__} in model={str(run)!r}."
+            f"`model` must have a `spp_keras.detection.Detector` in its {run_folder.DETECTOR}. "
+            f"Received: a {type(detector).__name__} in model={str(run.path)!r}."
         )
     if score_threshold is None:
-        names = (weight.path for weight in detector.head.weights)
-        score_threshold = heads.choose_score_threshold(names)
-    pixels = tf.TensorSpec((None, None, 3), tf.uint8)
-    if detector.rpn is None:
-        search = _search()
-        on_windows = tf.function(
-            detector.detect,
-            input_signature=[pixels, tf.TensorSpec((None, 4), tf.float32)],
-            autograph=False,
+        score_threshold = heads.choose_score_threshold(
+            weight.path for weight in detector.head.weights
         )
+    detect = _make_detect(detector)
+    decode = make_decoder(_SIZE_POLICY, orientation=run.orientation)
 
-        def detect(image: Any) -> dict[str, Any]:
-            return on_windows(image, search(image.numpy()))
-
-    else:
-        detect = tf.function(
-            lambda image: detector.detect(image), input_signature=[pixels], autograph=False
-        )
-    decode = _decoder(RunFolder(run).orientation)
-
-    def find(image: bytes) -> DetectorPrediction:
+    def detect_in_file(image: bytes) -> Detections:
         decoded = decode(image)
         if decoded.code != image_rules.OK:
-            return DetectorPrediction(error=decoded.reason.numpy().decode())
-        found = {name: value.numpy() for name, value in detect(decoded.pixels).items()}
-        width_height = decoded.size.numpy()[[1, 0, 1, 0]]
-        found["boxes"] = np.clip(found["boxes"] * _factors(decoded), 0, width_height)
-        names = [detector.labels[number] for number in found["classes"][: found["count"]]]
-        return _found(found, names, score_threshold)
+            return Detections(error=decoded.reason.numpy().decode())
+        outputs = detect(decoded.pixels)
+        sizes = decoded.pixels.shape[:2], decoded.size
+        boxes = box_scaling.scale_boxes_to_file(outputs["boxes"], *sizes)
+        outputs = {name: value.numpy() for name, value in (outputs | {"boxes": boxes}).items()}
+        labels = [detector.labels[index] for index in outputs["classes"][: outputs["count"]]]
+        return _make_detections(outputs, labels, score_threshold)
 
-    return find
+    return LoadedModel(detect_in_file, run.orientation)
 
 
-def _of_saved_model(
-    version: Path, score_threshold: float | None
-) -> Callable[[bytes], DetectorPrediction]:
+def _make_detect(detector: Detector) -> Callable[[Any], dict[str, Any]]:
+    """A graph of the detector for one image, with selective search before it if need be."""
+    pixels = tf.TensorSpec((None, None, 3), tf.uint8)
+    if detector.rpn is not None:
+        return tf.function(
+            lambda image: detector.detect(image), input_signature=[pixels], autograph=False
+        )
+    # Fails before images are read.
+    selective_search.import_opencv()
+    boxes = tf.TensorSpec((None, 4), tf.float32)
+    detect = tf.function(detector.detect, input_signature=[pixels, boxes], autograph=False)
+    return lambda image: detect(image, selective_search.selective_search(image.numpy()))
+
+
+def _load_saved_model(version: Path, score_threshold: float | None) -> LoadedModel[Detections]:
     loaded = tf.saved_model.load(str(version))
-    orientation = model_repository.read_orientation(version)
-    if "bytes" in loaded.signatures and "boxes" in loaded.signatures["bytes"].structured_outputs:
-        windows = None
-    elif "bytes_with_boxes" in loaded.signatures:
-        windows, search, decode = "sent", _search(), _decoder(orientation)
+    signatures = loaded.signatures
+    if "bytes" in signatures and "boxes" in signatures["bytes"].structured_outputs:
+        detect = _make_call(signatures["bytes"])
+    elif "bytes_with_boxes" in signatures:
+        orientation = model_repository.read_orientation(version)
+        detect = _make_call_with_proposals(signatures["bytes_with_boxes"], orientation)
     else:
         raise ValueError(
-            "`model` must have a signature `bytes` or `bytes_with_boxes` that answers with "
-            "`boxes`, as exports of detectors have; one that names photographs is for "
-            f"`spp-keras predict`. This one has {', '.join(loaded.signatures)}. "
+            "`model` must have a signature `bytes` or `bytes_with_boxes` that returns `boxes`, as "
+            "exports of detectors have; for the export of a classifier, use `load_predictor` or "
+            f"`spp-keras predict`. This one has {', '.join(signatures)}. "
             f"Received: model={str(version)!r}."
         )
-
     if score_threshold is None:
         # An export keeps the names of the weights.
         variables = getattr(loaded, "variables_of_the_model", ())
         names = (variable.name.partition(":")[0] for variable in variables)
         score_threshold = heads.choose_score_threshold(names)
 
-    def find(image: bytes) -> DetectorPrediction:
-        if windows is None:
-            found, error = saved_models.call_signature(
-                loaded.signatures["bytes"], image_bytes=image
-            )
-        else:
-            decoded = decode(image)
-            if decoded.code != image_rules.OK:
-                return DetectorPrediction(error=decoded.reason.numpy().decode())
-            boxes = (search(decoded.pixels.numpy()) * _factors(decoded)).astype("float32")
-            signature = loaded.signatures["bytes_with_boxes"]
-            found, error = saved_models.call_signature(signature, image_bytes=image, boxes=boxes)
+    def detect_in_file(image: bytes) -> Detections:
+        outputs, error = detect(image)
         if error is not None:
-            return DetectorPrediction(error=error)
-        names = [name.decode() for name in found["labels"][: found["count"]]]
-        return _found(found, names, score_threshold)
+            return Detections(error=error)
+        labels = [label.decode() for label in outputs["labels"][: outputs["count"]]]
+        return _make_detections(outputs, labels, score_threshold)
 
-    return find
+    return LoadedModel(detect_in_file, model_repository.read_orientation(version))
 
 
-def _search() -> Callable[[np.ndarray], np.ndarray]:
-    # To fail before photographs are read.
+_Call = Callable[[bytes], tuple[dict[str, Any], str | None]]
+
+
+def _make_call(signature: Any) -> _Call:
+    return lambda image: saved_models.call_signature(signature, image_bytes=image)
+
+
+def _make_call_with_proposals(signature: Any, orientation: str) -> _Call:
+    # Fails before images are read.
     selective_search.import_opencv()
-    return lambda image: selective_search.selective_search(image)
+    decode = make_decoder(_SIZE_POLICY, orientation=orientation)
+
+    def call(image: bytes) -> tuple[dict[str, Any], str | None]:
+        decoded = decode(image)
+        if decoded.code != image_rules.OK:
+            return {}, decoded.reason.numpy().decode()
+        boxes = selective_search.selective_search(decoded.pixels.numpy())
+        sizes = decoded.pixels.shape[:2], decoded.size
+        boxes = box_scaling.scale_boxes_to_file(boxes, *sizes)
+        return saved_models.call_signature(signature, image_bytes=image, boxes=boxes)
+
+    return call
 
 
-def _decoder(orientation: str) -> Callable[[bytes], safe_decoding.DecodedImage]:
-    view = size_policies.Whole(longest_side=size_policies.DEFAULT_LONGEST_SIDE)
-    return tf.function(
-        lambda image: safe_decoding.decode_safely(image, view, orientation=orientation),
-        input_signature=[tf.TensorSpec((), tf.string)],
-        autograph=False,
-    )
+def _make_detections(
+    outputs: dict[str, np.ndarray], labels: list[str], score_threshold: float
+) -> Detections:
+    """The detections above a score.
 
-
-def _factors(decoded: safe_decoding.DecodedImage) -> np.ndarray:
-    """From pixels that were seen to those of the image, of which there may be more."""
-    return (decoded.size.numpy() / decoded.pixels.shape[:2])[[1, 0, 1, 0]]
-
-
-def _found(
-    found: dict[str, np.ndarray], names: list[str], score_threshold: float
-) -> DetectorPrediction:
-    """What counts of a detector's answer, with a name for each detection that does."""
+    Args:
+        outputs: Outputs of a detector for one image.
+        labels: Name of the class of each detection.
+        score_threshold: Score that a detection must exceed.
+    """
     boxes, scores, classes = (
-        found[key][: found["count"]] for key in ("boxes", "scores", "classes")
+        outputs[name][: outputs["count"]] for name in ("boxes", "scores", "classes")
     )
     kept = np.flatnonzero(scores > score_threshold)
-    return DetectorPrediction(
-        tuple(map(tuple, boxes[kept].tolist())),
-        tuple(scores[kept].tolist()),
-        tuple(names[i] for i in kept),
-        tuple(classes[kept].tolist()),
-    )
+    names = tuple(labels[i] for i in kept)
+    return Detections(boxes[kept], scores[kept], classes[kept], names)

@@ -1,4 +1,4 @@
-"""What an image may be given as: a path, the bytes of a file, a PIL image or an array."""
+"""The kinds of images that are accepted: paths, bytes of files, PIL images and arrays."""
 
 import io
 import os
@@ -14,16 +14,16 @@ ImageLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
 
 def encode_image(image: ImageLike) -> bytes:
-    """The bytes of a file that holds an image.
+    """Turns an image into the bytes of an image file.
 
     Args:
         image: Path of a file; bytes of one; a PIL image; or an array of RGB pixels,
             uint8 `(height, width, 3)`.
 
     Returns:
-        What is in the file, whatever that is; of a PIL image or an array a BMP file,
-        which loses nothing and takes no time, or a PNG file if there is an EXIF
-        orientation to keep, since whether it counts is for the model to say.
+        The content of the file, unchecked; for a PIL image or an array a BMP file, which
+        is lossless and quick, or a PNG file if the image has an EXIF orientation, which
+        some models follow and others ignore.
 
     Example:
 
@@ -38,21 +38,21 @@ def encode_image(image: ImageLike) -> bytes:
         pixels = check_pixels(image, "image")
         if pixels.dtype != np.uint8:
             raise ValueError(
-                "`image` must be uint8 where it is an array, as a file has it: "
+                "`image` must be uint8 if it is an array: "
                 f"`pixels.round().astype('uint8')` of values 0 to 255. Received: {pixels.dtype}."
             )
         image = Image.fromarray(pixels)
     file, exif = io.BytesIO(), Image.Exif()
     exif[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
     if exif[_ORIENTATION] == 1:
-        _in_8_bits(image).save(file, "BMP")
+        _convert_to_8_bits(image).save(file, "BMP")
     else:
-        _in_8_bits(image).save(file, "PNG", exif=exif, compress_level=1)
+        _convert_to_8_bits(image).save(file, "PNG", exif=exif, compress_level=1)
     return file.getvalue()
 
 
 def convert_to_rgb(image: Image.Image) -> Image.Image:
-    """A PIL image as its file is read: turned upright as its EXIF block says, 8 bits, no alpha.
+    """Converts a PIL image as its file is decoded: upright by its EXIF orientation, RGB, 8 bits.
 
     Args:
         image: A PIL image of any mode but 32-bit integers and floats.
@@ -62,15 +62,15 @@ def convert_to_rgb(image: Image.Image) -> Image.Image:
     >>> convert_to_rgb(Image.new("LA", (3, 2))).mode
     'RGB'
     """
-    return _in_8_bits(ImageOps.exif_transpose(image))
+    return _convert_to_8_bits(ImageOps.exif_transpose(image))
 
 
 def check_pixels(pixels: Any, name: str) -> np.ndarray:
-    """An array of RGB pixels, checked.
+    """Returns an array of RGB pixels, or raises.
 
     Args:
-        pixels: Anything that NumPy makes an array of.
-        name: What to call it in errors.
+        pixels: An array, or what NumPy makes one of.
+        name: Name of the argument, for errors.
 
     Example:
 
@@ -85,20 +85,20 @@ def check_pixels(pixels: Any, name: str) -> np.ndarray:
         )
     if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise ValueError(
-            f"`{name}` must be (height, width, 3), RGB, where it is an array: "
+            f"`{name}` must be (height, width, 3), RGB, if it is an array: "
             "`np.stack([gray] * 3, axis=-1)` makes it of a gray image (height, width), and "
             f"`pixels[..., :3]` of RGBA. Received: shape {pixels.shape}."
         )
     return pixels
 
 
-def _in_8_bits(image: Image.Image) -> Image.Image:
+def _convert_to_8_bits(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
-        # The upper eight bits; Pillow would cut off what is above 255.
+        # The upper eight bits; Pillow would clip values above 255.
         image = Image.fromarray((np.asarray(image) >> 8).astype("uint8"))
     if image.mode in ("I", "F"):
         raise ValueError(
-            "A PIL image must have 8 or 16 bits a color: scale its values to 0 to 255 and "
-            f"convert it to RGB. Received: a PIL image of mode {image.mode!r}."
+            "`image` must have 8 or 16 bits a color if it is a PIL image: scale its values to 0 to "
+            f"255 and convert it to RGB. Received: a PIL image of mode {image.mode!r}."
         )
     return image.convert("RGB")

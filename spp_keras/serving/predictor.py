@@ -1,6 +1,5 @@
-"""One way to ask a run folder, a SavedModel or a TFLite file about a photograph."""
+"""Classification of images by a run, a SavedModel or a TFLite file."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,20 +7,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _extras, run_folder
-from spp_keras.data import image_rules, safe_decoding, size_policies
+from spp_keras import _checks, model_repository, run_folder, tflite_files
+from spp_keras.data import image_rules, safe_decoding
 from spp_keras.run_folder import RunFolder
-from spp_keras.serving import image_inputs, saved_models
+from spp_keras.serving import saved_models
+from spp_keras.serving.image_decoding import make_decoder
+from spp_keras.serving.loaded_model import LoadedModel
 from spp_keras.zoo import layer_chain
 
 
 class Prediction(NamedTuple):
-    """What a network says of an image.
+    """The best classes of an image.
 
     Args:
-        labels: Names of classes, the likeliest first.
+        labels: Names of the classes, the best first.
         scores: Their scores.
-        error: Why there is no answer; `None` if there is one.
+        error: Why there is no prediction, such as a file that cannot be decoded; `None`
+            if there is one.
     """
 
     labels: tuple[str, ...] = ()
@@ -29,128 +31,120 @@ class Prediction(NamedTuple):
     error: str | None = None
 
 
-def load_predictor(
-    model: str | Path, top: int = 5
-) -> Callable[[image_inputs.ImageLike], Prediction]:
-    """A function from an image to an `Prediction`.
+def load_predictor(model: str | Path | RunFolder, top_k: int = 5) -> LoadedModel[Prediction]:
+    """Loads a classifier as a function from an image to a `Prediction`.
 
     Args:
-        model: A run folder; a SavedModel or a folder of its versions, of which the
+        model: A run or its folder; a SavedModel or a folder of its versions, of which the
             highest is taken; or a TFLite file with its labels beside it.
-        top: How many classes to answer with, a SavedModel with as many as it
-            was exported for at most. Defaults to 5.
+        top_k: Number of classes in a prediction; of a SavedModel no more than it was
+            exported with. Defaults to 5.
 
     Returns:
         The function. It takes the path of a file, the bytes of one, a PIL image, or an
-        array of RGB pixels, uint8 `(height, width, 3)`. It never raises for what is in
-        a file; where there is none it raises `FileNotFoundError`.
+        array of RGB pixels, uint8 `(height, width, 3)`. It never raises for the content
+        of a file; if there is none it raises `FileNotFoundError`.
 
     Example:
 
     >>> import tempfile
-    >>> from spp_keras import export
+    >>> from spp_keras.export import export_model
     >>> model = zf5_spp(classes=2, width=0.0625)
-    >>> saved = export.save(model, tempfile.mkdtemp() + "/models/pets", labels=["cat", "dog"])
-    >>> ask = load_predictor(saved)
-    >>> photograph = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8"))
-    >>> sorted(ask(photograph.numpy()).labels)
+    >>> version = export_model(model, tempfile.mkdtemp() + "/models/pets", labels=["cat", "dog"])
+    >>> predict = load_predictor(version)
+    >>> image = tf.io.encode_jpeg(tf.zeros((90, 120, 3), "uint8")).numpy()
+    >>> sorted(predict(image).labels)
     ['cat', 'dog']
-    >>> ask(np.zeros((90, 120, 3), "uint8")) == ask(photograph.numpy())
+    >>> predict(np.zeros((90, 120, 3), "uint8")) == predict(image)
     True
-    >>> ask(b"Not found").error
+    >>> predict(b"Not found").error
     'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
-    path = Path(model)
+    _checks.at_least(top_k, 1, "top_k")
+    run = model if isinstance(model, RunFolder) else RunFolder(model)
+    path = run.path
     if path.suffix == ".tflite" and path.is_file():
-        ask = _of_tflite(path, top)
-    elif (path / run_folder.RECIPE).is_file():
-        ask = _of_run(path, top)
-    elif (version := saved_models.find_version(path)) is not None:
-        ask = _of_saved_model(version, top)
-    else:
+        return _load_tflite(path, top_k)
+    if run.exists or (path / run_folder.DETECTOR).is_file():
+        return _load_run(run, top_k)
+    version = saved_models.find_version(path)
+    if version is not None:
+        return _load_saved_model(version, top_k)
+    raise ValueError(
+        "`model` must be a run folder, a SavedModel (or the folder of its versions), or a "
+        f"TFLite file. {'It holds none of them' if path.exists() else 'There is nothing'}. "
+        f"Received: model={str(path)!r}."
+    )
+
+
+def _load_run(run: RunFolder, top_k: int) -> LoadedModel[Prediction]:
+    if run.is_detector:
         raise ValueError(
-            "`model` must be a run folder, a SavedModel (or the folder of its versions), or a "
-            f"TFLite file. {'It holds none of them' if path.exists() else 'There is nothing'}. "
-            f"Received: model={str(path)!r}."
+            "`model` must be the run of a classifier; for a detector, use `load_detector` or "
+            f"`spp-keras detect`. Received: model={str(run.path)!r}."
         )
-    return lambda image: ask(image_inputs.encode_image(image))
-
-
-def _of_run(run: Path, top: int) -> Callable[[bytes], Prediction]:
-    run_files = RunFolder(run)
-    network, labels, view = run_files.model, run_files.labels, run_files.size_policy
-    orientation = run_files.orientation
-    scores = tf.function(
-        lambda pixels: network(pixels[tf.newaxis])[0],
+    model = run.model
+    classify = tf.function(
+        lambda pixels: model(pixels[tf.newaxis])[0],
         input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
     )
-    decode = _decoder(view, layer_chain.min_image_size(network), orientation)
-    return lambda image: _answer(decode(image), lambda pixels: scores(pixels).numpy(), labels, top)
+    decode = make_decoder(
+        run.size_policy, layer_chain.min_image_size(model), orientation=run.orientation
+    )
+    predict = _make_predictor(decode, lambda pixels: classify(pixels).numpy(), run.labels, top_k)
+    return LoadedModel(predict, run.orientation)
 
 
-def _of_saved_model(version: Path, top: int) -> Callable[[bytes], Prediction]:
+def _load_saved_model(version: Path, top_k: int) -> LoadedModel[Prediction]:
     loaded = tf.saved_model.load(str(version))
     if "bytes" not in loaded.signatures:
         raise ValueError(
-            "`model` must have a signature `bytes`, as `spp-keras export` gives it; this one has "
+            "`model` must have a signature `bytes`, as `export_model` writes it; this one has "
             f"{', '.join(loaded.signatures)}. Received: model={str(version)!r}."
         )
 
-    def answer(image: bytes) -> Prediction:
-        found, error = saved_models.call_signature(loaded.signatures["bytes"], image_bytes=image)
+    def predict(image: bytes) -> Prediction:
+        outputs, error = saved_models.call_signature(loaded.signatures["bytes"], image_bytes=image)
         if error is not None:
             return Prediction(error=error)
-        labels = tuple(label.decode() for label in found["labels"][:top])
-        return Prediction(labels, tuple(found["scores"][:top].tolist()))
+        labels = tuple(label.decode() for label in outputs["labels"][:top_k])
+        return Prediction(labels, tuple(outputs["scores"][:top_k].tolist()))
 
-    return answer
+    return LoadedModel(predict, model_repository.read_orientation(version))
 
 
-def _of_tflite(path: Path, top: int) -> Callable[[bytes], Prediction]:
-    beside = {name: path.with_suffix(name) for name in (".labels.txt", ".view.json")}
-    for file in beside.values():
-        if not file.is_file():
-            raise ValueError(
-                f"{file.name} must lie beside {path.name}, where `spp-keras export` wrote it. "
-                f"Received: model={str(path)!r}."
-            )
-    labels = tuple(beside[".labels.txt"].read_text(encoding="utf-8").splitlines())
-    seen = json.loads(beside[".view.json"].read_text(encoding="utf-8"))
-    litert = _extras.import_package("ai_edge_litert.interpreter", "tflite", "A TFLite file")
-    interpreter = litert.Interpreter(str(path))
+def _load_tflite(path: Path, top_k: int) -> LoadedModel[Prediction]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    labels = tflite_files.read_labels(path)
+    size_policy, min_side, orientation = tflite_files.read_preprocessing(path)
+    interpreter = Interpreter(str(path))
     (images,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
 
-    def ask(pixels: Any) -> np.ndarray:
+    def classify(pixels: Any) -> np.ndarray:
         interpreter.resize_tensor_input(images["index"], (1, *pixels.shape))
         interpreter.allocate_tensors()
         interpreter.set_tensor(images["index"], pixels.numpy()[np.newaxis].astype(images["dtype"]))
         interpreter.invoke()
         return interpreter.get_tensor(scores["index"])[0]
 
-    # Files of 0.1.0 say nothing of it.
-    orientation = seen.get("orientation", "exif")
-    decode = _decoder(size_policies.policy_from_dict(seen["view"]), seen["min_side"], orientation)
-    return lambda image: _answer(decode(image), ask, labels, top)
+    decode = make_decoder(size_policy, min_side, orientation=orientation)
+    return LoadedModel(_make_predictor(decode, classify, labels, top_k), orientation)
 
 
-def _decoder(
-    view: size_policies.SizePolicy, min_side: int, orientation: str
-) -> Callable[[bytes], Any]:
-    return tf.function(
-        lambda image: safe_decoding.decode_safely(image, view, min_side, orientation=orientation),
-        input_signature=[tf.TensorSpec((), tf.string)],
-    )
-
-
-def _answer(
-    decoded: safe_decoding.DecodedImage,
-    ask: Callable[[Any], np.ndarray],
+def _make_predictor(
+    decode: Callable[[bytes], safe_decoding.DecodedImage],
+    classify: Callable[[Any], np.ndarray],
     labels: tuple[str, ...],
-    top: int,
-) -> Prediction:
-    if decoded.code != image_rules.OK:
-        return Prediction(error=decoded.reason.numpy().decode())
-    scores = ask(decoded.pixels)
-    # The first of equals first, as `tf.math.top_k` has it.
-    best = np.argsort(-scores, kind="stable")[:top]
-    return Prediction(tuple(labels[i] for i in best), tuple(scores[best].tolist()))
+    top_k: int,
+) -> Callable[[bytes], Prediction]:
+    def predict(image: bytes) -> Prediction:
+        decoded = decode(image)
+        if decoded.code != image_rules.OK:
+            return Prediction(error=decoded.reason.numpy().decode())
+        scores = classify(decoded.pixels)
+        # Of equal scores the first class first, as `tf.math.top_k` does.
+        best = np.argsort(-scores, kind="stable")[:top_k]
+        return Prediction(tuple(labels[i] for i in best), tuple(scores[best].tolist()))
+
+    return predict

@@ -1,4 +1,4 @@
-"""What `spp-keras export` writes for TensorFlow Serving, asked without a server."""
+"""SavedModels that `export_model` wrote, called without a server."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,34 +10,38 @@ from spp_keras import model_repository
 
 
 def find_version(path: Path) -> Path | None:
-    """The SavedModel that a path means: itself, or the highest version in it; `None` if neither.
+    """The SavedModel of a path: itself, or the highest version in it; `None` if neither.
 
     Args:
         path: A SavedModel, a folder of its versions, or anything else.
     """
-    found = path if (path / "saved_model.pb").is_file() else model_repository.latest_version(path)
-    return found if found is not None and (found / "saved_model.pb").is_file() else None
+    version = path if (path / "saved_model.pb").is_file() else model_repository.latest_version(path)
+    return version if version is not None and (version / "saved_model.pb").is_file() else None
 
 
 def call_signature(
-    signature: Callable[..., dict[str, Any]], **sent: Any
+    signature: Callable[..., dict[str, Any]], **inputs: Any
 ) -> tuple[dict[str, Any], str | None]:
-    """What a signature answers for the only image that is sent, and why it does not.
+    """Calls a signature with one image file.
 
     Args:
-        signature: One that gets `image_bytes`.
-        **sent: What to send for that image, without the axis of the batch.
+        signature: A signature that takes `image_bytes`.
+        **inputs: The inputs, without the batch axis.
+
+    Returns:
+        The outputs without the batch axis, and what is wrong with the file or `None`.
     """
+    batch = {name: tf.convert_to_tensor(value)[tf.newaxis] for name, value in inputs.items()}
     try:
-        found = signature(**{name: tf.convert_to_tensor(x)[tf.newaxis] for name, x in sent.items()})
+        outputs = signature(**batch)
     except tf.errors.InvalidArgumentError as error:
-        return {}, _reason(error.message)
-    found = {name: value[0].numpy() for name, value in found.items()}
-    if found.get("errors"):
-        return {}, found["errors"].decode()
-    return found, None
+        return {}, _extract_reason(error.message)
+    row = {name: value[0].numpy() for name, value in outputs.items()}
+    if row.get("errors"):
+        return {}, row["errors"].decode()
+    return row, None
 
 
-def _reason(message: str) -> str:
-    """What the graph says of the only image, without the words around it."""
+def _extract_reason(message: str) -> str:
+    """The words of the graph about the only image, without those of TensorFlow around them."""
     return message.partition("`image_bytes` 0 ")[2].partition("]")[0] or message

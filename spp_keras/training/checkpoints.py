@@ -1,4 +1,4 @@
-"""The state of a training in one file, so that a killed run goes on as if nothing had happened."""
+"""Checkpoints: the whole state of a training in one file, so that it resumes exactly."""
 
 import json
 import re
@@ -13,8 +13,8 @@ import numpy as np
 from spp_keras import _files
 from spp_keras.training import distribution
 
-# What Keras' own callbacks remember; they forget it whenever training begins.
-_REMEMBERED = {
+# State of Keras' own callbacks, which they reset whenever training begins.
+_CALLBACK_STATE = {
     keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
     keras.callbacks.EarlyStopping: ("best", "wait", "stopped_epoch", "best_epoch", "best_weights"),
     keras.callbacks.ModelCheckpoint: ("best",),
@@ -22,32 +22,32 @@ _REMEMBERED = {
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps the last state, also within long epochs, and the best weights.
+    """Saves the state of a training, also within long epochs, and the best weights.
 
-    Files are written beside their place and renamed: whenever the process dies,
-    the last good state is there. It holds all variables, those of dropout's
-    random numbers included, the optimizer's, the metrics of an epoch under way, and
-    what Keras' `ReduceLROnPlateau`, `EarlyStopping` and `ModelCheckpoint` remember.
-    Put it last in the list of callbacks, with the others given to it.
+    Files are written beside their place and renamed, so that a process that is killed
+    leaves the previous checkpoint. A checkpoint holds all variables, the seeds of dropout
+    and the optimizer's included, the metrics of the current epoch, and the state of
+    Keras' `ReduceLROnPlateau`, `EarlyStopping` and `ModelCheckpoint`. It must be the last
+    in the list of callbacks.
 
     Args:
-        network: Model whose variables and weights are kept: the network itself,
-            of which `fit` may run another form.
-        last: Path of the state.
-        best: Path of the best weights, `.weights.h5`.
-        monitor: Name of the log that says what is best. Defaults to
-            `"val_accuracy"`; the greater the better.
-        minutes: Time after which a state is kept within an epoch. Defaults to 10.
-        callbacks: The other callbacks, whose memory belongs to the state.
-        writes: Whether this process writes; of several machines one does.
+        network: Model whose variables are saved; `fit` may run another model with the
+            same layers.
+        path: Path of the checkpoint.
+        best_path: Path of the best weights, `.weights.h5`.
+        monitor: Name of the metric that decides which weights are best, the greater
+            the better. Defaults to `"val_accuracy"`.
+        minutes: Minutes between checkpoints within an epoch. Defaults to 10.
+        callbacks: The other callbacks, whose state is saved, too.
+        writes: Whether this process writes files; of several workers one does.
             Defaults to `True`.
     """
 
     def __init__(
         self,
         network: keras.Model,
-        last: str | Path,
-        best: str | Path,
+        path: str | Path,
+        best_path: str | Path,
         *,
         monitor: str = "val_accuracy",
         minutes: float = 10.0,
@@ -56,86 +56,93 @@ class Checkpoint(keras.callbacks.Callback):
     ):
         super().__init__()
         self.network, self.monitor = network, monitor
-        self.last, self.best = Path(last), Path(best)
+        self.path, self.best_path = Path(path), Path(best_path)
         self.minutes, self.writes = minutes, writes
-        self.others = callbacks or []
+        self.callbacks = callbacks or []
         self.epoch = self.step = 0
         self.history: list[dict[str, float]] = []
         self.best_value: float | None = None
         self.stopped = False
-        self._memory: list[dict[str, Any]] = []
-        self._metrics: list[np.ndarray] = []
-        self._skipped = 0
-        self._saved = time.monotonic()
+        self._callback_states: list[dict[str, Any]] = []
+        self._metric_values: list[np.ndarray] = []
+        self._skipped_steps = 0
+        self._saved_at = time.monotonic()
 
     def restore(self, optimizer: keras.optimizers.Optimizer) -> bool:
-        """Takes up the last state, if there is one; says whether there was."""
-        if not self.last.exists():
+        """Restores the checkpoint if there is one; returns whether there was."""
+        if not self.path.exists():
             return False
-        with np.load(self.last, allow_pickle=False) as stored:
+        with np.load(self.path, allow_pickle=False) as stored:
             state = json.loads(str(stored["state"]))
-            variables = _variables(self.network, optimizer)
-            kept = [key for key in stored.files if key.startswith(("model/", "optimizer/"))]
-            found = {key: stored[key].shape for key in kept}
+            variables = _list_variables(self.network, optimizer)
+            keys = [key for key in stored.files if key.startswith(("model/", "optimizer/"))]
+            shapes = {key: stored[key].shape for key in keys}
             expected = {key: tuple(variable.shape) for key, variable in variables.items()}
-            if found != expected:
-                different = sorted({key for key, _ in set(found.items()) ^ set(expected.items())})
+            if shapes != expected:
+                differences = sorted({key for key, _ in shapes.items() ^ expected.items()})
                 raise ValueError(
-                    f"The state in {str(self.last)!r} is of another network or optimizer: start "
-                    f"another run, or take its recipe. They differ in {', '.join(different[:5])}."
+                    f"The checkpoint {str(self.path)!r} is of another network or optimizer: start "
+                    f"another run, or take its recipe. They differ in {', '.join(differences[:5])}."
                 )
             for key, variable in variables.items():
                 variable.assign(stored[key])
-            self._metrics = _numbered(stored, "metrics/")
-            weights = [_numbered(stored, f"weights/{i}/") for i in range(len(state["callbacks"]))]
+            self._metric_values = _read_numbered(stored, "metrics/")
+            weights = [
+                _read_numbered(stored, f"weights/{i}/") for i in range(len(state["callbacks"]))
+            ]
         self.epoch, self.step, self.stopped = state["epoch"], state["step"], state["stopped"]
         self.history, self.best_value = state["history"], state["best_value"]
-        self._memory = [
-            memory | ({"best_weights": best} if best else {})
-            for memory, best in zip(state["callbacks"], weights, strict=True)
+        self._callback_states = [
+            callback_state | ({"best_weights": best_weights} if best_weights else {})
+            for callback_state, best_weights in zip(state["callbacks"], weights, strict=True)
         ]
         return True
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        # Behind a resumption within an epoch, Keras counts its steps from zero.
-        self._skipped = self.step
-        for callback in self.others:
+        # After a resumption within an epoch, Keras counts its steps from zero.
+        self._skipped_steps = self.step
+        for callback in self.callbacks:
             kind = type(callback).__name__
-            memory = next((found for found in self._memory if found["kind"] == kind), {})
-            self._memory = [found for found in self._memory if found is not memory]
-            for name in memory.keys() - {"kind"}:
-                setattr(callback, name, memory[name])
+            matches = (state for state in self._callback_states if state["kind"] == kind)
+            callback_state = next(matches, {})
+            self._callback_states = [
+                state for state in self._callback_states if state is not callback_state
+            ]
+            for name in callback_state.keys() - {"kind"}:
+                setattr(callback, name, callback_state[name])
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.step = self._skipped + batch + 1
-        if self._metrics:
+        self.step = self._skipped_steps + batch + 1
+        if self._metric_values:
             # Sums over images, which Keras makes with the first batch.
-            for variable, value in zip(self.model.metrics_variables, self._metrics, strict=True):
+            for variable, value in zip(
+                self.model.metrics_variables, self._metric_values, strict=True
+            ):
                 variable.assign_add(value)
-            self._metrics = []
-        # Not behind the last batch: what is left of the epoch has none.
-        last = self.step == self.params["steps"]
-        if not last and time.monotonic() - self._saved >= 60 * self.minutes:
+            self._metric_values = []
+        # Not after the last batch, as the rest of the epoch would have no step.
+        is_last = self.step == self.params["steps"]
+        if not is_last and time.monotonic() - self._saved_at >= 60 * self.minutes:
             self.save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.epoch, self.step, self._skipped = epoch + 1, 0, 0
+        self.epoch, self.step, self._skipped_steps = epoch + 1, 0, 0
         self.stopped = bool(self.model.stop_training)
         value = (logs or {}).get(self.monitor)
         if value is not None and (self.best_value is None or value > self.best_value):
             self.best_value = float(value)
-            # Before the state that speaks of it: a kill between the two repeats the
-            # epoch, and its result is the same.
+            # Before the checkpoint that records them: a kill between the two repeats the
+            # epoch, with the same result.
             if self.writes:
-                with _files.replace_file(self.best) as beside:
+                with _files.replace_file(self.best_path) as path:
                     # HDF5 does not survive a disk that fills up.
-                    _files.check_free_space(self.best, _bytes_of(self.network))
-                    self.network.save_weights(beside)
+                    _files.check_free_space(self.best_path, _estimate_bytes(self.network))
+                    self.network.save_weights(path)
         self.save()
 
     def save(self) -> None:
-        """Writes the state as it is now."""
-        self._saved = time.monotonic()
+        """Writes the checkpoint."""
+        self._saved_at = time.monotonic()
         if not self.writes:
             return
         state: dict[str, Any] = {
@@ -146,52 +153,53 @@ class Checkpoint(keras.callbacks.Callback):
             "stopped": self.stopped,
             "callbacks": [],
         }
-        variables = _variables(self.network, self.model.optimizer)
-        # Machines add up their metrics together, and only this one is here.
+        variables = _list_variables(self.network, self.model.optimizer)
+        # The metrics of several workers are sums over all, and only this worker saves.
         if self.step and not distribution.is_multi_worker(self.model.distribute_strategy):
-            variables |= _keys("metrics/", self.model.metrics_variables)
-        for number, callback in enumerate(self.others):
-            memory = _memory(callback)
-            variables |= _keys(f"weights/{number}/", memory.pop("best_weights", None) or [])
-            state["callbacks"].append(memory)
+            variables |= _number_keys("metrics/", self.model.metrics_variables)
+        for index, callback in enumerate(self.callbacks):
+            callback_state = _get_state(callback)
+            best_weights = callback_state.pop("best_weights", None) or []
+            variables |= _number_keys(f"weights/{index}/", best_weights)
+            state["callbacks"].append(callback_state)
         values = {key: keras.ops.convert_to_numpy(value) for key, value in variables.items()}
-        with _files.replace_file(self.last) as beside, beside.open("wb") as file:
+        with _files.replace_file(self.path) as path, path.open("wb") as file:
             np.savez(file, state=np.array(json.dumps(state)), **values)
 
 
-def _bytes_of(network: keras.Model) -> int:
-    """At most those of a file with its weights, of which each comes with its name and shape."""
-    sizes = (int(np.prod(each.shape)) * each.value.dtype.size for each in network.weights)
+def _estimate_bytes(network: keras.Model) -> int:
+    """An upper bound of the bytes of a weight file, names and shapes included."""
+    sizes = (int(np.prod(weight.shape)) * weight.value.dtype.size for weight in network.weights)
     return sum(sizes) + 2**16 * (1 + len(network.weights))
 
 
-def _memory(callback: keras.callbacks.Callback) -> dict[str, Any]:
+def _get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
     return {"kind": type(callback).__name__} | {
-        name: _plain(getattr(callback, name))
-        for kind, names in _REMEMBERED.items()
+        name: _to_python(getattr(callback, name))
+        for kind, names in _CALLBACK_STATE.items()
         if isinstance(callback, kind)
         for name in names
         if hasattr(callback, name)
     }
 
 
-def _variables(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+def _list_variables(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     return {
-        # Keras numbers what it names itself by what there was before in the same process.
-        f"{kind}/{number}/{re.sub(r'_[0-9]+(?=[/_]|$)', '', variable.path)}": variable
+        # Without the numbers that Keras adds to names, which depend on the process.
+        f"{kind}/{index}/{re.sub(r'_[0-9]+(?=[/_]|$)', '', variable.path)}": variable
         for kind, owner in (("model", network), ("optimizer", optimizer))
-        for number, variable in enumerate(owner.variables)
+        for index, variable in enumerate(owner.variables)
     }
 
 
-def _keys(beginning: str, values: Sequence[Any]) -> dict[str, Any]:
-    return {f"{beginning}{number}": value for number, value in enumerate(values)}
+def _number_keys(prefix: str, values: Sequence[Any]) -> dict[str, Any]:
+    return {f"{prefix}{index}": value for index, value in enumerate(values)}
 
 
-def _numbered(stored: Mapping[str, np.ndarray], beginning: str) -> list[np.ndarray]:
-    count = sum(key.startswith(beginning) for key in stored)
-    return [stored[f"{beginning}{number}"] for number in range(count)]
+def _read_numbered(stored: Mapping[str, np.ndarray], prefix: str) -> list[np.ndarray]:
+    count = sum(key.startswith(prefix) for key in stored)
+    return [stored[f"{prefix}{index}"] for index in range(count)]
 
 
-def _plain(value: Any) -> Any:
+def _to_python(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value

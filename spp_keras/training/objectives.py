@@ -1,4 +1,4 @@
-"""Metrics over images, in which those that fill up a replica's share do not count."""
+"""Loss and metrics of a training; images that fill up a replica's batch do not count."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from spp_keras._private_apis import copy_direction
 
 @keras.saving.register_keras_serializable(package="spp_keras")
 class PerImageMetric(keras.metrics.Metric):
-    """A metric in which every image counts once if it has any weight, and else not.
+    """A metric that counts each image with a positive sample weight once.
 
-    The weights that a pipeline sends make the loss right whatever the sizes of
-    batches; an accuracy counts images.
+    The sample weights of a pipeline make the loss independent of the batch sizes; an
+    accuracy counts images.
 
     Args:
-        metric: Metric that does the work.
+        metric: The metric of the counted images.
         **kwargs: See `keras.metrics.Metric`.
 
     Example:
@@ -33,8 +33,8 @@ class PerImageMetric(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         if sample_weight is not None:
-            counts = keras.ops.greater(keras.ops.convert_to_tensor(sample_weight), 0)
-            sample_weight = keras.ops.cast(counts, "float32")
+            is_counted = keras.ops.greater(keras.ops.convert_to_tensor(sample_weight), 0)
+            sample_weight = keras.ops.cast(is_counted, "float32")
         self.metric.update_state(y_true, y_pred, sample_weight)
 
     def result(self) -> Any:
@@ -56,14 +56,14 @@ class PerImageMetric(keras.metrics.Metric):
 def choose_loss_and_metrics(
     classes: int, multi_label: bool
 ) -> tuple[keras.losses.Loss, list[PerImageMetric]]:
-    """Loss and metrics of a classifier, the metric to judge it by first.
+    """Chooses loss and metrics of a classifier; the first metric decides which weights are best.
 
     Args:
         classes: Number of classes.
-        multi_label: Whether an image may have several, or none.
+        multi_label: Whether an image may have any number of classes.
     """
     if multi_label:
-        found = [
+        metrics = [
             keras.metrics.AUC(
                 curve="PR", multi_label=True, num_labels=classes, name="mean_average_precision"
             ),
@@ -71,9 +71,9 @@ def choose_loss_and_metrics(
         ]
         loss = keras.losses.BinaryCrossentropy()
     else:
-        found = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         if classes >= 100:
-            found.append(keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5_accuracy"))
-        found.append(keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy"))
+            metrics.append(keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5_accuracy"))
+        metrics.append(keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy"))
         loss = keras.losses.SparseCategoricalCrossentropy()
-    return loss, [PerImageMetric(metric) for metric in found]
+    return loss, [PerImageMetric(metric) for metric in metrics]

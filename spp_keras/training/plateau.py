@@ -1,10 +1,10 @@
-"""Whether a training had stopped learning when it ended, or was broken off before."""
+"""The test whether a training has stopped learning, or was broken off before."""
 
 from collections.abc import Mapping, Sequence
 
 from spp_keras import recipes
 
-# Below this, in shares of the images, a gain is noise rather than learning.
+# A smaller gain, as a fraction of the images, is noise rather than learning.
 MIN_GAIN = 0.005
 STOPPED_LEARNING_RULE = (
     "A training has stopped learning when all drops of its learning rate are made and its last "
@@ -22,7 +22,7 @@ def has_stopped_learning(history: Sequence[Mapping[str, float]], recipe: recipes
 
     Args:
         history: A row for each epoch, as `train` returns them and `history.csv` holds them.
-        recipe: What the training did.
+        recipe: The recipe of the training.
 
     Returns:
         `False` for a training that was broken off before, also if it made all its epochs.
@@ -39,14 +39,14 @@ def has_stopped_learning(history: Sequence[Mapping[str, float]], recipe: recipes
     >>> has_stopped_learning(history[:3], recipe), has_stopped_learning(history, recipe)
     (False, True)
     """
-    before, last = history[: -recipe.patience], history[-recipe.patience :]
-    if not before:
+    earlier, last = history[: -recipe.patience], history[-recipe.patience :]
+    if not earlier:
         return False
-    # Keras keeps the rate in float32.
-    lowest = 1.001 * recipe.learning_rate * 0.1**recipe.num_lr_drops
-    if any(row["learning_rate"] > lowest for row in last):
+    # Keras keeps the learning rate in float32.
+    lowest_rate = 1.001 * recipe.learning_rate * 0.1**recipe.num_lr_drops
+    if any(row["learning_rate"] > lowest_rate for row in last):
         return False
-    # The first of them is what the best weights and the drops go by.
-    judged = next(name for name in history[0] if name.startswith("val_"))
-    gain = max(row[judged] for row in last) - max(row[judged] for row in before)
+    # The first validation metric decides which weights are best.
+    metric = next(name for name in history[0] if name.startswith("val_"))
+    gain = max(row[metric] for row in last) - max(row[metric] for row in earlier)
     return gain <= MIN_GAIN

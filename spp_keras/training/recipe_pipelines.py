@@ -103,8 +103,8 @@ def _drop_small_images(images: Records, recipe: Recipe) -> Records:
         raise ValueError(
             f"{images.name} has {is_small.sum()} images, {is_small.mean():.1%}, with a side below "
             f"{min_size} pixels, the smallest that {recipe.model} can map, such as "
-            f"{str(images.ids[first])!r} of {sizes[first].tolist()}: take size_policy='whole', which "
-            "enlarges them, or raise `max_skipped_fraction` and have on_error='skip'."
+            f"{str(images.ids[first])!r} of {sizes[first].tolist()}: take size_policy='whole', "
+            "which enlarges them, or raise `max_skipped_fraction` and have on_error='skip'."
         )
     reason = f"a side is below {min_size} pixels, the smallest that {recipe.model} can map"
     skipped = tuple(Skipped(str(name), reason) for name in images.ids[is_small])

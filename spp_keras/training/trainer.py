@@ -14,7 +14,14 @@ from spp_keras.data.pipeline import Pipeline
 from spp_keras.data.records import Records
 from spp_keras.recipes import Recipe
 from spp_keras.run_folder import RunFolder
-from spp_keras.training import checkpoints, distribution, objectives, progress, recipe_pipelines
+from spp_keras.training import (
+    checkpoints,
+    distribution,
+    history_file,
+    objectives,
+    progress_bar,
+    recipe_pipelines,
+)
 
 
 class TrainingResult(NamedTuple):
@@ -209,7 +216,7 @@ class _TrainingLoop:
                 )
 
     def _make_displays(self, run: RunFolder) -> list[keras.callbacks.Callback]:
-        bar = progress.ProgressBar(
+        bar = progress_bar.ProgressBar(
             self.recipe.epochs,
             self.training.steps_per_epoch,
             self.training.images_per_step,
@@ -217,9 +224,9 @@ class _TrainingLoop:
         )
         return [bar, keras.callbacks.TensorBoard(run / run_folder.TENSORBOARD, write_graph=False)]
 
-    def _make_history_writer(self, run: RunFolder, is_chief: bool) -> progress.HistoryWriter:
+    def _make_history_writer(self, run: RunFolder, is_chief: bool) -> history_file.HistoryWriter:
         replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
-        return progress.HistoryWriter(
+        return history_file.HistoryWriter(
             self.checkpoint.history,
             run / run_folder.HISTORY,
             run / run_folder.CURVES,
@@ -257,7 +264,7 @@ def _begin_run(run: RunFolder, recipe: Recipe, training: Pipeline, validation: P
         for image in pipeline.records.skipped
     ]
     if rows:
-        _files.write_file(run / run_folder.SKIPPED, progress.format_csv(rows))
+        _files.write_file(run / run_folder.SKIPPED, history_file.format_csv(rows))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ Names load on first use, so that models can be listed without TensorFlow and Ker
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from spp_keras.zoo.registry import NETWORKS as _NETWORKS
 from spp_keras.zoo.registry import create_model as create_model
 from spp_keras.zoo.registry import list_models as list_models
 
@@ -25,19 +26,12 @@ if TYPE_CHECKING:
     from spp_keras.zoo.zf import zf5_spp as zf5_spp
 
 _MODULES = {
+    **_NETWORKS,
     "ImageModel": "image_model",
-    "alexnet5": "alexnet",
-    "alexnet5_spp": "alexnet",
     "load_caffe_model": "caffe.loading",
-    "overfeat5": "overfeat",
-    "overfeat5_spp": "overfeat",
-    "overfeat7": "overfeat",
-    "overfeat7_spp": "overfeat",
     "spp_classifier": "backbone_classifier",
     "with_boxes": "model_inputs",
     "with_sizes": "model_inputs",
-    "zf5": "zf",
-    "zf5_spp": "zf",
 }
 __all__ = ["create_model", "list_models", *_MODULES]
 

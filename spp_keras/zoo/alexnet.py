@@ -1,4 +1,4 @@
-"""Convnet*-5, the network of Krizhevsky with its pools behind conv2 and conv3."""
+"""Convnet*-5, the network of Krizhevsky with its pools after conv2 and conv3."""
 
 from typing import Literal
 

@@ -33,7 +33,7 @@ def build_trunk(
     Args:
         images: Input of the network, see `make_image_input`.
         rows: Rows of the trunk.
-        preprocessing: Layer that maps pixels to what the first row takes.
+        preprocessing: Layer that maps pixels to the inputs of the first row.
         kernel_initializer: See `apply_rows`. Defaults to `None`.
 
     Returns:
@@ -77,7 +77,7 @@ def apply_rows(
 
 
 def build_top(x: Any, rows: Sequence[TopRow], kernel_initializer: str | None = None) -> Any:
-    """Applies dense layers and what lies between them to vectors.
+    """Applies the rows of a top, dense layers above all, to vectors.
 
     Args:
         x: Pooled vectors.

@@ -36,7 +36,7 @@ def list_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def apply_layers(model: keras.Model, images: Any, sizes: Any = None, training: Any = None) -> Any:
-    """Applies a model to images with or without sizes, whichever input it was built with.
+    """Applies a model to images with or without sizes, whichever inputs it was built with.
 
     Args:
         model: As for `list_layers`.

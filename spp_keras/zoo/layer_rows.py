@@ -93,7 +93,7 @@ class Relu(NamedTuple):
 
 
 class Dropout(NamedTuple):
-    """Dropout. `scale` is what a Caffe of the authors multiplies by at test time."""
+    """Dropout. `scale` is the factor at test time in the Caffe of SPP-net's authors."""
 
     rate: float
     name: str
@@ -101,7 +101,7 @@ class Dropout(NamedTuple):
 
 
 class Pyramid(NamedTuple):
-    """Spatial pyramid pooling, levels in the order of the dense weights behind it."""
+    """Spatial pyramid pooling, levels in the order of the dense weights after it."""
 
     levels: tuple[Level, ...]
 
@@ -137,7 +137,7 @@ def list_grids(rows: Sequence[Row]) -> Iterator[tuple[Row, CellGrid, CellGrid]]:
 
 
 def last_grid(rows: Sequence[Row]) -> CellGrid:
-    """The grid of the map behind the last row."""
+    """The grid of the output map of the last row."""
     return [CellGrid(), *(after for _, _, after in list_grids(rows))][-1]
 
 

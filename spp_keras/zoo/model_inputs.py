@@ -49,7 +49,7 @@ def with_boxes(model: keras.Model, bounding_box_format: str = "xyxy") -> keras.M
 
     Args:
         model: SPP network of this zoo with its top, or a model made from one by
-            cutting or adding layers behind its pyramid.
+            cutting or adding layers after its pyramid.
         bounding_box_format: See `spp_keras.layers.RoISpatialPyramidPooling`.
             Defaults to `"xyxy"`, in pixels, ends exclusive.
 

@@ -25,7 +25,7 @@ class ModelParts(NamedTuple):
         trunk: Model from images of one size to feature maps.
         pooling: Layer from feature maps to vectors: a pyramid, `PerImage`, which applies a
             backbone first, or `Flatten`.
-        top: Layers behind the pooling, in their order.
+        top: Layers after the pooling, in their order.
         cell_grid: Grid of the feature maps, `None` where the trunk is not one of this zoo.
     """
 
@@ -62,7 +62,7 @@ def split_model(model: keras.Model) -> ModelParts:
 
     Args:
         model: SPP network of this zoo, or a model made from one by cutting or adding layers
-            behind its pyramid.
+            after its pyramid.
 
     Example:
 
@@ -73,14 +73,14 @@ def split_model(model: keras.Model) -> ModelParts:
     types = [type(layer) for layer in layer_chain.list_layers(model)]
     if SpatialPyramidPooling not in types or MaskPadding not in types:
         raise ValueError(
-            "`model` must have a trunk of this zoo and a pyramid behind it, since the trunk's "
+            "`model` must have a trunk of this zoo and a pyramid after it, since the trunk's "
             f"table says where cells lie. Received: model={model.name!r}."
         )
     return split_at_pooling(model)
 
 
 def split_at_pooling(model: keras.Model) -> ModelParts:
-    """Cuts a network at whichever layer turns feature maps into vectors.
+    """Cuts a network at the layer that turns feature maps into vectors.
 
     Args:
         model: Network of this zoo with or without a pyramid, or one of `spp_classifier`.

@@ -59,14 +59,14 @@ class RangeCheck:
         return keras.ops.where(in_unit_range, not_black, _OUTSIDE_UNIT_RANGE)
 
     def read_code(self, code: Any) -> None:
-        """Reads a code, or the mean of those of replicas, and warns where it says 0..1."""
+        """Reads a code, or the mean of those of replicas, and warns if it means 0..1."""
         value = 0.0 if code is None or self.done else float(np.mean(np.asarray(code)))
         # Black images may have any range.
         self.done = self.done or value != 0
         if 0 < value <= 1:
             warnings.warn(
                 f"{self.name!r} expects images with values 0..255, and all values of these lie "
-                "between 0 and 1, so that its answers are wrong: multiply them by 255, or leave "
+                "between 0 and 1, so that its outputs are wrong: multiply them by 255, or leave "
                 "out the layer or line that divides them.",
                 stacklevel=4,
             )

@@ -1,16 +1,27 @@
 """The networks of the zoo by name.
 
-Names come from the tables, so listing them loads neither TensorFlow nor Keras.
+Listing them loads neither TensorFlow nor Keras.
 """
 
 import difflib
 import fnmatch
+import importlib
 from typing import TYPE_CHECKING, Any
-
-from spp_keras.zoo import tables
 
 if TYPE_CHECKING:
     import keras
+
+# Each network, by the name of its function, and the module that has it.
+NETWORKS = {
+    "alexnet5": "alexnet",
+    "alexnet5_spp": "alexnet",
+    "overfeat5": "overfeat",
+    "overfeat5_spp": "overfeat",
+    "overfeat7": "overfeat",
+    "overfeat7_spp": "overfeat",
+    "zf5": "zf",
+    "zf5_spp": "zf",
+}
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -27,8 +38,7 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> list_models("zf*")
     ['zf5', 'zf5_spp']
     """
-    names = sorted(f"{table.name}{ending}" for table in tables.TRUNKS for ending in ("", "_spp"))
-    return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+    return [name for name in sorted(NETWORKS) if fnmatch.fnmatchcase(name, pattern)]
 
 
 def create_model(name: str, **kwargs: Any) -> "keras.Model":
@@ -39,7 +49,7 @@ def create_model(name: str, **kwargs: Any) -> "keras.Model":
         **kwargs: Arguments of the network, such as `classes`: see `spp_keras.zoo.zf5_spp`.
 
     Returns:
-        What `spp_keras.zoo.<name>(**kwargs)` returns.
+        The model of `spp_keras.zoo.<name>(**kwargs)`.
 
     Example:
 
@@ -53,6 +63,6 @@ def create_model(name: str, **kwargs: Any) -> "keras.Model":
         raise ValueError(
             f"`name` must be the name of a network of the zoo; {hint}. Received: name={name!r}."
         )
-    from spp_keras import zoo
-
-    return getattr(zoo, name)(**kwargs)
+    module = importlib.import_module(f"spp_keras.zoo.{NETWORKS[name]}")
+    model: keras.Model = getattr(module, name)(**kwargs)
+    return model

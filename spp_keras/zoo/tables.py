@@ -66,7 +66,7 @@ ZF5 = Trunk(
     last_pool=Pool(3, 2),
 )
 
-# Krizhevsky's network with its pools moved behind conv2 and conv3.
+# Krizhevsky's network with its pools moved after conv2 and conv3.
 ALEXNET5 = Trunk(
     "alexnet5",
     "Convnet*-5",

@@ -48,7 +48,7 @@ def zf5_spp(
             Defaults to `"softmax"`.
         levels: Pyramid levels. Defaults to the paper's `(6, 3, 2, 1)`.
         dropout: Rate after each hidden dense layer. Defaults to 0.5.
-        width: Factor on filters and units, for small machines. Defaults to 1.
+        width: Factor on filters and units, for smaller networks. Defaults to 1.
         name: Name of the model. Defaults to `"zf5_spp"`.
 
     Returns:
@@ -103,7 +103,7 @@ def zf5(
         classifier_activation: Activation of the last layer; `None` for logits.
             Defaults to `"softmax"`.
         dropout: Rate after each hidden dense layer. Defaults to 0.5.
-        width: Factor on filters and units, for small machines. Defaults to 1.
+        width: Factor on filters and units, for smaller networks. Defaults to 1.
         name: Name of the model. Defaults to `"zf5"`.
 
     Returns:

@@ -75,7 +75,7 @@ def test_limits_reach_the_page(opened, monkeypatch):
         (["--max-upload-mb", "0"], "--max-upload-mb must be a number above 0, 1000 at most."),
         (["--max-megapixels", "nan"], "--max-megapixels must be a number above 0"),
         (["--host", "203.0.113.7"], "`host` must be a name or an address of this machine"),
-        ([], "`run` must be the folder of a training"),
+        ([], "`run` must be a run folder"),
     ],
 )
 def test_what_cannot_be_served_ends_with_2(arguments, message, tmp_path, capsys):
@@ -92,6 +92,7 @@ def test_missing_software_is_said_and_ends_the_command(opened, capsys, monkeypat
     assert capsys.readouterr().err == "spp-keras: Selective search needs OpenCV\n"
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_the_command_serves_until_it_is_interrupted(tmp_path):
     make_run(tmp_path)

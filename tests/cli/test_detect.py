@@ -5,14 +5,14 @@ import exif_files
 import keras
 import numpy as np
 import pytest
-from detector_folder import LABELS, make_detector
 from photographs import decoded, encoded, photograph
 from PIL import Image
+from small_detectors import LABELS, make_detector_run
 
 from spp_keras import cli, detection, export, recipes, run_folder, serving, zoo
-from spp_keras.detection import drawing, heads, variants
+from spp_keras.detection import drawing, heads
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import model_parts
+from spp_keras.serving.loaded_model import LoadedModel
 
 FILES = {
     "0.jpg": encoded(photograph(100, 151), "JPEG", quality=90),
@@ -25,7 +25,7 @@ FILES = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "pets"
-    make_detector(folder)
+    make_detector_run(folder)
     return str(folder)
 
 
@@ -46,11 +46,11 @@ def loads(monkeypatch, tmp_path):
 
     def load_detector(*arguments):
         calls.append(arguments)
-        found = serving.DetectorPrediction(
-            ((10.4, 30.6, 81.0, 70.0),), (0.8766,), ("red car",), (2,)
+        found = detection.Detections(
+            np.array([[10.4, 30.6, 81.0, 70.0]]), np.array([0.8766]), np.array([2]), ("red car",)
         )
-        bad = serving.DetectorPrediction(error="is no JPEG, PNG, GIF, BMP or WebP image")
-        return lambda image: bad if image == b"Not found" else found
+        bad = detection.Detections(error="is no JPEG, PNG, GIF, BMP or WebP image")
+        return LoadedModel(lambda image: bad if image == b"Not found" else found, "exif")
 
     monkeypatch.setattr(serving, "load_detector", load_detector)
     return calls
@@ -62,12 +62,12 @@ def test_the_command_prints_what_the_detector_of_a_run_finds(run, photos, capsys
 
     def load(*arguments):
         find = load_detector(*arguments)
-        return lambda image: answers.append(find(image)) or answers[-1]
+        return LoadedModel(lambda image: answers.append(find(image)) or answers[-1], "exif")
 
     monkeypatch.setattr(serving, "load_detector", load)
     assert cli.main(["detect", run, "--score-threshold", "0.1", photos[0]]) == 0
     [found] = answers
-    assert found.boxes
+    assert len(found.boxes)
     assert min(found.scores) > 0.1
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [line[0] for line in lines] == [photos[0]] * len(found.boxes)
@@ -80,30 +80,33 @@ def test_the_command_prints_what_the_detector_of_a_run_finds(run, photos, capsys
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory):
-    """A run folder and an export of a detector whose scores are margins, and its answers."""
-    folder = tmp_path_factory.mktemp("machines")
+def svm_models(tmp_path_factory):
+    """A run folder and an export of a detector whose scores are margins, and these scores."""
+    folder = tmp_path_factory.mktemp("svm")
     keras.utils.set_random_seed(1)
-    halves = model_parts.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1)))
-    rpn = detection.RegionProposalNetwork(4, anchor_sizes=(32, 64), max_proposals=20)
-    made, head = variants.create_detector(
-        halves, LABELS, scales=(120,), input_size=64, rpn=rpn, score_threshold=-1.5
-    )
+    network = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1))
+    head = heads.build_softmax_head(network, len(LABELS))
     kernel = np.random.default_rng(0).normal(size=(head.get_layer("fc7").units, len(LABELS)))
-    made = variants.replace_parts(
-        made, head=heads.build_linear_head(head, (kernel / 60, np.zeros(3)), None)
+    made = detection.Detector.from_network(
+        network,
+        heads.build_linear_head(head, (kernel / 60, np.zeros(3)), None),
+        labels=LABELS,
+        scales=(120,),
+        input_size=64,
+        rpn=detection.RegionProposalNetwork(4, anchor_sizes=(32, 64), max_proposals=20),
+        score_threshold=-1.5,
     )
     (folder / "run").mkdir()
     made.save(folder / "run" / run_folder.DETECTOR)
-    export.export_detector(made, folder / "models" / "pets")
+    export.export_model(made, folder / "models" / "pets")
     answer = made.detect(decoded(FILES["1.png"]))
     margins = answer["scores"].numpy()[: int(answer["count"])]
     return {"run": folder / "run", "SavedModel": folder / "models" / "pets"}, margins
 
 
 @pytest.mark.parametrize("kind", ["run", "SavedModel"])
-def test_what_support_vector_machines_take_for_found_is_printed(machines, photos, capsys, kind):
-    folders, margins = machines
+def test_detections_of_svms_above_a_margin_of_zero_are_printed(svm_models, photos, capsys, kind):
+    folders, margins = svm_models
     # Some are below the threshold of probabilities, others below that of margins.
     assert 0 < (margins > 0.5).sum() < (margins > 0).sum() < len(margins)
     assert cli.main(["detect", str(folders[kind]), photos[1]]) == 0

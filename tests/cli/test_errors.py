@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
-from detector_folder import make_detector
 from photographs import encoded, photograph
+from small_detectors import make_detector_run
 from small_runs import make_run
 
 from spp_keras import _extras, _files, cli, training
@@ -175,7 +175,7 @@ def quietly(*arguments, cwd):
 @pytest.mark.integration
 def test_a_console_shows_answers_and_nothing_else(tmp_path):
     make_run(tmp_path / "run")
-    make_detector(tmp_path / "detector")
+    make_detector_run(tmp_path / "detector")
     (tmp_path / "photo.png").write_bytes(encoded(photograph(60, 90)))
     done = quietly("predict", "run", "photo.png", cwd=tmp_path)
     assert done.stdout.startswith("photo.png\t")

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 from commands import COMMANDS, EXAMPLES, arguments, check_command
-from detector_folder import make_detector
 from photographs import encoded, photograph
+from small_detectors import make_detector_run
 from small_runs import LABELS, RECIPE, make_run
 
 from spp_keras import cli, recipes
@@ -37,7 +37,7 @@ def test_examples_that_need_no_training_do_what_they_say(tmp_path, monkeypatch, 
     Path("photo.png").write_bytes(encoded(photograph(90, 91)))
     recipe = recipes.Recipe(**{**vars(RECIPE), "data": str(tmp_path / "pets")})
     make_run(Path("runs/zf5_spp-shapes"), recipe)
-    make_detector(Path("runs/detector"))
+    make_detector_run(Path("runs/detector"))
     done = []
     # Exported first, since others ask what was exported.
     for name in ("export", "predict", "detect", "zoo", "completion"):

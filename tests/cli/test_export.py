@@ -8,7 +8,7 @@ import tensorflow as tf
 from photographs import encoded, photograph
 from small_runs import LABELS, RECIPE, make_run
 
-from spp_keras import cli, export, recipes, run_folder, serving
+from spp_keras import cli, model_repository, recipes, run_folder, serving
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,7 @@ def test_json_has_the_path_and_the_labels(run, tmp_path, capsys):
     assert to.is_file()
 
 
+@pytest.mark.integration
 def test_a_run_becomes_an_int8_file_for_one_size_fitted_to_its_own_images(run, tmp_path, capsys):
     to = tmp_path / "phone" / "pets.tflite"
     assert (
@@ -62,15 +63,14 @@ def test_a_run_becomes_an_int8_file_for_one_size_fitted_to_its_own_images(run, t
     assert sum(answer.scores) == pytest.approx(1, abs=1e-3)
 
 
-def test_an_export_takes_files_the_way_up_that_the_run_took_them(run, tmp_path, monkeypatch):
-    asked = {}
-    monkeypatch.setattr(export, "save", lambda network, to, **given: asked.update(given) or to)
+@pytest.mark.integration
+def test_an_export_orients_files_as_the_run_did(run, tmp_path):
     for orientation in ("exif", "file"):
         recipe = recipes.read_recipe(run / run_folder.RECIPE, [f"orientation={orientation}"])
         make_run(tmp_path / orientation, recipe)
-        to = str(tmp_path / "models" / "pets")
-        assert cli.main(["export", str(tmp_path / orientation), "--output", to]) == 0
-        assert asked["orientation"] == orientation
+        to = tmp_path / "models" / orientation
+        assert cli.main(["export", str(tmp_path / orientation), "--output", str(to)]) == 0
+        assert model_repository.read_orientation(to / "1") == orientation
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,7 @@ def test_the_detector_of_a_folder_becomes_a_version(found, tmp_path, capsys):
     assert answer["count"][0] > 0
 
 
+@pytest.mark.integration
 def test_the_detector_of_a_folder_becomes_a_file(found, tmp_path, capsys):
     to = tmp_path / "pets.tflite"
     assert (
@@ -116,15 +117,18 @@ def test_the_detector_of_a_folder_becomes_a_file(found, tmp_path, capsys):
 
 
 OF_A_DETECTOR = {
-    "top": (["--output", "{tmp}/m/x", "--top", "3"], "--top is for networks that name photographs"),
+    "top": (
+        ["--output", "{tmp}/m/x", "--top", "3"],
+        "`top_k` is an option of the export of a classifier for",
+    ),
     "calibration": (
         ["--output", "{tmp}/x.tflite", "--calibration-data", "voc/2007"],
-        "--calibration is for networks that name photographs",
+        "--calibration-data is for --quantize int8",
     ),
-    "int8": (["--output", "{tmp}/x.tflite", "--quantize", "int8"], "Received: form='int8'"),
-    "a form for a server": (
+    "int8": (["--output", "{tmp}/x.tflite", "--quantize", "int8"], "Received: quantization='int8'"),
+    "a quantization for a server": (
         ["--output", "{tmp}/m/x", "--quantize", "int8"],
-        "--form is for a file",
+        "--quantize is for a file",
     ),
 }
 
@@ -140,9 +144,9 @@ def test_what_is_not_for_a_detector_is_refused_with_2(case, found, tmp_path, cap
 
 REFUSED = {
     "a folder that is no run": (["{tmp}", "--output", "{tmp}/m/x"], "recipe.toml is missing"),
-    "a form for a server": (
+    "a quantization for a server": (
         ["{run}", "--output", "{tmp}/m/x", "--quantize", "int8"],
-        "--form is for a fi",
+        "--quantize is for a fi",
     ),
     "a top for a file": (
         ["{run}", "--output", "{tmp}/x.tflite", "--top", "3"],
@@ -150,11 +154,11 @@ REFUSED = {
     ),
     "calibration of floats": (
         ["{run}", "--output", "{tmp}/x.tflite", "--calibration-data", "voc/2007"],
-        "--calibration is for --form int8",
+        "--calibration-data is for --quantize int8",
     ),
     "a size too small": (
         ["{run}", "--output", "{tmp}/x.tflite", "--image-size", "20"],
-        "`size` must be None or (height, width), ints >= 29",
+        "`image_size` must be None or (height, width), ints >= 29",
     ),
     "a name with a space": (["{run}", "--output", "{tmp}/m/x y"], "must end in a name of letters"),
     "calibration that is not there": (
@@ -188,14 +192,14 @@ def test_a_file_that_is_not_written_is_refused_before_any_work(name, tmp_path, c
     said = capsys.readouterr().err
     assert "saved_models/zf5_spp" in said
     assert ".tflite" in said
-    assert f"Received: to={name!r}" in said
+    assert f"Received: output={name!r}" in said
     assert not list(tmp_path.iterdir())
 
 
 def test_the_refusal_does_not_load_tensorflow(tmp_path):
     code = (
         "import sys; from spp_keras import cli\n"
-        "print(cli.main(['export', 'run', '--to', 'model.onnx']), 'tensorflow' in sys.modules)"
+        "print(cli.main(['export', 'run', '--output', 'model.onnx']), 'tensorflow' in sys.modules)"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
@@ -233,7 +237,21 @@ def test_a_disk_that_does_not_do_its_part_is_a_line_and_not_a_traceback(
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export, "save", full)
+    monkeypatch.setattr(export, "export_model", full)
     assert cli.main(["export", str(run), "--output", str(tmp_path / "m" / "x")]) == 2
     said = "no space left on the disk: make room, and give the same command again."
     assert capsys.readouterr().err == f"spp-keras: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ("export", "spp-keras export runs/zf5_spp-shapes --to saved_models/zf5_spp"),
+        ("predict", "spp-keras predict --model saved_models/zf5_spp --top 1 photographs/*.jpg"),
+    ],
+)
+def test_help_shows_examples(command, example, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main([command, "--help"])
+    assert exit_.value.code == 0
+    assert example in capsys.readouterr().out

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from image_files import IMAGE, JPEG, encoded
+from image_files import IMAGE, JPEG
+from photographs import encoded
 
 from spp_keras.data import det_devkit, records, splits
-from spp_keras.detection.detections import Detections
+from spp_keras.detection import Detections
 from spp_keras.metrics import evaluate_voc
 
 DOG, BIRD, AXE = "n02084071", "n01503061", "n02764044"
@@ -177,7 +178,7 @@ def test_two_hundred_classes_are_scored_as_twenty_are(tmp_path):
     assert result.mean == 0.5
     assert result.average_precision["thing1"] == 1
     assert result.average_precision["thing2"] == 0
-    assert result.absent == tuple(f"thing{index}" for index in range(191, 201))
+    assert result.absent_classes == tuple(f"thing{index}" for index in range(191, 201))
 
 
 def test_other_folders_are_no_devkit(tmp_path):

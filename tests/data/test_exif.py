@@ -12,8 +12,8 @@ from exif_files import (
     segment,
     tiff,
 )
-from image_files import IMAGE, PNG, chunk, encoded
-from photographs import photograph
+from image_files import IMAGE, PNG, chunk
+from photographs import encoded, photograph
 from PIL import Image
 
 from spp_keras.data import exif

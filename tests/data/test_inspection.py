@@ -6,7 +6,8 @@ import exif_files
 import numpy as np
 import pytest
 import tensorflow as tf
-from image_files import GIGAPIXEL, IMAGE, JPEG, PNG, RGB, UNUSABLE, USABLE, encoded
+from image_files import GIGAPIXEL, IMAGE, JPEG, PNG, RGB, UNUSABLE, USABLE
+from photographs import encoded
 from PIL import Image
 
 from spp_keras.data import image_ops, image_rules, inspection

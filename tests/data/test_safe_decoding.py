@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from image_files import GIGAPIXEL, IMAGE, PNG, REFUSAL, UNUSABLE, USABLE
-from image_files import encoded as file_of
 from photographs import decoded, photograph
+from photographs import encoded as file_of
 from PIL import Image
 
 from spp_keras import data

@@ -1,21 +1,22 @@
-"""Small scenes with boxes, a small network and what a detector learns from them."""
+"""Small scenes with boxes, a small network, and a head that was trained on them once."""
 
 import keras
 import numpy as np
 import pytest
 import small_runs
-from scenes import CLASSES, scene, windows_of, write_voc
+from scenes import draw_proposals, scene, write_voc
+from trained_detectors import TrainedHead, make_detector, make_network
 
-from spp_keras import recipes, zoo
+from spp_keras import recipes
 from spp_keras.data import records
-from spp_keras.detection import feature_cache, proposal_files, variants
+from spp_keras.detection import proposal_files
+from spp_keras.detection.feature_cache import FeatureMapCache
 from spp_keras.detection.training_images import TrainingImages
-from spp_keras.zoo import model_parts
 
 
 @pytest.fixture(scope="session")
 def voc(tmp_path_factory):
-    """A tree of VOC with two classes: 12 images to learn from, 6 to be tested on."""
+    """A tree of VOC with two classes: 12 training images, 6 validation images."""
     root = tmp_path_factory.mktemp("voc")
     rng = np.random.default_rng(0)
     write_voc(root, "train", [scene(rng) for _ in range(12)])
@@ -24,45 +25,56 @@ def voc(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def learning(voc):
-    found = records.load_records(voc, "train")
-    windows = windows_of(found, np.random.default_rng(1))
-    return TrainingImages(found, windows, learning=True)
+def training_images(voc):
+    loaded = records.load_records(voc, "train")
+    proposals = draw_proposals(loaded, np.random.default_rng(1))
+    return TrainingImages(loaded, proposals, training=True)
 
 
 @pytest.fixture(scope="session")
-def validation(voc):
-    found = records.load_records(voc, "val")
-    return TrainingImages(found, windows_of(found, np.random.default_rng(2)))
+def validation_images(voc):
+    loaded = records.load_records(voc, "val")
+    return TrainingImages(loaded, draw_proposals(loaded, np.random.default_rng(2)))
 
 
 @pytest.fixture
-def halves():
-    return model_parts.split_model(zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1), dropout=0.0))
+def network():
+    return make_network()
 
 
 @pytest.fixture
-def detector(halves):
-    """Of random weights, with its head that is still to be trained."""
-    return variants.create_detector(halves, CLASSES, scales=(120,), side=48)
+def untrained(network):
+    return make_detector(network)
 
 
 @pytest.fixture
-def known(detector, learning, tmp_path):
-    return feature_cache.FeatureMapCache(detector[0], learning, tmp_path / "maps")
+def cache(untrained, training_images, tmp_path):
+    return FeatureMapCache(untrained[0], training_images, tmp_path / "maps")
 
 
 @pytest.fixture(scope="session")
-def run_and_windows(voc, tmp_path_factory):
-    """Paths of a run folder, and of a file with windows for all images of `voc`."""
-    folder = tmp_path_factory.mktemp("run_and_windows")
+def trained(training_images, tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    return TrainedHead(make_network(), training_images, tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def validation_cache(trained, validation_images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("validation")
+    return FeatureMapCache(trained.detector, validation_images, folder)
+
+
+@pytest.fixture(scope="session")
+def run_and_proposals(voc, tmp_path_factory):
+    """Paths of a run folder, and of a file with proposals for all images of `voc`."""
+    folder = tmp_path_factory.mktemp("run_and_proposals")
     keras.utils.set_random_seed(0)
     recipe = recipes.Recipe(width=0.0625, levels=(2, 1), dropout=0.0)
     small_runs.make_run(folder / "run", recipe)
-    ids, windows = [], []
+    ids, proposals = [], []
     for split in ("train", "val"):
-        found = records.load_records(voc, split)
-        ids += found.ids.tolist()
-        windows += windows_of(found, np.random.default_rng(5))
-    proposal_files.write_proposals(folder / "proposals.jsonl", ids, windows)
+        loaded = records.load_records(voc, split)
+        ids += loaded.ids.tolist()
+        proposals += draw_proposals(loaded, np.random.default_rng(5))
+    proposal_files.write_proposals(folder / "proposals.jsonl", ids, proposals)
     return folder / "run", folder / "proposals.jsonl"

@@ -9,46 +9,40 @@ import numpy as np
 import pytest
 import scenes
 
-from spp_keras import cli, detection, run_folder
+from spp_keras import cli, run_folder
+from spp_keras.run_folder import RunFolder
 
 
 @pytest.fixture
-def command(voc, run_and_windows):
-    """What to type but for the folder."""
-    run, windows = run_and_windows
-    text = f"train-detector {run} --data {voc} --proposals {windows} --scales 90,120 --side 48"
-    return [*text.split(), "--epochs", "2"]
+def command(voc, run_and_proposals):
+    """The command without its output folder."""
+    run, proposals = run_and_proposals
+    text = f"train-detector {run} --data {voc} --proposals {proposals} --scales 90,120"
+    return [*text.split(), "--input-size", "48", "--epochs", "2"]
 
 
-def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
-    to = tmp_path / "detector"
-    arguments = [
-        *command,
-        "--head",
-        "svm",
-        "--output",
-        str(to),
-        "--feature-cache",
-        str(tmp_path / "maps"),
-    ]
+@pytest.mark.integration
+def test_train_detector_trains_a_detector_that_detect_uses(command, voc, tmp_path, capsys):
+    run, maps = tmp_path / "detector", tmp_path / "maps"
+    arguments = [*command, "--head", "svm", "--output", str(run), "--feature-cache", str(maps)]
     assert cli.main(arguments) == 0
     printed = capsys.readouterr()
-    rate = json.loads((to / run_folder.DETECTION_METRICS).read_text())["voc_area"]["mean"]
-    assert printed.out == f"{to}\tmAP {100 * rate:.1f}%\n"
+    mean = json.loads((run / run_folder.DETECTION_METRICS).read_text())["voc_area"]["mean"]
+    assert printed.out == f"{run}\tmAP {100 * mean:.1f}%\n"
     assert "epoch 2/2" in printed.err
-    assert not (to / "maps").exists()
-    detector = detection.load_detector_model(to)
-    assert (detector.scales, detector.side, detector.score_threshold) == ((90, 120), 48, -1.5)
+    assert not (run / "maps").exists()
+    detector = RunFolder(run).load_model()
+    assert (detector.scales, detector.input_size, detector.score_threshold) == ((90, 120), 48, -1.5)
     photograph = voc / "JPEGImages" / "val_0.jpg"
-    asked = ["detect", str(to), str(photograph), "--score-threshold", "-1", "--json"]
-    assert cli.main(asked) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert set(found["labels"]) <= set(scenes.CLASSES)
-    assert found["boxes"]
+    detect = ["detect", str(run), str(photograph), "--score-threshold", "-1", "--json"]
+    assert cli.main(detect) == 0
+    detections = json.loads(capsys.readouterr().out)
+    assert set(detections["labels"]) <= set(scenes.CLASSES)
+    assert detections["boxes"]
     # The same command again ends at once.
     assert cli.main([*arguments, "--json"]) == 0
-    scores = json.loads((to / run_folder.DETECTION_METRICS).read_text())
-    assert json.loads(capsys.readouterr().out) == {"run": str(to), **scores}
+    metrics = json.loads((run / run_folder.DETECTION_METRICS).read_text())
+    assert json.loads(capsys.readouterr().out) == {"run": str(run), **metrics}
 
 
 @pytest.mark.parametrize(
@@ -58,14 +52,14 @@ def test_a_detector_is_trained_and_asked(command, voc, tmp_path, capsys):
         (["--scales", "90,0"], "`scales` must be an int >= 1"),
         (["--data", "/nowhere/voc"], "`data` must be an existing folder"),
         (["--train-split", "summer"], "`split` must be one of"),
-        (["--proposals", "/nowhere/windows.jsonl"], "windows.jsonl"),
+        (["--proposals", "/nowhere/proposals.jsonl"], "proposals.jsonl"),
     ],
 )
 def test_wrong_options_are_named_before_any_work(command, tmp_path, capsys, options, message):
-    to = tmp_path / "to"
-    assert cli.main([*command, "--output", str(to), *options]) == 2
+    run = tmp_path / "detector"
+    assert cli.main([*command, "--output", str(run), *options]) == 2
     assert message in capsys.readouterr().err
-    assert not to.exists()
+    assert not run.exists()
 
 
 def test_scales_that_are_no_numbers_are_refused(command, capsys):
@@ -101,10 +95,7 @@ def test_a_training_that_is_killed_goes_on_and_ends_the_same(command, tmp_path):
         process.wait(timeout=60)
     assert start(killed).wait(timeout=300) == 0
     assert not list(killed.glob(".*"))
-    whole, resumed = (
-        detection.load_detector_model(tmp_path / "whole"),
-        detection.load_detector_model(killed),
-    )
+    whole, resumed = (RunFolder(run).load_model() for run in (tmp_path / "whole", killed))
     for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     scores = [

@@ -6,7 +6,9 @@ import scenes
 from PIL import Image
 
 from spp_keras.data import records
-from spp_keras.detection import proposal_files, training
+from spp_keras.detection import proposal_files, train_detector
+from spp_keras.recipes import DetectorRecipe
+from spp_keras.run_folder import RunFolder
 
 COUNT = 200
 
@@ -26,20 +28,13 @@ def tree(tmp_path):
         (root / "Annotations/DET" / split).mkdir(parents=True)
         lines = []
         for number in range(4):
-            pixels, things = scenes.scene(rng)
-            things = things if number else []
+            pixels, objects = scenes.scene(rng)
+            objects = objects if number else []
             image = f"{split}_{number}"
             Image.fromarray(pixels).save(root / "Data/DET" / split / f"{image}.JPEG")
-            height, width = pixels.shape[:2]
-            objects = "".join(
-                f"<object><name>{word(150 + scenes.CLASSES.index(kind))}</name><bndbox>"
-                f"<xmin>{left}</xmin><xmax>{right}</xmax><ymin>{top}</ymin><ymax>{bottom}</ymax>"
-                "</bndbox></object>"
-                for kind, (top, left, bottom, right) in things
-            )
+            objects = [(word(150 + scenes.CLASSES.index(kind)), box) for kind, box in objects]
             (root / "Annotations/DET" / split / f"{image}.xml").write_text(
-                f"<annotation><size><width>{width}</width><height>{height}</height></size>"
-                f"{objects}</annotation>"
+                scenes.annotation(pixels, objects)
             )
             lines.append(f"{image} {number + 1}\n")
         (root / "ImageSets/DET").mkdir(parents=True, exist_ok=True)
@@ -50,26 +45,27 @@ def tree(tmp_path):
     return root
 
 
-def test_two_hundred_classes_are_learned_as_twenty_are(tree, run_and_windows, tmp_path):
-    ids, windows = [], []
+@pytest.mark.integration
+def test_two_hundred_classes_are_learned_as_twenty_are(tree, run_and_proposals, tmp_path):
+    ids, proposals = [], []
     for split in ("train", "val"):
-        found = records.load_records(tree, split)
-        ids += found.ids.tolist()
-        windows += scenes.windows_of(found, np.random.default_rng(5))
-    proposal_files.write_proposals(tmp_path / "windows.jsonl", ids, windows)
-    settings = training.Settings(
-        run=str(run_and_windows[0]),
+        loaded = records.load_records(tree, split)
+        ids += loaded.ids.tolist()
+        proposals += scenes.draw_proposals(loaded, np.random.default_rng(5))
+    proposal_files.write_proposals(tmp_path / "proposals.jsonl", ids, proposals)
+    recipe = DetectorRecipe(
+        run=str(run_and_proposals[0]),
         data=str(tree),
-        proposals=str(tmp_path / "windows.jsonl"),
+        proposals=str(tmp_path / "proposals.jsonl"),
         scales=(120,),
-        side=48,
+        input_size=48,
         epochs=1,
         rpn=False,
     )
-    result = training.train_detector(settings, tmp_path / "to", progress=False)
-    assert len(result["voc_area"]["classes"]) == COUNT
-    assert len(result["untrained"]) == COUNT - 2
-    scored = [name for name, value in result["voc_area"]["classes"].items() if value is not None]
+    metrics = train_detector(recipe, tmp_path / "run", progress=False)
+    assert len(metrics["voc_area"]["classes"]) == COUNT
+    assert len(metrics["untrained"]) == COUNT - 2
+    scored = [name for name, value in metrics["voc_area"]["classes"].items() if value is not None]
     assert scored == ["thing 150", "thing 151"]
-    detector = training.load_detector_model(tmp_path / "to")
+    detector = RunFolder(tmp_path / "run").load_model()
     assert len(detector.labels) == COUNT

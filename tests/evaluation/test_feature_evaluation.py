@@ -3,6 +3,7 @@ import json
 import numpy as np
 import photographs
 import pytest
+import scenes
 from sklearn.metrics import average_precision_score
 from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
@@ -23,29 +24,17 @@ CLASSES = ("disc", "kite")
 def voc(tmp_path_factory):
     """A tree of VOC, some of whose objects are difficult: gray images, some half red, or green."""
     root, rng = tmp_path_factory.mktemp("voc"), np.random.default_rng(5)
-    for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
-        (root / folder).mkdir(parents=True)
     for split, count in (("train", 14), ("val", 18)):
-        names = [f"{split}{index}" for index in range(count)]
-        (root / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names))
-        for index, name in enumerate(names):
-            height, width = rng.integers(60, 90, 2)
-            image = photographs.photograph(height, width, index)
-            objects = []
+        images = []
+        for seed in range(count):
+            pixels, objects = photographs.photograph(*rng.integers(60, 90, 2), seed), []
             for label, kind in enumerate(CLASSES):
                 state = rng.choice(["none", "easy", "difficult"], p=[0.45, 0.4, 0.15])
                 if state != "none":
-                    image[:, :: 2 + label, label] = 255
-                    objects.append(
-                        f"<object><name>{kind}</name><difficult>{int(state == 'difficult')}"
-                        "</difficult><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>30</xmax>"
-                        "<ymax>30</ymax></bndbox></object>"
-                    )
-            (root / "JPEGImages" / f"{name}.jpg").write_bytes(photographs.encoded(image, "JPEG"))
-            (root / "Annotations" / f"{name}.xml").write_text(
-                f"<annotation><size><width>{width}</width><height>{height}</height></size>"
-                f"{''.join(objects)}</annotation>"
-            )
+                    pixels[:, :: 2 + label, label] = 255
+                    objects.append((kind, (1, 1, 30, 30), state == "difficult"))
+            images.append((pixels, objects))
+        scenes.write_voc(root, split, images)
     return root
 
 
@@ -111,6 +100,7 @@ def test_single_label_images_are_drawn_from_both_splits(run, data, tmp_path):
     }
 
 
+@pytest.mark.integration
 def test_multi_label_svms_train_on_one_split_and_test_on_another(make_run, voc, tmp_path):
     # Of other classes than the data's, and without a pyramid.
     run = make_run(11, model="zf5")

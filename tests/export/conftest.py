@@ -44,10 +44,9 @@ def with_backbone():
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
+def exported(made_once):
     """Classifiers by name; `reporting` answers beside broken files, the others fail."""
     keras.utils.set_random_seed(1)
-    repository = tmp_path_factory.mktemp("exported")
     any_size = distinct(zoo.zf5_spp(classes=CLASSES, width=0.0625))
     models = {
         "any_size": any_size,
@@ -55,16 +54,14 @@ def exported(tmp_path_factory):
         "one_size": distinct(zoo.zf5(classes=CLASSES, width=0.0625)),
         "backbone": distinct(with_backbone()),
     }
-    on_error = {"reporting": "report"}
-    return {
-        name: Exported(
-            model,
-            export.export_model(
-                model, repository / name, labels=LABELS, on_error=on_error.get(name, "fail")
-            ),
-        )
-        for name, model in models.items()
-    }
+
+    def make(repository):
+        for name, model in models.items():
+            on_error = "report" if name == "reporting" else "fail"
+            export.export_model(model, repository / name, labels=LABELS, on_error=on_error)
+
+    repository = made_once("exported", make)
+    return {name: Exported(model, repository / name / "1") for name, model in models.items()}
 
 
 class ExportedDetector(NamedTuple):
@@ -83,20 +80,24 @@ class ExportedDetector(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def exported_detectors(tmp_path_factory):
+def exported_detectors(made_once):
     """A detector with all options that fails for broken files, and one with none that reports."""
-    repository = tmp_path_factory.mktemp("exported_detectors")
     models = {
         "proposing": small_detectors.detector(small_detectors.THREE_SCALES, rpn=True),
-        "given": small_detectors.detector(corrections=False),
+        "given": small_detectors.detector(deltas=False),
     }
-    exported = {}
-    for name, model in models.items():
-        folder = export.export_model(
-            model,
-            repository / name,
-            on_error={"proposing": "fail", "given": "report"}[name],
-            longest_side=served_detectors.LONGEST_SIDE,
-        )
-        exported[name] = ExportedDetector(model, folder, tf.saved_model.load(folder))
-    return exported
+
+    def make(repository):
+        for name, model in models.items():
+            on_error = {"proposing": "fail", "given": "report"}[name]
+            longest_side = served_detectors.LONGEST_SIDE
+            export.export_model(
+                model, repository / name, on_error=on_error, longest_side=longest_side
+            )
+
+    repository = made_once("exported_detectors", make)
+    folders = {name: repository / name / "1" for name in models}
+    return {
+        name: ExportedDetector(model, folders[name], tf.saved_model.load(folders[name]))
+        for name, model in models.items()
+    }

@@ -10,6 +10,8 @@ from small_detectors import FIVE_SCALES, ONE_SCALE, check_equal, in_graph, pictu
 from spp_keras import export
 from spp_keras.export.tflite.detector import export_detector_tflite
 
+pytestmark = pytest.mark.integration
+
 SIZES = [(64, 90), (97, 61), (130, 71)]
 
 
@@ -37,9 +39,8 @@ def asked(path):
         pytest.param(ONE_SCALE, {}, id="one scale"),
         pytest.param(
             FIVE_SCALES,
-            {"corrections": False},
-            id="five scales, no corrections",
-            marks=pytest.mark.integration,
+            {"deltas": False},
+            id="five scales, no box deltas",
         ),
     ],
 )
@@ -76,7 +77,7 @@ def test_a_device_finds_in_its_own_windows_what_python_finds(tmp_path):
 
 @pytest.mark.parametrize(("quantization", "close"), [("float16", 1e-2), ("dynamic", 0.1)])
 def test_a_smaller_file_finds_almost_the_same_in_windows_apart(tmp_path, quantization, close):
-    model = detector(ONE_SCALE, corrections=False)
+    model = detector(ONE_SCALE, deltas=False)
     path = export.export_model(model, tmp_path / "x.tflite", quantization=quantization)
     weights = 4 * (model.trunk.count_params() + model.head.count_params())
     assert path.stat().st_size < 150_000 + weights * {"float16": 0.5, "dynamic": 0.25}[quantization]

@@ -19,7 +19,7 @@ def classifier():
 
 @pytest.fixture(scope="module")
 def detector():
-    return small_detectors.detector(corrections=False)
+    return small_detectors.detector(deltas=False)
 
 
 def test_a_classifier_becomes_a_version_or_a_file(classifier, tmp_path):

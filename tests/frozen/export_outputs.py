@@ -10,7 +10,7 @@ from frozen import inputs
 from frozen.detection_outputs import make_detector, rename_detections
 from frozen.network_outputs import make_network
 
-from spp_keras import export
+from spp_keras import export_model
 
 
 def sort_by_length(vectors):
@@ -24,8 +24,8 @@ def compute_exported_classifier():
     pixels = [inputs.make_pixels(90, 124), inputs.make_pixels(64, 70, 1)]
     files = tf.constant([inputs.encode_png(each) for each in pixels])
     with tempfile.TemporaryDirectory() as folder:
-        version = export.export_saved_model(
-            model, Path(folder) / "models" / "pets", labels=inputs.LABELS, top=2
+        version = export_model(
+            model, Path(folder) / "models" / "pets", labels=inputs.LABELS, top_k=2
         )
         signatures = tf.saved_model.load(str(version)).signatures
         top = signatures["bytes"](image_bytes=files)
@@ -53,7 +53,7 @@ def compute_exported_detector():
     pixels = [inputs.make_pixels(97, 140), inputs.make_pixels(70, 64)]
     files = tf.constant([inputs.encode_png(each) for each in pixels])
     with tempfile.TemporaryDirectory() as folder:
-        version = export.export_detector(model, Path(folder) / "models" / "pets")
+        version = export_model(model, Path(folder) / "models" / "pets")
         signatures = tf.saved_model.load(str(version)).signatures
         given = signatures["detect"](images=images, boxes=tf.constant(boxes))
         proposing = signatures["bytes"](image_bytes=files)
@@ -68,7 +68,7 @@ def compute_exported_detector():
 def compute_tflite():
     model = make_network("zf5_spp", width=0.0625, classes=3)
     with tempfile.TemporaryDirectory() as folder:
-        path = export.export_tflite(model, Path(folder) / "pets.tflite", labels=inputs.LABELS)
+        path = export_model(model, Path(folder) / "pets.tflite", labels=inputs.LABELS)
         interpreter = Interpreter(str(path))
     (images_details,) = interpreter.get_input_details()
     (scores_details,) = interpreter.get_output_details()

@@ -3,7 +3,8 @@
 `outputs_0_1_1.npz` was made by the code of this folder as it was at commit 02e41da, from
 spp_keras 0.1.1 at commit dc8fe71. It is never made again from later code: where an output
 differs, the code is wrong. What later code calls by another name goes into `old_names.py`.
-The names of the outputs stay as they are in the file.
+The names of the outputs stay as they are in the file. `zf5_spp_0_1_1.weights.h5` is a network
+of 0.1.1 with the same weights.
 
 Large outputs are stored as their first values and some sums.
 """

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from frozen import inputs, network_outputs, outputs
 
+from spp_keras import zoo
+
 FILE = Path(__file__).with_name("outputs_0_1_1.npz")
 FILE_SHA256 = "c681ecb03528403e4fcda5414508f530e04592517acaeb0e9c1e9fa5ae867f2f"
 # Relative to the largest value; floats differ by less between machines.
@@ -46,6 +48,7 @@ def test_the_file_has_no_other_subjects(frozen):
     assert {name.partition(": ")[0] for name in frozen} == set(outputs.SUBJECTS)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("path", ["conv1/kernel", "conv4/kernel", "fc7/kernel"])
 def test_a_weight_that_is_a_hundredth_larger_is_noticed(path, frozen, monkeypatch):
     make_network = network_outputs.make_network
@@ -65,3 +68,11 @@ def test_a_weight_that_is_a_hundredth_larger_is_noticed(path, frozen, monkeypatc
 
 def test_the_file_was_never_made_again():
     assert hashlib.sha256(FILE.read_bytes()).hexdigest() == FILE_SHA256
+
+
+def test_a_weights_file_of_0_1_1_fits_the_network_of_now():
+    options = {"classes": 2, "width": 0.01, "levels": (1,)}
+    loaded = zoo.zf5_spp(weights=str(FILE.with_name("zf5_spp_0_1_1.weights.h5")), **options)
+    expected = inputs.fill_weights(zoo.zf5_spp(**options))
+    for weight, value in zip(loaded.weights, expected.weights, strict=True):
+        np.testing.assert_array_equal(weight, value, err_msg=weight.path)

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from spp_keras import ops
-from spp_keras.detection.boxes import Detections
+from spp_keras.detection.detections import Detections
 
 
 def random_boxes(count, seed):

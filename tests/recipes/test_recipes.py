@@ -374,7 +374,7 @@ FIXED = {"size_policy": "fixed", "image_sizes": (224,)}
         ({"size_policy": "whole", "longest_side": 255}, "`longest_side` must be 0 or at least 256"),
         (
             {"model": "zf5"},
-            "`size_policy` must be 'fixed' or 'warped' for zf5.*zf5_spp takes any size.*size_policy='native'",
+            "`size_policy` must be 'fixed' or 'warped' for zf5.*any size.*size_policy='native'",
         ),
         (
             {"model": "zf5", "size_policy": "alternating", "image_sizes": (224, 180)},

@@ -4,8 +4,9 @@ import csv
 
 import pytest
 
-from spp_keras import recipes, run_folder, trained
+from spp_keras import recipes, run_folder
 from spp_keras.report import training_status
+from spp_keras.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def make(tmp_path):
         (made / run_folder.RECIPE).write_text(recipes.recipe_to_toml(recipe))
         (made / run_folder.LABELS).write_text("cat\ndog\n")
         (made / run_folder.BEST_WEIGHTS).write_bytes(b"")
-        trained.write_facts(made, multi_label=False, longest_side=None)
+        RunFolder(made).write_data_info(multi_label=False, longest_side=None)
         if epochs:
             with (made / run_folder.HISTORY).open("w", newline="") as file:
                 writer = csv.writer(file)

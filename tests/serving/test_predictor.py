@@ -10,7 +10,7 @@ from photographs import decoded, encoded, photograph
 from PIL import Image
 from small_runs import LABELS, RECIPE, make_run
 
-from spp_keras import cli, data, export, serving
+from spp_keras import cli, data, export, run_folder, serving
 
 VIEW = data.Whole(longest_side=90)
 FILES = [
@@ -108,6 +108,7 @@ def test_a_large_photograph_is_scaled_down_alike(left):
         np.testing.assert_allclose(other.scores, first.scores, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", exif_files.FORMS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_eight_orientations_of_a_photograph_have_one_answer(left, kind, form):
@@ -125,6 +126,7 @@ def test_the_eight_orientations_of_a_photograph_have_one_answer(left, kind, form
         )
 
 
+@pytest.mark.integration
 def test_a_run_and_what_is_made_of_it_take_files_as_they_were_taken_in_training(tmp_path):
     recipe = dataclasses.replace(RECIPE, orientation="file")
     network = make_run(tmp_path / "run", recipe)
@@ -147,13 +149,27 @@ def test_what_is_no_model_is_said_to_be_none(tmp_path):
         serving.load_predictor("gone")
 
 
-@pytest.mark.parametrize("name", ["pets.labels.txt", "pets.view.json"])
+@pytest.mark.parametrize("name", ["pets.labels.txt", "pets.preprocessing.json"])
 def test_a_tflite_file_needs_what_lies_beside_it(left, tmp_path, name):
     for path in left["TFLite"].parent.glob("pets.*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / name).unlink()
-    with pytest.raises(ValueError, match=f"{re.escape(name)} must lie beside"):
+    with pytest.raises(ValueError, match=f"`model` must have {re.escape(name)} beside it"):
         serving.load_predictor(tmp_path / "pets.tflite")
+
+
+def test_a_tflite_file_of_0_1_is_named(left, tmp_path):
+    for suffix in (".tflite", ".labels.txt"):
+        (tmp_path / f"pets{suffix}").write_bytes(left["TFLite"].with_suffix(suffix).read_bytes())
+    (tmp_path / "pets.view.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"is of spp_keras 0\.1; export the model again"):
+        serving.load_predictor(tmp_path / "pets.tflite")
+
+
+def test_the_run_of_a_detector_is_refused(tmp_path):
+    (tmp_path / run_folder.DETECTOR).write_bytes(b"")
+    with pytest.raises(ValueError, match="for a detector, use `load_detector`"):
+        serving.load_predictor(tmp_path)
 
 
 @pytest.fixture
@@ -164,7 +180,7 @@ def photos(tmp_path):
 
 
 def test_the_command_prints_a_line_for_each_photograph(run, photos, capsys):
-    assert cli.main(["predict", "--model", str(run[0]), "--top", "2", *photos[:3]]) == 0
+    assert cli.main(["predict", str(run[0]), "--top", "2", *photos[:3]]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[0] for line in lines] == photos[:3]
     label, score = lines[0].split("\t")[1].rsplit(" ", 1)
@@ -175,7 +191,7 @@ def test_the_command_prints_a_line_for_each_photograph(run, photos, capsys):
 
 def test_the_command_answers_for_the_others_and_ends_with_2(left, photos, capsys):
     given = [photos[3], photos[0], photos[0] + ".gone"]
-    assert cli.main(["predict", "--model", str(left["model of versions"]), *given]) == 2
+    assert cli.main(["predict", str(left["model of versions"]), *given]) == 2
     printed = capsys.readouterr()
     assert [line.split("\t")[0] for line in printed.out.splitlines()] == [photos[0]]
     assert "3.jpg is no JPEG, PNG, GIF, BMP or WebP image" in printed.err
@@ -184,12 +200,12 @@ def test_the_command_answers_for_the_others_and_ends_with_2(left, photos, capsys
 
 def test_the_command_prints_json_for_programs(left, photos, capsys):
     given = [photos[0], photos[3]]
-    assert cli.main(["predict", "--model", str(left["TFLite"]), "--json", *given]) == 2
+    assert cli.main(["predict", str(left["TFLite"]), "--json", *given]) == 2
     good, bad = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert (good["photo"], good["error"], len(good["labels"])) == (photos[0], None, 3)
-    assert (bad["photo"], bad["error"]) == (photos[3], REFUSAL)
+    assert (good["image"], good["error"], len(good["labels"])) == (photos[0], None, 3)
+    assert (bad["image"], bad["error"]) == (photos[3], REFUSAL)
 
 
 def test_a_model_that_is_none_ends_the_command_before_photographs_are_read(capsys):
-    assert cli.main(["predict", "--model", "gone", "photo.jpg"]) == 2
+    assert cli.main(["predict", "gone", "photo.jpg"]) == 2
     assert "`model` must be a run folder" in capsys.readouterr().err

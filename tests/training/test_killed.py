@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spp_keras import run_folder
-from spp_keras.training import trainer
+from spp_keras.training import recipe_pipelines
 
 pytestmark = pytest.mark.integration
 
@@ -97,7 +97,7 @@ def test_two_devices_train_to_what_one_does(recipe, undisturbed, start, state, t
             assert row[name] == pytest.approx(expected[name], rel=1e-4)
 
     # Batches that cannot be halved, and one for a single device.
-    plan = trainer.build_pipelines(exact)[0]._batches.epoch(0)
+    plan = recipe_pipelines.build_pipelines(exact)[0]._batches.epoch(0)
     counts = (plan.stops - plan.starts).numpy()
     assert 1 in counts
     assert 3 in counts

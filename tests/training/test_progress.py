@@ -5,7 +5,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from spp_keras.training import progress
+from spp_keras.training import history_file, progress_bar
 
 HISTORY = [
     {
@@ -21,8 +21,8 @@ HISTORY = [
 
 def test_a_bar_says_images_per_second_and_the_time_left(capsys, monkeypatch):
     now = iter(range(0, 1000, 2))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
-    bar = progress.ProgressBar(epochs=3, steps=100, images_per_step=8, first_step=98)
+    monkeypatch.setattr(progress_bar.time, "monotonic", lambda: next(now))
+    bar = progress_bar.ProgressBar(epochs=3, steps=100, images_per_step=8, first_step=98)
     bar.on_epoch_begin(1)
     bar._bar.mininterval = 0
     bar.on_train_batch_end(0, {"loss": 3.0, "accuracy": 0.5})
@@ -37,7 +37,7 @@ def test_a_bar_says_images_per_second_and_the_time_left(capsys, monkeypatch):
 
 
 def test_times_are_written_like_a_clock():
-    assert [progress._clock(seconds) for seconds in (5.4, 61, 3600 * 30 + 62)] == [
+    assert [progress_bar._format_time(seconds) for seconds in (5.4, 61, 3600 * 30 + 62)] == [
         "0:05",
         "1:01",
         "30:01:02",
@@ -50,7 +50,7 @@ class Epochs:
     def __init__(self, folder, history, **options):
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
         model.compile(keras.optimizers.SGD(0.5))
-        self.table = progress.HistoryWriter(
+        self.table = history_file.HistoryWriter(
             history,
             folder / "history.csv",
             folder / "curves.png",
@@ -89,11 +89,11 @@ def test_a_machine_that_does_not_write_knows_the_rows_all_the_same(tmp_path):
 
 
 def test_columns_are_all_names_that_any_row_has():
-    assert progress.format_csv([{"a": 1}, {"a": 2, "b": 3}]) == "a,b\n1,\n2,3\n"
+    assert history_file.format_csv([{"a": 1}, {"a": 2, "b": 3}]) == "a,b\n1,\n2,3\n"
 
 
 def test_curves_show_each_metric_and_the_learning_rate(tmp_path):
-    progress.draw_curves(HISTORY, tmp_path / "curves.png")
+    history_file.draw_curves(HISTORY, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as image:
         assert image.size == (1200, 300)
         third = np.asarray(image.convert("L").crop((800, 0, 1200, 300)))
@@ -101,5 +101,7 @@ def test_curves_show_each_metric_and_the_learning_rate(tmp_path):
 
 
 def test_an_epoch_without_some_numbers_can_be_drawn(tmp_path):
-    progress.draw_curves([*HISTORY, {"epoch": 4, "learning_rate": 1e-4}], tmp_path / "curves.png")
+    history_file.draw_curves(
+        [*HISTORY, {"epoch": 4, "learning_rate": 1e-4}], tmp_path / "curves.png"
+    )
     assert (tmp_path / "curves.png").stat().st_size > 5_000

@@ -4,12 +4,13 @@ import re
 import keras
 import numpy as np
 import pytest
+import scenes
 import tensorflow as tf
 from PIL import Image
 
 from spp_keras import recipes, run_folder, training, zoo
 from spp_keras.data import Pipeline, load_records
-from spp_keras.training import trainer
+from spp_keras.training import recipe_pipelines
 
 
 def assert_same(network, other):
@@ -100,7 +101,7 @@ def test_best_weights_are_those_of_the_epoch_that_was_best(undisturbed, recipe):
     network = zoo.zf5_spp(
         classes=3, width=0.0625, levels=(2, 1), weights=str(run / run_folder.BEST_WEIGHTS)
     )
-    _, validation = trainer.build_pipelines(recipe())
+    _, validation = recipe_pipelines.build_pipelines(recipe())
     right = total = 0
     for images, labels in validation.dataset(batch_format="ragged").take(
         validation.steps_per_epoch
@@ -112,7 +113,7 @@ def test_best_weights_are_those_of_the_epoch_that_was_best(undisturbed, recipe):
 
 def test_every_step_is_a_step_of_the_optimizer(undisturbed, state, recipe):
     values, stored = state(undisturbed().run)
-    pipeline, _ = trainer.build_pipelines(recipe())
+    pipeline, _ = recipe_pipelines.build_pipelines(recipe())
     iterations = next(key for key in values if key.startswith("optimizer/0/"))
     assert values[iterations] == 3 * pipeline.steps_per_epoch
     assert (stored["epoch"], stored["step"]) == (3, 0)
@@ -169,6 +170,7 @@ def test_callbacks_remember_across_an_interruption_within_an_epoch(recipe, tmp_p
     assert_same(again.model, once.model)
 
 
+@pytest.mark.integration
 def test_an_ordinary_script_trains_the_same_network(photographs):
     train = Pipeline(load_records(photographs, "train"), batch_size=9)
     model = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1))
@@ -207,25 +209,18 @@ def test_a_frozen_layer_that_there_is_not_leaves_no_run_behind(recipe, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.integration
 def test_images_with_any_number_of_labels_train_with_sigmoids(recipe, tmp_path):
-    folder, rng = tmp_path / "VOCdevkit" / "VOC2007", np.random.default_rng(0)
-    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
-        (folder / name).mkdir(parents=True)
+    rng, box = np.random.default_rng(0), (1, 1, 9, 9)
     for split, count in (("train", 8), ("val", 4)):
-        ids = [f"{split}{number}" for number in range(count)]
-        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(ids))
-        for number, name in enumerate(ids):
-            pixels = rng.integers(0, 256, (40 + number, 50, 3)).astype("uint8")
-            Image.fromarray(pixels).save(folder / "JPEGImages" / f"{name}.jpg")
-            objects = "".join(
-                f"<object><name>{kind}</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax>"
-                "<ymax>9</ymax></bndbox></object>"
-                for kind in ("cat", "dog")[: 1 + number % 2]
+        images = [
+            (
+                rng.integers(0, 256, (40 + i, 50, 3)).astype("uint8"),
+                [(kind, box) for kind in ("cat", "dog")[: 1 + i % 2]],
             )
-            (folder / "Annotations" / f"{name}.xml").write_text(
-                f"<annotation><size><width>50</width><height>{40 + number}</height></size>"
-                f"{objects}</annotation>"
-            )
+            for i in range(count)
+        ]
+        scenes.write_voc(tmp_path / "VOCdevkit" / "VOC2007", split, images)
     several = recipe(data=str(tmp_path / "VOCdevkit"), epochs=1)
     network, history, run = training.train_model(several, tmp_path / "run")
     assert network.get_layer("predictions").activation is keras.activations.sigmoid
@@ -251,7 +246,6 @@ SIZES = [
         },
         [(61, 61)],
         id="fixed",
-        marks=pytest.mark.integration,
     ),
     pytest.param(
         {"model": "zf5", "size_policy": "warped", "image_sizes": (61,), "epochs": 1},
@@ -261,12 +255,13 @@ SIZES = [
 ]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("changes", "expected"), SIZES)
 def test_squares_train_at_the_size_of_their_epoch(changes, expected, recipe, tmp_path):
     cropped = recipe(**changes, batch_pixels=0, batch_size=9)
     history = training.train_model(cropped, tmp_path / "run").history
-    assert [row["padding"] for row in history] == [0] * len(expected)
-    pipeline, _ = trainer.build_pipelines(cropped)
+    assert [row["padding_fraction"] for row in history] == [0] * len(expected)
+    pipeline, _ = recipe_pipelines.build_pipelines(cropped)
     steps = pipeline.steps_per_epoch
     batches = pipeline.dataset(repeat=True).take(steps * len(expected))
     shapes = [tuple(images.shape[1:3]) for images, _ in batches]

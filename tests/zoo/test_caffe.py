@@ -12,7 +12,7 @@ from caffe_nets import Layer
 from mixed_batches import alone, assert_close, padded
 
 from spp_keras import zoo
-from spp_keras.detection import variants
+from spp_keras.detection import Detector, heads
 from spp_keras.layers import SpatialPyramidPooling
 from spp_keras.zoo import layer_chain, model_parts
 
@@ -93,16 +93,16 @@ def maps_by_loops(image):
     return x
 
 
-def top_by_loops(levels, kept=1.0):
+def top_by_loops(levels, scale=1.0):
     x = np.concatenate([level.reshape(-1) for level in levels])
-    x = caffe_nets.relu(caffe_nets.dense(x, WEIGHTS["fc6"])) * kept
-    x = caffe_nets.relu(caffe_nets.dense(x, WEIGHTS["fc7"])) * kept
+    x = caffe_nets.relu(caffe_nets.dense(x, WEIGHTS["fc6"])) * scale
+    x = caffe_nets.relu(caffe_nets.dense(x, WEIGHTS["fc7"])) * scale
     return caffe_nets.softmax(caffe_nets.dense(x, WEIGHTS["fc8"]))
 
 
-def bins_by_loops(image, kept=1.0):
+def bins_by_loops(image, scale=1.0):
     maps = maps_by_loops(image)
-    return top_by_loops([caffe_nets.binned(maps, level) for level in (1, 2, 3, 6)], kept)
+    return top_by_loops([caffe_nets.binned(maps, level) for level in (1, 2, 3, 6)], scale)
 
 
 def written(folder, layers, weights=WEIGHTS, form="layer", **options):
@@ -189,7 +189,7 @@ def test_dropout_that_scaled_at_test_scales_still(tmp_path):
     paths = written(tmp_path, zf5())
     model = zoo.load_caffe_model(*paths, scale_train=False)
     (image,) = images_of((97, 130))
-    expected = bins_by_loops(image, kept=0.75)
+    expected = bins_by_loops(image, scale=0.75)
     assert np.abs(expected - bins_by_loops(image)).max() > 1e-3
     assert_close(model(image[np.newaxis])[0], expected)
     text = paths[0].read_text().replace("ratio: 0.25", "ratio: 0.25 scale_train: false")
@@ -215,12 +215,12 @@ def test_an_image_of_a_mixed_batch_gets_its_answer_alone(released):
 def test_maps_of_a_mixed_batch_are_those_of_each_image_and_zeros_around_them(tmp_path):
     model, images = zoo.load_caffe_model(*written(tmp_path, TRUNK)), images_of(*SIZES)
     maps = np.array(model(tf.ragged.stack(images)))
-    for image, found in zip(images, maps, strict=True):
+    for image, batched in zip(images, maps, strict=True):
         (own,) = np.array(model(image[np.newaxis]))
         rows, columns = own.shape[:2]
-        assert_close(found[:rows, :columns], own)
-        assert not found[rows:].any()
-        assert not found[:, columns:].any()
+        assert_close(batched[:rows, :columns], own)
+        assert not batched[rows:].any()
+        assert not batched[:, columns:].any()
 
 
 def test_its_layers_are_named_as_in_the_zoo(released):
@@ -250,7 +250,7 @@ def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
     parts = model_parts.split_model(released)
     maps = maps_by_loops(image).transpose(1, 2, 0)
     assert maps.shape[:2] == tuple(parts.grid.map_size(side) for side in size)
-    found = [(0, 0, width, height), (width - 20, height - 25, width, height), (10, 5, 60, 28)]
+    boxes = [(0, 0, width, height), (width - 20, height - 25, width, height), (10, 5, 60, 28)]
     vectors = [
         oracles.window_pyramid(
             maps,
@@ -258,29 +258,34 @@ def test_windows_are_pooled_from_the_cells_that_caffe_has(released, size):
             parts.pooling.levels,
             parts.pooling.mode,
         )
-        for box in found
+        for box in boxes
     ]
     expected = np.array(vectors, "float32")
     for layer in parts.top:
         expected = layer(expected)
-    answer = zoo.with_boxes(released)({"images": image[np.newaxis], "boxes": np.array([found])})
+    answer = zoo.with_boxes(released)({"images": image[np.newaxis], "boxes": np.array([boxes])})
     assert_close(answer[0], expected)
-    detector, _ = variants.create_detector(parts, ("one", "other"), scales=(min(size),))
-    encoded = detector.encode(tf.constant(image))
-    pooled, rows = detector.pool(encoded, tf.constant(found, "float32"), tf.constant(size))
+    detector = create_detector(released, min(size))
+    feature_maps = detector.compute_feature_maps(tf.constant(image))
+    rois = tf.constant(boxes, "float32")
+    pooled, rows = detector.pool_rois(feature_maps, rois, tf.constant(size))
     assert_close(tf.gather(pooled, rows), np.array(vectors))
-    assert detector.numbers_encoded(size, 3) == maps.size
 
 
-def test_the_least_image_of_a_detector_is_that_of_its_trunk(released):
-    parts = model_parts.split_model(released)
-    detector, _ = variants.create_detector(parts, ("one", "other"), scales=(31,))
-    (one,) = detector.encode(tf.constant(images_of((31, 31))[0]))
-    assert one.shape[1:3] == (1, 1)
+def create_detector(network, scale):
+    head = heads.finalize_head(heads.build_softmax_head(network, 2))
+    return Detector.from_network(network, head, labels=("one", "other"), scales=(scale,))
+
+
+def test_the_smallest_image_of_a_detector_is_that_of_its_trunk(released):
+    detector = create_detector(released, 31)
+    (feature_map,) = detector.compute_feature_maps(tf.constant(images_of((31, 31))[0]))
+    assert feature_map.shape[1:3] == (1, 1)
     with pytest.raises(ValueError, match="`scales` must be an int >= 31"):
-        variants.create_detector(parts, ("one", "other"), scales=(30,))
+        create_detector(released, 30)
 
 
+@pytest.mark.integration
 def test_it_is_saved_and_loaded_as_any_model(released, tmp_path):
     images = images_of((93, 97), (149, 95))
     released.save(tmp_path / "zf5.keras")
@@ -309,7 +314,7 @@ def layers_with(**parameters):
 
 
 def instead(name, *others):
-    return tuple(one for layer in zf5() for one in (others if layer.name == name else (layer,)))
+    return tuple(new for layer in zf5() for new in (others if layer.name == name else (layer,)))
 
 
 @pytest.mark.parametrize(
@@ -352,11 +357,11 @@ def test_weights_of_another_shape_are_named_with_both_shapes(tmp_path):
         zoo.load_caffe_model(*paths)
 
 
-@pytest.mark.parametrize("kept", [0.5, 0.98, 0.0])
-def test_a_file_that_is_cut_off_is_refused(tmp_path, kept):
+@pytest.mark.parametrize("fraction", [0.5, 0.98, 0.0])
+def test_a_file_that_is_cut_off_is_refused(tmp_path, fraction):
     prototxt, caffemodel = written(tmp_path, zf5())
     content = caffemodel.read_bytes()
-    caffemodel.write_bytes(content[: int(kept * len(content))])
+    caffemodel.write_bytes(content[: int(fraction * len(content))])
     with pytest.raises(
         ValueError, match=r"`caffemodel` must be a whole file .* which (cannot|has)"
     ):
@@ -382,7 +387,7 @@ def test_files_in_the_wrong_order_are_told_apart(tmp_path):
 def test_the_text_must_say_what_images_there_are(tmp_path):
     paths = written(tmp_path, zf5())
     paths[0].write_text(paths[0].read_text().replace("input_dim: 3\n", ""))
-    with pytest.raises(ValueError, match="`prototxt` must say what images"):
+    with pytest.raises(ValueError, match="`prototxt` must state the images"):
         zoo.load_caffe_model(*paths)
     paths[0].write_text('input: "data" input_shape { dim: 1 dim: 3 dim: 24 dim: 24 }')
     with pytest.raises(ValueError, match="`prototxt` must have layers"):

@@ -99,9 +99,9 @@ def test_a_call_answers_alike_in_every_form(create, tmp_path):
     model, images = create(tmp_path), images_of()
     expected = [np.asarray(model(image[np.newaxis]))[0] for image in images]
     for batch in batches(images).values():
-        for found, own in zip(np.asarray(model(batch)), expected, strict=True):
+        for actual, own in zip(np.asarray(model(batch)), expected, strict=True):
             # A map of the batch is as large as its largest image has it.
-            assert_close(found[tuple(slice(length) for length in own.shape)], own)
+            assert_close(actual[tuple(slice(length) for length in own.shape)], own)
     images = images_of([(64, 80)] * 3)
     expected = model(np.stack(images))
     for batch in one_size(images).values():
@@ -145,6 +145,7 @@ def learned(model, data):
     return [*history.values(), model.evaluate(data, verbose=0), answers, *model.get_weights()]
 
 
+@pytest.mark.integration
 def test_fit_and_evaluate_do_alike_in_every_form():
     images, results = images_of(), []
     for name in ("ragged", "a dictionary with sizes"):
@@ -171,14 +172,15 @@ differences = {}
 for name in ("ragged", "a dictionary with sizes"):
     data = tests.as_dataset(tests.batches(images, filler=7)[name], len(images))
     with strategy.scope():
-        found = tests.learned(tests.built(), data)
-    pairs = zip(found, expected, strict=True)
+        actual = tests.learned(tests.built(), data)
+    pairs = zip(actual, expected, strict=True)
     differences[name] = max(float(np.abs(np.subtract(*pair)).max()) for pair in pairs)
 print(json.dumps([strategy.num_replicas_in_sync, differences]), flush=True)
 os._exit(0)
 """
 
 
+@pytest.mark.integration
 def test_two_devices_do_what_one_does_in_every_form():
     folders = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
     command = [sys.executable, "-c", ON_TWO_DEVICES, *folders]
@@ -312,8 +314,8 @@ def test_training_reaches_dropout_in_every_form():
         quiet, noisy = np.asarray(model(batch)), np.asarray(model(batch, training=True))
         assert np.abs(noisy - quiet).max() > 1e-3
         weights = (model.trainable_variables, model.non_trainable_variables)
-        found, _ = model.stateless_call(*weights, batch, training=True)
-        assert np.abs(np.asarray(found) - quiet).max() > 1e-3
+        actual, _ = model.stateless_call(*weights, batch, training=True)
+        assert np.abs(np.asarray(actual) - quiet).max() > 1e-3
 
 
 def test_eager_and_compiled_training_take_every_form():

@@ -61,8 +61,8 @@ def test_an_image_of_a_ragged_batch_gets_its_answer_alone(name):
 
 def test_a_ragged_dataset_gives_each_image_its_answer_alone():
     model, images = cached("overfeat7_spp"), images_of(SIZES)
-    found = model.predict(batches(images, [0] * 4, 3), verbose=0)
-    assert_close(found, alone(model, images))
+    actual = model.predict(batches(images, [0] * 4, 3), verbose=0)
+    assert_close(actual, alone(model, images))
 
 
 @every_network
@@ -123,11 +123,11 @@ def test_the_map_without_top_is_zero_beyond_each_image(name):
     model, images = cached(name, include_top=False), images_of(SIZES)
     maps = np.asarray(model(tf.ragged.stack(images)))
     grid = TRUNKS[name].grid
-    for image, found in zip(images, maps, strict=True):
+    for image, actual in zip(images, maps, strict=True):
         rows, columns = (grid.map_size(side) for side in image.shape[:2])
-        assert_close(found[:rows, :columns], np.asarray(model(image[np.newaxis]))[0])
-        assert not found[rows:].any()
-        assert not found[:, columns:].any()
+        assert_close(actual[:rows, :columns], np.asarray(model(image[np.newaxis]))[0])
+        assert not actual[rows:].any()
+        assert not actual[:, columns:].any()
 
 
 @every_trunk
@@ -138,17 +138,17 @@ def test_a_network_for_one_size_takes_mixed_sizes_without_its_top(name):
 
 
 @every_network
-def test_an_image_shifted_by_a_step_has_its_map_shifted_by_a_cell(name):
-    model, step = cached(name, include_top=False), TRUNKS[name].grid.stride
+def test_an_image_shifted_by_a_stride_has_its_map_shifted_by_a_cell(name):
+    model, stride = cached(name, include_top=False), TRUNKS[name].grid.stride
     (image,) = images_of([(256, 240)])
     whole = np.asarray(model(image[np.newaxis]))[0]
-    lower = np.asarray(model(image[np.newaxis, step:]))[0]
+    lower = np.asarray(model(image[np.newaxis, stride:]))[0]
     # The new upper border is seen by the first cells alone, half a receptive field.
     margin = 7
     assert whole.shape[0] == lower.shape[0] + 1 > margin + 5
     assert_close(lower[margin:], whole[margin + 1 :])
     assert np.abs(lower[margin:] - whole[margin:-1]).max() > 0.1 * whole.max()
-    right = np.asarray(model(image[np.newaxis, :, step:]))[0]
+    right = np.asarray(model(image[np.newaxis, :, stride:]))[0]
     assert_close(right[:, margin:], whole[:, margin + 1 :])
 
 
@@ -176,10 +176,10 @@ def half_precision():
 def test_half_precision_mixes_sizes_and_gives_float32_scores(name, half_precision):
     model, images = built(name), images_of(SIZES)
     expected = alone(model, images)
-    found = model(tf.ragged.stack(images))
+    actual = model(tf.ragged.stack(images))
     assert model.get_layer("conv1").compute_dtype == "bfloat16"
-    assert found.dtype == tf.float32
-    assert_close(found, expected, tolerance=2e-2)
+    assert actual.dtype == tf.float32
+    assert_close(actual, expected, tolerance=2e-2)
     assert_close(zoo.with_sizes(model)(padded(images)), expected, tolerance=2e-2)
 
 
@@ -203,8 +203,8 @@ def test_gradients_of_a_mixed_batch_are_the_sum_of_those_alone(name):
     ]
     ragged = gradients(model, tf.ragged.stack(images), labels)
     sized = gradients(zoo.with_sizes(model), padded(images, filler=1000), labels)
-    for together, with_padding, *parts in zip(ragged, sized, *singles, strict=True):
-        assert_close(together, sum(parts))
+    for batched, with_padding, *parts in zip(ragged, sized, *singles, strict=True):
+        assert_close(batched, sum(parts))
         assert_close(with_padding, sum(parts))
 
 
@@ -212,8 +212,8 @@ def test_gradients_of_a_mixed_batch_are_the_sum_of_those_alone(name):
 def test_padding_that_is_no_number_does_not_reach_the_gradients(name):
     model, images, labels = cached(name, dropout=0), images_of(SIZES), [0, 1, 2, 3]
     expected = gradients(model, tf.ragged.stack(images), labels)
-    found = gradients(zoo.with_sizes(model), padded(images, filler=np.nan), labels)
-    for sized, ragged in zip(found, expected, strict=True):
+    actual = gradients(zoo.with_sizes(model), padded(images, filler=np.nan), labels)
+    for sized, ragged in zip(actual, expected, strict=True):
         assert_close(sized, ragged)
 
 
@@ -287,7 +287,7 @@ def test_defaults_are_those_of_the_paper(name):
     np.testing.assert_allclose(scores.sum(), 1, rtol=1e-5)
 
 
-def test_pixels_are_centerd_and_scaled_in_the_model():
+def test_pixels_are_centered_and_scaled_in_the_model():
     layer = cached("zf5_spp").get_layer("preprocessing")
     np.testing.assert_array_equal(layer(np.array([0, 128, 256], "float32")), [-1, 0, 1])
 
@@ -328,16 +328,16 @@ def test_without_activation_the_scores_are_logits(name):
 def test_pooling_without_top_is_that_of_the_map(name):
     maps = cached(name, include_top=False)
     (image,) = images_of([(130, 100)])
-    found = np.asarray(maps(image[np.newaxis]))
-    for pooling, expected in (("avg", found.mean((1, 2))), ("max", found.max((1, 2)))):
+    actual = np.asarray(maps(image[np.newaxis]))
+    for pooling, expected in (("avg", actual.mean((1, 2))), ("max", actual.max((1, 2)))):
         model = built(name, include_top=False, pooling=pooling)
         model.set_weights(maps.get_weights())
         assert_close(model(image[np.newaxis]), expected)
     model = built(name, include_top=False, pooling="spp", levels=(2, 1))
     model.set_weights(maps.get_weights())
     vector = np.asarray(model(image[np.newaxis]))
-    assert vector.shape == (1, 5 * found.shape[-1])
-    assert_close(vector[:, -found.shape[-1] :], found.max((1, 2)))
+    assert vector.shape == (1, 5 * actual.shape[-1])
+    assert_close(vector[:, -actual.shape[-1] :], actual.max((1, 2)))
 
 
 @pytest.mark.parametrize("name", ["zf5_spp", "zf5"])
@@ -438,6 +438,7 @@ for path in sys.argv[2:]:
 """
 
 
+@pytest.mark.integration
 def test_saved_models_load_in_a_fresh_process_and_answer_the_same(tmp_path):
     images = images_of(SIZES)
     np.savez(tmp_path / "images.npz", *images)

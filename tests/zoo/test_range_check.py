@@ -42,9 +42,9 @@ def test_images_scaled_to_one_are_warned_of_once_and_only_they(ask):
     model = network()
     # Black ones may be of any range. Warnings are errors in these tests.
     ask(model, np.zeros_like(UNIT))
-    with pytest.warns(UserWarning, match=RANGE) as found:
+    with pytest.warns(UserWarning, match=RANGE) as records:
         ask(model, UNIT)
-    assert len(found) == 1
+    assert len(records) == 1
     ask(model, UNIT)
 
 

@@ -48,7 +48,7 @@ every_backbone = pytest.mark.parametrize("create", BACKBONES.values(), ids=BACKB
 def with_statistics(backbone):
     """Statistics as of training: fresh ones (mean 0, variance 1) would hide where they are lost."""
     generator = np.random.default_rng(3)
-    for layer in backbone._flatten_layers():
+    for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             for weight, low in ((layer.moving_mean, -1), (layer.beta, -0.5)):
                 weight.assign(generator.uniform(low, 0.5, weight.shape))
@@ -83,12 +83,12 @@ def test_an_image_gets_its_answer_alone(create):
 @every_backbone
 def test_padding_without_sizes_would_change_an_image_at_its_border(create):
     backbone, images = with_statistics(create()), images_of(SIZES)
-    together = np.asarray(backbone(padded(images, filler=0)["images"], training=False))
+    batched = np.asarray(backbone(padded(images, filler=0)["images"], training=False))
     worst = 0
-    for image, found in zip(images, together, strict=True):
+    for image, actual in zip(images, batched, strict=True):
         expected = np.asarray(backbone(image[np.newaxis], training=False))[0]
-        found = found[: expected.shape[0], : expected.shape[1]]
-        worst = max(worst, np.abs(found - expected).max() / np.abs(expected).max())
+        actual = actual[: expected.shape[0], : expected.shape[1]]
+        worst = max(worst, np.abs(actual - expected).max() / np.abs(expected).max())
     assert worst > 0.01
 
 
@@ -118,10 +118,10 @@ def test_half_precision_mixes_sizes_and_gives_float32_scores():
         model, images = classifier(with_statistics(hand_written())), images_of(SIZES)
     finally:
         keras.config.set_dtype_policy(before)
-    found = model(tf.ragged.stack(images))
+    actual = model(tf.ragged.stack(images))
     assert model.get_layer("backbone").pooling.compute_dtype == "bfloat16"
-    assert found.dtype == tf.float32
-    assert_close(found, alone(model, images), tolerance=2e-2)
+    assert actual.dtype == tf.float32
+    assert_close(actual, alone(model, images), tolerance=2e-2)
 
 
 # Training.
@@ -149,8 +149,8 @@ def test_gradients_of_a_mixed_batch_are_the_sum_of_those_alone(create):
     sized = gradients(zoo.with_sizes(model), padded(images), labels)
     largest = max(np.abs(sum(parts)).max() for parts in zip(*singles, strict=True))
     assert len(ragged) > 2
-    for together, with_padding, *parts in zip(ragged, sized, *singles, strict=True):
-        np.testing.assert_allclose(together, sum(parts), rtol=0, atol=1e-5 * largest)
+    for batched, with_padding, *parts in zip(ragged, sized, *singles, strict=True):
+        np.testing.assert_allclose(batched, sum(parts), rtol=0, atol=1e-5 * largest)
         np.testing.assert_allclose(with_padding, sum(parts), rtol=0, atol=1e-5 * largest)
 
 

@@ -59,7 +59,7 @@ PAPER = {
         parameters={"none": 107_628_136, "6321": 136_988_264, "4321": 95_045_224},
     ),
 }
-LEAST_SIZES = {"zf5": 29, "alexnet5": 31, "overfeat5": 17, "overfeat7": 17}
+MIN_SIZES = {"zf5": 29, "alexnet5": 31, "overfeat5": 17, "overfeat7": 17}
 
 every_network = pytest.mark.parametrize("name", PAPER)
 with_sides = pytest.mark.parametrize("side", ["height", "width"])
@@ -112,7 +112,7 @@ def test_convolutions_have_the_printed_filters_kernels_and_strides(name, without
 
 @every_network
 def test_normalizations_are_those_of_the_released_zf5_or_of_alexnet(name):
-    found = [
+    actual = [
         (layer.region, layer.size, layer.alpha, layer.beta, layer.bias)
         for layer in convolutional_part(name).layers
         if isinstance(layer, LocalResponseNormalization)
@@ -120,14 +120,14 @@ def test_normalizations_are_those_of_the_released_zf5_or_of_alexnet(name):
     # Caffe's alpha of 5e-5 is that of a mean over 3x3 cells.
     zf5 = ("within", 3, pytest.approx(5e-5 / 9), 0.75, 1)
     alexnet = ("across", 5, 1e-4, 0.75, 2)
-    assert len(found) == PAPER[name].order.count("n")
-    assert found == [zf5 if name == "zf5" else alexnet] * len(found)
+    assert len(actual) == PAPER[name].order.count("n")
+    assert actual == [zf5 if name == "zf5" else alexnet] * len(actual)
 
 
 @every_network
 def test_maps_of_224_pixels_have_the_printed_sizes(name):
-    found = sides(name, 224)
-    assert {point: found[point] for point in PAPER[name].maps_224} == PAPER[name].maps_224
+    actual = sides(name, 224)
+    assert {point: actual[point] for point in PAPER[name].maps_224} == PAPER[name].maps_224
 
 
 @every_network
@@ -145,7 +145,7 @@ def test_the_last_map_of_every_size_is_what_the_table_computes(name):
 
 
 @every_network
-def test_the_step_is_the_product_of_the_strides(name):
+def test_the_stride_is_the_product_of_the_strides(name):
     trunk = next(trunk for trunk in tables.TRUNKS if trunk.name == name)
     strides = [layer.strides[0] for layer in convolutional_part(name).layers if is_strided(layer)]
     assert trunk.grid.stride == np.prod(strides) == PAPER[name].stride
@@ -173,7 +173,7 @@ def test_a_network_without_pyramid_pools_the_printed_map_to_six_by_six(name):
 
 
 @every_network
-def test_the_summary_states_parameters_map_sizes_and_step_of_the_paper(name):
+def test_the_summary_states_parameters_map_sizes_and_stride_of_the_paper(name):
     rows = {row.name: row for row in model_summary.summarize_models()}
     paper = PAPER[name]
     for row, head in ((rows[name], "none"), (rows[f"{name}_spp"], "6321")):
@@ -181,14 +181,14 @@ def test_the_summary_states_parameters_map_sizes_and_step_of_the_paper(name):
         assert row.map_224 == list(paper.maps_224.values())[-1]
         assert row.map_180 == paper.map_180
         assert row.stride == paper.stride
-    assert rows[f"{name}_spp"].min_size == LEAST_SIZES[name]
+    assert rows[f"{name}_spp"].min_size == MIN_SIZES[name]
 
 
 @every_network
 def test_an_image_of_the_min_size_works_eagerly_and_in_predict(name):
     model = getattr(zoo, f"{name}_spp")(classes=3, width=0.02)
-    least = LEAST_SIZES[name]
-    image = np.full((1, least, least, 3), 255, "float32")
+    min_size = MIN_SIZES[name]
+    image = np.full((1, min_size, min_size, 3), 255, "float32")
     np.testing.assert_allclose(np.sum(model(image)), 1, rtol=1e-5)
     np.testing.assert_allclose(np.sum(model.predict(image, verbose=0)), 1, rtol=1e-5)
 
@@ -236,7 +236,7 @@ def test_an_image_too_small_in_a_mixed_batch_is_named(name, side):
         pytest.param(
             name, side, marks=[pytest.mark.integration] * ((name, side) != ("zf5", "width"))
         )
-        for name in LEAST_SIZES
+        for name in MIN_SIZES
         for side in ("height", "width")
     ],
 )
@@ -249,21 +249,21 @@ def test_predict_refuses_a_mixed_batch_with_an_image_too_small(name, side):
 
 
 def one_pixel_too_small(name, side):
-    least = LEAST_SIZES[name]
-    return (least - 1, 64) if side == "height" else (64, least - 1)
+    min_size = MIN_SIZES[name]
+    return (min_size - 1, 64) if side == "height" else (64, min_size - 1)
 
 
 def at_least(name):
-    return f"at least {LEAST_SIZES[name]} pixels high and wide"
+    return f"at least {MIN_SIZES[name]} pixels high and wide"
 
 
 @every_network
 def test_a_padded_image_too_small_is_refused_however_large_the_padding(name):
     model = zoo.with_sizes(getattr(zoo, f"{name}_spp")(classes=3, width=0.02))
-    least = LEAST_SIZES[name]
+    min_size = MIN_SIZES[name]
     batch = {
         "images": np.zeros((2, 64, 64, 3), "float32"),
-        "sizes": np.array([[64, 64], [64, least - 1]]),
+        "sizes": np.array([[64, 64], [64, min_size - 1]]),
     }
     with pytest.raises(ValueError, match=rf"{at_least(name)}.* of image 1"):
         model(batch)
@@ -271,8 +271,8 @@ def test_a_padded_image_too_small_is_refused_however_large_the_padding(name):
 
 @every_network
 def test_an_input_shape_below_the_min_size_is_refused(name):
-    least = LEAST_SIZES[name]
-    with pytest.raises(ValueError, match=f"ints >= {least}"):
-        getattr(zoo, f"{name}_spp")(input_shape=(least - 1, None, 3))
-    with pytest.raises(ValueError, match=f"ints >= {least}"):
-        getattr(zoo, name)(input_shape=(None, least - 1, 3), include_top=False)
+    min_size = MIN_SIZES[name]
+    with pytest.raises(ValueError, match=f"ints >= {min_size}"):
+        getattr(zoo, f"{name}_spp")(input_shape=(min_size - 1, None, 3))
+    with pytest.raises(ValueError, match=f"ints >= {min_size}"):
+        getattr(zoo, name)(input_shape=(None, min_size - 1, 3), include_top=False)

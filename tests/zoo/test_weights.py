@@ -39,15 +39,15 @@ def of_file(path, prefix=""):
 
 def assert_holds(model, expected, names):
     for name in names:
-        for found, value in zip(model.get_layer(name).get_weights(), expected[name], strict=True):
+        for actual, value in zip(model.get_layer(name).get_weights(), expected[name], strict=True):
             assert np.abs(value).max() > 0 or value.ndim == 1
-            np.testing.assert_array_equal(found, value)
+            np.testing.assert_array_equal(actual, value)
 
 
 def differs(model, expected, name):
     return any(
-        found.shape != value.shape or np.any(found != value)
-        for found, value in zip(model.get_layer(name).get_weights(), expected[name], strict=True)
+        actual.shape != value.shape or np.any(actual != value)
+        for actual, value in zip(model.get_layer(name).get_weights(), expected[name], strict=True)
     )
 
 
@@ -144,8 +144,8 @@ def test_layers_are_matched_by_name_and_not_by_place(path, tmp_path):
     turned = tmp_path / "turned.weights.h5"
     with h5py.File(path, "r") as file, h5py.File(turned, "w") as copy:
         groups = sorted(file["layers"], reverse=True)
-        for number, group in enumerate(groups):
-            file.copy(f"layers/{group}", copy, name=f"layers/thing_{number}")
+        for index, group in enumerate(groups):
+            file.copy(f"layers/{group}", copy, name=f"layers/thing_{index}")
     assert_holds(network(weights=str(turned)), of_file(path), EVERY_LAYER)
 
 
@@ -155,16 +155,16 @@ def test_the_precision_of_file_and_model_may_differ(path, policy, tmp_path):
     keras.config.set_dtype_policy(policy)
     try:
         reduced = network(weights=path)
-        kept = str(tmp_path / "reduced.weights.h5")
-        reduced.save_weights(kept)
+        reduced_path = str(tmp_path / "reduced.weights.h5")
+        reduced.save_weights(reduced_path)
     finally:
         keras.config.set_dtype_policy(before)
-    model, expected = network(weights=kept), of_file(path)
+    model, expected = network(weights=reduced_path), of_file(path)
     rounding = {"bfloat16": 2**-8, "float16": 2**-10}.get(policy, 0)
     for name in EVERY_LAYER:
-        for found, value in zip(model.get_layer(name).get_weights(), expected[name], strict=True):
-            assert found.dtype == "float32"
-            np.testing.assert_allclose(found, value, rtol=rounding, atol=1e-6 if rounding else 0)
+        for actual, value in zip(model.get_layer(name).get_weights(), expected[name], strict=True):
+            assert actual.dtype == "float32"
+            np.testing.assert_allclose(actual, value, rtol=rounding, atol=1e-6 if rounding else 0)
 
 
 @pytest.mark.parametrize(
@@ -231,8 +231,8 @@ def test_nothing_is_loaded_where_something_does_not_fit(path):
     before = model.get_weights()
     with pytest.raises(ValueError, match="`levels`"):
         weights.load_weights(model, path)
-    for found, value in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(found, value)
+    for actual, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(actual, value)
 
 
 def test_weights_that_lie_in_another_file_are_not_read(path, tmp_path):
@@ -269,9 +269,9 @@ def test_the_fine_tuning_example_trains_dense_layers_on_photographs_of_every_siz
     generator = np.random.default_rng(0)
     for name, level in (("bright", 155), ("dark", 0)):
         (tmp_path / "photographs" / name).mkdir(parents=True)
-        for number, size in enumerate(generator.integers(40, 90, (20, 2))):
+        for index, size in enumerate(generator.integers(40, 90, (20, 2))):
             image = level + generator.integers(0, 100, (*size, 3))
-            file = tmp_path / "photographs" / name / f"{number}.{('png', 'jpg')[number % 2]}"
+            file = tmp_path / "photographs" / name / f"{index}.{('png', 'jpg')[index % 2]}"
             keras.utils.save_img(file, image, scale=False)
     path = str(tmp_path / "best.weights.h5")
     network().save_weights(path)

@@ -40,8 +40,8 @@ def build_classifier_signatures(
         return {"scores": model(input_decoding.limit_pixels(images, max_pixels, "bytes"))}
 
     def extract_features(images: Any) -> dict[str, Any]:
-        pooled = parts.pool(input_decoding.limit_pixels(images, max_pixels, "bytes"))
-        return name_features(pooled)
+        images = input_decoding.limit_pixels(images, max_pixels, "bytes")
+        return name_features(parts.pool(images))
 
     def pool_files(image_bytes: Any) -> tuple[Any, dict[str, Any]]:
         def pool(image: safe_decoding.DecodedImage) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def build_classifier_signatures(
 
 
 def _split(model: keras.Model) -> tuple[ModelParts, tuple[str, str]]:
-    """The parts of a network, and the names of the layers whose vectors are features."""
+    """The parts of a classifier, and the names of the layers whose outputs are features."""
     parts = split_at_pooling(model)
     if not parts.top or not isinstance(parts.top[-1], keras.layers.Dense):
         raise ValueError(

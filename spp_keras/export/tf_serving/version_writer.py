@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -35,7 +34,8 @@ def write_version(
     Returns:
         Path of the version's folder.
     """
-    _check_space(model, output)
+    # Graph and labels beside the weights.
+    _files.check_free_space(output, _count_bytes(model) + 10_000_000)
     version = output / str(max(model_repository.list_versions(output), default=0) + 1)
     with _translate_write_errors(), _files.create_folder(version) as folder:
         graph_writer.write_graph(model, signatures, folder)
@@ -52,17 +52,8 @@ def write_version(
     return version
 
 
-def _check_space(model: keras.Model, output: Path) -> None:
-    needed = sum(int(np.prod(weight.shape)) * weight.value.dtype.size for weight in model.weights)
-    # Graph and labels beside the weights.
-    needed += 10_000_000
-    existing = next(path for path in (output, *output.resolve().parents) if path.exists())
-    free = shutil.disk_usage(existing).free
-    if free < needed:
-        raise OSError(
-            f"{output} needs {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free there: make "
-            "room, or export to another disk."
-        )
+def _count_bytes(model: keras.Model) -> int:
+    return sum(int(np.prod(weight.shape)) * weight.value.dtype.size for weight in model.weights)
 
 
 @contextlib.contextmanager

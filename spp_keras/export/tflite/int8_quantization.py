@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
+
+from spp_keras import _progress
 
 _ACTIVATIONS = schema.BuiltinOperator.SOFTMAX, schema.BuiltinOperator.LOGISTIC
 
@@ -43,9 +44,7 @@ def quantize(
     Returns:
         The content of the file.
     """
-    converter.representative_dataset = lambda: tqdm.tqdm(
-        requests, "calibrating", leave=False, disable=None
-    )
+    converter.representative_dataset = lambda: _progress.create_bar(requests, "Calibrating")
     options = tf.lite.experimental.QuantizationDebugOptions()
     with warnings.catch_warnings():
         # TensorFlow's own use of an interpreter that has moved to another package.

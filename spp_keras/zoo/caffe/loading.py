@@ -24,12 +24,12 @@ def load_caffe_model(
 ) -> keras.Model:
     r"""Loads a network with weights trained in Caffe, for images of any size.
 
-    The way to ImageNet weights without training: those of the released ZF-5 with
-    its pyramid, or of any chain of convolutions, ReLUs, normalizations, max
+    A way to weights of ImageNet without training. It takes the released ZF-5 with
+    its pyramid, and any chain of convolutions, ReLUs, normalizations, max
     poolings and dense layers (CaffeNet, VGG). The last pooling, or several that are
     flattened and concatenated, becomes a `SpatialPyramidPooling` with as many
-    bins as the pooling has at the image size in the file. The model does what the zoo's
-    networks do: `with_boxes`, `with_sizes`, ragged batches, export.
+    bins as the pooling has at the image size in the file. The model can do all that the
+    zoo's networks do: `with_boxes`, `with_sizes`, ragged batches, export.
 
     The model takes RGB values 0..255; it subtracts the mean and reorders channels itself.
     Paddings are those of the file, and poolings round up as in Caffe, at any size

@@ -4,7 +4,7 @@ Names and numbers are those of Caffe's `caffe.proto`, in the three forms that Ca
 `layer { type: "Convolution" }`, before it `layers { type: CONVOLUTION }`, and before that, in
 the network released with SPP-net, `layers { layer { type: "conv" } }`.
 
-The tables below say what a `caffe.proto` would say, and `protobuf` parses by them. A generated
+The tables below have the content of a `caffe.proto`, and `protobuf` parses by them. A generated
 `caffe_pb2.py` is not simpler: it is a serialized blob that no reader can check, needs `protoc`
 to be made, and a `protobuf` at least as new as that `protoc` to be loaded.
 """

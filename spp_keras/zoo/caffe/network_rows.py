@@ -190,7 +190,7 @@ def _count_bins(pool: Pool, length: int) -> int:
 def _read_square(
     layer: prototxt.CaffeLayer, parameters: Any, name: str, default: int | None = None
 ) -> int:
-    """A size that is the same in both directions, in whichever fields the file has it."""
+    """A size that is the same in both directions, in any field that holds it."""
     values = list(parameters.kernel_size if name == "kernel" else getattr(parameters, name))
     fields = (f"{name}_h", f"{name}_w")
     values += [getattr(parameters, field) for field in fields if parameters.HasField(field)]
@@ -225,12 +225,12 @@ def _check_rows(rows: Sequence[Any]) -> None:
         if isinstance(row, GlobalPool) or (isinstance(row, Pool) and not positive):
             raise ValueError(
                 "`prototxt` must have a ReLU before each pooling but those of the pyramid, and an "
-                f"InnerProduct behind a global one. Received: neither for {row.name!r}."
+                f"InnerProduct after a global one. Received: neither for {row.name!r}."
             )
         if isinstance(row, Dropout) and row.scale != 1 and not isinstance(following, Dense):
             raise ValueError(
-                "`prototxt` must have an InnerProduct right behind each Dropout that scales at "
-                f"test. Received: none behind {row.name!r}, whose scale is {row.scale}."
+                "`prototxt` must have an InnerProduct right after each Dropout that scales at "
+                f"test. Received: none after {row.name!r}, whose scale is {row.scale}."
             )
 
 

@@ -12,7 +12,7 @@ class CaffeLayer(NamedTuple):
     """A layer of a file.
 
     Args:
-        name: Name of the layer, by which its weights are found.
+        name: Name of the layer, by which its weights are looked up.
         kind: Its type in lower case without underscores, however the file spells it.
         bottoms: Names of its inputs.
         tops: Names of its outputs.
@@ -84,8 +84,8 @@ def read_prototxt(path: str | Path) -> CaffeNetwork:
     shapes += [tuple(shape.dim) for layer in inputs for shape in layer.message.input_param.shape]
     if not names or not shapes or len(shapes[0]) != 4:
         raise ValueError(
-            "`prototxt` must say what images the network takes, by an `Input` layer or by `input` "
-            "and `input_dim`, as the file for deployment does; that for training does not. "
+            "`prototxt` must state the images that the network takes, by an `Input` layer or by "
+            "`input` and `input_dim`, as the file for deployment does; that for training does not. "
             f"Received: prototxt={str(path)!r}, with the inputs {names} of shapes {shapes}."
         )
     others = tuple(layer for layer in layers if layer.kind != "input")
@@ -93,7 +93,7 @@ def read_prototxt(path: str | Path) -> CaffeNetwork:
 
 
 def list_layers(net: Any) -> list[CaffeLayer]:
-    """The layers of a `NetParameter` message, in whichever of the three forms it has them."""
+    """The layers of a `NetParameter` message, in any of the three forms."""
     layers = []
     for outer in [*net.layers, *net.layer]:
         is_oldest = outer.DESCRIPTOR.name == "V1LayerParameter" and outer.HasField("layer")

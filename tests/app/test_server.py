@@ -1,4 +1,4 @@
-"""The page's server, asked by `http.client` and by sockets."""
+"""The app's server, called by `http.client` and by sockets."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ from spp_keras import app
 from spp_keras.app import security
 
 PHOTOGRAPH = encoded(photograph(100, 140))
-WINDOW = {"left": 10, "top": 20, "right": 110, "bottom": 90}
+BOX = {"left": 10, "top": 20, "right": 110, "bottom": 90}
 
 
 def ask(port, method, path, body=None, **headers):
@@ -40,28 +40,28 @@ def ask(port, method, path, body=None, **headers):
 
 @pytest.fixture(scope="module")
 def sent(served):
-    """The answer for a photograph."""
-    status, _, answer = ask(served.port, "POST", "/photograph", PHOTOGRAPH)
+    """The results for an image."""
+    status, _, answer = ask(served.port, "POST", "/image", PHOTOGRAPH)
     assert status == 200
     return answer
 
 
-def test_a_photograph_and_its_windows_are_answered(served, sent):
+def test_an_image_and_its_boxes_are_answered(served, sent):
     pixels = decoded(PHOTOGRAPH)[np.newaxis].astype("float32")
     scores = {one["label"]: one["score"] for one in sent["whole"]["scores"]}
     expected = np.asarray(served.model(pixels))[0]
     np.testing.assert_allclose([scores[label] for label in LABELS], expected, rtol=1e-4)
     assert (sent["height"], sent["width"]) == (100, 140)
-    assert sent["seen"] == {"height": 100, "width": 140}
-    assert sent["milliseconds"]["map"] > 0
+    assert sent["decoded"] == {"height": 100, "width": 140}
+    assert sent["milliseconds"]["feature_map"] > 0
     whole = {"left": -5, "top": 0, "right": 140.5, "bottom": 100}
-    path = f"/photograph/{sent['id']}/window"
+    path = f"/image/{sent['id']}/box"
     status, _, answer = ask(served.port, "POST", path, whole)
     assert status == 200
-    assert answer["window"] == {"left": 0, "top": 0, "right": 140, "bottom": 100}
+    assert answer["box"] == {"left": 0, "top": 0, "right": 140, "bottom": 100}
     scores = [one["score"] for one in answer["scores"]]
     np.testing.assert_allclose(scores, np.sort(expected)[::-1], rtol=1e-4)
-    assert answer["milliseconds"]["window"] > 0
+    assert answer["milliseconds"]["box"] > 0
 
 
 def test_the_model_is_described(served):
@@ -69,8 +69,8 @@ def test_the_model_is_described(served):
     assert status == 200
     assert answer == {
         "name": "zf5_spp",
-        "classes": 3,
-        "finds": False,
+        "num_classes": 3,
+        "is_detector": False,
         "score_threshold": None,
         "orientation": "exif",
         "max_bytes": 300_000,
@@ -94,31 +94,31 @@ def test_the_page_asks_for_nothing_from_elsewhere_and_may_run_what_is_in_it(serv
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-UNKNOWN = "/photograph/" + 32 * "0" + "/window"
+UNKNOWN = "/image/" + 32 * "0" + "/box"
 REFUSED = {
     "no image": (
         "POST",
-        "/photograph",
+        "/image",
         b"Not found",
         422,
         "is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG.",
     ),
-    "nothing": ("POST", "/photograph", b"", 422, "The file is empty; send a JPEG"),
-    "half an image": ("POST", "/photograph", PHOTOGRAPH[:900], 422, "cut short or damaged; take"),
+    "nothing": ("POST", "/image", b"", 422, "The file is empty; send a JPEG"),
+    "half an image": ("POST", "/image", PHOTOGRAPH[:900], 422, "cut short or damaged; take"),
     "too many pixels": (
         "POST",
-        "/photograph",
+        "/image",
         encoded(np.zeros((500, 500, 3), "uint8")),
         422,
-        "has 500x500 pixels, more than 200000; scale it down, or serve with a larger --most-mega",
+        "has 500x500 pixels, more than 200000; scale it down, or start the app with a larger ",
     ),
-    "unknown": ("POST", UNKNOWN, json.dumps(WINDOW), 404, "not kept any more; send it again"),
-    "nowhere": ("GET", "/photographs", None, 404, "the page is at /"),
+    "unknown": ("POST", UNKNOWN, json.dumps(BOX), 404, "no longer cached; send it again"),
+    "nowhere": ("GET", "/images", None, 404, "the page is at /"),
     "a file of the system": ("GET", "/../../etc/passwd", None, 404, "the page is at /"),
-    "a GET of a photograph": ("GET", "/photograph", None, 405, "/photograph is for POST"),
+    "a GET of an image": ("GET", "/image", None, 405, "/image is for POST"),
     "a POST of the page": ("POST", "/", b"x", 405, "/ is for GET"),
     "another method": ("DELETE", "/", None, 501, "DELETE"),
-    "too long for a window": ("POST", UNKNOWN, 20_000 * b" ", 413, "more than 0.01 MB"),
+    "too long for a box": ("POST", UNKNOWN, 20_000 * b" ", 413, "more than 0.01 MB"),
 }
 
 
@@ -130,34 +130,34 @@ def test_what_is_refused_is_said_as_json_and_the_next_is_answered(served, sent, 
     assert words in answer["error"]
     assert "Content-Security-Policy" in headers
     assert "Traceback" not in capfd.readouterr().err
-    assert ask(served.port, "POST", f"/photograph/{sent['id']}/window", WINDOW)[0] == 200
+    assert ask(served.port, "POST", f"/image/{sent['id']}/box", BOX)[0] == 200
 
 
-WINDOWS = {
+BOXES = {
     "a list": [1, 2, 3, 4],
-    "a string": {**WINDOW, "left": "10"},
-    "no number": {**WINDOW, "left": None},
-    "true": {**WINDOW, "left": True},
-    "infinite": {**WINDOW, "right": float("inf")},
-    "undefined": {**WINDOW, "right": float("nan")},
-    "huge": {**WINDOW, "right": 10**400},
-    "no width": {**WINDOW, "left": 110},
-    "upside down": {**WINDOW, "top": 95},
+    "a string": {**BOX, "left": "10"},
+    "no number": {**BOX, "left": None},
+    "true": {**BOX, "left": True},
+    "infinite": {**BOX, "right": float("inf")},
+    "undefined": {**BOX, "right": float("nan")},
+    "huge": {**BOX, "right": 10**400},
+    "no width": {**BOX, "left": 110},
+    "upside down": {**BOX, "top": 95},
     "outside": {"left": 150, "top": 0, "right": 160, "bottom": 50},
 }
 
 
-@pytest.mark.parametrize("case", WINDOWS)
-def test_a_window_that_is_none_is_refused(served, sent, case):
-    body = json.dumps(WINDOWS[case])
-    status, _, answer = ask(served.port, "POST", f"/photograph/{sent['id']}/window", body)
+@pytest.mark.parametrize("case", BOXES)
+def test_a_box_that_is_none_is_refused(served, sent, case):
+    body = json.dumps(BOXES[case])
+    status, _, answer = ask(served.port, "POST", f"/image/{sent['id']}/box", body)
     assert status == 422
-    assert answer["error"].startswith("A window must ")
+    assert answer["error"].startswith("A box must ")
 
 
-def test_a_window_that_is_no_json_is_refused(served, sent):
-    status, _, answer = ask(served.port, "POST", f"/photograph/{sent['id']}/window", b"{left: 1}")
-    assert (status, answer["error"]) == (400, "A window must be sent as JSON.")
+def test_a_box_that_is_no_json_is_refused(served, sent):
+    status, _, answer = ask(served.port, "POST", f"/image/{sent['id']}/box", b"{left: 1}")
+    assert (status, answer["error"]) == (400, "A box must be sent as JSON.")
 
 
 def raw(port, request):
@@ -170,7 +170,7 @@ def raw(port, request):
     return answer, time.monotonic() - start
 
 
-HEAD = b"POST /photograph HTTP/1.1\r\nHost: localhost\r\n"
+HEAD = b"POST /image HTTP/1.1\r\nHost: localhost\r\n"
 LENGTHS = {
     "none": (b"\r\n", b"411"),
     "chunked": (b"Transfer-Encoding: chunked\r\n\r\n", b"411"),
@@ -191,7 +191,7 @@ def test_a_length_is_judged_before_anything_is_read(served, case):
 
 
 def test_who_sends_too_much_reads_why_and_is_not_heard_to_the_end(served):
-    status, headers, answer = ask(served.port, "POST", "/photograph", 1_000_000 * b"x")
+    status, headers, answer = ask(served.port, "POST", "/image", 1_000_000 * b"x")
     assert status == 413
     assert answer["error"].startswith("The file has more than 0.3 MB; scale it down")
     assert headers["Connection"] == "close"
@@ -209,7 +209,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("case", ELSEWHERE)
-@pytest.mark.parametrize(("method", "path"), [("POST", "/photograph"), ("GET", "/model")])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/image"), ("GET", "/model")])
 def test_other_pages_are_not_answered(served, case, method, path):
     body = PHOTOGRAPH if method == "POST" else None
     status, headers, answer = ask(served.port, method, path, body, **ELSEWHERE[case])
@@ -241,31 +241,31 @@ def test_a_failure_is_told_to_the_terminal_and_not_to_the_client(served, monkeyp
     def fail():
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(served.server.answers, "model", fail)
+    monkeypatch.setattr(served.server.session, "describe_model", fail)
     status, _, answer = ask(served.port, "GET", "/model")
     assert (status, answer["error"]) == (
         500,
-        "The server failed; what went wrong is in its terminal.",
+        "The server failed; the error is in its terminal.",
     )
     assert "RuntimeError: secret" in capfd.readouterr().err
 
 
-def test_one_photograph_at_a_time_and_windows_wait(served, monkeypatch):
-    model = served.server.answers._model
-    look, busy, most = model.look, [], []
+def test_one_image_at_a_time(served, monkeypatch):
+    view = served.server.session.view
+    predict, busy, counts = view.predict, [], []
 
     def slow(image):
         busy.append(image)
-        most.append(len(busy))
+        counts.append(len(busy))
         time.sleep(0.05)
         busy.pop()
-        return look(image)
+        return predict(image)
 
-    monkeypatch.setattr(model, "look", slow)
+    monkeypatch.setattr(view, "predict", slow)
     results = []
     threads = [
         threading.Thread(
-            target=lambda: results.append(ask(served.port, "POST", "/photograph", PHOTOGRAPH)[0])
+            target=lambda: results.append(ask(served.port, "POST", "/image", PHOTOGRAPH)[0])
         )
         for _ in range(4)
     ]
@@ -274,7 +274,7 @@ def test_one_photograph_at_a_time_and_windows_wait(served, monkeypatch):
     for thread in threads:
         thread.join()
     assert results == [200] * 4
-    assert most == [1] * 4
+    assert counts == [1] * 4
 
 
 def test_a_client_that_leaves_is_nothing_to_tell(served, capfd):

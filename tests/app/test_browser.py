@@ -111,29 +111,28 @@ def test_photographs_are_answered_a_window_is_dragged_and_a_bad_file_is_named(op
     assert (
         opened.locator("#facts")
         .inner_text()
-        .startswith(f"1000 {TIMES} 40 pixels, seen at 725 {TIMES} 29")
+        .startswith(f"1000 {TIMES} 40 pixels, scaled to 725 {TIMES} 29")
     )
     assert len(scores(opened, "#warped")) == 3
     assert opened.locator("#picture").evaluate("image => image.naturalWidth") == 1000
     # From above the strip to below it, as one does with so low a photograph.
     drag(opened, (0.2, -0.3), (0.6, 1.4))
-    opened.locator("#part .scores li").first.wait_for()
+    opened.locator("#boxed .scores li").first.wait_for()
     edges = [int(opened.locator(f"#edges [name={edge}]").input_value()) for edge in EDGES]
     assert edges[1::2] == [0, 40]
     assert abs(edges[0] - 200) <= 4
     assert abs(edges[2] - 600) <= 4
     opened.get_by_text(f"{edges[2] - edges[0]} {TIMES} 40 pixels").wait_for()
-    check(scores(opened, "#part"), window_by_hand(served, edges))
-    assert "cells of the same map" in opened.locator("#part p").inner_text()
+    check(scores(opened, "#boxed"), window_by_hand(served, edges))
+    assert "cells of the same feature map" in opened.locator("#boxed p").inner_text()
     # Nothing is wider than the screen.
     assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def window_by_hand(served, edges):
-    """Scores of a window of the long photograph, by plain bins over the map that is kept."""
-    kept = list(served.server.answers._looks.values())
-    [look] = [look for look in kept if look.size == (40, 1000)]
-    feature_map = look.maps[0].numpy()[0]
+    """Scores of a window of the long photograph, by plain bins over its feature map."""
+    image_id = served.server.session.predict(LONG)["id"]
+    feature_map = served.server.session.get_result(image_id).feature_maps[0].numpy()[0]
     x, y = 725 / 1000, 29 / 40
     box = np.array(edges) * (x, y, x, y)
     cells = window_of_box(box, 16, 14, *feature_map.shape[:2])
@@ -156,19 +155,19 @@ def test_the_window_follows_the_keys_and_what_is_typed(opened):
     opened.locator("#edges [name=right]").fill("103")
     opened.get_by_text(f"70 {TIMES} 42 pixels").wait_for()
     opened.locator("#edges [name=right]").fill("20")
-    opened.get_by_text("A window must have an area").wait_for()
-    opened.get_by_role("button", name="No window").click()
-    opened.get_by_text("Drag one over the photograph").wait_for()
-    assert not opened.locator("#window").is_visible()
+    opened.get_by_text("A box must have an area").wait_for()
+    opened.get_by_role("button", name="No box").click()
+    opened.get_by_text("Drag one over the image").wait_for()
+    assert not opened.locator("#box").is_visible()
 
 
 @needs_chromium
 def test_a_photograph_that_is_not_kept_any_more_is_sent_again(opened, served):
     upload(opened, ("photo.png", encoded(photograph(80, 120))))
-    served.server.answers._looks.clear()
+    served.server.session.clear()
     drag(opened, (0.1, 0.1), (0.9, 0.9))
-    opened.locator("#part .scores li").first.wait_for()
-    assert len(scores(opened, "#part")) == 3
+    opened.locator("#boxed .scores li").first.wait_for()
+    assert len(scores(opened, "#boxed")) == 3
 
 
 @needs_chromium
@@ -187,9 +186,9 @@ def test_a_turned_photograph_is_drawn_upright_as_the_network_sees_it(opened):
 def test_too_large_a_file_is_not_sent_and_a_server_that_is_gone_is_named(opened):
     upload(opened, ("large.png", 300_001 * b"x"))
     opened.get_by_text("The file has more than 0.3 MB").wait_for()
-    opened.route("**/photograph", lambda route: route.abort())
+    opened.route("**/image", lambda route: route.abort())
     upload(opened, ("photo.png", encoded(photograph(80, 120))))
-    opened.get_by_text("Is `spp-keras serve` still running").wait_for()
+    opened.get_by_text("Is `spp-keras app` still running").wait_for()
 
 
 @needs_chromium
@@ -211,13 +210,13 @@ def test_what_a_detector_finds_is_drawn_and_its_score_threshold_can_be_moved(
             assert kept.sum() > 0
             assert (
                 page.locator("#listed li").count()
-                == page.locator("#found div").count()
+                == page.locator("#detections div").count()
                 == kept.sum()
             )
         # The best is drawn last, on top.
         left, top, right, bottom = found["boxes"][0]
         frame, box = (
-            page.locator(which).bounding_box() for which in ("#frame", "#found div >> nth=-1")
+            page.locator(which).bounding_box() for which in ("#frame", "#detections div >> nth=-1")
         )
         zoom = frame["width"] / 151
         edges = [box["x"] - frame["x"], box["y"] - frame["y"], box["width"], box["height"]]
@@ -225,5 +224,5 @@ def test_what_a_detector_finds_is_drawn_and_its_score_threshold_can_be_moved(
             edges, np.array([left, top, right - left, bottom - top]) * zoom, atol=1.5
         )
         drag(page, (0.1, 0.1), (0.9, 0.9))
-        page.locator("#part .scores li").first.wait_for()
+        page.locator("#boxed .scores li").first.wait_for()
         assert not page.locator("#whole").is_visible()

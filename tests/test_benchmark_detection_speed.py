@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SYSTEMS = ("R-CNN", "SPP, 1 scale", "SPP, 5 scales")
 KINDS = [(dense, precision) for dense in ("full", "SVD") for precision in ("float32", "bfloat16")]
 

@@ -10,6 +10,7 @@ from small_runs import LABELS, make_run
 
 from spp_keras import recipes, serving, zoo
 from spp_keras.app import classifier_view, image_decoding, session
+from spp_keras.run_folder import RunFolder
 from spp_keras.zoo import model_parts
 
 PHOTOGRAPH = encoded(photograph(100, 140))
@@ -51,17 +52,17 @@ def dense(model, x):
 def test_the_whole_photograph_has_the_scores_that_the_command_prints(run, model):
     ask = serving.load_predictor(run[0])
     for file in (PHOTOGRAPH, LARGE):
-        look, answer = model.look(file), ask(file)
-        said = look.answer["whole"]["scores"]
+        look, answer = model.predict(file), ask(file)
+        said = look.values["whole"]["scores"]
         assert tuple(one["label"] for one in said) == answer.labels
         np.testing.assert_allclose([one["score"] for one in said], answer.scores, rtol=1e-4)
-    assert (look.size, look.seen) == ((320, 256), (160, 128))
+    assert (look.size, look.decoded_size) == ((320, 256), (160, 128))
 
 
 def test_the_warped_one_has_the_scores_of_a_square_with_as_many_pixels(run, model):
-    warped = model.look(PHOTOGRAPH).answer["warped"]
+    warped = model.predict(PHOTOGRAPH).values["warped"]
     side = round((100 * 140) ** 0.5)
-    assert (warped["side"], warped["square"]) == (side, "as many pixels")
+    assert (warped["image_size"], warped["source"]) == (side, "as many pixels")
     square = bilinear(decoded(PHOTOGRAPH), (side, side))[np.newaxis]
     check_scores(warped["scores"], np.asarray(run[1](square.astype("float32")))[0])
 
@@ -69,78 +70,78 @@ def test_the_warped_one_has_the_scores_of_a_square_with_as_many_pixels(run, mode
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ({"sizes": "fixed", "image_sizes": (180,)}, (180, "the training's crop")),
-        ({"sizes": "range", "image_sizes": (96, 200)}, (200, "the training's crop")),
-        ({"sizes": "warped", "image_sizes": (112,)}, (112, "the training's square")),
-        ({"sizes": "whole", "short_side": 120}, (120, "the training's short side")),
-        ({"sizes": "native"}, (120, "as many pixels")),
+        ({"size_policy": "fixed", "image_sizes": (180,)}, (180, "the training's crop")),
+        ({"size_policy": "range", "image_sizes": (96, 200)}, (200, "the training's crop")),
+        ({"size_policy": "warped", "image_sizes": (112,)}, (112, "the training's square")),
+        ({"size_policy": "whole", "short_side": 120}, (120, "the training's short side")),
+        ({"size_policy": "native"}, (120, "as many pixels")),
     ],
 )
 def test_the_square_is_that_of_the_training(keys, expected):
     assert classifier_view.warp_size(recipes.Recipe(**keys), (90, 160), 29) == expected
 
 
-WINDOWS = [(0, 0, 140, 100), (40, 20, 130, 80), (33.5, 0, 61.25, 100), (60, 40, 62, 41)]
+BOXES = [(0, 0, 140, 100), (40, 20, 130, 80), (33.5, 0, 61.25, 100), (60, 40, 62, 41)]
 
 
-@pytest.mark.parametrize("window", WINDOWS)
-def test_a_window_has_the_scores_of_bins_over_its_cells(run, model, window):
-    look = model.look(PHOTOGRAPH)
-    feature_map = look.maps[0].numpy()[0]
+@pytest.mark.parametrize("box", BOXES)
+def test_a_box_has_the_scores_of_bins_over_its_cells(run, model, box):
+    look = model.predict(PHOTOGRAPH)
+    feature_map = look.feature_maps[0].numpy()[0]
     # Against the layers of the network itself, too: what is kept is its map.
     trunk = model_parts.split_model(run[1]).trunk
     pixels = decoded(PHOTOGRAPH)[np.newaxis].astype("float32")
     np.testing.assert_allclose(feature_map, np.asarray(trunk(pixels))[0], rtol=1e-4, atol=1e-5)
-    cells = window_of_box(window, 16, 14, *feature_map.shape[:2])
-    answer = model.window(look, window)
+    cells = window_of_box(box, 16, 14, *feature_map.shape[:2])
+    answer = model.predict_box(look, box)
     check_scores(answer["scores"], dense(run[1], window_pyramid(feature_map, cells, (2, 1), "max")))
     assert answer["cells"] == [cells[2] - cells[0], cells[3] - cells[1]]
 
 
 @pytest.mark.parametrize("file", [PHOTOGRAPH, LARGE], ids=["as it is", "scaled down"])
-def test_a_window_has_the_scores_of_the_network_for_boxes(run, model, file):
-    look = model.look(file)
+def test_a_box_has_the_scores_of_the_network_for_boxes(run, model, file):
+    look = model.predict(file)
     window = np.array((41.0, 22.0, 120.0, 79.0))
-    box = window * look.seen[0] / look.size[0]
-    pixels = bilinear(decoded(file), look.seen) if file is LARGE else decoded(file)
+    box = window * look.decoded_size[0] / look.size[0]
+    pixels = bilinear(decoded(file), look.decoded_size) if file is LARGE else decoded(file)
     inputs = {"images": pixels[np.newaxis].astype("float32"), "boxes": box[np.newaxis, np.newaxis]}
     expected = np.asarray(zoo.with_boxes(run[1])(inputs))[0, 0]
-    found = by_label(model.window(look, window)["scores"])
+    found = by_label(model.predict_box(look, window)["scores"])
     # The larger one is scaled by a filter that averages, which the oracle does not.
     tolerance = 2e-2 if file is LARGE else 1e-5
     np.testing.assert_allclose([found[label] for label in LABELS], expected, atol=tolerance)
 
 
-def test_a_window_is_answered_without_a_convolution(model, monkeypatch):
-    look, maps = model.look(PHOTOGRAPH), []
-    convolve = model._map
-    monkeypatch.setattr(model, "_map", lambda pixels: maps.append(pixels) or convolve(pixels))
-    model.window(look, (10, 10, 90, 90))
-    assert len(maps) == 0
-    model.look(PHOTOGRAPH)
-    assert len(maps) == 2
-    graph = model._part.get_concrete_function().graph
-    operations = {operation.type for operation in graph.get_operations()}
-    operations |= {node.op for f in graph.as_graph_def().library.function for node in f.node_def}
-    assert "Conv2D" not in operations
-    assert "MatMul" in operations
+def test_a_box_is_answered_from_the_feature_map_without_a_convolution(tmp_path):
+    make_run(tmp_path, longest_side=160)
+    run = RunFolder(tmp_path)
+    view = classifier_view.ClassifierView(run)
+    result = view.predict(PHOTOGRAPH)
+    before = view.predict_box(result, (10, 10, 90, 90))["scores"]
+    for layer in run.model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            layer.kernel.assign(0 * layer.kernel)
+    assert view.predict_box(result, (10, 10, 90, 90))["scores"] == before
+    assert view.predict_box(view.predict(PHOTOGRAPH), (10, 10, 90, 90))["scores"] != before
 
 
 @pytest.mark.parametrize("shape", [(40, 1000), (1000, 40), (20, 25)], ids=str)
 def test_what_would_be_too_thin_for_the_network_is_seen_larger(model, shape):
     file = encoded(photograph(*shape))
-    look = model.look(file)
-    assert min(look.seen) == 29
-    assert look.seen[0] / look.seen[1] == pytest.approx(shape[0] / shape[1], rel=0.02)
-    window = model.window(look, (0, 0, shape[1], shape[0]))
-    whole = by_label(look.answer["whole"]["scores"])
+    look = model.predict(file)
+    assert min(look.decoded_size) == 29
+    assert look.decoded_size[0] / look.decoded_size[1] == pytest.approx(
+        shape[0] / shape[1], rel=0.02
+    )
+    window = model.predict_box(look, (0, 0, shape[1], shape[0]))
+    whole = by_label(look.values["whole"]["scores"])
     assert by_label(window["scores"]) == pytest.approx(whole, rel=1e-4)
     assert len(whole) == len(LABELS)
 
 
 def test_a_cmyk_jpeg_is_seen_in_its_colors(model):
     cmyk, plain = (
-        by_label(model.look(USABLE[kind][0]).answer["whole"]["scores"])
+        by_label(model.predict(USABLE[kind][0]).values["whole"]["scores"])
         for kind in ("CMYK JPEG", "JPEG")
     )
     assert cmyk == pytest.approx(plain, abs=0.05)
@@ -151,7 +152,7 @@ def test_what_cannot_be_used_is_said_with_what_to_do(model, case):
     with pytest.raises(
         image_decoding.UnusableImage, match=r"^The file .*[;:] (send|take|conv|scale|cut).*\.$"
     ):
-        model.look(UNUSABLE[case][0])
+        model.predict(UNUSABLE[case][0])
 
 
 @pytest.mark.parametrize("kind", sorted(GIGAPIXEL))
@@ -159,23 +160,23 @@ def test_pixels_are_counted_in_the_header(model, kind):
     with pytest.raises(
         image_decoding.UnusableImage, match=r"has 40000x40000 pixels, more than 200000; sca"
     ):
-        model.look(GIGAPIXEL[kind])
+        model.predict(GIGAPIXEL[kind])
 
 
 def test_the_last_photographs_are_kept_and_no_more_memory_than_agreed(model):
     files = [encoded(photograph(60, 80 + i)) for i in range(4)]
-    one = model.look(files[0]).bytes
-    assert one == 4 * model.look(files[0]).maps[0].numpy().size
+    one = model.predict(files[0]).bytes
+    assert one == 4 * model.predict(files[0]).feature_maps[0].numpy().size
     whole = {"left": 0, "top": 0, "right": 80, "bottom": 60}
 
     def kept(page):
-        numbers = [page.photograph(file)["id"] for file in files[:3]]
-        page.window(numbers[0], whole) if page is not small else None
-        numbers.append(page.photograph(files[3])["id"])
+        numbers = [page.predict(file)["id"] for file in files[:3]]
+        page.predict_box(numbers[0], whole) if page is not small else None
+        numbers.append(page.predict(files[3])["id"])
         found = []
         for number in numbers:
             try:
-                found.append(bool(page.window(number, whole)["scores"]))
+                found.append(bool(page.predict_box(number, whole)["scores"]))
             except session.UnknownImage:
                 found.append(False)
         return found
@@ -186,7 +187,7 @@ def test_the_last_photographs_are_kept_and_no_more_memory_than_agreed(model):
     assert kept(session.Session(model, cache_size=3)) == [True, False, True, True]
 
 
-def test_a_network_without_pyramid_has_no_page(tmp_path):
+def test_a_network_without_pyramid_is_refused(tmp_path):
     make_run(
         tmp_path,
         recipes.Recipe(
@@ -198,7 +199,7 @@ def test_a_network_without_pyramid_has_no_page(tmp_path):
 
 
 def test_what_is_no_run_is_said_to_be_none(tmp_path):
-    with pytest.raises(ValueError, match=r"`run` must be the folder .* It holds neither"):
+    with pytest.raises(ValueError, match=r"`run` must be a run folder; recipe\.toml is missing"):
         session.load_session(tmp_path)
-    with pytest.raises(ValueError, match="It is not there"):
+    with pytest.raises(ValueError, match=r"Received: run=.*gone"):
         session.load_session(tmp_path / "gone")
