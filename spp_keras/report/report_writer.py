@@ -72,10 +72,13 @@ def write_report(
                     f"`{name}` is for runs of classifiers, and this is a detector's: leave it "
                     f"out. Received: {name}={[str(path) for path in runs]}."
                 )
-        sections = detector_report.sections(folder.path, 12 if images is None else images, **options)
+        sections = detector_report.sections(
+            folder.path, 12 if images is None else images, **options
+        )
     else:
         count = 600 if images is None else images
         paths = ([Path(path) for path in runs] for runs in (repeats, compare))
-        sections = classifier_report.sections(folder.path, *paths, count, **options)
+        seeds, others = paths
+        sections = classifier_report.sections(folder.path, seeds, others, count, **options)
     _files.write_file(output, html.render_document(folder.path.resolve().name, sections))
     return output
