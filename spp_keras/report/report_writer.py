@@ -72,7 +72,9 @@ def write_report(
                     f"`{name}` is for runs of classifiers, and this is a detector's: leave it "
                     f"out. Received: {name}={[str(path) for path in runs]}."
                 )
-        sections = detector_report.sections(folder.path, 12 if images is None else images, **options)
+        sections = detector_report.sections(
+            folder.path, 12 if images is None else images, **options
+        )
     else:
         count = 600 if images is None else images
         paths = ([Path(path) for path in runs] for runs in (repeats, compare))
