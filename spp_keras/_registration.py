@@ -15,6 +15,8 @@ from spp_keras import _old_files
 
 # Class -> module. A test compares them with the decorated classes.
 CLASSES = {
+    "AdaptiveAveragePooling2D": "spp_keras.layers.adaptive_pooling",
+    "AdaptiveMaxPooling2D": "spp_keras.layers.adaptive_pooling",
     "Detector": "spp_keras.detection.detector",
     "ImageModel": "spp_keras.zoo.image_model",
     "LocalResponseNormalization": "spp_keras.layers.local_response_normalization",
@@ -22,6 +24,8 @@ CLASSES = {
     "PerImage": "spp_keras.layers.per_image",
     "PerImageMetric": "spp_keras.training.objectives",
     "RegionProposalNetwork": "spp_keras.detection.rpn",
+    "RoIAlign": "spp_keras.layers.roi_pooling",
+    "RoIPool": "spp_keras.layers.roi_pooling",
     "RoISpatialPyramidPooling": "spp_keras.layers.roi_spatial_pyramid_pooling",
     "SpatialPyramidPooling": "spp_keras.layers.spatial_pyramid_pooling",
     "MaskPadding": "spp_keras.layers.mask_padding",

@@ -148,3 +148,60 @@ def suppression(found, overlap):
         ):
             kept.append(i)
     return kept
+
+
+def roi_pool(feature_map, box, output_size):
+    """Grid of a box in cells, both ends inclusive after rounding, as Fast R-CNN's code has it."""
+    height, width, channels = feature_map.shape
+    grid = np.zeros((*output_size, channels), feature_map.dtype)
+    # Halves are rounded away from zero.
+    left, top, right, bottom = (int(np.sign(x) * np.floor(abs(x) + 0.5)) for x in box)
+    row_bins = bins_of(max(bottom - top + 1, 1), output_size[0])
+    column_bins = bins_of(max(right - left + 1, 1), output_size[1])
+    for i, (first_row, row_end) in enumerate(row_bins):
+        for j, (first_column, column_end) in enumerate(column_bins):
+            rows = slice(max(top + first_row, 0), max(min(top + row_end, height), 0))
+            columns = slice(max(left + first_column, 0), max(min(left + column_end, width), 0))
+            cells = feature_map[rows, columns]
+            if cells.size:
+                grid[i, j] = cells.max(axis=(0, 1))
+    return grid
+
+
+def bilinear(feature_map, y, x):
+    """Value at a point in cells; on the border that of the border, 0 from one cell beyond."""
+    height, width, channels = feature_map.shape
+    if not (-1 <= y <= height and -1 <= x <= width):
+        return np.zeros(channels)
+    y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
+    top, left = int(y), int(x)
+    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+    upper = feature_map[top, left] * (1 - (x - left)) + feature_map[top, right] * (x - left)
+    lower = feature_map[bottom, left] * (1 - (x - left)) + feature_map[bottom, right] * (x - left)
+    return upper * (1 - (y - top)) + lower * (y - top)
+
+
+def roi_align(feature_map, box, output_size, sampling_ratio, aligned):
+    """Grid of means of bilinear samples of a box in cells, as Mask R-CNN's code has it."""
+    left, top, right, bottom = box.astype("float64") - (0.5 if aligned else 0)
+    height, width = bottom - top, right - left
+    if not aligned:
+        height, width = max(height, 1.0), max(width, 1.0)
+    bin_height, bin_width = height / output_size[0], width / output_size[1]
+    down, across = (
+        sampling_ratio if sampling_ratio > 0 else int(np.ceil(length))
+        for length in (bin_height, bin_width)
+    )
+    grid = np.zeros((*output_size, feature_map.shape[2]))
+    for i, j in np.ndindex(*output_size):
+        samples = [
+            bilinear(
+                feature_map,
+                top + (i + (row + 0.5) / down) * bin_height,
+                left + (j + (column + 0.5) / across) * bin_width,
+            )
+            for row in range(down)
+            for column in range(across)
+        ]
+        grid[i, j] = np.sum(samples, axis=0) / max(len(samples), 1) if samples else 0
+    return grid

@@ -14,6 +14,8 @@ from photographs import encoded, photograph
 
 from spp_keras.data import Warp, image_ops
 
+pytestmark = pytest.mark.integration
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -68,7 +70,10 @@ def test_a_frozen_backbone_is_compared_warped_and_whole(
     image_size = names["image_size"]
     assert abs(image_size - np.mean(areas) ** 0.5) < 1
     found = re.findall(r"^(.*): accuracy (.*)$", capsys.readouterr().out, re.MULTILINE)
-    assert found == [(f"warped to {image_size}x{image_size}", "1.000"), ("whole, short side 48", "1.000")]
+    assert found == [
+        (f"warped to {image_size}x{image_size}", "1.000"),
+        ("whole, short side 48", "1.000"),
+    ]
     for one, other in zip(names["backbone"].weights, network.weights, strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -145,7 +145,7 @@ def roi_align(
     x = ops.reshape(ops.cast(features, sum_dtype), (batch, height, width * channels))
     row_weights = ops.reshape(ops.cast(row_weights, sum_dtype), (batch, count * rows, height))
     strips = ops.reshape(ops.matmul(row_weights, x), (batch, count, rows, width, channels))
-    grids = ops.matmul(ops.cast(column_weights, sum_dtype)[:, :, None], strips)
+    grids = ops.matmul(ops.expand_dims(ops.cast(column_weights, sum_dtype), 2), strips)
     return _arrange(_as_given(ops.cast(grids, dtype), boxes), data_format)
 
 
@@ -258,34 +258,29 @@ def _sample_weights(
         padded: Number of cells.
     """
     length = high - low if aligned else ops.maximum(high - low, 1.0)
-    low, length = low[..., None, None, None], length[..., None, None, None]
-    bin_length = length / bins
+    # TFLite has no indexing that adds three axes.
+    low, length = ops.expand_dims(low, (2, 3, 4)), ops.expand_dims(length, (2, 3, 4))
+    # Divisors that are no constants, for which compilers would multiply by a rounded reciprocal:
+    # a sample on the border of the feature map would count or not.
+    bin_length = length / ops.where(length >= 0, float(bins), 1.0)
     index = ops.reshape(ops.arange(bins, dtype="float32"), (bins, 1, 1))
     start = low + index * bin_length
     cells = ops.reshape(ops.arange(padded, dtype="float32"), (padded, 1))
     if sampling_ratio > 0:
-        count = ops.full_like(length, sampling_ratio)
+        count = ops.where(length >= 0, float(sampling_ratio), 1.0)
         sample = ops.arange(sampling_ratio, dtype="float32")
-        step = bin_length / sampling_ratio
     else:
-        count = _exact_ceil(length, bins)
-        step = ops.where(count > 0, bin_length / ops.maximum(count, 1.0), ops.ones_like(length))
+        count = ops.ceil(bin_length)
         # Of many samples, those near the cell.
+        step = ops.where(count > 0, bin_length / ops.maximum(count, 1.0), ops.ones_like(length))
         sample = ops.floor((cells - 1 - start) / step - 0.5)
         sample = ops.clip(sample, 0.0, ops.maximum(count - 1, 0.0))
         sample = sample + ops.arange(_SAMPLES_OF_A_CELL, dtype="float32")
-    position = start + (sample + 0.5) * step
-    last = ops.cast(sizes, "float32")[:, None, None, None, None] - 1
+    position = start + (sample + 0.5) * bin_length / ops.maximum(count, 1.0)
+    last = ops.expand_dims(ops.cast(sizes, "float32"), (1, 2, 3, 4)) - 1
     inside = ops.logical_and(position >= -1, position <= last + 1)
     inside = ops.logical_and(inside, sample < count)
     weight = ops.maximum(1 - ops.abs(ops.clip(position, 0.0, last) - cells), 0.0)
     weight = ops.where(inside, weight, ops.zeros_like(weight))
-    weight = ops.sum(weight, axis=-1) / ops.maximum(count, 1.0)[..., 0]
+    weight = ops.sum(weight, axis=-1) / ops.squeeze(ops.maximum(count, 1.0), -1)
     return ops.stop_gradient(weight)
-
-
-def _exact_ceil(length: Any, bins: int) -> Any:
-    """`ceil(length / bins)`, also where a compiler multiplies by a rounded reciprocal."""
-    quotient = ops.ceil(length / bins)
-    quotient = ops.where((quotient - 1) * bins >= length, quotient - 1, quotient)
-    return ops.where(quotient * bins < length, quotient + 1, quotient)

@@ -171,8 +171,8 @@ def _check_keys(keys: dict[str, Any], recipe_class: type[Recipe] | type[Detector
         if key in _OLD_KEYS:
             raise ValueError(
                 f"The recipe is of spp_keras 0.1: since 0.2 its key `{key}` is `{_OLD_KEYS[key]}`. "
-                "Rename it in a recipe of your own; a run folder of 0.1 needs "
-                "`pip install spp_keras==0.1.1`, or another training."
+                "Rename it in a recipe of your own; a run folder of 0.1 needs spp_keras 0.1.1, or "
+                "another training."
             )
         raise ValueError(
             f"A recipe has no key `{key}`.{fields.suggest_name(key, names)} "

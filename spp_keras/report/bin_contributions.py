@@ -37,14 +37,14 @@ class BinContributions(NamedTuple):
 
 
 def compute_bin_contributions(
-    halves: model_parts.ModelParts, pixels: np.ndarray, number: int
+    parts: model_parts.ModelParts, pixels: np.ndarray, class_index: int
 ) -> BinContributions:
     """What a network took from an image.
 
     Args:
-        halves: The network, cut at its pyramid, a layer of its scores at its end.
+        parts: The network, cut at its pyramid, a layer of its scores at its end.
         pixels: `(height, width, 3)` as the network sees it.
-        number: Of the class that is answered.
+        class_index: Of the class that is answered.
 
     Example:
 
@@ -52,9 +52,9 @@ def compute_bin_contributions(
     >>> compute_bin_contributions(halves, np.zeros((64, 80, 3)), 1).cells.shape
     (5, 2)
     """
-    maps = halves.trunk(tf.cast(pixels[np.newaxis], tf.float32))
-    pooled = halves.pooling(maps)
-    *hidden, last = halves.top
+    maps = parts.trunk(tf.cast(pixels[np.newaxis], tf.float32))
+    pooled = parts.pooling(maps)
+    *hidden, last = parts.top
     with tf.GradientTape() as tape:
         tape.watch(pooled)
         x = pooled
@@ -62,18 +62,18 @@ def compute_bin_contributions(
             x = layer(x)
         # Its activation left out: a softmax would mix in the other classes.
         x = tf.cast(x, last.kernel.dtype)
-        score = tf.linalg.matvec(x, last.kernel[:, number])[0] + last.bias[number]
-    feature_map, levels = maps[0].numpy(), halves.pooling.levels
+        score = tf.linalg.matvec(x, last.kernel[:, class_index])[0] + last.bias[class_index]
+    feature_map, levels = maps[0].numpy(), parts.pooling.levels
     slopes = tape.gradient(score, pooled).numpy().reshape(-1, feature_map.shape[-1])
     values, cells = pyramid_bins.maxima(feature_map, levels)
     added = values * slopes
-    channels, every = added.argmax(axis=1), np.arange(len(added))
+    channels, bins = added.argmax(axis=1), np.arange(len(added))
     return BinContributions(
         levels=levels,
         windows=pyramid_bins.windows(levels, *feature_map.shape[:2]),
         channels=channels,
-        cells=cells[every, channels],
-        strongest=added[every, channels],
+        cells=cells[bins, channels],
+        strongest=added[bins, channels],
         totals=added.sum(axis=1),
         score=float(score),
     )

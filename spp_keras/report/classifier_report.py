@@ -50,13 +50,13 @@ def sections(
     history = history_file.read_history(run)
     # Before the pass over the images, since it may refuse the other runs.
     tests = test_table.section(run, repeats, compare)
-    looked = (
+    results = (
         predictions.predict_validation_images(run, count, data, data_dir, split) if count else None
     )
     return [
-        _facts(run_files, history, looked),
+        _facts(run_files, history, results),
         tests,
-        *(_of_images(looked) if looked else [_no_images(run)]),
+        *(_of_images(results) if results else [_no_images(run)]),
         curves.section(history),
         _skipped(run),
         html.section("Recipe", _details("recipe.toml", run / run_folder.RECIPE)),
@@ -66,7 +66,7 @@ def sections(
 def _facts(
     run: RunFolder,
     history: Sequence[dict[str, float]],
-    looked: predictions.Predictions | None,
+    results: predictions.Predictions | None,
 ) -> html.Markup:
     recipe = run.recipe
     pyramid_of = ", ".join(
@@ -76,10 +76,10 @@ def _facts(
     pairs = [
         ("network", f"{recipe.model}, width {recipe.width:g}"),
         ("pyramid", pyramid_of if recipe.has_pyramid else "none"),
-        ("parameters", f"{looked.network.count_params():,}" if looked else ""),
-        ("learned from", recipe.data),
-        ("classes", f"{len(run.labels)}{', any number' * run.multi_label}"),
-        ("sizes seen", f"{recipe.size_policy} {sizes}".strip()),
+        ("parameters", f"{results.network.count_params():,}" if results else ""),
+        ("training data", recipe.data),
+        ("classes", f"{len(run.labels)}{', any index' * run.multi_label}"),
+        ("image sizes", f"{recipe.size_policy} {sizes}".strip()),
     ]
     if history:
         seconds = sum(row["seconds"] for row in history)
@@ -89,51 +89,53 @@ def _facts(
             ("time", f"{_clock(seconds)}, {seconds / len(history):.0f} s an epoch"),
             ("padding", f"{100 * padding:.1f}% of the pixels"),
         ]
-    if looked:
-        pairs.append(("looked at here", f"{len(looked.scores):,} of {looked.of:,} images"))
+    if results:
+        pairs.append(("predicted here", f"{len(results.scores):,} of {results.total:,} images"))
     return html.join_markup(
-        html.tag("p", _result(looked)) if looked else None, html.render_facts(pairs)
+        html.tag("p", _result(results)) if results else None, html.render_facts(pairs)
     )
 
 
-def _result(looked: predictions.Predictions) -> html.Markup:
+def _result(results: predictions.Predictions) -> html.Markup:
     """In a sentence, how good it is on what was looked at."""
-    labels, images = looked.found.labels, len(looked.scores)
-    where = f" of {images:,} images of {looked.found.name}"
-    if looked.found.multi_label:
+    labels, images = results.records.labels, len(results.scores)
+    where = f" of {images:,} images of {results.records.name}"
+    if results.records.multi_label:
 
-        def measure(numbers: np.ndarray) -> float:
-            return classification.mean_average_precision(looked.scores[numbers], labels[numbers])
+        def measure(indices: np.ndarray) -> float:
+            return classification.mean_average_precision(results.scores[indices], labels[indices])
 
         spread = intervals.bootstrap(measure, images)
         value = test_table.format_percent(measure(np.arange(images)), spread)
         kind = ", 95% interval by 200 draws with seed 0"
         return html.join_markup("Mean average precision ", html.tag("b", value), f"{where}{kind}.")
-    right = int(looked.right.sum())
+    right = int(results.correct.sum())
     value = test_table.format_percent(right / images, intervals.wilson(right, images))
     return html.join_markup(
         "Right for ", html.tag("b", value), f"{where}, 95% interval by Wilson, one view each."
     )
 
 
-def _of_images(looked: predictions.Predictions) -> list[html.Markup]:
-    parts = [pyramid.section(looked), example_images.section(looked)]
-    names = looked.member.folder.labels
-    if looked.found.multi_label:
-        return [*parts, _each_class(looked)]
+def _of_images(results: predictions.Predictions) -> list[html.Markup]:
+    parts = [pyramid.section(results), example_images.section(results)]
+    names = results.run.folder.labels
+    if results.records.multi_label:
+        return [*parts, _each_class(results)]
     return [
         *parts,
-        confusion.section(confusion.counts(looked.found.labels, looked.answers, len(names)), names),
+        confusion.section(
+            confusion.counts(results.records.labels, results.classes, len(names)), names
+        ),
     ]
 
 
-def _each_class(looked: predictions.Predictions) -> html.Markup:
+def _each_class(results: predictions.Predictions) -> html.Markup:
     rows = []
-    for number, name in enumerate(looked.member.folder.labels):
-        column = slice(number, number + 1)
-        labels = looked.found.labels[:, column]
+    for index, name in enumerate(results.run.folder.labels):
+        column = slice(index, index + 1)
+        labels = results.records.labels[:, column]
         if labels.any():
-            share = classification.mean_average_precision(looked.scores[:, column], labels)
+            share = classification.mean_average_precision(results.scores[:, column], labels)
             rows.append([name, str(int(labels.sum())), test_table.format_percent(share)])
     return html.section("Classes", html.table(["class", "images", "average precision"], rows))
 

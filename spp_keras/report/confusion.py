@@ -42,12 +42,12 @@ def section(matrix: np.ndarray, names: Sequence[str]) -> html.Markup:
 def _matrix(matrix: np.ndarray, names: Sequence[str]) -> html.Markup:
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     rows = []
-    for number, name in enumerate(names):
+    for index, name in enumerate(names):
         cells = [
-            _cell(int(matrix[number, column]), shares[number, column], number == column)
+            _cell(int(matrix[index, column]), shares[index, column], index == column)
             for column in range(len(names))
         ]
-        of_class = f"{100 * shares[number, number]:.0f}%" if matrix[number].any() else ""
+        of_class = f"{100 * shares[index, index]:.0f}%" if matrix[index].any() else ""
         rows.append(
             html.tag("tr", html.tag("th", name, scope="row"), *cells, html.tag("td", of_class))
         )

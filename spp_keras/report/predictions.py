@@ -1,4 +1,4 @@
-"""What a network answers for validation images, and what these are."""
+"""Predictions of a run for validation images."""
 
 import sys
 from pathlib import Path
@@ -8,97 +8,99 @@ import keras
 import numpy as np
 
 from spp_keras import run_folder
-from spp_keras.data import image_ops as image_operations
-from spp_keras.data import records
+from spp_keras.data import image_ops
+from spp_keras.data.records import Records
 from spp_keras.evaluation import protocols, run_settings, score_cache
 from spp_keras.run_folder import RunFolder
 
 
 class Predictions(NamedTuple):
-    """A network and its answers for some images.
+    """A network and its scores for some images.
 
     Args:
-        member: The run.
+        run: The run.
         network: Its network.
         images: The images.
         scores: float32 `(images, classes)`.
-        of: How many images the split has.
+        total: Number of images in the split.
     """
 
-    member: run_settings.EvaluatedRun
+    run: run_settings.EvaluatedRun
     network: keras.Model
     images: score_cache.ImageChunks
     scores: np.ndarray
-    of: int
+    total: int
 
     @property
-    def found(self) -> records.Records:
+    def records(self) -> Records:
+        """The images as records."""
         return self.images.records
 
     @property
-    def answers(self) -> np.ndarray:
-        """Number of the likeliest class of each image."""
+    def classes(self) -> np.ndarray:
+        """Index of the predicted class of each image."""
         return self.scores.argmax(axis=1)
 
     @property
-    def right(self) -> np.ndarray:
-        """Whether each answer is the class of the image, or one of them."""
-        labels, every = self.found.labels, np.arange(len(self.scores))
-        if self.found.multi_label:
-            return labels[every, self.answers] > 0
-        return labels == self.answers
+    def correct(self) -> np.ndarray:
+        """Whether each prediction is the class of the image, or one of them."""
+        labels, indices = self.records.labels, np.arange(len(self.scores))
+        if self.records.multi_label:
+            return labels[indices, self.classes] > 0
+        return labels == self.classes
 
-    def names_of(self, number: int) -> str:
-        """The right class of an image, or all of them."""
-        label = self.found.labels[number]
-        numbers = np.flatnonzero(label) if self.found.multi_label else [label]
-        return ", ".join(self.member.folder.labels[i] for i in numbers) or "nothing"
+    def describe_classes(self, index: int) -> str:
+        """The true class of an image, or all of them."""
+        label = self.records.labels[index]
+        class_indices = np.flatnonzero(label) if self.records.multi_label else [label]
+        return ", ".join(self.run.folder.labels[i] for i in class_indices) or "nothing"
 
-    def pixels(self, number: int) -> np.ndarray:
-        """An image as it is, the right way up."""
-        encoded, orientation = self._file(number)
-        return image_operations.decode_image(encoded, orientation).numpy()
+    def read_pixels(self, index: int) -> np.ndarray:
+        """Pixels of an image, upright."""
+        encoded, orientation = self._read_file(index)
+        return image_ops.decode_image(encoded, orientation).numpy()
 
-    def sent(self, number: int) -> np.ndarray:
-        """An image as the network sees it."""
-        window, target = self.member.views.whole.window_and_size(self.found.sizes[number])
-        encoded, orientation = self._file(number)
-        size = self.found.sizes[number]
-        return image_operations.decode_window(encoded, size, window, target, orientation).numpy()
+    def read_network_input(self, index: int) -> np.ndarray:
+        """Pixels of an image as the network gets it."""
+        window, target = self.run.views.whole.window_and_size(self.records.sizes[index])
+        encoded, orientation = self._read_file(index)
+        size = self.records.sizes[index]
+        return image_ops.decode_window(encoded, size, window, target, orientation).numpy()
 
-    def _file(self, number: int) -> tuple[bytes, int]:
-        return self.images.read(number), int(self.found.orientations[number])
+    def _read_file(self, index: int) -> tuple[bytes, int]:
+        return self.images.read(index), int(self.records.orientations[index])
 
 
 def predict_validation_images(
     run: Path, count: int, data: str = "", data_dir: str = "", split: str = ""
 ) -> Predictions:
-    """Asks a run's network about validation images, as `spp-keras predict` shows them to it.
+    """Predicts validation images of a run as `spp-keras predict` does.
 
     Args:
         run: The run folder.
-        count: How many; of more, some that are spread evenly over the split.
-        data: Folder or data set. Defaults to what the run was tested on.
+        count: Number of images; of more, some that are spread evenly over the split.
+        data: Image folder or data set. Defaults to that of the training.
         data_dir: Where TensorFlow Datasets keeps its data. Defaults to `""`.
-        split: Split to look at. Defaults to that for validation.
+        split: Split of the data. Defaults to that for validation.
     """
-    recipe = RunFolder(run).recipe
-    protocol = "full" if recipe.model.endswith("_spp") else "crop"
-    member = run_settings.read_run(run, [protocol])
-    found, _ = run_settings.load_evaluation_records([member], [protocol], data, data_dir, split)
-    of = len(found)
-    if count < of:
-        found = found.select(np.arange(count) * of // count)
-    network, images = RunFolder(run).model, score_cache.ImageChunks(found)
+    protocol = "full" if RunFolder(run).recipe.has_pyramid else "crop"
+    evaluated = run_settings.read_run(run, [protocol])
+    records, _ = run_settings.load_evaluation_records(
+        [evaluated], [protocol], data, data_dir, split
+    )
+    total = len(records)
+    if count < total:
+        records = records.select(np.arange(count) * total // count)
+    network, images = RunFolder(run).model, score_cache.ImageChunks(records)
     scores = score_cache.compute_scores(
         images,
-        lambda: protocols.Scorer(network, protocol, **member.views._asdict()),
+        lambda: protocols.Scorer(network, protocol, **evaluated.views._asdict()),
         run
         / run_folder.EVALUATION
         / run_folder.SCORE_CACHE
-        / run_settings.cache_key(member, protocol),
+        / run_settings.cache_key(evaluated, protocol),
         f"{run.name}, {protocol}",
     )
-    if count < of:
-        print(f"{found.name}: looked at {count} of {of} images.", file=sys.stderr)
-    return Predictions(member, network, images, scores, of)
+    if count < total:
+        print(f"{records.name}: predicted {count} of {total} images.", file=sys.stderr)
+    return Predictions(evaluated, network, images, scores, total)

@@ -1,4 +1,4 @@
-"""The bins of every level over photographs, and the cells that their maxima came from."""
+"""Images with the bins of each pyramid level and the cells of their maxima."""
 
 import math
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ _TITLE = "What the pyramid sees"
 _RIGHT, _LONGEST = 3, 480
 
 
-def section(looked: predictions.Predictions) -> html.Markup:
-    """A few photographs, each with a panel for every level."""
-    model = looked.member.recipe.model
+def section(results: predictions.Predictions) -> html.Markup:
+    """A few images, each with a panel for every level."""
+    model = results.run.recipe.model
     if not model.endswith("_spp"):
         return html.render_missing(_TITLE, f"Nothing: {model} has no pyramid; {model}_spp has one.")
-    halves = model_parts.split_model(looked.network)
-    figures = [_figure(looked, halves, number) for number in chosen(looked)]
-    step = halves.grid.stride
+    parts = model_parts.split_model(results.network)
+    figures = [_figure(results, parts, index) for index in choose_images(results)]
+    step = parts.grid.stride
     return html.section(
         _TITLE,
         html.tag(
@@ -38,20 +38,25 @@ def section(looked: predictions.Predictions) -> html.Markup:
     )
 
 
-def chosen(looked: predictions.Predictions) -> list[int]:
-    """The surest right answer of each of some classes, and the surest that is wrong."""
-    right, wrong = (example_images.surest(looked, right=which) for which in (True, False))
-    return [*right[:_RIGHT].tolist(), *wrong[:1].tolist()]
+def choose_images(results: predictions.Predictions) -> list[int]:
+    """The most certain correct predictions of some classes, and the most certain wrong one."""
+    correct, incorrect = (
+        example_images.list_most_certain(results, correct=is_correct)
+        for is_correct in (True, False)
+    )
+    return [*correct[:_RIGHT].tolist(), *incorrect[:1].tolist()]
 
 
 def _figure(
-    looked: predictions.Predictions, halves: model_parts.ModelParts, number: int
+    results: predictions.Predictions, parts: model_parts.ModelParts, index: int
 ) -> html.Markup:
-    pixels = looked.sent(number)
-    seen = bin_contributions.compute_bin_contributions(halves, pixels, int(looked.answers[number]))
+    pixels = results.read_network_input(index)
+    contributions = bin_contributions.compute_bin_contributions(
+        parts, pixels, int(results.classes[index])
+    )
     height, width = pixels.shape[:2]
-    name = f"image-{number}"
-    photograph = html.tag(
+    name = f"image-{index}"
+    picture = html.tag(
         "svg",
         html.tag(
             "image",
@@ -62,52 +67,54 @@ def _figure(
         ),
         viewBox=f"0 0 {width} {height}",
         role="img",
-        aria_label=looked.names_of(number),
+        aria_label=results.describe_classes(index),
     )
-    biases = seen.score - seen.totals.sum()
+    biases = contributions.score - contributions.totals.sum()
     caption = html.tag(
         "figcaption",
-        example_images.said(looked, number),
-        f"; {width}x{height} pixels. Score before the softmax {seen.score:.1f}, of which biases "
-        f"{biases:+.1f}.",
+        example_images.describe_prediction(results, index),
+        f"; {width}x{height} pixels. Score before the softmax {contributions.score:.1f}, of which "
+        f"biases {biases:+.1f}.",
     )
-    panels, first = [html.tag("figure", photograph, caption)], 0
-    for down, across in seen.levels:
+    panels, first = [html.tag("figure", picture, caption)], 0
+    for down, across in contributions.levels:
         last = first + down * across
-        drawn = _panel(seen, range(first, last), halves.grid, (height, width), name)
-        adds = f"{down}x{across} adds {seen.totals[first:last].sum():+.1f}"
-        panels.append(html.tag("figure", drawn, html.tag("figcaption", adds)))
+        svg = _panel(contributions, range(first, last), parts.grid, (height, width), name)
+        adds = f"{down}x{across} adds {contributions.totals[first:last].sum():+.1f}"
+        panels.append(html.tag("figure", svg, html.tag("figcaption", adds)))
         first = last
     return html.tag("div", *panels, class_="levels")
 
 
 def _panel(
-    seen: bin_contributions.BinContributions,
-    numbers: Sequence[int],
+    contributions: bin_contributions.BinContributions,
+    indices: Sequence[int],
     grid: geometry.CellGrid,
     size: tuple[int, int],
     name: str,
 ) -> html.Markup:
-    """One level over the image, in pixels of what the network was given."""
+    """One level over the image, in pixels of the network's input."""
     height, width = size
     # The photograph is in the page once, however many levels there are.
     parts = [html.tag("use", href=f"#{name}")]
-    outlines = [outline(seen.windows[i], grid, size) for i in numbers]
-    most = np.abs(seen.totals[numbers]).max() or 1.0
-    for i, (left, top, right, bottom) in zip(numbers, outlines, strict=True):
-        kind = "for" if seen.totals[i] > 0 else "against"
+    outlines = [outline(contributions.windows[i], grid, size) for i in indices]
+    largest = np.abs(contributions.totals[indices]).max() or 1.0
+    for i, (left, top, right, bottom) in zip(indices, outlines, strict=True):
+        kind = "for" if contributions.totals[i] > 0 else "against"
         # One bin alone has none to be compared with.
-        depth = 0.6 * abs(float(seen.totals[i])) / float(most) if len(numbers) > 1 else 0.0
+        depth = (
+            0.6 * abs(float(contributions.totals[i])) / float(largest) if len(indices) > 1 else 0.0
+        )
         area = {"x": left, "y": top, "width": right - left, "height": bottom - top}
         parts.append(html.tag("rect", class_=kind, fill_opacity=round(depth, 3), **area))
     path = "".join(f"M{x:g} {y:g}H{right:g}V{y_end:g}H{x:g}Z" for x, y, right, y_end in outlines)
     parts += [html.tag("path", d=path, class_=kind) for kind in ("dark", "light")]
-    strongest = seen.strongest[numbers].max()
-    for i in numbers:
+    strongest = contributions.strongest[indices].max()
+    for i in indices:
         # Where nothing speaks for the answer there is nothing to mark.
-        if seen.strongest[i] > 0:
-            y, x = (center(int(cell), grid) for cell in seen.cells[i])
-            radius = 0.42 * grid.stride * math.sqrt(seen.strongest[i] / strongest)
+        if contributions.strongest[i] > 0:
+            y, x = (center(int(cell), grid) for cell in contributions.cells[i])
+            radius = 0.42 * grid.stride * math.sqrt(contributions.strongest[i] / strongest)
             parts.append(html.tag("circle", cx=x, cy=y, r=float(radius)))
     return html.tag("svg", *parts, viewBox=f"0 0 {width} {height}", class_="bins")
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _checks, model_repository, run_folder, tflite_files
+from spp_keras import _checks, _extras, model_repository, run_folder, tflite_files
 from spp_keras.data import image_rules, safe_decoding
 from spp_keras.run_folder import RunFolder
 from spp_keras.serving import saved_models
@@ -114,11 +114,10 @@ def _load_saved_model(version: Path, top_k: int) -> LoadedModel[Prediction]:
 
 
 def _load_tflite(path: Path, top_k: int) -> LoadedModel[Prediction]:
-    from ai_edge_litert.interpreter import Interpreter
-
+    litert = _extras.import_package("ai_edge_litert.interpreter", "tflite", "A TFLite file")
     labels = tflite_files.read_labels(path)
     size_policy, min_side, orientation = tflite_files.read_preprocessing(path)
-    interpreter = Interpreter(str(path))
+    interpreter = litert.Interpreter(str(path))
     (images,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def classify(pixels: Any) -> np.ndarray:

@@ -104,7 +104,8 @@ def detect_lost_workers(strategy: tf.distribute.Strategy | None) -> Iterator[Non
             raise
         raise WorkerLost(
             "A worker of the cluster was lost, so this one stops. Start the same command on all "
-            f"of them: the run is resumed from its checkpoint. TensorFlow says: {_get_reason(error)}"
+            "of them: the run is resumed from its checkpoint. "
+            f"TensorFlow says: {_get_reason(error)}"
         ) from error
 
 

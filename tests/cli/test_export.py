@@ -47,6 +47,7 @@ def test_json_has_the_path_and_the_labels(run, tmp_path, capsys):
     assert to.is_file()
 
 
+@pytest.mark.integration
 def test_a_run_becomes_an_int8_file_for_one_size_fitted_to_its_own_images(run, tmp_path, capsys):
     to = tmp_path / "phone" / "pets.tflite"
     assert (
@@ -62,6 +63,7 @@ def test_a_run_becomes_an_int8_file_for_one_size_fitted_to_its_own_images(run, t
     assert sum(answer.scores) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.integration
 def test_an_export_orients_files_as_the_run_did(run, tmp_path):
     for orientation in ("exif", "file"):
         recipe = recipes.read_recipe(run / run_folder.RECIPE, [f"orientation={orientation}"])
@@ -75,7 +77,7 @@ def test_an_export_orients_files_as_the_run_did(run, tmp_path):
 def found(tmp_path_factory):
     """The folder of a detector."""
     folder = tmp_path_factory.mktemp("detector")
-    small_detectors.detector(corrections=False).save(folder / run_folder.DETECTOR)
+    small_detectors.detector(deltas=False).save(folder / run_folder.DETECTOR)
     return folder
 
 
@@ -91,6 +93,7 @@ def test_the_detector_of_a_folder_becomes_a_version(found, tmp_path, capsys):
     assert answer["count"][0] > 0
 
 
+@pytest.mark.integration
 def test_the_detector_of_a_folder_becomes_a_file(found, tmp_path, capsys):
     to = tmp_path / "pets.tflite"
     assert (

@@ -165,6 +165,44 @@ SUBJECTS = [
         },
     ),
     Subject(
+        "adaptive-max",
+        lambda **kwargs: layers.AdaptiveMaxPooling2D((3, 2), **kwargs),
+        {"inputs": MAPS},
+        lambda h, w: {"inputs": maps(h, w)},
+    ),
+    Subject(
+        "adaptive-average-padded",
+        lambda **kwargs: layers.AdaptiveAveragePooling2D(1, **kwargs),
+        {"inputs": MAPS, "sizes": PAIRS},
+        lambda h, w: {"inputs": maps(h, w), "sizes": sizes(h, w)},
+    ),
+    Subject(
+        "adaptive-max-channels-first-padded",
+        lambda **kwargs: layers.AdaptiveMaxPooling2D(5, "channels_first", **kwargs),
+        {"inputs": (None, 4, None, None), "sizes": PAIRS},
+        lambda h, w: {"inputs": channels_first(h, w), "sizes": sizes(h, w)},
+    ),
+    Subject(
+        "roi-pool-padded",
+        lambda **kwargs: layers.RoIPool((3, 2), 1 / STEP, **kwargs),
+        {"features": MAPS, "boxes": BOXES, "sizes": PAIRS},
+        lambda h, w: {"features": maps(h, w), "boxes": boxes(h, w), "sizes": sizes(h, w)},
+    ),
+    Subject(
+        "roi-align-padded",
+        lambda **kwargs: layers.RoIAlign(3, 1 / STEP, aligned=True, **kwargs),
+        {"features": MAPS, "boxes": BOXES, "sizes": PAIRS},
+        lambda h, w: {"features": maps(h, w), "boxes": boxes(h, w), "sizes": sizes(h, w)},
+    ),
+    Subject(
+        "roi-align-channels-first",
+        lambda **kwargs: layers.RoIAlign(
+            (2, 3), 1 / STEP, sampling_ratio=2, data_format="channels_first", **kwargs
+        ),
+        {"features": (None, 4, None, None), "boxes": BOXES},
+        lambda h, w: {"features": channels_first(h, w), "boxes": boxes(h, w)},
+    ),
+    Subject(
         "normalization-across",
         lambda **kwargs: layers.LocalResponseNormalization(alpha=0.1, **kwargs),
         {"inputs": MAPS},
@@ -218,7 +256,7 @@ EXPORTED = [
     *(
         subject.name
         for subject in SUBJECTS
-        if subject.name.startswith(("pyramid", "windows", "normalization"))
+        if subject.name.startswith(("pyramid", "windows", "adaptive", "roi", "normalization"))
         # Whose operations the padded one has, too.
         and subject.name != "pyramid-average"
     ),

@@ -76,7 +76,11 @@ def test_squares_of_large_activations_do_not_overflow_half_precision(region):
 
 @pytest.mark.parametrize(
     "subject",
-    [subject for subject in SUBJECTS if subject.name.startswith(("pyramid", "windows"))],
+    [
+        subject
+        for subject in SUBJECTS
+        if subject.name.startswith(("pyramid", "windows", "adaptive", "roi"))
+    ],
     ids=lambda subject: subject.name,
 )
 def test_double_precision_is_kept_throughout(subject):

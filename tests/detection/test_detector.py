@@ -155,6 +155,7 @@ def test_boxes_can_be_anywhere(network, boxes):
     assert (len(scores) > 0) == (boxes.shape[1] > 0)
 
 
+@pytest.mark.integration
 def test_twenty_thousand_boxes(network):
     detector = create_detector(network, scales=(120,))
     boxes = scenes.random_boxes(20_000, 80, 100)

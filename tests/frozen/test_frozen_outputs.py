@@ -48,6 +48,7 @@ def test_the_file_has_no_other_subjects(frozen):
     assert {name.partition(": ")[0] for name in frozen} == set(outputs.SUBJECTS)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("path", ["conv1/kernel", "conv4/kernel", "fc7/kernel"])
 def test_a_weight_that_is_a_hundredth_larger_is_noticed(path, frozen, monkeypatch):
     make_network = network_outputs.make_network

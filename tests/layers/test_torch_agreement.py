@@ -69,7 +69,7 @@ def test_windows_are_the_roi_pooling_of_torchvision(answers):
 
 def test_the_answers_say_what_made_them(answers):
     assert set(json.loads(str(answers["versions"]))) == {"torch", "torchvision", "numpy"}
-    assert torch_answers.FILE.stat().st_size < 100_000
+    assert torch_answers.FILE.stat().st_size < 200_000
 
 
 def windows(mode):

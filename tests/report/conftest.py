@@ -64,7 +64,7 @@ def run(make_run):
 
 
 @pytest.fixture(scope="session")
-def looked(run):
+def results(run):
     return predictions.predict_validation_images(run, 600)
 
 

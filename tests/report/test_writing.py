@@ -65,7 +65,7 @@ class Page(parser.HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def whole(run, looked):
+def whole(run, results):
     return Page(report.write_report(run))
 
 
@@ -105,26 +105,26 @@ def test_a_page_is_as_wide_as_a_phone(whole):
     assert all(before.endswith('<div class="scrolls">') for before in inside[:-1])
 
 
-def test_answers_are_those_of_predict(run, looked):
+def test_answers_are_those_of_predict(run, results):
     ask = serving.load_predictor(run)
     for number in range(0, 21, 5):
-        answer = ask(looked.images.encoded(number))
-        assert answer.labels[0] == looked.member.labels[looked.answers[number]]
-        assert looked.scores[number].max() == pytest.approx(answer.scores[0], abs=1e-5)
-        right = str(looked.found.ids[number]).split("/")[1]
-        assert looked.names_of(number) == right
-        assert looked.right[number] == (answer.labels[0] == right)
+        answer = ask(results.images.encoded(number))
+        assert answer.labels[0] == results.run.folder.labels[results.classes[number]]
+        assert results.scores[number].max() == pytest.approx(answer.scores[0], abs=1e-5)
+        right = str(results.records.ids[number]).split("/")[1]
+        assert results.describe_classes(number) == right
+        assert results.correct[number] == (answer.labels[0] == right)
 
 
-def test_the_share_that_is_right_is_said_with_its_interval(whole, looked):
-    share = np.mean(looked.answers == looked.found.labels)
+def test_the_share_that_is_right_is_said_with_its_interval(whole, results):
+    share = np.mean(results.classes == results.records.labels)
     assert f"Right for {100 * share:.1f}% (" in whole.text
     assert "of 21 images of" in whole.text
     assert "21 of 21 images" in whole.text
 
 
-def test_examples_have_their_own_aspect(whole, looked):
-    sizes = {tuple(size) for size in looked.found.sizes.tolist()}
+def test_examples_have_their_own_aspect(whole, results):
+    sizes = {tuple(size) for size in results.records.sizes.tolist()}
     shown = [
         (int(image["height"]), int(image["width"])) for image in whole.all("img") if "alt" in image
     ]
@@ -133,10 +133,12 @@ def test_examples_have_their_own_aspect(whole, looked):
         assert min(abs(height / width - h / w) * w / h for h, w in sizes) < 0.03
 
 
-def test_dots_lie_in_their_bins_and_panels_have_the_size_of_what_was_sent(whole, looked):
+def test_dots_lie_in_their_bins_and_panels_have_the_size_of_what_was_sent(whole, results):
     panel = r"<svg viewBox=\"0 0 (\d+) (\d+)\" class=\"bins\">(.*?)</svg>"
     panels = re.findall(panel, whole.source)
-    sent = {looked.sent(number).shape[:2] for number in pyramid.chosen(looked)}
+    sent = {
+        results.read_network_input(number).shape[:2] for number in pyramid.choose_images(results)
+    }
     assert {(int(height), int(width)) for width, height, _ in panels} == sent
     assert len(panels) % 3 == 0
     for _, _, drawn in panels:
@@ -163,9 +165,9 @@ def test_a_bin_is_outlined_around_the_centers_of_its_cells():
 
 
 def test_fewer_images_are_spread_over_the_split(run):
-    looked = predictions.predict_validation_images(run, 4)
-    assert looked.of == 21
-    assert [str(name) for name in looked.found.ids] == [
+    results = predictions.predict_validation_images(run, 4)
+    assert results.of == 21
+    assert [str(name) for name in results.records.ids] == [
         f"validation/{name}" for name in (f"{SCRIPT}/0.jpg", f"{SCRIPT}/5.jpg")
     ] + ["validation/cat/3.jpg", "validation/red car/1.jpg"]
 
@@ -216,8 +218,8 @@ def test_of_images_with_several_classes_it_is_average_precision(make_run, monkey
 
     monkeypatch.setattr(records, "load", several)
     found = Page(report.write_report(run, images=12))
-    looked = predictions.predict_validation_images(run, 12)
-    rate = metrics.average_precision_score(looked.found.labels, looked.scores)
+    results = predictions.predict_validation_images(run, 12)
+    rate = metrics.average_precision_score(results.records.labels, results.scores)
     assert f"Mean average precision {100 * rate:.1f}% (" in found.text
     assert "95% interval by 200 draws with seed 0" in found.text
     assert "Classes" in found.headings

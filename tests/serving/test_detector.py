@@ -111,6 +111,7 @@ def test_a_saved_model_finds_what_its_run_finds(made, finds, searched, tmp_path,
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", exif_files.FORMS)
 @pytest.mark.parametrize("rpn", [True, False], ids=["rpn", "search"])
 def test_the_eight_orientations_of_a_photograph_have_one_answer(finds, searched, rpn, form):

@@ -108,6 +108,7 @@ def test_a_large_photograph_is_scaled_down_alike(left):
         np.testing.assert_allclose(other.scores, first.scores, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", exif_files.FORMS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_eight_orientations_of_a_photograph_have_one_answer(left, kind, form):
@@ -125,6 +126,7 @@ def test_the_eight_orientations_of_a_photograph_have_one_answer(left, kind, form
         )
 
 
+@pytest.mark.integration
 def test_a_run_and_what_is_made_of_it_take_files_as_they_were_taken_in_training(tmp_path):
     recipe = dataclasses.replace(RECIPE, orientation="file")
     network = make_run(tmp_path / "run", recipe)

@@ -105,6 +105,7 @@ def test_a_killed_training_ends_like_one_undisturbed(epoch, batch, once, tmp_pat
     assert network.optimizer.iterations == 3 * STEPS
 
 
+@pytest.mark.integration
 def test_an_epoch_may_be_killed_again_and_again(once, tmp_path):
     for _ in range(3):
         with pytest.raises(Killed):

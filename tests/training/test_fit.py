@@ -119,6 +119,7 @@ def test_fit_ends_its_epochs_and_every_image_counts_once(pipelines, tmp_path):
     assert accuracy == pytest.approx((scores.argmax(axis=1) == labels).mean())
 
 
+@pytest.mark.integration
 def test_two_devices_learn_and_answer_as_one_does(photographs):
     script = [two_devices.__file__, str(photographs)]
     command = [sys.executable, "-W", "error::UserWarning", *script]

@@ -438,6 +438,7 @@ for path in sys.argv[2:]:
 """
 
 
+@pytest.mark.integration
 def test_saved_models_load_in_a_fresh_process_and_answer_the_same(tmp_path):
     images = images_of(SIZES)
     np.savez(tmp_path / "images.npz", *images)

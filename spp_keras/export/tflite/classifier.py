@@ -7,11 +7,11 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from spp_keras import _checks, _files, tflite_files
+from spp_keras import _checks, _extras, _files, tflite_files
 from spp_keras.data import orientations, size_policies
 from spp_keras.export import argument_checks
 from spp_keras.export.tf_serving.graph_writer import Signature
-from spp_keras.export.tflite import calibration_requests, conversion, int8_quantization
+from spp_keras.export.tflite import calibration_requests, conversion
 from spp_keras.layers import (
     LocalResponseNormalization,
     RoISpatialPyramidPooling,
@@ -101,6 +101,9 @@ def export_tflite(
     signature = _make_signature(model, tuple(inputs), shape, quantization)
     with conversion.make_converter(model, signature, quantization) as converter:
         if quantization == "int8":
+            _extras.require("tflite", "Quantization to int8", "ai_edge_litert")
+            from spp_keras.export.tflite import int8_quantization
+
             content = int8_quantization.quantize(converter, requests, list_float_layers(model))
         else:
             content = converter.convert()
