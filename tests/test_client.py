@@ -344,7 +344,9 @@ def test_the_client_says_in_one_line_what_to_do(server, folder, problem):
 def test_over_grpc_a_model_that_is_not_there_is_named(client, server):
     with pytest.raises(RuntimeError) as error:
         ask(client, server, "grpc", "pet", [PHOTOGRAPHS["a.png"]])
-    assert "the server has no model 'pet'" in client.describe_refusal(str(error.value), ["a.png"], "pet")
+    assert "the server has no model 'pet'" in client.describe_refusal(
+        str(error.value), ["a.png"], "pet"
+    )
 
 
 @every_protocol
