@@ -77,7 +77,7 @@ def test_an_export_orients_files_as_the_run_did(run, tmp_path):
 def found(tmp_path_factory):
     """The folder of a detector."""
     folder = tmp_path_factory.mktemp("detector")
-    small_detectors.detector(corrections=False).save(folder / run_folder.DETECTOR)
+    small_detectors.detector(deltas=False).save(folder / run_folder.DETECTOR)
     return folder
 
 
