@@ -78,6 +78,7 @@ def write_report(
     else:
         count = 600 if images is None else images
         paths = ([Path(path) for path in runs] for runs in (repeats, compare))
-        sections = classifier_report.sections(folder.path, *paths, count, **options)
+        seeds, others = paths
+        sections = classifier_report.sections(folder.path, seeds, others, count, **options)
     _files.write_file(output, html.render_document(folder.path.resolve().name, sections))
     return output

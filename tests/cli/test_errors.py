@@ -34,7 +34,7 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written_is_named(train, monk
     (tmp_path / "last.npz").write_text("the state before")
     # Written to the full disk as if it were beside the file.
     (tmp_path / "full").symlink_to("/dev/full")
-    monkeypatch.setattr(_files, "_beside", lambda path: tmp_path / "full")
+    monkeypatch.setattr(_files, "_make_temporary_path", lambda path: tmp_path / "full")
 
     def save():
         with _files.replace_file(tmp_path / "last.npz") as beside, beside.open("wb") as file:

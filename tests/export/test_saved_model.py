@@ -284,7 +284,7 @@ def test_what_is_no_classifier_is_refused(model, tmp_path):
         with pytest.raises(ValueError, match=r"`model` must be a `keras.Model` from images"):
             export.export_model(other, tmp_path / "m", labels=LABELS)
     cut = zoo.zf5_spp(include_top=False, pooling="spp", width=0.0625, levels=(1,))
-    with pytest.raises(ValueError, match="`model` must pool once"):
+    with pytest.raises(ValueError, match="`model` must end in a `Dense` layer"):
         export.export_model(
             cut, tmp_path / "m", labels=[str(i) for i in range(cut.output_shape[-1])]
         )

@@ -81,8 +81,8 @@ def test_it_finds_what_the_detector_finds(made, finds, searched, rpn, file):
 
 def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, searched):
     detector = make_detector_run(tmp_path, rpn=False, iou_threshold=0.99, score_threshold=-1)
-    corrections = detector.head.get_layer("corrections")
-    corrections.kernel.assign(corrections.kernel * 0)
+    deltas = detector.head.get_layer("deltas")
+    deltas.kernel.assign(deltas.kernel * 0)
     detector.save(tmp_path / run_folder.DETECTOR)
     # Longer than 1024. Sides are rounded, so that the two factors differ.
     found = serving.load_detector(tmp_path, -1)(encoded(photograph(132, 1100)))
