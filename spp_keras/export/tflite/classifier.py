@@ -141,7 +141,7 @@ def list_float_layers(model: keras.Model) -> list[str]:
     Example:
 
     >>> list_float_layers(zf5_spp(classes=2, width=0.0625))
-    ['rescaling', 'norm1', 'norm2', 'scores']
+    ['preprocessing', 'norm1', 'norm2', 'predictions']
     """
     types = (LocalResponseNormalization, RoISpatialPyramidPooling, keras.layers.Rescaling)
     return [
