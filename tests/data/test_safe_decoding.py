@@ -54,6 +54,7 @@ SAID = {
 }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("kind", UNUSABLE)
 def test_decode_safely_refuses_with_a_reason(kind, at_own_size):
     pixels, code, reason, size = at_own_size(UNUSABLE[kind][0])

@@ -194,6 +194,7 @@ def test_a_detector_of_0_1_is_refused_with_the_remedy(network):
         Detector.from_config(config)
 
 
+@pytest.mark.integration
 def test_predict_takes_pairs_and_dictionaries(network):
     detector = create_detector(network, scales=(120,))
     images = np.stack([scenes.random_image(80, 100, seed) for seed in (1, 2, 3)])

@@ -35,6 +35,7 @@ def test_detect_images_agrees_with_the_detector(trained, validation_cache):
         np.testing.assert_allclose(outputs["scores"][0, :3], expected[:3], rtol=2e-2)
 
 
+@pytest.mark.integration
 def test_train_head_resumes_after_its_last_epoch(trained, tmp_path):
     class Killed(Exception):
         pass

@@ -129,6 +129,7 @@ def test_the_eight_orientations_of_a_photograph_have_one_answer(finds, searched,
     assert {image.shape for image in searched} <= {picture.shape}
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("orientation", ["exif", "file"])
 def test_windows_for_a_saved_model_are_searched_for_the_way_up_that_it_takes(
     made, searched, tmp_path, orientation

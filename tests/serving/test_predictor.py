@@ -68,6 +68,7 @@ def test_each_says_what_the_network_says(run, load, kind):
         assert answer.error is None
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_says_the_same_of_what_is_no_usable_image_and_goes_on(load, kind):
     ask, same = load(kind, top_k=1), load("run", top_k=1)

@@ -42,6 +42,7 @@ def assert_same(found, expected):
         tf.nest.map_structure(np.testing.assert_array_equal, batch, other)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("policy", [Whole(), Crop(image_sizes=(20, 16), short_side=24)], ids=type)
 @pytest.mark.parametrize("given", ["pipeline", "dataset"])
 def test_fit_sees_the_batches_of_the_trainer_epoch_by_epoch(photographs, recorder, policy, given):
