@@ -181,6 +181,37 @@ class CellGrid(NamedTuple):
         excess = self.stride * (stride - 1) if ceil_mode else 0
         return CellGrid(self.stride * stride, self.first_center + shift, self.ceil_excess + excess)
 
+    @classmethod
+    def of(cls, model: Any) -> "CellGrid":
+        """The grid of the feature map of a Keras model, the same for images of every size.
+
+        Args:
+            model: Functional or sequential `keras.Model` from images to one feature map,
+                see `spp_keras.map_geometry`.
+
+        Raises:
+            ValueError: Where a layer makes the grid depend on the size of the image, as
+                strided ones with "same" padding do, with its name; where its geometry is
+                unknown; or where rows and columns differ.
+
+        Example:
+
+        >>> convolution = keras.layers.Conv2D(4, 7, strides=2)
+        >>> model = keras.Sequential([keras.layers.ZeroPadding2D(3), convolution])
+        >>> CellGrid.of(model)
+        CellGrid(stride=2, first_center=0.0, ceil_excess=0)
+        """
+        from spp_keras import model_geometry
+
+        rows, columns = model_geometry.map_axes(model)
+        if rows != columns:
+            raise ValueError(
+                "`model` must treat rows and columns alike, as a grid has one stride for both. "
+                f"Received: {model.name!r} with {rows} and {columns}."
+            )
+        center = (rows.low + rows.high) / 2
+        return cls(rows.stride, center, 1 + rows.low + rows.high - rows.offset)
+
     def map_size(self, pixels: Any) -> Any:
         """Number of cells along a side of `pixels`; an int or a tensor."""
         return (pixels + self.ceil_excess - 1 - int(2 * self.first_center)) // self.stride + 1

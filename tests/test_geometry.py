@@ -2,6 +2,7 @@ import doctest
 import itertools
 import math
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -242,6 +243,6 @@ def test_cells_of_an_array_are_those_of_its_entries():
 
 
 def test_examples_of_the_module_hold():
-    results = doctest.testmod(geometry)
+    results = doctest.testmod(geometry, extraglobs={"keras": keras})
     assert results.attempted > 5
     assert results.failed == 0

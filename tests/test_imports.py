@@ -27,7 +27,8 @@ MAY_IMPORT = {
     # The front door imports on first use alone: see `test_front_door.py`.
     "": {"_registration"},
     "model_repository": {"_files"},
-    "geometry": {"_checks"},
+    "model_geometry": set(),
+    "geometry": {"_checks", "model_geometry"},
     "ops": {"_checks", "_private_apis", "geometry"},
     "layers": {"_checks", "_private_apis", "geometry", "ops"},
     "data": HELPERS | {"geometry"},

@@ -44,6 +44,9 @@ class LocalResponseNormalization(keras.layers.Layer):
     0.1538461595773697
     """
 
+    # Each cell lies where its input cell lies, see `spp_keras.model_geometry`.
+    keeps_cells = True
+
     def __init__(
         self,
         region: Literal["across", "within"] = "across",

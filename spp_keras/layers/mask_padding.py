@@ -46,6 +46,9 @@ class MaskPadding(keras.layers.Layer):
     0.0
     """
 
+    # Each cell lies where its input cell lies, see `spp_keras.model_geometry`.
+    keeps_cells = True
+
     def __init__(self, stride: int, first_center: float, ceil_excess: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
         self.stride = _checks.at_least(stride, 1, "stride")

@@ -40,6 +40,9 @@ class PadRagged(keras.layers.Layer):
     ((2, 3, 4, 3), None)
     """
 
+    # Each cell lies where its input cell lies, see `spp_keras.model_geometry`.
+    keeps_cells = True
+
     def __init__(self, min_size: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.min_size = _checks.at_least(min_size, 1, "min_size")

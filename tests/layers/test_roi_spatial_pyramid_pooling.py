@@ -381,16 +381,6 @@ def test_twenty_thousand_boxes_are_pooled_in_one_call(mode):
 
 
 @both_modes
-def test_a_graph_compiled_by_xla_gives_the_same(mode):
-    x = drawn((2, 13, 11, CHANNELS))
-    windows = [random_windows(np.random.default_rng(i), 13, 11, 5) for i in range(2)]
-    boxes = np.concatenate([boxes_around(of_map) for of_map in windows])
-    layer = pooling(1, 0, PAPER, mode)
-    compiled = tf.function(lambda x, boxes: layer(x, boxes), jit_compile=True)
-    assert_close(compiled(x, boxes), layer(x, boxes), mode)
-
-
-@both_modes
 def test_channels_first_gives_what_channels_last_gives(mode):
     x, boxes = drawn((2, 13, 11, CHANNELS)), np.array([[[0, 0, 100, 90]], [[30, 40, 190, 150]]])
     layer = pooling(16, 14, PAPER, mode, data_format="channels_first")
@@ -609,52 +599,6 @@ def test_ties_pass_all_of_the_gradient_to_maxima_only():
 
 
 # What Keras asks of a layer.
-
-
-@both_modes
-@pytest.mark.parametrize(
-    ("policy", "dtype", "rounding"),
-    [("mixed_float16", "float16", 2e-3), ("mixed_bfloat16", "bfloat16", 2e-2)],
-    ids=["float16", "bfloat16"],
-)
-def test_mixed_precision_gives_answers_in_half_precision(mode, policy, dtype, rounding):
-    x, box = drawn((1, 33, 40, CHANNELS)), (0, 0, 333, 333)
-    layer = pooling(16, 14, PAPER, mode, dtype=policy)
-    answer = layer(x, one_box(*box))
-    assert answer.dtype == dtype
-    rounded = x[0].astype(tf.as_dtype(dtype).as_numpy_dtype).astype("float64")
-    window = oracles.window_of_box(box, 16, 14, 33, 40)
-    expected = oracles.window_pyramid(rounded, window, PAPER, mode)
-    np.testing.assert_allclose(
-        answer.numpy()[0, 0].astype("float64"), expected, atol=0 if mode == "max" else rounding
-    )
-
-
-@both_modes
-def test_double_precision_is_kept(mode):
-    x = np.random.default_rng(10).normal(size=(1, 13, 13, CHANNELS))
-    answer = pooling(16, 14, PAPER, mode, dtype="float64")(x, one_box(0, 0, 224, 224))
-    assert answer.dtype == "float64"
-    np.testing.assert_allclose(answer[0, 0], oracles.pyramid(x[0], PAPER, mode), atol=1e-13)
-
-
-def test_a_config_makes_the_same_layer_again():
-    layer = layers.RoISpatialPyramidPooling(
-        12,
-        8.5,
-        30,
-        levels=(4, (2, 3)),
-        mode="average",
-        bounding_box_format="rel_yxyx",
-        data_format="channels_first",
-        name="windows",
-    )
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert again.get_config() == layer.get_config()
-    assert (again.stride, again.first_center, again.ceil_excess) == (12, 8.5, 30)
-    assert again.levels == ((4, 4), (2, 3))
-    assert (again.mode, again.bounding_box_format) == ("average", "rel_yxyx")
-    assert (again.data_format, again.name) == ("channels_first", "windows")
 
 
 def test_defaults_are_the_papers():

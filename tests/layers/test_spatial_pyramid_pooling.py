@@ -140,28 +140,6 @@ def test_means_over_large_maps_keep_the_digits_of_half_precision(dtype):
 
 
 @both_modes
-@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
-@pytest.mark.parametrize(
-    "size",
-    [
-        (1, 1),
-        (10, 7),
-        *(pytest.param(size, marks=pytest.mark.integration) for size in [(13, 13), (3, 40)]),
-    ],
-    ids=str,
-)
-def test_sizes_known_beforehand_give_the_same_pyramid(mode, compiled, size):
-    maps = drawn((2, *size, CHANNELS), 1)
-    for levels in SOME_LEVELS:
-        function = tf.function(
-            pooling(levels, mode).call,
-            input_signature=[tf.TensorSpec(maps.shape)],
-            jit_compile=compiled,
-        )
-        assert_pooled(function(maps), maps, levels, mode)
-
-
-@both_modes
 @eager_and_graph
 @settings(thoroughly, max_examples=15)
 @given(levels=some_levels, rows=sides, columns=sides, seed=seeds)
@@ -260,15 +238,6 @@ def test_sizes_may_be_integers_of_any_type(dtype):
     maps = drawn_maps([(5, 9), (13, 2)], 6)
     answer = pooling()(oracles.padded(maps, np.nan), sizes=sizes_of(maps).astype(dtype))
     assert_pooled(answer, maps, (6, 3, 2, 1), "max")
-
-
-@both_modes
-def test_padded_maps_are_pooled_under_xla(mode):
-    maps = drawn_maps([(5, 9), (13, 2), (1, 1)], 7)
-    layer = pooling((6, 3, 2, 1), mode)
-    compiled = tf.function(lambda x, sizes: layer(x, sizes=sizes), jit_compile=True)
-    answer = compiled(oracles.padded(maps, np.nan), sizes_of(maps))
-    assert_pooled(answer, maps, (6, 3, 2, 1), mode)
 
 
 def ragged_batch_of_a_dataset(maps):
@@ -570,54 +539,11 @@ def test_tensorflow_puts_the_function_for_cpus_in_its_place_on_a_cpu(form):
 # What Keras asks of a layer.
 
 
-@both_modes
-@pytest.mark.parametrize("form", ["dense", "padded", "ragged"])
-@pytest.mark.parametrize(
-    ("policy", "dtype"), [("mixed_float16", "float16"), ("mixed_bfloat16", "bfloat16")]
-)
-def test_mixed_precision_gives_answers_in_half_precision(mode, form, policy, dtype):
-    maps = drawn_maps([(5, 9), (5, 9)], 13)
-    layer = layers.SpatialPyramidPooling((3, 1), mode, dtype=policy)
-    answer = mixed_answer(form, "eager", layer, maps)
-    assert answer.dtype == dtype
-    rounded = [one.astype(tf.as_dtype(dtype).as_numpy_dtype) for one in maps]
-    assert_pooled(answer, rounded, (3, 1), mode, ROUNDING[dtype])
-
-
-def test_a_config_makes_the_same_layer_again():
-    layer = layers.SpatialPyramidPooling(
-        (4, (2, 3), 1), "average", "channels_first", name="pyramid", dtype="float16"
-    )
-    again = layers.SpatialPyramidPooling.from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-    assert again.levels == ((4, 4), (2, 3), (1, 1))
-    assert (again.mode, again.data_format) == ("average", "channels_first")
-    assert (again.name, again.compute_dtype) == ("pyramid", "float16")
-
-
-def test_a_layer_survives_serialization_to_json():
-    layer = layers.SpatialPyramidPooling(((2, 3), (1, 1)))
-    text = keras.saving.serialize_keras_object(layer)
-    again = keras.saving.deserialize_keras_object(text)
-    x = drawn((1, 6, 7, CHANNELS), 14)
-    np.testing.assert_array_equal(again(x), layer(x))
-
-
 def test_defaults_are_the_50_bins_of_the_paper_and_maxima():
     layer = layers.SpatialPyramidPooling()
     assert layer.levels == ((6, 6), (3, 3), (2, 2), (1, 1))
     assert layer.mode == "max"
     assert layer.data_format == keras.config.image_data_format()
-
-
-@pytest.mark.parametrize(
-    ("data_format", "shape"),
-    [("channels_last", (None, None, None, 7)), ("channels_first", (5, 7, None, 9))],
-    ids=["channels_last", "channels_first"],
-)
-def test_the_output_shape_is_known_without_the_size(data_format, shape):
-    layer = layers.SpatialPyramidPooling((4, (2, 3)), data_format=data_format)
-    assert layer.compute_output_shape(shape) == (shape[0], 22 * 7)
 
 
 # Wrong arguments and bad inputs.
