@@ -96,7 +96,8 @@ def channels_last_only(value: str, description: str) -> None:
     """The data format of what supports channels last only."""
     if value != "channels_last":
         raise ValueError(
-            f"`data_format` must be 'channels_last' for {description}. Received: data_format={value!r}."
+            f"`data_format` must be 'channels_last' for {description}. "
+            f"Received: data_format={value!r}."
         )
 
 

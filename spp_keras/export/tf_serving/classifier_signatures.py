@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from spp_keras.data import image_rules, safe_decoding
+from spp_keras.export.graph_writer import Signature
 from spp_keras.export.tf_serving import input_decoding
-from spp_keras.export.tf_serving.graph_writer import Signature
 from spp_keras.zoo.model_parts import ModelParts, split_at_pooling
 
 

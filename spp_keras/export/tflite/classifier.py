@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from spp_keras import _checks, _extras, _files, tflite_files
 from spp_keras.data import orientations, size_policies
-from spp_keras.export import argument_checks
-from spp_keras.export.tf_serving.graph_writer import Signature
-from spp_keras.export.tflite import calibration_requests, conversion
+from spp_keras.export import argument_checks, calibration
+from spp_keras.export.graph_writer import Signature
+from spp_keras.export.tflite import conversion
 from spp_keras.layers import (
     LocalResponseNormalization,
     RoISpatialPyramidPooling,
@@ -92,7 +92,7 @@ def export_tflite(
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
     min_side = layer_chain.min_image_size(model)
     shape = conversion.resolve_image_shape(inputs["images"].shape[1:], image_size, min_side)
-    requests = calibration_requests.make_calibration_requests(
+    requests = calibration.make_calibration_requests(
         calibration_images, quantization, shape, min_side, tuple(inputs)
     )
     if size_policy is not None or ("boxes" not in inputs and shape[0] == shape[1]):
