@@ -169,6 +169,7 @@ def test_a_guessed_name_works_in_a_fresh_process(name, errors):
     assert errors[name] is None, errors[name]
 
 
+@pytest.mark.integration
 def test_importing_any_module_replaces_no_public_name(replaced):
     assert replaced == []
 

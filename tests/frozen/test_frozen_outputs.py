@@ -9,6 +9,8 @@ from frozen import inputs, network_outputs, outputs
 
 from spp_keras import zoo
 
+pytestmark = pytest.mark.integration
+
 FILE = Path(__file__).with_name("outputs_0_1_1.npz")
 FILE_SHA256 = "c681ecb03528403e4fcda5414508f530e04592517acaeb0e9c1e9fa5ae867f2f"
 # Relative to the largest value; floats differ by less between machines.
@@ -48,7 +50,6 @@ def test_the_file_has_no_other_subjects(frozen):
     assert {name.partition(": ")[0] for name in frozen} == set(outputs.SUBJECTS)
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("path", ["conv1/kernel", "conv4/kernel", "fc7/kernel"])
 def test_a_weight_that_is_a_hundredth_larger_is_noticed(path, frozen, monkeypatch):
     make_network = network_outputs.make_network
