@@ -145,8 +145,8 @@ def _detection_examples(
         html.tag(
             "p",
             f"{len(indices)} of {len(images):,} images of {images.name}; objects with a "
-            "probability above 0.5 or, of support vector machines, a margin above 0. Dashed: what is there by "
-            "the labels.",
+            "probability above 0.5 or, of support vector machines, a margin above 0. Dashed: the "
+            "labeled objects.",
             class_="note",
         ),
         html.tag("div", *figures, class_="found"),
