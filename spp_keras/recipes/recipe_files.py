@@ -68,7 +68,8 @@ def read_recipe(
         return recipe_class(**keys)
     except ValueError as error:
         source = ", with ".join([str(file), *(f"{key}={overrides[key]!r}" for key in overrides)])
-        raise ValueError(f"{error} Read from {source}.") from error
+        message = f"{error}." if isinstance(error, tomllib.TOMLDecodeError) else str(error)
+        raise ValueError(f"{message} Read from {source}.") from error
 
 
 def recipe_to_toml(recipe: Recipe | DetectorRecipe) -> str:

@@ -62,13 +62,13 @@ def _facts(
     return html.render_facts(
         [
             ("mAP, VOC's area", f"{100 * scores['voc_area']['mean']:.1f}%" if scores else ""),
-            ("learned from", settings.get("data", "")),
+            ("training data", settings.get("data", "")),
             ("head", settings.get("head", "")),
             ("classes", str(len(detector.labels))),
             ("parameters", f"{detector.count_params():,}"),
-            ("pyramid of a window", levels),
+            ("pyramid of an RoI", levels),
             ("scales", ", ".join(map(str, detector.scales))),
-            ("windows", "its own" if detector.rpn else "selective search"),
+            ("proposals", "region proposal network" if detector.rpn else "selective search"),
         ]
     )
 
@@ -78,7 +78,7 @@ def _scores(scores: dict[str, Any]) -> html.Markup:
     if not scores:
         return html.render_missing(
             title,
-            f"{run_folder.DETECTION_METRICS} is not there; this makes it, at its end: ",
+            f"{run_folder.DETECTION_METRICS} is missing; training ends by writing it: ",
             "spp-keras train-detector",
         )
     area, points = scores["voc_area"]["classes"], scores["voc_11-point"]["classes"]
@@ -96,7 +96,7 @@ def _scores(scores: dict[str, Any]) -> html.Markup:
         html.tag(
             "p",
             f"On {scores['images']:,} images. COCO: {coco}.",
-            f" No object of {never} was there to learn from." if never else None,
+            f" The training data have no object of {never}." if never else None,
             class_="note",
         ),
     )
@@ -114,12 +114,12 @@ def _bar(value: float | None) -> html.Markup:
 def _detection_examples(
     run: Path, count: int, data: str, data_dir: str | None, split: str
 ) -> html.Markup:
-    title = "What it finds"
+    title = "Detections"
     command = f"spp-keras report {shlex.quote(str(run))}"
     if not count:
-        return html.render_missing(title, "No images were looked at; this shows some: ", command)
+        return html.render_missing(title, "No images were drawn; this draws some: ", command)
     if not data:
-        why = f"{run_folder.RECIPE} is not there and says no images; this does: "
+        why = f"{run_folder.RECIPE}, which names images, is missing; name them: "
         return html.render_missing(title, why, f"{command} --data DATA")
     images = records.load_records(
         data,

@@ -12,9 +12,11 @@ import scenes
 from sklearn import metrics
 from small_detectors import make_detector_run
 
-from spp_keras import cli, detection, geometry, report, run_folder, serving
+from spp_keras import cli, geometry, recipes, report, run_folder, serving
 from spp_keras.data import records
+from spp_keras.evaluation import run_settings
 from spp_keras.report import html, predictions, pyramid
+from spp_keras.run_folder import RunFolder
 
 SCRIPT = "<script>alert('&')"
 VOID = {"meta", "img"}
@@ -108,7 +110,7 @@ def test_a_page_is_as_wide_as_a_phone(whole):
 def test_answers_are_those_of_predict(run, results):
     ask = serving.load_predictor(run)
     for number in range(0, 21, 5):
-        answer = ask(results.images.encoded(number))
+        answer = ask(results.images.read(number))
         assert answer.labels[0] == results.run.folder.labels[results.classes[number]]
         assert results.scores[number].max() == pytest.approx(answer.scores[0], abs=1e-5)
         right = str(results.records.ids[number]).split("/")[1]
@@ -166,7 +168,7 @@ def test_a_bin_is_outlined_around_the_centers_of_its_cells():
 
 def test_fewer_images_are_spread_over_the_split(run):
     results = predictions.predict_validation_images(run, 4)
-    assert results.of == 21
+    assert results.total == 21
     assert [str(name) for name in results.records.ids] == [
         f"validation/{name}" for name in (f"{SCRIPT}/0.jpg", f"{SCRIPT}/5.jpg")
     ] + ["validation/cat/3.jpg", "validation/red car/1.jpg"]
@@ -189,7 +191,7 @@ def test_tests_have_wilsons_interval_and_repeats_a_standard_error(run, tmp_path,
     # By hand: n=200, p=0.6 and p=0.5.
     assert "60.0% (53.1 to 66.5)" in found.text
     assert "50.0% (43.1 to 56.9)" in found.text
-    assert "200 images of pets validation. 3 were too small and left out." in found.text
+    assert "200 images of pets validation. 3 were too small and skipped." in found.text
     assert f"70.0 ± {100 * math.sqrt(0.01 / 3):.1f}%" in found.text
     evaluated(copies[2], {"full": 0.5}, images=100)
     with pytest.raises(ValueError, match="tested on the same images as `run`, 200 of pets"):
@@ -216,7 +218,7 @@ def test_of_images_with_several_classes_it_is_average_precision(make_run, monkey
         labels = np.random.default_rng(0).integers(0, 2, (len(found), 3)).astype("uint8")
         return dataclasses.replace(found, labels=labels)
 
-    monkeypatch.setattr(records, "load", several)
+    monkeypatch.setattr(run_settings, "load_records", several)
     found = Page(report.write_report(run, images=12))
     results = predictions.predict_validation_images(run, 12)
     rate = metrics.average_precision_score(results.records.labels, results.scores)
@@ -254,8 +256,8 @@ def detector(tmp_path_factory):
     rng = np.random.default_rng(0)
     scenes.write_voc(home / "voc", "val", [scenes.scene(rng) for _ in range(3)])
     make_detector_run(home / "run", ("<i>disc", "square"))
-    settings = detection.Settings(run="runs/a b", data=str(home / "voc"), validation_split="val")
-    (home / "run" / run_folder.RECIPE).write_text(json.dumps(dataclasses.asdict(settings)))
+    recipe = recipes.DetectorRecipe(run="runs/a b", data=str(home / "voc"), validation_split="val")
+    (home / "run" / run_folder.RECIPE).write_text(recipes.recipe_to_toml(recipe))
     each = {"mean": 0.4, "classes": {"<i>disc": 0.8, "square": None}}
     scores = {"images": 3, "untrained": ["square"], "voc_area": each, "voc_11-point": each}
     scores["coco"] = {"AP": 0.25, "AP50": None}
@@ -267,11 +269,11 @@ def test_a_detector_draws_what_it_finds_and_what_is_there(detector, capsys):
     assert cli.main(["report", str(detector)]) == 0
     assert capsys.readouterr().out == f"{detector / 'report.html'}\n"
     found = Page(detector / "report.html")
-    assert found.headings[:2] == ["Average precision", "What it finds"]
+    assert found.headings[:2] == ["Average precision", "Detections"]
     assert "COCO: AP 25.0%, AP50 -." in found.text
-    assert "No object of square was there to learn from." in found.text
+    assert "The training data have no object of square." in found.text
     assert "spp-keras report 'runs/a b'" in found.text
-    voc = json.loads((detector / run_folder.RECIPE).read_text())["data"]
+    voc = RunFolder(detector).recipe.data
     find, drawn = serving.load_detector(detector), re.findall(r"<svg.*?</svg>", found.source)
     assert len(drawn) == 3
     for number, svg in enumerate(drawn):
@@ -293,12 +295,12 @@ def test_a_detector_alone_says_what_is_not_there(detector, tmp_path):
     (tmp_path / "run").mkdir()
     shutil.copy(detector / run_folder.DETECTOR, tmp_path / "run")
     found = Page(report.write_report(tmp_path / "run"))
-    assert "scores.json is not there" in found.text
+    assert "metrics.json is missing" in found.text
     assert f"spp-keras report {tmp_path / 'run'} --data DATA" in found.text
 
 
 REFUSED = {
-    "another ending": (["--to", "page.pdf"], "`to` must be a file ending in .html"),
+    "another ending": (["--output", "page.pdf"], "`output` must be a file ending in .html"),
     "fewer than none": (["--images", "-1"], "`images` must be an int >= 0"),
     "no data": (["--data", "/nowhere"], "`data` must be an existing folder"),
     "no split": (["--split", "summer"], "`split` must be"),
@@ -308,7 +310,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_wrong_options_end_the_command_and_nothing_is_written(case, run, tmp_path, capsys):
     options, message = REFUSED[case]
-    arguments = ["report", str(run), "--to", str(tmp_path / "page.html"), *options]
+    arguments = ["report", str(run), "--output", str(tmp_path / "page.html"), *options]
     assert cli.main(arguments) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -317,10 +319,10 @@ def test_wrong_options_end_the_command_and_nothing_is_written(case, run, tmp_pat
 def test_what_is_no_run_is_named(tmp_path, detector, capsys):
     assert cli.main(["report", str(tmp_path)]) == 2
     assert "recipe.toml is missing: give the folder" in capsys.readouterr().err
-    (tmp_path / run_folder.RECIPE).write_text("{}")
+    (tmp_path / run_folder.RECIPE).write_text('task = "detection"\nrun = "a"\ndata = "b"')
     assert cli.main(["report", str(tmp_path)]) == 2
     assert "detector.keras is missing" in capsys.readouterr().err
-    assert cli.main(["report", str(detector), "--with", str(detector)]) == 2
-    assert "`repeats` is for runs that name photographs" in capsys.readouterr().err
+    assert cli.main(["report", str(detector), "--repeat", str(detector)]) == 2
+    assert "`repeats` is for runs of classifiers" in capsys.readouterr().err
     assert cli.main(["report", str(detector), "--compare", str(detector)]) == 2
-    assert "`compare` is for runs that name photographs" in capsys.readouterr().err
+    assert "`compare` is for runs of classifiers" in capsys.readouterr().err
