@@ -52,9 +52,9 @@ def read_recipe(
 
     Example:
 
-    >>> recipe = read_recipe("zf5_spp", batch_size=32, data="photographs")
+    >>> recipe = read_recipe("zf5_spp", batch_size=32, data="photos")
     >>> recipe.batch_size, recipe.data, recipe.epochs
-    (32, 'photographs', 70)
+    (32, 'photos', 70)
     """
     file = _find_file(path)
     try:

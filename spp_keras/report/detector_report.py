@@ -156,7 +156,7 @@ def _detection_examples(
 def _figure(
     pixels: np.ndarray, detections: detection.Detections, objects: Iterable[Any]
 ) -> html.Markup:
-    """A photograph with boxes that are drawn over it, so that they stay sharp when enlarged."""
+    """An image with boxes drawn over it, which stay sharp when enlarged."""
     height, width = pixels.shape[:2]
     address = embedded_images.data_uri(pixels, _LONGEST)
     parts = [html.tag("image", href=address, width=width, height=height)]
