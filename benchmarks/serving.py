@@ -95,8 +95,8 @@ def _export(model: Path) -> None:
     """In a process of its own: this one is to have no TensorFlow of its own at work."""
     script = (
         "import sys; from spp_keras import data, export, zoo; "
-        "export.save(zoo.zf5_spp(classes=1000, width=0.25), sys.argv[1], "
-        "labels=[str(n) for n in range(1000)], view=data.Whole(longest_side=512))"
+        "export.export_model(zoo.zf5_spp(classes=1000, width=0.25), sys.argv[1], "
+        "labels=[str(n) for n in range(1000)], size_policy=data.Whole(longest_side=512))"
     )
     subprocess.run([sys.executable, "-c", script, str(model)], check=True, env=_environment())
 

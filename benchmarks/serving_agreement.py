@@ -1,4 +1,4 @@
-"""How far what was exported from a run agrees with the network: a row of JSON for each form.
+"""Agreement of the exports of a run with its network: a row of JSON for each export.
 
     python benchmarks/serving_agreement.py runs/zf5_spp-shapes
 
@@ -13,68 +13,61 @@ from pathlib import Path
 
 import numpy as np
 
-from spp_keras import data, export, recipes, run_folder, serving, trained
+from spp_keras import data, export, serving
 from spp_keras.data import image_reader, splits
 from spp_keras.report import training_status
+from spp_keras.run_folder import RunFolder
+
+# Names of the rows, and the quantization of each.
+QUANTIZATIONS = {"float32": "none", "float16": "float16", "dynamic": "dynamic", "int8": "int8"}
 
 
-def main(run: str) -> int:
-    """Exports in every form and asks each about every image."""
-    found, (files, labels) = trained.load(run), _validation(run)
-    expected = _scores(serving.load_predictor(run, top=len(found.labels)), files, found.labels)
+def main(path: str) -> int:
+    """Exports a run to every target and compares the scores of every image."""
+    run = RunFolder(path)
+    files, classes = _load_validation(run)
+    count = len(run.labels)
+    expected = _predict(serving.load_predictor(run, top_k=count), files, run.labels)
     with tempfile.TemporaryDirectory() as folder:
-        saved = export.export_model(
-            found.network,
-            Path(folder) / "models" / "x",
-            labels=found.labels,
-            size_policy=found.view,
-            top_k=len(found.labels),
-        )
-        exported = {"SavedModel": saved}
-        calibration = trained.sample(run, found.view)
-        for form in ("float32", "float16", "dynamic", "int8"):
-            exported[f"TFLite, {form}"] = export.export_model(
-                found.network,
-                Path(folder) / f"{form}.tflite",
-                labels=found.labels,
-                size_policy=found.view,
-                quantization="none" if form == "float32" else form,
-                calibration_images=calibration if form == "int8" else None,
-            )
-        for name, path in exported.items():
-            ask = serving.load_predictor(path, top=len(found.labels))
-            scores = _scores(ask, files, found.labels)
+        exports = {
+            "SavedModel": export.export_model(run, Path(folder) / "models" / "x", top_k=count)
+        }
+        for name, quantization in QUANTIZATIONS.items():
+            output = Path(folder) / f"{name}.tflite"
+            exports[f"TFLite, {name}"] = export.export_model(run, output, quantization=quantization)
+        for name, exported in exports.items():
+            scores = _predict(serving.load_predictor(exported, top_k=count), files, run.labels)
             row = {
                 "images": len(files),
                 "name": name,
                 "same class": float((scores.argmax(1) == expected.argmax(1)).mean()),
                 "largest difference": float(np.abs(scores - expected).max()),
-                "right": float((scores.argmax(1) == labels).mean()),
-                "right, network": float((expected.argmax(1) == labels).mean()),
-                "training": training_status.describe_training([Path(run)]),
+                "right": float((scores.argmax(1) == classes).mean()),
+                "right, network": float((expected.argmax(1) == classes).mean()),
+                "training": training_status.describe_training([run.path]),
             }
             print(json.dumps(row), flush=True)
     return 0
 
 
-def _validation(run: str) -> tuple[list[bytes], np.ndarray]:
-    recipe = recipes.read_recipe(Path(run) / run_folder.RECIPE)
+def _load_validation(run: RunFolder) -> tuple[list[bytes], np.ndarray]:
+    """The validation images and their classes."""
+    recipe = run.recipe
     data_dir = recipe.data_dir or None
     split = recipe.validation_split or splits.choose_splits(recipe.data, data_dir)[1]
-    found = data.load_records(recipe.data, split, data_dir, progress=False)
-    reader = image_reader.ImageReader(found.files, found.spans)
-    files = [reader.read(reader.row(number)).numpy() for number in range(len(found))]
-    return files, found.labels
+    records = data.load_records(recipe.data, split, data_dir, progress=False)
+    reader = image_reader.ImageReader(records.files, records.spans)
+    files = [reader.read(reader.row(index)).numpy() for index in range(len(records))]
+    return files, records.labels
 
 
-def _scores(
-    ask: Callable[[bytes], serving.Prediction], files: list[bytes], labels: tuple[str, ...]
+def _predict(
+    predict: Callable[[bytes], serving.Prediction], files: list[bytes], labels: tuple[str, ...]
 ) -> np.ndarray:
     """Scores by class, a row for each image."""
-    answers = [ask(file) for file in files]
-    return np.array(
-        [[dict(zip(a.labels, a.scores, strict=True))[label] for label in labels] for a in answers]
-    )
+    predictions = [predict(file) for file in files]
+    scores = [dict(zip(p.labels, p.scores, strict=True)) for p in predictions]
+    return np.array([[row[label] for label in labels] for row in scores])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
     python docs/make_api.py                # docs/api/index.html
     python docs/make_api.py --output folder
 
-A package's public names are those that its `__init__` brings in.
+The packages are those of `spp_keras.__all__`; their public names are those that their `__init__`
+imports.
 """
 
 import argparse
@@ -15,33 +16,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# Before TensorFlow is loaded: its notes on processors are not of these pages.
+# Before TensorFlow is loaded: its messages about processors do not belong here.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Or pdoc warns that it keeps what is imported from asking for the machine's name.
+# Otherwise pdoc warns that it blocks subprocesses of the modules that it imports.
 os.environ.setdefault("PDOC_ALLOW_EXEC", "1")
 
 import pdoc.docstrings
 import pdoc.render
 
-# Whose public names are what their `__init__` brings in.
-PACKAGES = (
-    "spp_keras.layers",
-    "spp_keras.zoo",
-    "spp_keras.data",
-    "spp_keras.training",
-    "spp_keras.evaluation",
-    "spp_keras.detection",
-    "spp_keras.export",
-    "spp_keras.serving",
-    "spp_keras.report",
-)
-# What the pages in this folder and the docstrings send readers to besides.
+import spp_keras
+
+# Modules that the pages in this folder and the docstrings link to.
 MODULES = (
     "spp_keras.geometry",
-    "spp_keras.recipes",
     "spp_keras.detection.proposal_files",
     "spp_keras.detection.compression",
     "spp_keras.demo",
+)
+# Packages of `spp_keras.__all__`.
+PACKAGES = tuple(
+    f"spp_keras.{name}"
+    for name in spp_keras.__all__
+    if hasattr(getattr(spp_keras, name), "__path__")
 )
 
 
@@ -53,23 +49,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--output", type=Path, default=Path(__file__).parent / "api", help="default: docs/api"
     )
-    to = parser.parse_args(arguments).output
-    for name in PACKAGES:
+    output = parser.parse_args(arguments).output
+    for name in ("spp_keras", *PACKAGES):
         package = importlib.import_module(name)
-        package.__all__ = public_names(package)
-        # `zoo` loads on first use, which pdoc, who reads the dictionary, never makes.
-        vars(package).update({one: getattr(package, one) for one in package.__all__})
+        package.__all__ = list_public_names(package)
+        # pdoc reads the dictionary, where names that load on first use are missing.
+        vars(package).update({name: getattr(package, name) for name in package.__all__})
     pdoc.docstrings.GOOGLE_LIST_SECTIONS.append("Call arguments")
     templates = Path(__file__).parent / "pdoc"
     pdoc.render.configure(docformat="google", template_directory=templates)
     pages = "spp_keras", r"!spp_keras\..", *PACKAGES, r"!spp_keras\.\w+\..", *MODULES
-    pdoc.pdoc(*pages, output_directory=to)
-    print(to / "index.html")
+    pdoc.pdoc(*pages, output_directory=output)
+    print(output / "index.html")
     return 0
 
 
-def public_names(package: object) -> list[str]:
-    """What the `__init__` of a package brings in: its `__all__`, or all but modules."""
+def list_public_names(package: object) -> list[str]:
+    """Names that the `__init__` of a package imports: its `__all__`, or all but modules."""
     if hasattr(package, "__all__"):
         return list(package.__all__)
     return [

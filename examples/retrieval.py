@@ -1,8 +1,8 @@
 """Finds the images that are most similar to a query, by the pyramid features of a trained network.
 
-Run it with `python examples/retrieval.py runs/zf5_spp-shapes photos query.jpg`. The vectors are
-stored in a file, so that the next query is fast; delete it when the images change. `--score`
-without a query prints how often the nearest images have the same class.
+Run it with `python examples/retrieval.py runs/zf5_spp-shapes photos query.jpg`. Vectors are stored
+in a file for the next query; delete it when the images change. `--score` without a query prints how
+often the nearest images have the same class.
 """
 
 import argparse
@@ -95,6 +95,5 @@ if options.score:
     same = classes[:, np.newaxis] == classes
     fraction = np.take_along_axis(same, nearest, axis=1).mean()
     chance = (same.sum() - len(same)) / (same.size - len(same))
-    print(
-        f"{fraction:.3f} of the nearest {options.nearest} share the class, {chance:.3f} by chance"
-    )
+    score = f"{fraction:.3f} of the nearest {options.nearest} share the class"
+    print(f"{score}, {chance:.3f} by chance")

@@ -1,4 +1,4 @@
-"""Checks of arguments. Every message names the argument, the rule and the value."""
+"""Checks of arguments, with errors that name the argument, the rule and the value."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -39,10 +39,10 @@ def one_of(value: Any, choices: Sequence[Any], name: str) -> Any:
     return value
 
 
-def at_least(value: Any, least: int, name: str) -> int:
+def at_least(value: Any, minimum: int, name: str) -> int:
     """An int with a lower bound."""
-    if not _is_int(value) or value < least:
-        raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
+    if not _is_int(value) or value < minimum:
+        raise ValueError(f"`{name}` must be an int >= {minimum}. Received: {name}={value!r}.")
     return int(value)
 
 
@@ -84,7 +84,7 @@ def rank(shape: Sequence[int | None], expected: int, name: str, axes: str) -> No
 
 
 def data_format(value: Any) -> Literal["channels_last", "channels_first"]:
-    """Where the channels are; by default where Keras is set to have them."""
+    """The position of the channels; by default that of Keras' configuration."""
     if value is None:
         import keras
 
@@ -92,29 +92,34 @@ def data_format(value: Any) -> Literal["channels_last", "channels_first"]:
     return one_of(value, ("channels_last", "channels_first"), "data_format")
 
 
-def channels_last_only(value: str, what: str) -> None:
-    """What is there for channels last alone."""
+def channels_last_only(value: str, description: str) -> None:
+    """The data format of what supports channels last only."""
     if value != "channels_last":
         raise ValueError(
-            f"`data_format` must be 'channels_last' for {what}. Received: data_format={value!r}."
+            f"`data_format` must be 'channels_last' for {description}. "
+            f"Received: data_format={value!r}."
         )
 
 
-def image_shape(value: Any, least: int) -> tuple[int | None, int | None, int]:
-    """`(height, width, channels)` of images, of which a trunk can map the least."""
-    rule = f"(height, width, channels), height and width None or ints >= {least}"
-    fits = isinstance(value, Sequence) and len(value) == 3 and _is_int(value[2]) and value[2] >= 1
-    fits = fits and all(side is None or (_is_int(side) and side >= least) for side in value[:2])
-    if not fits:
+def image_shape(value: Any, min_size: int) -> tuple[int | None, int | None, int]:
+    """`(height, width, channels)` of images that a network can map."""
+    rule = f"(height, width, channels), height and width None or ints >= {min_size}"
+    is_valid = (
+        isinstance(value, Sequence) and len(value) == 3 and _is_int(value[2]) and value[2] >= 1
+    )
+    is_valid = is_valid and all(
+        size is None or (_is_int(size) and size >= min_size) for size in value[:2]
+    )
+    if not is_valid:
         raise ValueError(
-            f"`input_shape` must be {rule}, the least that the network can map. "
+            f"`input_shape` must be {rule}, the smallest that the network can map. "
             f"Received: input_shape={value!r}."
         )
     return tuple(value)
 
 
 def feature_maps(shape: Sequence[int | None], layout: str, name: str) -> int:
-    """A batch of maps with a known number of channels, which is returned."""
+    """The number of channels of a batch of feature maps, which must be known."""
     axes = "(batch, height, width, channels)"
     if layout == "channels_first":
         axes = "(batch, channels, height, width)"

@@ -72,7 +72,7 @@ def install_line(extra: str) -> str:
 
 
 def _describe(error: ImportError, module: str, extra: str) -> str:
-    missing = error.name or module
+    missing = (error.name or module).partition(".")[0]
     # A package that is there and does not load: the reason is in the original message.
     reason = "" if isinstance(error, ModuleNotFoundError) else f" The import failed: {error}."
     return f"the package `{missing}`. Install it with: {install_line(extra)}{reason}"

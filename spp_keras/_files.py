@@ -1,4 +1,4 @@
-"""Files and folders that are there as a whole or not at all, whenever the power goes."""
+"""Atomic writes: a file or folder is there as a whole or not at all, whenever a process dies."""
 
 import contextlib
 import json
@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# No writer takes so long; what is older was left behind by a process that was killed.
-_LEFT_BEHIND = 24 * 60 * 60
+# No write takes so long: older temporary files are those of processes that were killed.
+_MAX_AGE_SECONDS = 24 * 60 * 60
 
 
 @contextlib.contextmanager
 def replace_file(path: str | Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `path` when the block ends well.
+    """A temporary path to write to, which replaces `path` when the block ends without error.
 
-    The path is beside `path`, hidden, and ends with its whole name, since some
-    writers go by the ending. If the block raises, or the process dies, the old
-    file stays as it was.
+    It is in the same folder, hidden, and ends with the name of `path`, since some
+    writers choose a format by the suffix. If the block raises, or the process dies,
+    the old file stays.
 
     Args:
         path: Path of the file to write or replace. Missing folders above it
@@ -30,8 +30,8 @@ def replace_file(path: str | Path) -> Iterator[Path]:
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "runs" / "epoch.txt"
-    >>> with replace_file(path) as beside:
-    ...     _ = beside.write_text("7")
+    >>> with replace_file(path) as temporary:
+    ...     _ = temporary.write_text("7")
     ...     path.exists()
     False
     >>> path.read_text()
@@ -39,22 +39,22 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    beside = _beside(path)
+    _remove_old_temporaries(path)
+    temporary = _make_temporary_path(path)
     try:
-        yield beside
-        # Otherwise a rename may reach the disk before what it names does.
-        _to_disk(beside)
-        beside.replace(path)
+        yield temporary
+        # Otherwise the rename may reach the disk before the content.
+        _sync(temporary)
+        temporary.replace(path)
     except OSError as error:
-        # Who writes to an open file does not say which, and `beside` is no name to a user.
-        if error.errno is not None and str(error.filename) in ("None", str(beside)):
+        # An error of an open file has no name, and the temporary one means nothing to a user.
+        if error.errno is not None and str(error.filename) in ("None", str(temporary)):
             error.filename = str(path)
         raise
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     if os.name == "posix":
-        _to_disk(path.parent)
+        _sync(path.parent)
 
 
 def write_file(path: str | Path, content: str | bytes) -> None:
@@ -72,8 +72,8 @@ def write_file(path: str | Path, content: str | bytes) -> None:
     >>> path.read_text()
     '{"epoch": 7}'
     """
-    with replace_file(path) as beside:
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+    with replace_file(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: str | Path, content: Any) -> None:
@@ -133,8 +133,8 @@ def create_folder(folder: str | Path) -> Iterator[Path]:
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp()) / "zf5_spp" / "1"
-    >>> with create_folder(folder) as beside:
-    ...     _ = (beside / "labels.txt").write_text("cat")
+    >>> with create_folder(folder) as temporary:
+    ...     _ = (temporary / "labels.txt").write_text("cat")
     ...     folder.exists()
     False
     >>> (folder / "labels.txt").read_text()
@@ -142,30 +142,30 @@ def create_folder(folder: str | Path) -> Iterator[Path]:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(folder)
-    beside = _beside(folder)
-    beside.mkdir()
+    _remove_old_temporaries(folder)
+    temporary = _make_temporary_path(folder)
+    temporary.mkdir()
     try:
-        yield beside
-        for path in (*beside.rglob("*"), beside):
+        yield temporary
+        for path in (*temporary.rglob("*"), temporary):
             if path.is_file() or os.name == "posix":
-                _to_disk(path)
-        beside.rename(folder)
+                _sync(path)
+        temporary.rename(folder)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     if os.name == "posix":
-        _to_disk(folder.parent)
+        _sync(folder.parent)
 
 
 def _format_bytes(count: int) -> str:
     return f"{count / 1e6:,.0f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
 
 
-def _beside(path: Path) -> Path:
+def _make_temporary_path(path: Path) -> Path:
     return path.with_name(f".{uuid.uuid4().hex}.{path.name}")
 
 
-def _to_disk(path: Path) -> None:
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -173,9 +173,9 @@ def _to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sweep(path: Path) -> None:
-    for beside in path.parent.glob("." + "[0-9a-f]" * 32 + ".*"):
-        if beside.name[34:] == path.name:
+def _remove_old_temporaries(path: Path) -> None:
+    for temporary in path.parent.glob("." + "[0-9a-f]" * 32 + ".*"):
+        if temporary.name[34:] == path.name:
             with contextlib.suppress(OSError):
-                if time.time() - beside.stat().st_mtime > _LEFT_BEHIND:
-                    shutil.rmtree(beside) if beside.is_dir() else beside.unlink()
+                if time.time() - temporary.stat().st_mtime > _MAX_AGE_SECONDS:
+                    shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink()

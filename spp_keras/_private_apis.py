@@ -1,4 +1,4 @@
-"""Every use of private Keras API outside `ops/_cpu_max_pooling.py` and `export/tflite`.
+"""Every use of private Keras API outside `ops/_cpu_max_pooling.py`.
 
 Each says why no public way does, and what to do when a new Keras breaks it. Tried on Keras
 3.15; `tests/test_private_apis.py` fails first.

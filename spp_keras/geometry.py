@@ -187,7 +187,7 @@ class CellGrid(NamedTuple):
 
         Args:
             model: Functional or sequential `keras.Model` from images to one feature map,
-                see `spp_keras.model_geometry.map_geometry`.
+                see `spp_keras.map_geometry`.
 
         Raises:
             ValueError: Where a layer makes the grid depend on the size of the image, as

@@ -226,8 +226,8 @@ class RunFolder:
             if (self / name).is_file():
                 raise ValueError(
                     f"`run` is a run folder of spp_keras 0.1, as its {name} shows: load it with "
-                    "`pip install spp_keras==0.1.1`, or train again. Its best.weights.h5 can "
-                    "still be loaded by `weights=` into a network of the same options. "
+                    "spp_keras 0.1.1, or train again. Its best.weights.h5 can still be "
+                    "loaded by `weights=` into a network of the same options. "
                     f"Received: run={str(self.path)!r}."
                 )
 

@@ -1,5 +1,6 @@
 """Runs: train, load, evaluate and predict, each in one call."""
 
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -26,8 +27,13 @@ class Run(RunFolder):
         labels: Names of the classes.
         recipe: The `Recipe` or `DetectorRecipe` of the training.
         history: The numbers of each epoch.
+        metrics: Of a detector, the metrics on its validation images.
         size_policy: How images are sized for prediction.
     """
+
+    def __init__(self, path: "str | os.PathLike[str]"):
+        super().__init__(path)
+        self._predictors: dict[Any, Any] = {}
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -39,8 +45,6 @@ class Run(RunFolder):
     @property
     def metrics(self) -> dict[str, Any]:
         """The metrics of a detector on its validation images."""
-        import json
-
         text = (self / run_folder.DETECTION_METRICS).read_text(encoding="utf-8")
         metrics: dict[str, Any] = json.loads(text)
         return metrics
@@ -79,10 +83,6 @@ class Run(RunFolder):
             load = serving.load_detector if self.is_detector else serving.load_predictor
             self._predictors[key] = load(self.path, **options)
         return self._predictors[key](image)
-
-    def __init__(self, path: "str | os.PathLike[str]"):
-        super().__init__(path)
-        self._predictors: dict[Any, Any] = {}
 
 
 def load_run(path: str | Path) -> Run:

@@ -15,6 +15,8 @@ from spp_keras.detection.training_images import TrainingImages
 from spp_keras.metrics import evaluate_voc
 from spp_keras.zoo import model_parts
 
+pytestmark = pytest.mark.integration
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 

@@ -156,7 +156,7 @@ def run(server, protocol, *arguments):
 
 
 def ask(client, server, protocol, model, images):
-    method = client.ask_rest if protocol == "rest" else client.ask_grpc
+    method = client.predict_by_rest if protocol == "rest" else client.predict_by_grpc
     return method(server.address(protocol), model, images, timeout=30)
 
 
@@ -251,7 +251,7 @@ def test_the_client_needs_no_package_of_ours():
 
 def test_the_help_shows_examples():
     done = run("unused", "rest", "--help")
-    assert "python client.py photographs/*.jpg --model zf5_spp" in done.stdout
+    assert "python client.py photos/*.jpg --model zf5_spp" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["alone", "joining"])
@@ -284,7 +284,7 @@ def test_over_grpc_the_refused_file_is_named_too(client, server, model, kind):
     good = PHOTOGRAPHS["a.png"]
     with pytest.raises(RuntimeError) as error:
         ask(client, server, "grpc", "pets", [good, file])
-    said = client.what_to_do(str(error.value), ["good.png", "wrong.jpg"], "pets")
+    said = client.describe_refusal(str(error.value), ["good.png", "wrong.jpg"], "pets")
     assert said == f"wrong.jpg {reason}: leave it out or repair it"
     check_answer(model, ask(client, server, "grpc", "pets", [good])[0], good)
 
@@ -296,10 +296,10 @@ def test_where_errors_are_reported_the_other_files_are_answered(client, server, 
     answers = ask(client, server, protocol, "reporting", mixed)
     for answer, file in zip(answers[: len(good)], good, strict=True):
         check_answer(model, answer, file)
-        assert "refused" not in client.line("a.png", answer)
+        assert "refused" not in client.format_line("a.png", answer)
     reasons = [reason for _, reason in REFUSED.values()]
     for answer, reason in zip(answers[len(good) :], reasons, strict=True):
-        assert client.line("wrong.jpg", answer) == f"wrong.jpg  refused: it {reason}"
+        assert client.format_line("wrong.jpg", answer) == f"wrong.jpg  refused: it {reason}"
         assert answer["error_codes"] > 0
 
 
@@ -344,7 +344,9 @@ def test_the_client_says_in_one_line_what_to_do(server, folder, problem):
 def test_over_grpc_a_model_that_is_not_there_is_named(client, server):
     with pytest.raises(RuntimeError) as error:
         ask(client, server, "grpc", "pet", [PHOTOGRAPHS["a.png"]])
-    assert "the server has no model 'pet'" in client.what_to_do(str(error.value), ["a.png"], "pet")
+    assert "the server has no model 'pet'" in client.describe_refusal(
+        str(error.value), ["a.png"], "pet"
+    )
 
 
 @every_protocol

@@ -53,7 +53,12 @@ def examples(module):
 
 @pytest.mark.parametrize(
     "module",
-    [name for name, path in FILES.items() if ">>> " in path.read_text()],
+    [
+        # Examples of exports take seconds each.
+        pytest.param(name, marks=[pytest.mark.integration] * name.startswith("spp_keras.export"))
+        for name, path in FILES.items()
+        if ">>> " in path.read_text()
+    ],
 )
 def test_docstrings_show_what_happens(module):
     report = []

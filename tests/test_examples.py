@@ -14,6 +14,8 @@ from photographs import encoded, photograph
 
 from spp_keras.data import Warp, image_ops
 
+pytestmark = pytest.mark.integration
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 

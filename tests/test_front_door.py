@@ -36,9 +36,17 @@ assert pool(numpy.ones((1, 13, 9, 2), "float32")).shape == (1, 3, 2, 2)
 pool = spp_keras.layers.AdaptiveAveragePooling2D(1)
 assert pool(numpy.ones((1, 13, 9, 2), "float32")).shape == (1, 1, 1, 2)
 """,
-    "RoIAlign": "assert callable(spp_keras.layers.RoIAlign)",
+    "RoIAlign": """
+align = spp_keras.layers.RoIAlign(7, spatial_scale=1 / 16)
+boxes = numpy.array([[[0, 0, 100, 60]]], "float32")
+assert align(numpy.ones((1, 13, 9, 2), "float32"), boxes).shape == (1, 1, 7, 7, 2)
+""",
     "LocalResponseNormalization": "assert callable(spp_keras.layers.LocalResponseNormalization)",
-    "roi_align": "assert callable(spp_keras.ops.roi_align)",
+    "roi_align": """
+features, boxes = numpy.ones((1, 13, 9, 2), "float32"), numpy.array([[[0, 0, 100, 60]]], "float32")
+grids = spp_keras.ops.roi_align(features, boxes, output_size=(7, 7), spatial_scale=1 / 16)
+assert grids.shape == (1, 1, 7, 7, 2)
+""",
     "roi_pool": "assert callable(spp_keras.ops.roi_pool)",
     "nms": """
 boxes = numpy.array([[0, 0, 10, 10], [0, 0, 10, 9]], "float32")
@@ -52,7 +60,8 @@ assert float(spp_keras.ops.box_iou(boxes, boxes)[0, 0]) == 1
     "map_geometry": """
 inputs = keras.Input((None, None, 3))
 model = keras.Model(inputs, keras.layers.Conv2D(2, 3, strides=2)(inputs))
-assert spp_keras.geometry.map_geometry(model, (33, 65)) is not None
+assert spp_keras.map_geometry(model, (33, 65)).size == (16, 32)
+assert spp_keras.geometry.CellGrid.of(model).stride == 2
 """,
     "Detector": "assert callable(spp_keras.detection.Detector)",
     "RegionProposalNetwork": "assert callable(spp_keras.detection.RegionProposalNetwork)",
@@ -160,6 +169,7 @@ def test_a_guessed_name_works_in_a_fresh_process(name, errors):
     assert errors[name] is None, errors[name]
 
 
+@pytest.mark.integration
 def test_importing_any_module_replaces_no_public_name(replaced):
     assert replaced == []
 

@@ -17,6 +17,7 @@ LINES = [
 ]
 # These may load NumPy.
 MODULES = [
+    "spp_keras.detection.detections",
     "spp_keras.geometry",
     "spp_keras.model_repository",
     "spp_keras.run_folder",

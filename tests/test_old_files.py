@@ -6,7 +6,7 @@ import pytest
 
 from spp_keras import _old_files, _registration, zoo
 
-REMEDY = r"spp_keras 0\.1.*`pip install spp_keras==0\.1\.1`.*save_weights.*or train again"
+REMEDY = r"spp_keras 0\.1.*with spp_keras 0\.1\.1.*save_weights.*or train again"
 
 
 def test_no_class_is_old_and_new():

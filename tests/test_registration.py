@@ -64,6 +64,7 @@ print(json.dumps([kinds, [name for name in registered if isinstance(registered[n
 """
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("imports", ["keras, spp_keras", "spp_keras, keras"])
 def test_importing_the_package_is_enough_to_load_its_files(imports, files):
     folder, kinds = files
@@ -96,6 +97,7 @@ assert keras.saving.get_registered_object("spp_keras>MaskPadding") is layers.Mas
 """
 
 
+@pytest.mark.integration
 def test_the_import_of_keras_stays_as_it_is():
     done = subprocess.run(
         [sys.executable, "-c", AROUND], timeout=300, capture_output=True, text=True

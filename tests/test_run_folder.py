@@ -138,7 +138,7 @@ def test_a_run_can_be_given_wherever_its_path_can(tmp_path):
 def test_a_run_folder_of_0_1_is_refused_with_the_remedy(tmp_path, name):
     make_run(tmp_path)
     (tmp_path / name).write_text("{}")
-    with pytest.raises(ValueError, match=r"of spp_keras 0\.1.*pip install spp_keras==0\.1\.1"):
+    with pytest.raises(ValueError, match=r"of spp_keras 0\.1.*load it with spp_keras 0\.1\.1"):
         spp_keras.load_run(tmp_path)
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from spp_keras.data import image_rules, size_policies
-from spp_keras.serving import image_decoding
+from spp_keras.data import image_rules, safe_decoding, size_policies
 
 MAX_PIXELS = 25_000_000
 # Twice what a training takes. A model with short sides of 256 sees two million pixels then.
@@ -42,7 +41,7 @@ def make_decoder(
     max_pixels: int = MAX_PIXELS,
     orientation: str = "exif",
 ) -> Callable[[bytes], ImageInput]:
-    """Makes a function from the bytes of an image file to a `ImageInput`.
+    """Makes a function from the bytes of an image file to an `ImageInput`.
 
     The function raises `UnusableImage` for a file that cannot be used.
 
@@ -62,7 +61,7 @@ def make_decoder(
     """
     limits = image_rules.ImageLimits(max_pixels=max_pixels, max_aspect=_MAX_ASPECT)
     decode_as_trained, decode_enlarged = (
-        image_decoding.make_decoder(policy, min_side, limits, orientation)
+        safe_decoding.make_decoder(policy, min_side, limits, orientation)
         for policy in (size_policy, size_policies.Whole(short_side=min_side))
     )
 

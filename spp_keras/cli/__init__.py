@@ -71,18 +71,18 @@ def build_parser() -> argparse.ArgumentParser:
 
     The parser itself is in `parser`, for the command that completes the others.
     """
-    made = _Parser(
+    parser = _Parser(
         prog="spp-keras",
         description="SPP-net in Keras: images of any size in, one vector out.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--version", action="version", version=f"%(prog)s {spp_keras.__version__}")
-    commands = made.add_subparsers(title="commands", metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {spp_keras.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in _COMMANDS:
         module.add(commands)
-    made.set_defaults(parser=made)
-    return made
+    parser.set_defaults(parser=parser)
+    return parser
 
 
 class _Parser(argparse.ArgumentParser):
@@ -103,8 +103,8 @@ def _run(options: argparse.Namespace) -> int:
         print("spp-keras: interrupted; the same command goes on.", file=sys.stderr)
         return 130
     except Exception as error:
-        words = _errors.describe_error(error, options)
-        if words is None:
+        message = _errors.describe_error(error, options)
+        if message is None:
             raise
-        print(f"spp-keras: {words}", file=sys.stderr)
+        print(f"spp-keras: {message}", file=sys.stderr)
         return 2

@@ -24,23 +24,24 @@ def add_command(
 def load_tensorflow() -> None:
     """Imports TensorFlow, for the commands that need it, without its notes on processors and GPUs.
 
-    What it says while it is loaded heeds no level; it is shown where loading fails.
+    Its C++ libraries print while they load, whatever the log level; the text is shown only
+    if the import fails.
     """
     if "tensorflow" in sys.modules:
         return
-    # Where there is no GPU, it is an error to TensorFlow that it finds none.
+    # Without a GPU, TensorFlow logs an error that it finds none.
     level = "2" if Path("/proc/driver/nvidia").exists() else "3"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
     sys.stderr.flush()
-    ours = os.dup(2)
-    with tempfile.TemporaryFile() as said, os.fdopen(ours, "wb") as shown:
-        os.dup2(said.fileno(), 2)
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as captured, os.fdopen(stderr, "wb") as output:
+        os.dup2(captured.fileno(), 2)
         try:
             import tensorflow as tensorflow
         except BaseException:
-            said.seek(0)
-            shutil.copyfileobj(said, shown)
+            captured.seek(0)
+            shutil.copyfileobj(captured, output)
             raise
         finally:
-            shown.flush()
-            os.dup2(ours, 2)
+            output.flush()
+            os.dup2(stderr, 2)

@@ -15,10 +15,10 @@ def add(commands: argparse._SubParsersAction) -> None:
         commands,
         "app",
         help="open a local page to try a model",
-        description="Opens a local page to try a model: class scores of photographs of any size "
-        "beside those of the warped photograph, which a network without pyramid would see; windows "
+        description="Opens a local page to try a model: class scores of images of any size "
+        "beside those of the warped image, which a network without pyramid would see; windows "
         "that you drag, from the same feature map; what a detector finds. Nobody but this machine "
-        "reaches it unless --host says so, and photographs are never written to disk. "
+        "reaches it unless --host says so, and images are never written to disk. "
         "Ctrl-C ends it.",
         examples="  spp-keras app runs/zf5_spp-shapes\n"
         "  spp-keras app runs/zf5_spp-shapes-detector --port 0 --no-browser",
@@ -42,7 +42,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         type=float,
         default=25,
         metavar="N",
-        help="how many million pixels a photograph may have (default: 25)",
+        help="how many million pixels an image may have (default: 25)",
     )
     parser.add_argument("--no-browser", action="store_true", help="print the address alone")
     parser.set_defaults(run_command=_open_app)

@@ -61,13 +61,15 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 def _recipes(names: Sequence[str]) -> dict[str, Any]:
     """Names in the zoo and, where a shell completes both, files."""
-    words = " ".join(names)
+    choices = " ".join(names)
     script = (
-        f'_spp_keras_recipe_or_file() {{\n  compgen -W "{words}" -- "$1"\n  compgen -f -- "$1"\n}}'
+        "_spp_keras_recipe_or_file() {\n"
+        f'  compgen -W "{choices}" -- "$1"\n  compgen -f -- "$1"\n'
+        "}"
     )
     return {
         "bash": "_spp_keras_recipe_or_file",
-        "zsh": f"({words})",
+        "zsh": f"({choices})",
         "tcsh": "f",
         "preamble": {"bash": script},
     }

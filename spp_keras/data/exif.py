@@ -152,7 +152,7 @@ def _find_block(encoded: Any, format_index: Any) -> tuple[Any, Any]:
     first, counted, before, after, even = tf.unstack(tf.constant(layouts, tf.int64)[format_index])
     is_jpeg = tf.equal(format_index, _JPEG)
     total = tf.cast(tf.strings.length(encoded), tf.int64)
-    zero, one, size = (tf.constant(value, tf.int64) for value in (0, 1, _PART))
+    zero, unit, size = (tf.constant(value, tf.int64) for value in (0, 1, _PART))
 
     def step(count: Any, offset: Any, start: Any, length: Any) -> Any:
         part = tf.io.decode_raw(tf.strings.substr(encoded, offset, size), tf.uint8)
@@ -167,7 +167,7 @@ def _find_block(encoded: Any, format_index: Any) -> tuple[Any, Any]:
         start = tf.where(is_block, offset + before, start)
         length = tf.where(is_block, tf.minimum(content, total - start), length)
         total_length = before + content + after + even * (content % 2)
-        offset += tf.where(is_padding, one, total_length)
+        offset += tf.where(is_padding, unit, total_length)
         return count + 1, tf.where(is_block | is_last | broken, total, offset), start, length
 
     _, _, start, length = tf.while_loop(

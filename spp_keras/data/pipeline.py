@@ -1,7 +1,6 @@
 """The input pipeline: from records to batches of images."""
 
 import functools
-import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -9,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _checks
-from spp_keras.data import batch_planner, image_ops, image_reader, size_policies
+from spp_keras.data import batch_planner, dataset_ops, image_ops, image_reader, size_policies
 from spp_keras.data.records import Records
 
 # Random number streams: for positions of crops, mirroring and colors.
@@ -258,13 +257,13 @@ class Pipeline:
         ragged = self.mixed and batch_format == "ragged"
         dataset = rows.group_by_window(
             lambda row: row["key"],
-            lambda key, window: _batch_rows(window, key % 2**_LENGTH_BITS, ragged),
+            lambda key, window: dataset_ops.batch_rows(window, key % 2**_LENGTH_BITS, ragged),
             window_size_func=lambda key: key % 2**_LENGTH_BITS,
         )
         may_be_empty = division == _PLAIN and num_shards > 1
         weights = division != _PLAIN
         dataset = dataset.map(
-            lambda batch: _format_batch(batch, self.mixed, ragged, weights, may_be_empty)
+            lambda batch: dataset_ops.format_batch(batch, self.mixed, ragged, weights, may_be_empty)
         )
         # Without a cardinality, `fit` takes a step too many.
         count = (
@@ -325,7 +324,7 @@ class Pipeline:
         if repeat:
             epochs = tf.data.Dataset.range(start_step // steps, np.iinfo("int32").max)
         else:
-            epochs = _count_iterations(start_step // steps)
+            epochs = dataset_ops.count_iterations(start_step // steps)
         epochs = epochs.map(
             lambda epoch: (
                 epoch,
@@ -387,37 +386,6 @@ class Pipeline:
             image = image_ops.shift_color(image, row["shift"])
         others = {name: row[name] for name in ("key", "label", "weight")}
         return {"image": image, "size": size, **others}
-
-
-def _batch_rows(window: tf.data.Dataset, length: tf.Tensor, ragged: bool) -> tf.data.Dataset:
-    return window.ragged_batch(length) if ragged else window.padded_batch(length)
-
-
-def _format_batch(
-    batch: dict, mixed: bool, ragged: bool, weights: bool, may_be_empty: bool
-) -> tuple:
-    label, weight = (
-        x.to_tensor() if isinstance(x, tf.RaggedTensor) else x
-        for x in (batch["label"], batch["weight"])
-    )
-    x = batch["image"]
-    if mixed and not ragged:
-        x = {"images": x, "sizes": batch["size"]}
-    if may_be_empty:
-        count = tf.math.count_nonzero(weight, dtype=tf.int32)
-        x, label = tf.nest.map_structure(lambda value: value[:count], (x, label))
-    return (x, label, weight) if weights else (x, label)
-
-
-def _count_iterations(first: int) -> tf.data.Dataset:
-    """A dataset of one number, which is one more whenever the dataset is iterated again."""
-    # Counted at the first element, not by iterators: Keras makes more of them than it uses.
-    counter = itertools.count(first)
-    return tf.data.Dataset.from_tensors(0).map(
-        lambda _: tf.ensure_shape(
-            tf.numpy_function(lambda: np.int64(next(counter)), [], tf.int64), ()
-        )
-    )
 
 
 def list_replicas(context: tf.distribute.InputContext) -> tuple[int, ...]:

@@ -43,7 +43,7 @@ class DecodedImage(NamedTuple):
 
 def decode_safely(
     image: Any,
-    view: size_policies.SizePolicy,
+    size_policy: size_policies.SizePolicy,
     min_side: int = 1,
     limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
@@ -55,7 +55,7 @@ def decode_safely(
 
     Args:
         image: Scalar string tensor, bytes of a JPEG, PNG, GIF, BMP or WebP image.
-        view: Size policy that says which part of the image is returned, at which size.
+        size_policy: Size policy that says which part of the image is returned, at which size.
         min_side: Minimum length in pixels of the shorter side after that. Defaults to 1.
         limits: Limits on the size of the image. Defaults to `ImageLimits()`.
         orientation: `"exif"` turns the image as its EXIF orientation says; `"file"` takes
@@ -81,7 +81,9 @@ def decode_safely(
 
     def decode() -> DecodedImage:
         return _catch_errors(
-            lambda x: _decode_known_format(x, header, formats, view, min_side, limits, orientation),
+            lambda x: _decode_known_format(
+                x, header, formats, size_policy, min_side, limits, orientation
+            ),
             image,
         )
 
@@ -91,6 +93,36 @@ def decode_safely(
         return _refuse(unknown.code, tf.where(is_empty, empty.reason, unknown.reason))
 
     return tf.cond(tf.reduce_any(formats), decode, refuse)
+
+
+def make_decoder(
+    size_policy: size_policies.SizePolicy,
+    min_side: int = 1,
+    limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
+    orientation: str = "exif",
+) -> Callable[[bytes], DecodedImage]:
+    """Makes a function from the bytes of an image file to a `DecodedImage`.
+
+    For eager code: the graph is traced once.
+
+    Args:
+        size_policy: How images are sized.
+        min_side: Pixels that the shorter side must have after sizing. Defaults to 1.
+        limits: Limits for files. Defaults to `ImageLimits()`.
+        orientation: `"exif"` or `"file"`, how files are oriented. Defaults to `"exif"`.
+
+    Example:
+
+    >>> decode = make_decoder(size_policies.Whole(short_side=20))
+    >>> png = tf.io.encode_png(tf.zeros((40, 60, 3), "uint8")).numpy()
+    >>> tuple(decode(png).pixels.shape)
+    (20, 30, 3)
+    """
+    return tf.function(
+        lambda image: decode_safely(image, size_policy, min_side, limits, orientation),
+        input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
 
 
 def _catch_errors(decode: Callable[[Any], DecodedImage], image: Any) -> DecodedImage:
@@ -113,7 +145,7 @@ def _decode_known_format(
     image: Any,
     header: Any,
     formats: list[Any],
-    view: size_policies.SizePolicy,
+    size_policy: size_policies.SizePolicy,
     min_side: int,
     limits: ImageLimits,
     orientation: str,
@@ -131,7 +163,7 @@ def _decode_known_format(
     )
     turn = tf.constant(1) if orientation == "file" else exif.read_orientation(image)
     size = orientations.turn_size(size, turn)
-    window, target = view.window_and_size(size)
+    window, target = size_policy.window_and_size(size)
     code, reason = _check_size(size, target, min_side, limits)
     for broken, fault in (
         (is_bmp & ~_has_true_colors(image, header), image_rules.UNSUPPORTED_BMP),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from spp_keras import _progress, ops
+from spp_keras import _extras, _progress, ops
 from spp_keras.detection.roi_features import RoIFeatures
 from spp_keras.detection.training_images import TrainingImages
 
@@ -33,6 +33,7 @@ def train_box_regression(
         Kernel `(length, 4 * classes)` and bias `(4 * classes,)`, zeros for a class without
         objects.
     """
+    _extras.require("detection", "Ridge regression", "sklearn")
     from sklearn.linear_model import Ridge
 
     images = features.images

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spp_keras import _checks
+from spp_keras import _checks, _extras
 from spp_keras.detection import heads
 from spp_keras.detection.detector import Detector
 
@@ -20,6 +20,7 @@ def truncate_dense(detector: Detector, ranks: Sequence[int], *, seed: int = 0) -
         ranks: Number of singular values of each of the first dense layers.
         seed: Seed of the randomized SVD. Defaults to 0.
     """
+    _extras.require("detection", "Truncating layers", "sklearn")
     from sklearn.utils.extmath import randomized_svd
 
     layers = heads.get_dense_layers(detector.head)

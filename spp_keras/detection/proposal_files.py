@@ -129,12 +129,7 @@ def _read_json(path: Path) -> Iterator[tuple[str, str, Any]]:
 
 
 def _read_matlab(path: Path) -> Iterator[tuple[str, str, Any]]:
-    try:
-        from scipy import io
-    except ImportError as error:
-        raise ImportError(
-            f"MATLAB files need SciPy. Run `{_extras.install_line('detection')}`."
-        ) from error
+    io = _extras.import_package("scipy.io", "detection", "A MATLAB file")
     try:
         content = io.loadmat(path, variable_names=("images", "boxes"))
     # SciPy raises all kinds of errors for damaged files.

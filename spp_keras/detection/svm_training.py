@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _progress, ops
+from spp_keras import _extras, _progress, ops
 from spp_keras.detection import roi_features
 from spp_keras.detection.roi_features import RoIFeatures
 
@@ -105,6 +105,7 @@ class _ClassSVM:
 
     def fit(self) -> None:
         """Fits the SVM to all positives and the negatives so far."""
+        _extras.require("detection", "Training SVMs", "sklearn")
         from sklearn.svm import LinearSVC
 
         self._num_new = 0

@@ -160,14 +160,8 @@ def draw_split(
 
 def import_svm() -> Any:
     """Imports `LinearSVC`; the error names what to install."""
-    try:
-        from sklearn.svm import LinearSVC
-    except ImportError as error:
-        raise ImportError(
-            "Support vector machines need scikit-learn. Install it with: "
-            f"{_extras.install_line('detection')}"
-        ) from error
-    return LinearSVC
+    svm = _extras.import_package("sklearn.svm", "detection", "Classification by SVMs")
+    return svm.LinearSVC
 
 
 def _make_arguments(cost: float) -> dict[str, Any]:

@@ -77,14 +77,8 @@ def mean_average_precision(
 
 def import_average_precision() -> Callable[..., float]:
     """scikit-learn's `average_precision_score`; the error says what to install."""
-    try:
-        from sklearn.metrics import average_precision_score
-    except ImportError as error:
-        raise ImportError(
-            "Mean average precision needs scikit-learn. Install it with: "
-            f"{_extras.install_line('detection')}"
-        ) from error
-    return average_precision_score
+    metrics = _extras.import_package("sklearn.metrics", "detection", "Mean average precision")
+    return metrics.average_precision_score
 
 
 def _average_eleven_points(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -81,13 +81,9 @@ def evaluate_coco(
 
 
 def _import_pycocotools() -> tuple[Any, Any]:
-    try:
-        from pycocotools import coco, cocoeval
-    except ImportError as error:
-        raise ImportError(
-            "`evaluate_coco` needs pycocotools, the code of COCO. Install it with: "
-            f"{_extras.install_line('detection')}"
-        ) from error
+    _extras.require("detection", "`evaluate_coco`", "pycocotools")
+    from pycocotools import coco, cocoeval
+
     return cocoeval, coco.COCO
 
 

@@ -68,9 +68,12 @@ class DetectorRecipe:
             _checks.at_least(getattr(self, name), 1, name)
         _checks.positive(self.learning_rate, "learning_rate")
         _checks.at_least(self.seed, 0, "seed")
-        for name, what in (("run", "the run folder of a network"), ("data", "images with boxes")):
+        for name, description in (
+            ("run", "the run folder of a network"),
+            ("data", "images with boxes"),
+        ):
             if not getattr(self, name):
-                raise ValueError(f"`{name}` must name {what}. Received: {name}=''.")
+                raise ValueError(f"`{name}` must name {description}. Received: {name}=''.")
         if not self.scales:
             raise ValueError("`scales` must have one short side or more. Received: scales=[].")
         for scale in self.scales:

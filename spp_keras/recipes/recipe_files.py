@@ -52,9 +52,9 @@ def read_recipe(
 
     Example:
 
-    >>> recipe = read_recipe("zf5_spp", batch_size=32, data="photographs")
+    >>> recipe = read_recipe("zf5_spp", batch_size=32, data="photos")
     >>> recipe.batch_size, recipe.data, recipe.epochs
-    (32, 'photographs', 70)
+    (32, 'photos', 70)
     """
     file = _find_file(path)
     try:
@@ -68,7 +68,8 @@ def read_recipe(
         return recipe_class(**keys)
     except ValueError as error:
         source = ", with ".join([str(file), *(f"{key}={overrides[key]!r}" for key in overrides)])
-        raise ValueError(f"{error} Read from {source}.") from error
+        message = f"{error}." if isinstance(error, tomllib.TOMLDecodeError) else str(error)
+        raise ValueError(f"{message} Read from {source}.") from error
 
 
 def recipe_to_toml(recipe: Recipe | DetectorRecipe) -> str:
@@ -171,8 +172,8 @@ def _check_keys(keys: dict[str, Any], recipe_class: type[Recipe] | type[Detector
         if key in _OLD_KEYS:
             raise ValueError(
                 f"The recipe is of spp_keras 0.1: since 0.2 its key `{key}` is `{_OLD_KEYS[key]}`. "
-                "Rename it in a recipe of your own; a run folder of 0.1 needs "
-                "`pip install spp_keras==0.1.1`, or another training."
+                "Rename it in a recipe of your own; a run folder of 0.1 needs spp_keras 0.1.1, or "
+                "another training."
             )
         raise ValueError(
             f"A recipe has no key `{key}`.{fields.suggest_name(key, names)} "

@@ -48,8 +48,8 @@ def compute_bin_contributions(
 
     Example:
 
-    >>> halves = boxes.split_model(zf5_spp(classes=2, width=0.0625, levels=(2, 1)))
-    >>> compute_bin_contributions(halves, np.zeros((64, 80, 3)), 1).cells.shape
+    >>> parts = model_parts.split_model(zf5_spp(classes=2, width=0.0625, levels=(2, 1)))
+    >>> compute_bin_contributions(parts, np.zeros((64, 80, 3)), 1).cells.shape
     (5, 2)
     """
     maps = parts.trunk(tf.cast(pixels[np.newaxis], tf.float32))

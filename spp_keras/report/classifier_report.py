@@ -1,4 +1,4 @@
-"""The parts of the page for a network that names photographs."""
+"""The parts of the page for a classifier."""
 
 import csv
 import shlex

@@ -45,10 +45,10 @@ def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> ht
         [(x, scaled(y)) for x, y in points if math.isfinite(y) and (y > 0 or not logarithmic)]
         for points in curves
     ]
-    every = [point for points in shown for point in points] or [(1.0, 0.0)]
-    epochs = [x for x, _ in every]
+    points = [point for curve in shown for point in curve] or [(1.0, 0.0)]
+    epochs = [x for x, _ in points]
     first, last = min(epochs), max(max(epochs), min(epochs) + 1)
-    heights = _heights(min(y for _, y in every), max(y for _, y in every), logarithmic)
+    heights = _heights(min(y for _, y in points), max(y for _, y in points), logarithmic)
     low, high = heights[0], heights[-1]
 
     def x_of(x: float) -> float:

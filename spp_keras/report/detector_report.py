@@ -39,7 +39,7 @@ def sections(
     return [
         _facts(detector, settings, scores),
         _scores(scores),
-        _found(run, count, data, data_dir or None, split),
+        _detection_examples(run, count, data, data_dir or None, split),
         html.render_missing(
             "What the pyramid sees",
             "Shown for the network whose convolutions these are: ",
@@ -62,13 +62,13 @@ def _facts(
     return html.render_facts(
         [
             ("mAP, VOC's area", f"{100 * scores['voc_area']['mean']:.1f}%" if scores else ""),
-            ("learned from", settings.get("data", "")),
+            ("training data", settings.get("data", "")),
             ("head", settings.get("head", "")),
             ("classes", str(len(detector.labels))),
             ("parameters", f"{detector.count_params():,}"),
-            ("pyramid of a window", levels),
+            ("pyramid of an RoI", levels),
             ("scales", ", ".join(map(str, detector.scales))),
-            ("windows", "its own" if detector.rpn else "selective search"),
+            ("proposals", "region proposal network" if detector.rpn else "selective search"),
         ]
     )
 
@@ -78,7 +78,7 @@ def _scores(scores: dict[str, Any]) -> html.Markup:
     if not scores:
         return html.render_missing(
             title,
-            f"{run_folder.DETECTION_METRICS} is not there; this makes it, at its end: ",
+            f"{run_folder.DETECTION_METRICS} is missing; training ends by writing it: ",
             "spp-keras train-detector",
         )
     area, points = scores["voc_area"]["classes"], scores["voc_11-point"]["classes"]
@@ -96,7 +96,7 @@ def _scores(scores: dict[str, Any]) -> html.Markup:
         html.tag(
             "p",
             f"On {scores['images']:,} images. COCO: {coco}.",
-            f" No object of {never} was there to learn from." if never else None,
+            f" The training data have no object of {never}." if never else None,
             class_="note",
         ),
     )
@@ -111,56 +111,63 @@ def _bar(value: float | None) -> html.Markup:
     return html.tag("span", html.tag("i", style=f"width: {100 * (value or 0):.1f}%"), class_="bar")
 
 
-def _found(run: Path, count: int, data: str, data_dir: str | None, split: str) -> html.Markup:
-    title = "What it finds"
+def _detection_examples(
+    run: Path, count: int, data: str, data_dir: str | None, split: str
+) -> html.Markup:
+    title = "Detections"
     command = f"spp-keras report {shlex.quote(str(run))}"
     if not count:
-        return html.render_missing(title, "No images were looked at; this shows some: ", command)
+        return html.render_missing(title, "No images were drawn; this draws some: ", command)
     if not data:
-        why = f"{run_folder.RECIPE} is not there and says no images; this does: "
+        why = f"{run_folder.RECIPE}, which names images, is missing; name them: "
         return html.render_missing(title, why, f"{command} --data DATA")
-    found = records.load_records(
+    images = records.load_records(
         data,
         split or splits.choose_splits(data, data_dir)[1],
         data_dir,
         orientation=RunFolder(run).orientation,
     )
-    numbers = np.arange(min(count, len(found))) * len(found) // min(count, len(found))
-    find, reader = serving.load_detector(run), image_reader.ImageReader(found.files, found.spans)
+    indices = np.arange(min(count, len(images))) * len(images) // min(count, len(images))
+    detect, reader = (
+        serving.load_detector(run),
+        image_reader.ImageReader(images.files, images.spans),
+    )
     figures = []
-    for number in _progress.create_bar(numbers, "Detecting"):
-        encoded = reader.read(reader.row(number)).numpy()
-        pixels = image_ops.decode_image(encoded, int(found.orientations[number])).numpy()
+    for index in _progress.create_bar(indices, "Detecting"):
+        encoded = reader.read(reader.row(index)).numpy()
+        pixels = image_ops.decode_image(encoded, int(images.orientations[index])).numpy()
         objects: Iterable[Any] = (
-            found.objects[number].to_pixels(found.sizes[number]) if found.objects else []
+            images.objects[index].to_pixels(images.sizes[index]) if images.objects else []
         )
-        figures.append(_figure(pixels, find(encoded), objects))
+        figures.append(_figure(pixels, detect(encoded), objects))
     return html.section(
         title,
         html.tag(
             "p",
-            f"{len(numbers)} of {len(found):,} images of {found.name}; objects with a probability "
-            "above 0.5 or, of support vector machines, a margin above 0. Dashed: what is there by "
-            "the labels.",
+            f"{len(indices)} of {len(images):,} images of {images.name}; objects with a "
+            "probability above 0.5 or, of support vector machines, a margin above 0. Dashed: the "
+            "labeled objects.",
             class_="note",
         ),
         html.tag("div", *figures, class_="found"),
     )
 
 
-def _figure(pixels: np.ndarray, found: detection.Detections, objects: Iterable[Any]) -> html.Markup:
-    """A photograph with boxes that are drawn over it, so that they stay sharp when enlarged."""
+def _figure(
+    pixels: np.ndarray, detections: detection.Detections, objects: Iterable[Any]
+) -> html.Markup:
+    """An image with boxes drawn over it, which stay sharp when enlarged."""
     height, width = pixels.shape[:2]
     address = embedded_images.data_uri(pixels, _LONGEST)
     parts = [html.tag("image", href=address, width=width, height=height)]
     parts += [_box(box, class_="object") for box in objects]
     letters = max(height, width) / 24
-    order = range(len(found.boxes) - 1, -1, -1)
+    order = range(len(detections.boxes) - 1, -1, -1)
     for i in order:
-        parts.append(_box(found.boxes[i], stroke=_color(found.classes[i])))
+        parts.append(_box(detections.boxes[i], stroke=_color(detections.classes[i])))
     for i in order:
-        left, top, right, _ = found.boxes[i]
-        text = f"{found.labels[i]} {found.scores[i]:.2f}"
+        left, top, right, _ = detections.boxes[i]
+        text = f"{detections.labels[i]} {detections.scores[i]:.2f}"
         # Above the box, or in it where there is no room above.
         y = top - letters / 4 if top > 1.3 * letters else top + letters
         # From the right edge where there may be no room beyond the left one.
@@ -169,9 +176,10 @@ def _figure(pixels: np.ndarray, found: detection.Detections, objects: Iterable[A
         style = {"font_size": letters, "stroke_width": letters / 5}
         parts.append(html.tag("text", text, y=y, **place, **style))
     named = (
-        f"{label} {score:.2f}" for label, score in zip(found.labels, found.scores, strict=True)
+        f"{label} {score:.2f}"
+        for label, score in zip(detections.labels, detections.scores, strict=True)
     )
-    caption = found.error or ", ".join(named) or "nothing"
+    caption = detections.error or ", ".join(named) or "nothing"
     drawn = html.tag("svg", *parts, viewBox=f"0 0 {width} {height}", role="img", aria_label=caption)
     return html.tag("figure", drawn, html.tag("figcaption", caption))
 

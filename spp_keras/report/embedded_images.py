@@ -1,4 +1,4 @@
-"""Photographs as they lie in the page."""
+"""Images in the page."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ _QUALITY = 82
 
 
 def data_uri(pixels: np.ndarray, longest: int) -> str:
-    """A photograph as JPEG in a `data:` address, its aspect kept.
+    """An image as JPEG in a `data:` address, its aspect kept.
 
     Args:
         pixels: uint8 `(height, width, 3)`.
@@ -30,7 +30,7 @@ def data_uri(pixels: np.ndarray, longest: int) -> str:
 
 
 def read_image(pixels: np.ndarray, longest: int, alt: str) -> html.Markup:
-    """An element that shows a photograph at its own aspect.
+    """An element that shows an image at its own aspect.
 
     Args:
         pixels: As for `data_uri`.

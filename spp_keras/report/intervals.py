@@ -40,12 +40,12 @@ def bootstrap(
     Args:
         measure: From numbers of images, some of them several times, to the measure.
         images: How many there are.
-        draws: How often they are drawn. Defaults to 200.
+        draws: How often they are generator. Defaults to 200.
         seed: Of the draws. Defaults to 0.
     """
-    drawn = np.random.default_rng(seed)
-    found = [measure(drawn.integers(0, images, images)) for _ in range(draws)]
-    low, high = np.percentile(found, (2.5, 97.5))
+    generator = np.random.default_rng(seed)
+    measured = [measure(generator.integers(0, images, images)) for _ in range(draws)]
+    low, high = np.percentile(measured, (2.5, 97.5))
     return float(low), float(high)
 
 

@@ -95,7 +95,7 @@ def _panel(
 ) -> html.Markup:
     """One level over the image, in pixels of the network's input."""
     height, width = size
-    # The photograph is in the page once, however many levels there are.
+    # The image is in the page once, however many levels there are.
     parts = [html.tag("use", href=f"#{name}")]
     outlines = [outline(contributions.windows[i], grid, size) for i in indices]
     largest = np.abs(contributions.totals[indices]).max() or 1.0

@@ -23,14 +23,14 @@ def windows(levels: Sequence[geometry.Level], rows: int, columns: int) -> np.nda
     >>> windows([(2, 1)], 5, 4).tolist()
     [[0, 0, 3, 4], [2, 0, 5, 4]]
     """
-    found = []
+    bins = []
     for down, across in levels:
         for i in range(down):
             top, bottom = geometry.bin_edges(i, rows, down)
             for j in range(across):
                 left, right = geometry.bin_edges(j, columns, across)
-                found.append((top, left, bottom, right))
-    return np.array(found)
+                bins.append((top, left, bottom, right))
+    return np.array(bins)
 
 
 def maxima(

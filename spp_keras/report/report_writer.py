@@ -1,4 +1,4 @@
-"""Run folder in, one HTML file out."""
+"""The report about a run: one HTML file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from spp_keras.run_folder import RunFolder
 
 def write_report(
     run: str | Path,
-    to: str | Path | None = None,
+    output: str | Path | None = None,
     *,
     repeats: Sequence[str | Path] = (),
     compare: Sequence[str | Path] = (),
@@ -19,29 +19,25 @@ def write_report(
     split: str = "",
     images: int | None = None,
 ) -> Path:
-    """Writes what is known of a run into one HTML file, photographs included.
+    """Writes a report about a run, one HTML file with all its pictures.
 
-    Of a network: facts, tests with their spread, curves, what the pyramid sees, right and
-    wrong examples, and which classes are taken for which. Of a detector: its average
-    precision and what it finds. The file needs no other file and asks no host for anything.
-    It has some hundred kilobytes; of a detector, some fifty for each photograph.
-
-    The network is asked about validation images as `spp-keras predict` would show them.
-    Scores are kept in the run folder, as `spp_keras.evaluation.protocol_evaluation` keeps those of
-    `"full"`, so that neither makes again what the other has made.
+    Of a classifier: facts, test results with confidence intervals, learning curves, what
+    the pyramid responds to, correct and wrong predictions and the confusion matrix. Of a
+    detector: its average precision and detections. The page loads nothing from elsewhere.
+    It has some hundred kilobytes; of a detector, some fifty for each image.
 
     Args:
         run: Folder that `spp-keras train` or `spp-keras train-detector` made.
-        to: Path of the file, ending in `.html`. Defaults to `report.html` in the folder.
+        output: Path of the file, ending in `.html`. Defaults to `report.html` in the folder.
         repeats: Folders of the same training with other seeds, whose tests are averaged
             with those of this run. Defaults to none.
         compare: Folders of other trainings, whose tests on the same images are shown in the
             same table. Defaults to none.
-        data: Folder or data set to take photographs from. Defaults to what the run
+        data: Image folder or data set to predict. Defaults to what the run
             was tested on in training.
         data_dir: Where TensorFlow Datasets keeps its data. Defaults to `""`.
-        split: Split to take them from. Defaults to that for validation.
-        images: How many to look at, 0 for none. Defaults to 600; of a detector, which
+        split: Split of the data. Defaults to that for validation.
+        images: Number of images, 0 for none. Defaults to 600; of a detector, which
             has them all drawn, to 12.
 
     Returns:
@@ -60,25 +56,29 @@ def write_report(
     >>> write_report(run).read_text().splitlines()[0]
     '<!doctype html>'
     """
-    run = Path(run)
-    to = run / run_folder.REPORT if to is None else Path(to)
-    if to.suffix.lower() != ".html" or to.is_dir():
-        raise ValueError(f"`to` must be a file ending in .html. Received: to={str(to)!r}.")
+    folder = RunFolder(run)
+    output = folder / run_folder.REPORT if output is None else Path(output)
+    if output.suffix.lower() != ".html" or output.is_dir():
+        raise ValueError(
+            f"`output` must be a file ending in .html. Received: output={str(output)!r}."
+        )
     if images is not None:
         _checks.at_least(images, 0, "images")
-    chosen = {"data": data, "data_dir": data_dir, "split": split}
-    run_files = RunFolder(run)
-    if (run / run_folder.DETECTOR).is_file() or (run_files.exists and run_files.is_detector):
-        for name, others in (("repeats", repeats), ("compare", compare)):
-            if others:
+    options = {"data": data, "data_dir": data_dir, "split": split}
+    if (folder / run_folder.DETECTOR).is_file() or (folder.exists and folder.is_detector):
+        for name, runs in (("repeats", repeats), ("compare", compare)):
+            if runs:
                 raise ValueError(
-                    f"`{name}` is for runs that name photographs, and this is that of a detector: "
-                    f"leave it out. Received: {name}={[str(one) for one in others]}."
+                    f"`{name}` is for runs of classifiers, and this is a detector's: leave it "
+                    f"out. Received: {name}={[str(path) for path in runs]}."
                 )
-        sections = detector_report.sections(run, 12 if images is None else images, **chosen)
+        sections = detector_report.sections(
+            folder.path, 12 if images is None else images, **options
+        )
     else:
         count = 600 if images is None else images
-        seeds, others = ([Path(one) for one in given] for given in (repeats, compare))
-        sections = classifier_report.sections(run, seeds, others, count, **chosen)
-    _files.write_file(to, html.render_document(run.resolve().name, sections))
-    return to
+        paths = ([Path(path) for path in runs] for runs in (repeats, compare))
+        seeds, others = paths
+        sections = classifier_report.sections(folder.path, seeds, others, count, **options)
+    _files.write_file(output, html.render_document(folder.path.resolve().name, sections))
+    return output

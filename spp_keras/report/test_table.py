@@ -25,12 +25,12 @@ def section(run: Path, repeats: Sequence[Path], compare: Sequence[Path]) -> html
     if first is None:
         command = f"spp-keras evaluate {shlex.quote(str(run))} --protocol full"
         return html.render_missing(_TITLE, "None yet; this makes them: ", command)
-    results = [first, *(_other("repeats", one, first) for one in repeats)]
-    others = [_other("compare", one, first) for one in compare]
+    results = [first, *(_other("repeats", repeat, first) for repeat in repeats)]
+    others = [_other("compare", path, first) for path in compare]
     measured = [key for key in _HEADS if key in first["rows"][0]]
-    every = [row for result in (first, *others) for row in result["rows"]]
-    several = len({tuple(row["runs"]) for row in every}) > 1
-    rows = [_row(row, measured, first["images"], several) for row in every]
+    all_rows = [row for result in (first, *others) for row in result["rows"]]
+    several = len({tuple(row["runs"]) for row in all_rows}) > 1
+    rows = [_row(row, measured, first["images"], several) for row in all_rows]
     trained_for = training_status.describe_training([run, *repeats, *compare])
     left = f" {first['skipped']} were too small and skipped." if first["skipped"] else ""
     versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
@@ -86,8 +86,8 @@ def _means(results: Sequence[dict[str, Any]], measured: Sequence[str]) -> html.M
     for name in shared:
         values = [[rows[name][key] for rows in of_each] for key in measured]
         cells = [
-            f"{100 * sum(each) / len(each):.1f} ± {100 * intervals.standard_error(each):.1f}%"
-            for each in values
+            f"{100 * sum(runs) / len(runs):.1f} ± {100 * intervals.standard_error(runs):.1f}%"
+            for runs in values
         ]
         rows.append([name, *cells])
     return html.join_markup(

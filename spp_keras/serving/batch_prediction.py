@@ -13,7 +13,7 @@ from PIL import Image
 
 from spp_keras import _checks
 from spp_keras.data import image_rules, safe_decoding, size_policies
-from spp_keras.serving import image_decoding, image_inputs
+from spp_keras.serving import image_inputs
 from spp_keras.zoo import layer_chain
 
 
@@ -131,7 +131,7 @@ def _load_pixels(image: image_inputs.ImageLike, name: str) -> np.ndarray:
 def _get_decoder() -> Callable[[bytes], safe_decoding.DecodedImage]:
     # The model's own check tells which sizes it can map.
     limits = image_rules.ImageLimits(min_side=1, max_aspect=math.inf)
-    return image_decoding.make_decoder(size_policies.Whole(), limits=limits)
+    return safe_decoding.make_decoder(size_policies.Whole(), limits=limits)
 
 
 def _make_batches(

@@ -8,12 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import model_repository, run_folder
-from spp_keras.data import image_rules, size_policies
+from spp_keras.data import image_rules, safe_decoding, size_policies
 from spp_keras.detection import Detections, Detector, box_scaling, heads, selective_search
 from spp_keras.run_folder import RunFolder
-from spp_keras.serving import saved_models
-from spp_keras.serving.image_decoding import make_decoder
-from spp_keras.serving.loaded_model import LoadedModel
+from spp_keras.serving.loaded_model import LoadedModel, call_signature, find_version
 
 _SIZE_POLICY = size_policies.Whole(longest_side=size_policies.DEFAULT_LONGEST_SIDE)
 
@@ -58,7 +56,7 @@ def load_detector(
     path = run.path
     if (path / run_folder.DETECTOR).is_file():
         return _load_run(run, score_threshold)
-    version = saved_models.find_version(path)
+    version = find_version(path)
     if version is not None:
         return _load_saved_model(version, score_threshold)
     reason = f"It holds no {run_folder.DETECTOR}" if path.exists() else "There is nothing"
@@ -82,7 +80,7 @@ def _load_run(run: RunFolder, score_threshold: float | None) -> LoadedModel[Dete
             weight.path for weight in detector.head.weights
         )
     detect = _make_detect(detector)
-    decode = make_decoder(_SIZE_POLICY, orientation=run.orientation)
+    decode = safe_decoding.make_decoder(_SIZE_POLICY, orientation=run.orientation)
 
     def detect_in_file(image: bytes) -> Detections:
         decoded = decode(image)
@@ -147,13 +145,13 @@ _Call = Callable[[bytes], tuple[dict[str, Any], str | None]]
 
 
 def _make_call(signature: Any) -> _Call:
-    return lambda image: saved_models.call_signature(signature, image_bytes=image)
+    return lambda image: call_signature(signature, image_bytes=image)
 
 
 def _make_call_with_proposals(signature: Any, orientation: str) -> _Call:
     # Fails before images are read.
     selective_search.import_opencv()
-    decode = make_decoder(_SIZE_POLICY, orientation=orientation)
+    decode = safe_decoding.make_decoder(_SIZE_POLICY, orientation=orientation)
 
     def call(image: bytes) -> tuple[dict[str, Any], str | None]:
         decoded = decode(image)
@@ -162,7 +160,7 @@ def _make_call_with_proposals(signature: Any, orientation: str) -> _Call:
         boxes = selective_search.selective_search(decoded.pixels.numpy())
         sizes = decoded.pixels.shape[:2], decoded.size
         boxes = box_scaling.scale_boxes_to_file(boxes, *sizes)
-        return saved_models.call_signature(signature, image_bytes=image, boxes=boxes)
+        return call_signature(signature, image_bytes=image, boxes=boxes)
 
     return call
 

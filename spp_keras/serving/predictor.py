@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _checks, model_repository, run_folder, tflite_files
+from spp_keras import _checks, _extras, model_repository, run_folder, tflite_files
 from spp_keras.data import image_rules, safe_decoding
 from spp_keras.run_folder import RunFolder
-from spp_keras.serving import saved_models
-from spp_keras.serving.image_decoding import make_decoder
-from spp_keras.serving.loaded_model import LoadedModel
+from spp_keras.serving.loaded_model import LoadedModel, call_signature, find_version
 from spp_keras.zoo import layer_chain
 
 
@@ -67,7 +65,7 @@ def load_predictor(model: str | Path | RunFolder, top_k: int = 5) -> LoadedModel
         return _load_tflite(path, top_k)
     if run.exists or (path / run_folder.DETECTOR).is_file():
         return _load_run(run, top_k)
-    version = saved_models.find_version(path)
+    version = find_version(path)
     if version is not None:
         return _load_saved_model(version, top_k)
     raise ValueError(
@@ -88,7 +86,7 @@ def _load_run(run: RunFolder, top_k: int) -> LoadedModel[Prediction]:
         lambda pixels: model(pixels[tf.newaxis])[0],
         input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
     )
-    decode = make_decoder(
+    decode = safe_decoding.make_decoder(
         run.size_policy, layer_chain.min_image_size(model), orientation=run.orientation
     )
     predict = _make_predictor(decode, lambda pixels: classify(pixels).numpy(), run.labels, top_k)
@@ -104,7 +102,7 @@ def _load_saved_model(version: Path, top_k: int) -> LoadedModel[Prediction]:
         )
 
     def predict(image: bytes) -> Prediction:
-        outputs, error = saved_models.call_signature(loaded.signatures["bytes"], image_bytes=image)
+        outputs, error = call_signature(loaded.signatures["bytes"], image_bytes=image)
         if error is not None:
             return Prediction(error=error)
         labels = tuple(label.decode() for label in outputs["labels"][:top_k])
@@ -114,11 +112,10 @@ def _load_saved_model(version: Path, top_k: int) -> LoadedModel[Prediction]:
 
 
 def _load_tflite(path: Path, top_k: int) -> LoadedModel[Prediction]:
-    from ai_edge_litert.interpreter import Interpreter
-
+    litert = _extras.import_package("ai_edge_litert.interpreter", "tflite", "A TFLite file")
     labels = tflite_files.read_labels(path)
     size_policy, min_side, orientation = tflite_files.read_preprocessing(path)
-    interpreter = Interpreter(str(path))
+    interpreter = litert.Interpreter(str(path))
     (images,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def classify(pixels: Any) -> np.ndarray:
@@ -128,7 +125,7 @@ def _load_tflite(path: Path, top_k: int) -> LoadedModel[Prediction]:
         interpreter.invoke()
         return interpreter.get_tensor(scores["index"])[0]
 
-    decode = make_decoder(size_policy, min_side, orientation=orientation)
+    decode = safe_decoding.make_decoder(size_policy, min_side, orientation=orientation)
     return LoadedModel(_make_predictor(decode, classify, labels, top_k), orientation)
 
 

@@ -92,6 +92,7 @@ def test_missing_software_is_said_and_ends_the_command(opened, capsys, monkeypat
     assert capsys.readouterr().err == "spp-keras: Selective search needs OpenCV\n"
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_the_command_serves_until_it_is_interrupted(tmp_path):
     make_run(tmp_path)

@@ -50,7 +50,8 @@ def loads(monkeypatch, tmp_path):
             np.array([[10.4, 30.6, 81.0, 70.0]]), np.array([0.8766]), np.array([2]), ("red car",)
         )
         bad = detection.Detections(error="is no JPEG, PNG, GIF, BMP or WebP image")
-        return LoadedModel(lambda image: bad if image == b"Not found" else found, "exif")
+        orientation = RunFolder(arguments[0]).orientation
+        return LoadedModel(lambda image: bad if image == b"Not found" else found, orientation)
 
     monkeypatch.setattr(serving, "load_detector", load_detector)
     return calls

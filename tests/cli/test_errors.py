@@ -1,4 +1,5 @@
 import errno
+import importlib
 import json
 import os
 import subprocess
@@ -34,7 +35,7 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written_is_named(train, monk
     (tmp_path / "last.npz").write_text("the state before")
     # Written to the full disk as if it were beside the file.
     (tmp_path / "full").symlink_to("/dev/full")
-    monkeypatch.setattr(_files, "_beside", lambda path: tmp_path / "full")
+    monkeypatch.setattr(_files, "_make_temporary_path", lambda path: tmp_path / "full")
 
     def save():
         with _files.replace_file(tmp_path / "last.npz") as beside, beside.open("wb") as file:
@@ -97,16 +98,25 @@ def test_an_array_that_does_not_fit_is_said_too(train):
     assert "not enough memory (Unable to allocate 1.00 EiB" in said
 
 
-def test_missing_software_is_named_with_what_installs_it(train):
-    def missing(name):
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-    code, said = train(lambda: missing("sklearn.svm"))
+def test_a_missing_package_is_named_with_the_line_that_installs_it(train):
+    code, said = train(lambda: _extras.import_package("missing_package", "detection", "Training"))
     assert code == 2
+    assert said.startswith("spp-keras: Training needs the package `missing_package`.")
     assert said.endswith(f"Install it with: {_extras.install_line('detection')}\n")
-    # A broken installation: its traceback says where.
+
+
+def test_a_broken_installation_keeps_its_traceback(train):
     with pytest.raises(ModuleNotFoundError):
-        train(lambda: missing("spp_keras.layer"))
+        train(lambda: importlib.import_module("spp_keras.missing"))
+
+
+def test_notes_of_an_error_are_shown(train):
+    def fail():
+        error = ValueError("`image` is broken.")
+        error.add_note("This was image 'a.png'.")
+        raise error
+
+    assert train(fail) == (2, "spp-keras: `image` is broken.\nThis was image 'a.png'.\n")
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(train):

@@ -4,6 +4,8 @@ import pytest
 import tensorflow as tf
 from conformance.subjects import MAP_SIZES, SUBJECTS, arrays, every_subject, flat
 
+pytestmark = pytest.mark.integration
+
 
 @every_subject
 def test_one_graph_gives_the_eager_answers_at_every_size(subject):

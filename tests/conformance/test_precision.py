@@ -5,6 +5,8 @@ from conformance.subjects import STEP, SUBJECTS, every_subject, maps
 
 from spp_keras import layers
 
+pytestmark = pytest.mark.integration
+
 # Relative to the largest value: some units in the last place of each type.
 TOLERANCES = {"float64": 1e-5, "float16": 4e-3, "bfloat16": 3e-2}
 every_precision = pytest.mark.parametrize("dtype", TOLERANCES)

@@ -128,6 +128,7 @@ def test_jpeg_and_png_images_are_downscaled_alike(factor):
     assert np.abs(views[0] - views[1]).mean() < 3
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 @pytest.mark.parametrize("factor", [2, 3.3, 5, 9])
 def test_downscaling_antialiases(form, factor):
@@ -139,6 +140,7 @@ def test_downscaling_antialiases(form, factor):
     assert 120 <= inside.min() <= inside.max() <= 135
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", ["JPEG", "JPEG wide colors", "PNG"])
 @pytest.mark.parametrize("size", [(250, 375), (175, 250), (110, 200), (53, 77), (31, 45)])
 def test_resizing_does_not_shift_the_content(form, size):
@@ -180,6 +182,7 @@ def test_orientations_agree_with_pillow(form, orientation):
         np.testing.assert_array_equal(window, result[top : top + 37, left : left + 41])
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("target", [(90, 50), (30, 17), (10, 6)])
 @pytest.mark.parametrize("form", exif_files.FORMS)
 def test_all_orientations_give_the_same_window(form, target):

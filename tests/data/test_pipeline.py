@@ -39,6 +39,7 @@ def written(folder, sizes):
     )
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", exif_files.FORMS)
 def test_pipeline_turns_images_upright(form, tmp_path):
     picture, tolerance = photograph(48, 64), 24 if form == "JPEG" else 0
@@ -152,6 +153,7 @@ POLICIES = {
 }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("policy", POLICIES)
 def test_dataset_resumes_at_any_step(records, policy):
     def pipeline(seed=3):
@@ -191,6 +193,7 @@ def test_augmentation_changes_from_epoch_to_epoch(records):
     assert len(np.unique(mirrored, axis=0)) == 8
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("num_shards", [2, 3, 7])
 def test_sample_weights_of_shards_count_every_image_the_same(records, num_shards):
     pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)

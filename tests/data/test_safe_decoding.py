@@ -54,6 +54,7 @@ SAID = {
 }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("kind", UNUSABLE)
 def test_decode_safely_refuses_with_a_reason(kind, at_own_size):
     pixels, code, reason, size = at_own_size(UNUSABLE[kind][0])
@@ -92,6 +93,7 @@ def test_min_side_applies_to_the_resized_image(short_side, answered):
     assert reason.numpy() == (b"" if answered else refused)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", ["PNG", "GIF", "BMP"])
 @pytest.mark.parametrize("size", [(40, 61), (61, 40)])
 def test_decode_safely_follows_the_size_policy(form, size):
@@ -106,6 +108,7 @@ def test_decode_safely_follows_the_size_policy(form, size):
     np.testing.assert_array_equal(crop, expected)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", exif_files.FORMS)
 def test_decode_safely_turns_all_orientations_upright(form):
     picture, view = photograph(160, 96), data.Whole(short_side=40)
@@ -131,6 +134,7 @@ def test_bmp_rows_from_top_to_bottom(at_own_size):
     np.testing.assert_array_equal(pixels, np.asarray(IMAGE)[::-1])
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "kind", ["JPEG", "palette PNG", "animated GIF", "gray BMP", "WebP with alpha"]
 )

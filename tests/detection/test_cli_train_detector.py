@@ -21,6 +21,7 @@ def command(voc, run_and_proposals):
     return [*text.split(), "--input-size", "48", "--epochs", "2"]
 
 
+@pytest.mark.integration
 def test_train_detector_trains_a_detector_that_detect_uses(command, voc, tmp_path, capsys):
     run, maps = tmp_path / "detector", tmp_path / "maps"
     arguments = [*command, "--head", "svm", "--output", str(run), "--feature-cache", str(maps)]

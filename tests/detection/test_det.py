@@ -45,6 +45,7 @@ def tree(tmp_path):
     return root
 
 
+@pytest.mark.integration
 def test_two_hundred_classes_are_learned_as_twenty_are(tree, run_and_proposals, tmp_path):
     ids, proposals = [], []
     for split in ("train", "val"):

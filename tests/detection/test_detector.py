@@ -155,6 +155,7 @@ def test_boxes_can_be_anywhere(network, boxes):
     assert (len(scores) > 0) == (boxes.shape[1] > 0)
 
 
+@pytest.mark.integration
 def test_twenty_thousand_boxes(network):
     detector = create_detector(network, scales=(120,))
     boxes = scenes.random_boxes(20_000, 80, 100)
@@ -189,10 +190,11 @@ def test_a_saved_detector_gives_the_same_detections(network, tmp_path):
 def test_a_detector_of_0_1_is_refused_with_the_remedy(network):
     config = create_detector(network).get_config()
     config["most"] = config.pop("max_detections")
-    with pytest.raises(ValueError, match=r"saved by spp_keras 0\.1.*spp_keras==0\.1\.1"):
+    with pytest.raises(ValueError, match=r"saved by spp_keras 0\.1.*has to be trained again"):
         Detector.from_config(config)
 
 
+@pytest.mark.integration
 def test_predict_takes_pairs_and_dictionaries(network):
     detector = create_detector(network, scales=(120,))
     images = np.stack([scenes.random_image(80, 100, seed) for seed in (1, 2, 3)])

@@ -24,6 +24,7 @@ def other(validation_images, tmp_path_factory):
     return detector, FeatureMapCache(detector, validation_images, tmp_path_factory.mktemp("other"))
 
 
+@pytest.mark.integration
 def test_candidates_of_two_detectors_are_suppressed_together(trained, validation_cache, other):
     detectors, caches = [trained.detector, other[0]], [validation_cache, other[1]]
     # At this threshold nothing but duplicates is suppressed: all candidates of each, alone.

@@ -35,6 +35,7 @@ def test_detect_images_agrees_with_the_detector(trained, validation_cache):
         np.testing.assert_allclose(outputs["scores"][0, :3], expected[:3], rtol=2e-2)
 
 
+@pytest.mark.integration
 def test_train_head_resumes_after_its_last_epoch(trained, tmp_path):
     class Killed(Exception):
         pass
@@ -65,6 +66,7 @@ def test_train_head_resumes_after_its_last_epoch(trained, tmp_path):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.integration
 def test_a_truncated_head_can_be_trained_further(trained, validation_cache, tmp_path):
     detector = trained.detector
     thin = compression.truncate_dense(detector, (16,))

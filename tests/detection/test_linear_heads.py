@@ -100,6 +100,7 @@ def test_train_box_regression_is_ridge_regression(trained):
         np.testing.assert_allclose(predicted, expected, atol=2e-3)
 
 
+@pytest.mark.integration
 def test_the_papers_head_finds_the_objects(trained, validation_cache):
     head, untrained = training.finish_head("svm", trained.head, trained.features, progress=False)
     assert untrained == ()

@@ -1,5 +1,5 @@
-import builtins
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -191,13 +191,6 @@ def test_a_matlab_name_of_two_images_is_an_error(tmp_path):
 
 def test_without_scipy_the_error_says_what_to_install(tmp_path, monkeypatch):
     matlab(tmp_path / "p.mat", ["1"], [np.ones((1, 4))])
-    known = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "scipy":
-            raise ImportError(name)
-        return known(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
     with pytest.raises(ImportError, match=r"-m pip install .*scipy"):
         proposal_files.read_proposals(tmp_path / "p.mat", RECORDS)

@@ -139,6 +139,7 @@ def test_a_damaged_cache_file_is_replaced(damage, tmp_path, searched, kept):
     assert len(searched) == 2
 
 
+@pytest.mark.integration
 def test_a_killed_run_resumes(tmp_path, searched, kept):
     records = make_records(tmp_path / "a", encode_photographs(5))
     code = """

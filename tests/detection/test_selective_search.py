@@ -68,12 +68,14 @@ def test_an_image_of_one_color_is_one_box(shape):
     assert proposed.tolist() == [[0, 0, shape[1], shape[0]]]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
 def test_a_photograph_has_fewer_boxes_than_the_papers_2000(name):
     # By OpenCV's default k, as the documents say; from k = 50 on there would be 1,500 to 2,200.
     assert 400 < len(selective_search.selective_search(load_sample_image(name))) < 1050
 
 
+@pytest.mark.integration
 def test_the_same_image_has_the_same_boxes_in_threads_and_in_any_order():
     images = [photographs.photograph(90 + i, 120, i, coarse=8) for i in range(4)]
     alone = [selective_search.selective_search(image) for image in images]

@@ -100,6 +100,7 @@ def test_single_label_images_are_drawn_from_both_splits(run, data, tmp_path):
     }
 
 
+@pytest.mark.integration
 def test_multi_label_svms_train_on_one_split_and_test_on_another(make_run, voc, tmp_path):
     # Of other classes than the data's, and without a pyramid.
     run = make_run(11, model="zf5")

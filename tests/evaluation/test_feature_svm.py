@@ -97,5 +97,5 @@ def test_draw_split():
 
 def test_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.svm", None)
-    with pytest.raises(ImportError, match="Support vector machines need scikit-learn"):
+    with pytest.raises(ImportError, match="Classification by SVMs needs the package `sklearn`"):
         feature_svm.measure_accuracies(np.ones((1, 1)), np.ones(1))

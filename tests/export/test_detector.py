@@ -18,6 +18,8 @@ from spp_keras.export.tf_serving import detector_signatures
 from spp_keras.export.tf_serving.detector import export_detector
 from spp_keras.export.tflite.detector import export_detector_tflite
 
+pytestmark = pytest.mark.integration
+
 OUTPUTS = ["boxes", "classes", "count", "labels", "scores"]
 COUNTS = (0, 1, detector_signatures.MAX_BOXES)
 

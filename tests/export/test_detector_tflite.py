@@ -10,6 +10,8 @@ from small_detectors import FIVE_SCALES, ONE_SCALE, check_equal, in_graph, pictu
 from spp_keras import export
 from spp_keras.export.tflite.detector import export_detector_tflite
 
+pytestmark = pytest.mark.integration
+
 SIZES = [(64, 90), (97, 61), (130, 71)]
 
 
@@ -39,7 +41,6 @@ def asked(path):
             FIVE_SCALES,
             {"deltas": False},
             id="five scales, no box deltas",
-            marks=pytest.mark.integration,
         ),
     ],
 )

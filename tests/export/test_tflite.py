@@ -12,6 +12,8 @@ from photographs import photograph
 from spp_keras import zoo
 from spp_keras.export.tflite import classifier
 
+pytestmark = pytest.mark.integration
+
 LABELS = ["arc", "bar", "cup", "dot", "egg"]
 SIZES = [(64, 50), (97, 140), (70, 71)]
 BOXES = np.array([[0, 0, 50, 64], [-9, 3.5, 30, 200], [20, 10, 21, 11]], "float32")

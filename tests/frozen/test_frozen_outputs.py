@@ -9,6 +9,8 @@ from frozen import inputs, network_outputs, outputs
 
 from spp_keras import zoo
 
+pytestmark = pytest.mark.integration
+
 FILE = Path(__file__).with_name("outputs_0_1_1.npz")
 FILE_SHA256 = "c681ecb03528403e4fcda5414508f530e04592517acaeb0e9c1e9fa5ae867f2f"
 # Relative to the largest value; floats differ by less between machines.

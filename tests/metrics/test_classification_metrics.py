@@ -69,5 +69,5 @@ def test_another_rule_is_refused():
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
-    with pytest.raises(ImportError, match="needs scikit-learn"):
+    with pytest.raises(ImportError, match="needs the package `sklearn`"):
         metrics.mean_average_precision(np.ones((1, 1)), np.ones((1, 1)))

@@ -96,26 +96,26 @@ def test_what_an_opening_says_to_set_is_a_recipe(name):
 @every_model
 def test_card_and_table_have_the_figures_of_paper_and_network(name):
     card = (ROOT / "zoo" / name / "card.md").read_text()
-    measured, said = card.split("## Measured here")[1].split("## Said by the paper")
+    measured, reported = card.split("## Measured here")[1].split("## Reported by the paper")
     assert not any(f"{value:.2f}" in measured for value in _all(name))
     (network,) = (network for network in model_summary.summarize_models() if network.name == name)
     (row,) = re.findall(rf"^\| \[{name}\].*", (ROOT / "zoo" / "README.md").read_text(), re.M)
     for value in figures(name):
-        assert f" {value} |" in said
+        assert f" {value} |" in reported
         assert f" {value} |" in row
     for text in (card, row):
         assert f"{network.parameters:,}" in text
     if network.pyramid:
         assert f"any from {network.min_size} |" in row
         assert f"any size from {network.min_size}x{network.min_size}," in card
-        assert all(f" {value} |" in said for value in map("{:.2f}".format, _all(name)))
+        assert all(f" {value} |" in reported for value in map("{:.2f}".format, _all(name)))
 
 
 @every_model
 def test_card_and_table_have_what_was_measured_in_small(name):
     rows = json.loads((ROOT / "benchmarks" / "results" / "table2.json").read_text())["rows"]
     card = (ROOT / "zoo" / name / "card.md").read_text()
-    measured = card.split("## Measured here")[1].split("## Said by the paper")[0]
+    measured = card.split("## Measured here")[1].split("## Reported by the paper")[0]
     trunk = name.removesuffix("_spp")
     (row,) = re.findall(rf"^\| \[{name}\].*", (ROOT / "zoo" / "README.md").read_text(), re.M)
     table = {}

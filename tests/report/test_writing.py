@@ -12,9 +12,11 @@ import scenes
 from sklearn import metrics
 from small_detectors import make_detector_run
 
-from spp_keras import cli, detection, geometry, report, run_folder, serving
+from spp_keras import cli, geometry, recipes, report, run_folder, serving
 from spp_keras.data import records
+from spp_keras.evaluation import run_settings
 from spp_keras.report import html, predictions, pyramid
+from spp_keras.run_folder import RunFolder
 
 SCRIPT = "<script>alert('&')"
 VOID = {"meta", "img"}
@@ -65,7 +67,7 @@ class Page(parser.HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def whole(run, looked):
+def whole(run, results):
     return Page(report.write_report(run))
 
 
@@ -105,26 +107,26 @@ def test_a_page_is_as_wide_as_a_phone(whole):
     assert all(before.endswith('<div class="scrolls">') for before in inside[:-1])
 
 
-def test_answers_are_those_of_predict(run, looked):
+def test_answers_are_those_of_predict(run, results):
     ask = serving.load_predictor(run)
     for number in range(0, 21, 5):
-        answer = ask(looked.images.encoded(number))
-        assert answer.labels[0] == looked.member.labels[looked.answers[number]]
-        assert looked.scores[number].max() == pytest.approx(answer.scores[0], abs=1e-5)
-        right = str(looked.found.ids[number]).split("/")[1]
-        assert looked.names_of(number) == right
-        assert looked.right[number] == (answer.labels[0] == right)
+        answer = ask(results.images.read(number))
+        assert answer.labels[0] == results.run.folder.labels[results.classes[number]]
+        assert results.scores[number].max() == pytest.approx(answer.scores[0], abs=1e-5)
+        right = str(results.records.ids[number]).split("/")[1]
+        assert results.describe_classes(number) == right
+        assert results.correct[number] == (answer.labels[0] == right)
 
 
-def test_the_share_that_is_right_is_said_with_its_interval(whole, looked):
-    share = np.mean(looked.answers == looked.found.labels)
+def test_the_share_that_is_right_is_said_with_its_interval(whole, results):
+    share = np.mean(results.classes == results.records.labels)
     assert f"Right for {100 * share:.1f}% (" in whole.text
     assert "of 21 images of" in whole.text
     assert "21 of 21 images" in whole.text
 
 
-def test_examples_have_their_own_aspect(whole, looked):
-    sizes = {tuple(size) for size in looked.found.sizes.tolist()}
+def test_examples_have_their_own_aspect(whole, results):
+    sizes = {tuple(size) for size in results.records.sizes.tolist()}
     shown = [
         (int(image["height"]), int(image["width"])) for image in whole.all("img") if "alt" in image
     ]
@@ -133,10 +135,12 @@ def test_examples_have_their_own_aspect(whole, looked):
         assert min(abs(height / width - h / w) * w / h for h, w in sizes) < 0.03
 
 
-def test_dots_lie_in_their_bins_and_panels_have_the_size_of_what_was_sent(whole, looked):
+def test_dots_lie_in_their_bins_and_panels_have_the_size_of_what_was_sent(whole, results):
     panel = r"<svg viewBox=\"0 0 (\d+) (\d+)\" class=\"bins\">(.*?)</svg>"
     panels = re.findall(panel, whole.source)
-    sent = {looked.sent(number).shape[:2] for number in pyramid.chosen(looked)}
+    sent = {
+        results.read_network_input(number).shape[:2] for number in pyramid.choose_images(results)
+    }
     assert {(int(height), int(width)) for width, height, _ in panels} == sent
     assert len(panels) % 3 == 0
     for _, _, drawn in panels:
@@ -163,9 +167,9 @@ def test_a_bin_is_outlined_around_the_centers_of_its_cells():
 
 
 def test_fewer_images_are_spread_over_the_split(run):
-    looked = predictions.predict_validation_images(run, 4)
-    assert looked.of == 21
-    assert [str(name) for name in looked.found.ids] == [
+    results = predictions.predict_validation_images(run, 4)
+    assert results.total == 21
+    assert [str(name) for name in results.records.ids] == [
         f"validation/{name}" for name in (f"{SCRIPT}/0.jpg", f"{SCRIPT}/5.jpg")
     ] + ["validation/cat/3.jpg", "validation/red car/1.jpg"]
 
@@ -187,7 +191,7 @@ def test_tests_have_wilsons_interval_and_repeats_a_standard_error(run, tmp_path,
     # By hand: n=200, p=0.6 and p=0.5.
     assert "60.0% (53.1 to 66.5)" in found.text
     assert "50.0% (43.1 to 56.9)" in found.text
-    assert "200 images of pets validation. 3 were too small and left out." in found.text
+    assert "200 images of pets validation. 3 were too small and skipped." in found.text
     assert f"70.0 ± {100 * math.sqrt(0.01 / 3):.1f}%" in found.text
     evaluated(copies[2], {"full": 0.5}, images=100)
     with pytest.raises(ValueError, match="tested on the same images as `run`, 200 of pets"):
@@ -214,10 +218,10 @@ def test_of_images_with_several_classes_it_is_average_precision(make_run, monkey
         labels = np.random.default_rng(0).integers(0, 2, (len(found), 3)).astype("uint8")
         return dataclasses.replace(found, labels=labels)
 
-    monkeypatch.setattr(records, "load", several)
+    monkeypatch.setattr(run_settings, "load_records", several)
     found = Page(report.write_report(run, images=12))
-    looked = predictions.predict_validation_images(run, 12)
-    rate = metrics.average_precision_score(looked.found.labels, looked.scores)
+    results = predictions.predict_validation_images(run, 12)
+    rate = metrics.average_precision_score(results.records.labels, results.scores)
     assert f"Mean average precision {100 * rate:.1f}% (" in found.text
     assert "95% interval by 200 draws with seed 0" in found.text
     assert "Classes" in found.headings
@@ -252,8 +256,8 @@ def detector(tmp_path_factory):
     rng = np.random.default_rng(0)
     scenes.write_voc(home / "voc", "val", [scenes.scene(rng) for _ in range(3)])
     make_detector_run(home / "run", ("<i>disc", "square"))
-    settings = detection.Settings(run="runs/a b", data=str(home / "voc"), validation_split="val")
-    (home / "run" / run_folder.RECIPE).write_text(json.dumps(dataclasses.asdict(settings)))
+    recipe = recipes.DetectorRecipe(run="runs/a b", data=str(home / "voc"), validation_split="val")
+    (home / "run" / run_folder.RECIPE).write_text(recipes.recipe_to_toml(recipe))
     each = {"mean": 0.4, "classes": {"<i>disc": 0.8, "square": None}}
     scores = {"images": 3, "untrained": ["square"], "voc_area": each, "voc_11-point": each}
     scores["coco"] = {"AP": 0.25, "AP50": None}
@@ -265,11 +269,11 @@ def test_a_detector_draws_what_it_finds_and_what_is_there(detector, capsys):
     assert cli.main(["report", str(detector)]) == 0
     assert capsys.readouterr().out == f"{detector / 'report.html'}\n"
     found = Page(detector / "report.html")
-    assert found.headings[:2] == ["Average precision", "What it finds"]
+    assert found.headings[:2] == ["Average precision", "Detections"]
     assert "COCO: AP 25.0%, AP50 -." in found.text
-    assert "No object of square was there to learn from." in found.text
+    assert "The training data have no object of square." in found.text
     assert "spp-keras report 'runs/a b'" in found.text
-    voc = json.loads((detector / run_folder.RECIPE).read_text())["data"]
+    voc = RunFolder(detector).recipe.data
     find, drawn = serving.load_detector(detector), re.findall(r"<svg.*?</svg>", found.source)
     assert len(drawn) == 3
     for number, svg in enumerate(drawn):
@@ -291,12 +295,12 @@ def test_a_detector_alone_says_what_is_not_there(detector, tmp_path):
     (tmp_path / "run").mkdir()
     shutil.copy(detector / run_folder.DETECTOR, tmp_path / "run")
     found = Page(report.write_report(tmp_path / "run"))
-    assert "scores.json is not there" in found.text
+    assert "metrics.json is missing" in found.text
     assert f"spp-keras report {tmp_path / 'run'} --data DATA" in found.text
 
 
 REFUSED = {
-    "another ending": (["--to", "page.pdf"], "`to` must be a file ending in .html"),
+    "another ending": (["--output", "page.pdf"], "`output` must be a file ending in .html"),
     "fewer than none": (["--images", "-1"], "`images` must be an int >= 0"),
     "no data": (["--data", "/nowhere"], "`data` must be an existing folder"),
     "no split": (["--split", "summer"], "`split` must be"),
@@ -306,7 +310,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_wrong_options_end_the_command_and_nothing_is_written(case, run, tmp_path, capsys):
     options, message = REFUSED[case]
-    arguments = ["report", str(run), "--to", str(tmp_path / "page.html"), *options]
+    arguments = ["report", str(run), "--output", str(tmp_path / "page.html"), *options]
     assert cli.main(arguments) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -315,10 +319,10 @@ def test_wrong_options_end_the_command_and_nothing_is_written(case, run, tmp_pat
 def test_what_is_no_run_is_named(tmp_path, detector, capsys):
     assert cli.main(["report", str(tmp_path)]) == 2
     assert "recipe.toml is missing: give the folder" in capsys.readouterr().err
-    (tmp_path / run_folder.RECIPE).write_text("{}")
+    (tmp_path / run_folder.RECIPE).write_text('task = "detection"\nrun = "a"\ndata = "b"')
     assert cli.main(["report", str(tmp_path)]) == 2
     assert "detector.keras is missing" in capsys.readouterr().err
-    assert cli.main(["report", str(detector), "--with", str(detector)]) == 2
-    assert "`repeats` is for runs that name photographs" in capsys.readouterr().err
+    assert cli.main(["report", str(detector), "--repeat", str(detector)]) == 2
+    assert "`repeats` is for runs of classifiers" in capsys.readouterr().err
     assert cli.main(["report", str(detector), "--compare", str(detector)]) == 2
-    assert "`compare` is for runs that name photographs" in capsys.readouterr().err
+    assert "`compare` is for runs of classifiers" in capsys.readouterr().err

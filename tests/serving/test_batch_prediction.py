@@ -141,5 +141,5 @@ def test_a_network_of_one_size_takes_images_of_that_size_alone():
 
 def test_a_network_without_a_vector_for_an_image_is_refused():
     maps = zoo.zf5_spp(include_top=False, width=0.02)
-    with pytest.raises(ValueError, match="`model` must answer with one vector for an image"):
+    with pytest.raises(ValueError, match="`model` must have one vector of scores for an image"):
         predict_images(maps, PIXELS)

@@ -81,8 +81,8 @@ def test_it_finds_what_the_detector_finds(made, finds, searched, rpn, file):
 
 def test_boxes_are_in_pixels_of_a_photograph_that_is_seen_smaller(tmp_path, searched):
     detector = make_detector_run(tmp_path, rpn=False, iou_threshold=0.99, score_threshold=-1)
-    corrections = detector.head.get_layer("corrections")
-    corrections.kernel.assign(corrections.kernel * 0)
+    deltas = detector.head.get_layer("deltas")
+    deltas.kernel.assign(deltas.kernel * 0)
     detector.save(tmp_path / run_folder.DETECTOR)
     # Longer than 1024. Sides are rounded, so that the two factors differ.
     found = serving.load_detector(tmp_path, -1)(encoded(photograph(132, 1100)))
@@ -111,6 +111,7 @@ def test_a_saved_model_finds_what_its_run_finds(made, finds, searched, tmp_path,
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", exif_files.FORMS)
 @pytest.mark.parametrize("rpn", [True, False], ids=["rpn", "search"])
 def test_the_eight_orientations_of_a_photograph_have_one_answer(finds, searched, rpn, form):
@@ -128,6 +129,7 @@ def test_the_eight_orientations_of_a_photograph_have_one_answer(finds, searched,
     assert {image.shape for image in searched} <= {picture.shape}
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("orientation", ["exif", "file"])
 def test_windows_for_a_saved_model_are_searched_for_the_way_up_that_it_takes(
     made, searched, tmp_path, orientation

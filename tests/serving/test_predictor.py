@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 import re
 
@@ -46,12 +47,18 @@ def left(run, tmp_path_factory):
     }
 
 
+@pytest.fixture(scope="module")
+def load(left):
+    """Loads a model by what it is left in, once."""
+    return functools.cache(lambda kind, **options: serving.load_predictor(left[kind], **options))
+
+
 KINDS = ["run", "version", "model of versions", "version that reports", "TFLite"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_says_what_the_network_says(run, left, kind):
-    ask = serving.load_predictor(left[kind])
+def test_each_says_what_the_network_says(run, load, kind):
+    ask = load(kind)
     for file in FILES:
         answer = ask(file)
         scores = np.asarray(run[1](decoded(file)[np.newaxis].astype("float32")))[0]
@@ -61,12 +68,10 @@ def test_each_says_what_the_network_says(run, left, kind):
         assert answer.error is None
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_says_the_same_of_what_is_no_usable_image_and_goes_on(left, kind):
-    ask, same = (
-        serving.load_predictor(left[kind], top_k=1),
-        serving.load_predictor(left["run"], top_k=1),
-    )
+def test_each_says_the_same_of_what_is_no_usable_image_and_goes_on(load, kind):
+    ask, same = load(kind, top_k=1), load("run", top_k=1)
     for content, _ in [*UNUSABLE.values(), (encoded(photograph(28, 60)), "")]:
         answer = ask(content)
         assert answer == same(content)
@@ -84,34 +89,35 @@ GIVEN = {
 
 @pytest.mark.parametrize("given", GIVEN)
 @pytest.mark.parametrize("kind", ["run", "version", "TFLite"])
-def test_an_image_may_be_given_as_a_path_a_picture_or_pixels(left, kind, given, tmp_path):
+def test_an_image_may_be_given_as_a_path_a_picture_or_pixels(load, kind, given, tmp_path):
     # Larger than the view, so that it is scaled down.
     file = encoded(photograph(120, 70))
     (tmp_path / "photo.png").write_bytes(file)
-    ask = serving.load_predictor(left[kind])
+    ask = load(kind)
     assert ask(GIVEN[given](tmp_path / "photo.png")) == ask(file)
 
 
-def test_a_path_that_leads_nowhere_is_said_and_is_not_taken_for_an_image(left, tmp_path):
-    ask = serving.load_predictor(left["run"])
+def test_a_path_that_leads_nowhere_is_said_and_is_not_taken_for_an_image(load, tmp_path):
+    ask = load("run")
     with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
         ask(str(tmp_path / "gone.jpg"))
     (tmp_path / "text.jpg").write_text("Not found")
     assert ask(tmp_path / "text.jpg") == ask(b"Not found")
 
 
-def test_a_large_photograph_is_scaled_down_alike(left):
+def test_a_large_photograph_is_scaled_down_alike(load):
     file = encoded(photograph(200, 150), "JPEG", quality=90)
-    first, *others = (serving.load_predictor(left[kind])(file) for kind in KINDS)
+    first, *others = (load(kind)(file) for kind in KINDS)
     for other in others:
         assert other.labels == first.labels
         np.testing.assert_allclose(other.scores, first.scores, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", exif_files.FORMS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_eight_orientations_of_a_photograph_have_one_answer(left, kind, form):
-    ask, picture = serving.load_predictor(left[kind]), photograph(80, 48)
+def test_the_eight_orientations_of_a_photograph_have_one_answer(load, kind, form):
+    ask, picture = load(kind), photograph(80, 48)
     first, *others = (
         ask(exif_files.file(picture, form, number)) for number in exif_files.ORIENTATIONS
     )
@@ -125,6 +131,7 @@ def test_the_eight_orientations_of_a_photograph_have_one_answer(left, kind, form
         )
 
 
+@pytest.mark.integration
 def test_a_run_and_what_is_made_of_it_take_files_as_they_were_taken_in_training(tmp_path):
     recipe = dataclasses.replace(RECIPE, orientation="file")
     network = make_run(tmp_path / "run", recipe)
@@ -206,4 +213,4 @@ def test_the_command_prints_json_for_programs(left, photos, capsys):
 
 def test_a_model_that_is_none_ends_the_command_before_photographs_are_read(capsys):
     assert cli.main(["predict", "gone", "photo.jpg"]) == 2
-    assert "`model` must be a run folder" in capsys.readouterr().err
+    assert "RUN must be an existing folder" in capsys.readouterr().err

@@ -105,6 +105,7 @@ def test_a_killed_training_ends_like_one_undisturbed(epoch, batch, once, tmp_pat
     assert network.optimizer.iterations == 3 * STEPS
 
 
+@pytest.mark.integration
 def test_an_epoch_may_be_killed_again_and_again(once, tmp_path):
     for _ in range(3):
         with pytest.raises(Killed):
@@ -232,10 +233,10 @@ def test_callbacks_go_on_with_what_they_remember(tmp_path):
     with pytest.raises(Killed):
         fit(tmp_path, epochs=5, others=stoppers(), kill=KillAt(3, 1), minutes=1e-9)
     _, checkpoint = fit(tmp_path, epochs=5, others=stoppers())
-    for callback, other in zip(checkpoint.others, expected.others, strict=True):
+    for callback, other in zip(checkpoint.callbacks, expected.callbacks, strict=True):
         assert (callback.wait, callback.best) == (other.wait, other.best)
     for weight, other in zip(
-        checkpoint.others[1].best_weights, expected.others[1].best_weights, strict=True
+        checkpoint.callbacks[1].best_weights, expected.callbacks[1].best_weights, strict=True
     ):
         np.testing.assert_array_equal(weight, other)
 
@@ -245,7 +246,7 @@ def test_memory_goes_to_callbacks_of_its_kind(tmp_path):
     stopping = keras.callbacks.EarlyStopping("accuracy", mode="max", patience=5)
     _, checkpoint = fit(tmp_path, epochs=3, others=[stopping])
     checkpoint.on_train_begin()
-    assert stopping.wait == before.others[1].wait != before.others[0].wait
+    assert stopping.wait == before.callbacks[1].wait != before.callbacks[0].wait
 
 
 def test_a_machine_that_does_not_write_writes_nothing(tmp_path):

@@ -42,6 +42,7 @@ def assert_same(found, expected):
         tf.nest.map_structure(np.testing.assert_array_equal, batch, other)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("policy", [Whole(), Crop(image_sizes=(20, 16), short_side=24)], ids=type)
 @pytest.mark.parametrize("given", ["pipeline", "dataset"])
 def test_fit_sees_the_batches_of_the_trainer_epoch_by_epoch(photographs, recorder, policy, given):
@@ -119,6 +120,7 @@ def test_fit_ends_its_epochs_and_every_image_counts_once(pipelines, tmp_path):
     assert accuracy == pytest.approx((scores.argmax(axis=1) == labels).mean())
 
 
+@pytest.mark.integration
 def test_two_devices_learn_and_answer_as_one_does(photographs):
     script = [two_devices.__file__, str(photographs)]
     command = [sys.executable, "-W", "error::UserWarning", *script]

@@ -170,6 +170,7 @@ def test_callbacks_remember_across_an_interruption_within_an_epoch(recipe, tmp_p
     assert_same(again.model, once.model)
 
 
+@pytest.mark.integration
 def test_an_ordinary_script_trains_the_same_network(photographs):
     train = Pipeline(load_records(photographs, "train"), batch_size=9)
     model = zoo.zf5_spp(classes=3, width=0.0625, levels=(2, 1))
@@ -208,6 +209,7 @@ def test_a_frozen_layer_that_there_is_not_leaves_no_run_behind(recipe, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.integration
 def test_images_with_any_number_of_labels_train_with_sigmoids(recipe, tmp_path):
     rng, box = np.random.default_rng(0), (1, 1, 9, 9)
     for split, count in (("train", 8), ("val", 4)):
@@ -244,7 +246,6 @@ SIZES = [
         },
         [(61, 61)],
         id="fixed",
-        marks=pytest.mark.integration,
     ),
     pytest.param(
         {"model": "zf5", "size_policy": "warped", "image_sizes": (61,), "epochs": 1},
@@ -254,6 +255,7 @@ SIZES = [
 ]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("changes", "expected"), SIZES)
 def test_squares_train_at_the_size_of_their_epoch(changes, expected, recipe, tmp_path):
     cropped = recipe(**changes, batch_pixels=0, batch_size=9)

@@ -285,6 +285,7 @@ def test_the_smallest_image_of_a_detector_is_that_of_its_trunk(released):
         create_detector(released, 30)
 
 
+@pytest.mark.integration
 def test_it_is_saved_and_loaded_as_any_model(released, tmp_path):
     images = images_of((93, 97), (149, 95))
     released.save(tmp_path / "zf5.keras")

@@ -145,6 +145,7 @@ def learned(model, data):
     return [*history.values(), model.evaluate(data, verbose=0), answers, *model.get_weights()]
 
 
+@pytest.mark.integration
 def test_fit_and_evaluate_do_alike_in_every_form():
     images, results = images_of(), []
     for name in ("ragged", "a dictionary with sizes"):
@@ -179,6 +180,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.integration
 def test_two_devices_do_what_one_does_in_every_form():
     folders = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
     command = [sys.executable, "-c", ON_TWO_DEVICES, *folders]

@@ -108,6 +108,7 @@ def test_any_mix_of_sizes_gives_each_image_its_answer_alone(name, sizes):
     assert_close(zoo.with_sizes(model)(padded(images)), expected)
 
 
+@pytest.mark.integration
 @every_network
 @pytest.mark.parametrize("pooling", ["avg", "max", "spp"])
 def test_pooling_without_top_gives_each_image_its_vector_alone(name, pooling):
@@ -172,6 +173,7 @@ def half_precision():
     keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.integration
 @every_network
 def test_half_precision_mixes_sizes_and_gives_float32_scores(name, half_precision):
     model, images = built(name), images_of(SIZES)
@@ -217,9 +219,8 @@ def test_padding_that_is_no_number_does_not_reach_the_gradients(name):
         assert_close(sized, ragged)
 
 
-@pytest.mark.parametrize(
-    "name", ["zf5_spp", pytest.param("overfeat5_spp", marks=pytest.mark.integration)]
-)
+@pytest.mark.integration
+@pytest.mark.parametrize("name", ["zf5_spp", "overfeat5_spp"])
 def test_fit_on_ragged_batches_and_on_padded_ones_learns_what_a_loop_learns(name):
     images, labels = images_of(SIZES[:3] * 2), np.array([0, 1, 2, 3, 4, 0])
     ragged, sized, loop = (built(name, dropout=0) for _ in range(3))
@@ -438,6 +439,7 @@ for path in sys.argv[2:]:
 """
 
 
+@pytest.mark.integration
 def test_saved_models_load_in_a_fresh_process_and_answer_the_same(tmp_path):
     images = images_of(SIZES)
     np.savez(tmp_path / "images.npz", *images)

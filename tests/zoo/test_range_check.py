@@ -48,6 +48,7 @@ def test_images_scaled_to_one_are_warned_of_once_and_only_they(ask):
     ask(model, UNIT)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("ask", ["fit", "call"])
 @pytest.mark.parametrize(
     "pixels",
@@ -58,6 +59,7 @@ def test_other_ranges_and_integers_are_warned_of_in_nothing(ask, pixels):
     ASK[ask](network(), pixels)
 
 
+@pytest.mark.integration
 def test_every_form_is_looked_at():
     sizes = np.full((4, 2), 30)
     ragged = tf.ragged.stack([UNIT[0], UNIT[1, :30]])

@@ -48,8 +48,3 @@ def test_create_model_suggests_near_names_only():
 def test_create_model_does_not_call_other_functions_of_the_zoo():
     with pytest.raises(ValueError, match="`name` must be the name of a network"):
         zoo.create_model("list_models")
-
-
-def test_no_module_is_named_like_a_public_name():
-    modules = {module.rpartition(".")[2] for module in zoo._MODULES.values()}
-    assert not modules & {*zoo.__all__}

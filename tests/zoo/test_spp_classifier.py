@@ -2,7 +2,6 @@ import subprocess
 import sys
 
 import keras
-import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,6 +19,9 @@ def mobile_net():
 
 
 def hub_res_net():
+    # Here, since it takes seconds.
+    import keras_hub
+
     return keras_hub.models.ResNetBackbone(
         input_conv_filters=[64],
         input_conv_kernel_sizes=[3],
@@ -41,8 +43,14 @@ def hand_written():
     return keras.Model(images, keras.layers.ReLU()(x), name="hand_written")
 
 
-BACKBONES = {"MobileNetV2": mobile_net, "keras-hub ResNet": hub_res_net, "own": hand_written}
-every_backbone = pytest.mark.parametrize("create", BACKBONES.values(), ids=BACKBONES.keys())
+every_backbone = pytest.mark.parametrize(
+    "create",
+    [
+        pytest.param(mobile_net, id="MobileNetV2", marks=pytest.mark.integration),
+        pytest.param(hub_res_net, id="keras-hub ResNet", marks=pytest.mark.integration),
+        pytest.param(hand_written, id="own"),
+    ],
+)
 
 
 def with_statistics(backbone):
@@ -102,6 +110,7 @@ def test_the_answer_is_the_pyramid_of_the_map_and_the_dense_layers_behind_it():
     assert_close(model(image[np.newaxis]), hidden @ last.kernel + last.bias)
 
 
+@pytest.mark.integration
 def test_an_exported_classifier_answers_for_each_image_alone(tmp_path):
     model, images = classifier(with_statistics(hand_written())), images_of(SIZES)
     zoo.with_sizes(model).export(tmp_path / "model", verbose=False)
@@ -135,9 +144,8 @@ def gradients(model, inputs, labels):
     return [np.asarray(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
 
 
-@pytest.mark.parametrize(
-    "create", [pytest.param(mobile_net, marks=pytest.mark.integration), hub_res_net, hand_written]
-)
+@pytest.mark.integration
+@pytest.mark.parametrize("create", [mobile_net, hub_res_net, hand_written])
 def test_gradients_of_a_mixed_batch_are_the_sum_of_those_alone(create):
     model = classifier(with_statistics(create()), train_backbone=True)
     images, labels = images_of(SIZES), [0, 1, 2]

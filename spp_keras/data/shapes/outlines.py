@@ -8,11 +8,11 @@ import numpy as np
 
 Outline = tuple[np.ndarray, ...]
 
-# Told apart by the ratio of their axes alone, which warping an image to a square changes.
+# They differ in the ratio of their axes alone, which warping an image to a square changes.
 ASPECT_CLASSES = ("circle", "ellipse", "square", "oblong")
-# Told apart by the head alone, which a center crop of the image cuts off.
+# They differ in the head alone, which is outside of a center crop of the image.
 BORDER_CLASSES = ("pin", "hammer", "fork")
-# Told apart by what both leave in the image.
+# They differ in shapes that both leave in the image.
 PLAIN_CLASSES = ("triangle", "star", "cross", "ring", "crescent")
 CLASSES = ASPECT_CLASSES + BORDER_CLASSES + PLAIN_CLASSES
 

@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from spp_keras.data import image_rules, safe_decoding
+from spp_keras.export.graph_writer import Signature
 from spp_keras.export.tf_serving import input_decoding
-from spp_keras.export.tf_serving.graph_writer import Signature
 from spp_keras.zoo.model_parts import ModelParts, split_at_pooling
 
 
@@ -83,7 +83,7 @@ def _split(model: keras.Model) -> tuple[ModelParts, tuple[str, str]]:
     parts = split_at_pooling(model)
     if not parts.top or not isinstance(parts.top[-1], keras.layers.Dense):
         raise ValueError(
-            "`model` must end in a `Dense` layer behind its pooling, as the networks of this zoo "
+            "`model` must end in a `Dense` layer after its pooling, as the networks of this zoo "
             f"and of `spp_classifier` do. Received: model={model.name!r}."
         )
     hidden = [layer.name for layer in parts.top[:-1] if isinstance(layer, keras.layers.Dense)]

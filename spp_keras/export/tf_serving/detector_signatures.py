@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from spp_keras.data import safe_decoding
 from spp_keras.detection import Detector, box_scaling
+from spp_keras.export.graph_writer import Signature
 from spp_keras.export.tf_serving import input_decoding
-from spp_keras.export.tf_serving.graph_writer import Signature
 
 # The paper has some 2,000 an image. Each that differs from all others takes the memory of
 # its pooled vector and of the layers behind it.

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _files, model_repository
-from spp_keras.export.tf_serving import graph_writer, warm_up
+from spp_keras.export import graph_writer
+from spp_keras.export.tf_serving import warm_up
 
 
 def write_version(

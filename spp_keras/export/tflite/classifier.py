@@ -7,11 +7,11 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from spp_keras import _checks, _files, tflite_files
+from spp_keras import _checks, _extras, _files, tflite_files
 from spp_keras.data import orientations, size_policies
-from spp_keras.export import argument_checks
-from spp_keras.export.tf_serving.graph_writer import Signature
-from spp_keras.export.tflite import calibration_requests, conversion, int8_quantization
+from spp_keras.export import argument_checks, calibration
+from spp_keras.export.graph_writer import Signature
+from spp_keras.export.tflite import conversion
 from spp_keras.layers import (
     LocalResponseNormalization,
     RoISpatialPyramidPooling,
@@ -92,7 +92,7 @@ def export_tflite(
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
     min_side = layer_chain.min_image_size(model)
     shape = conversion.resolve_image_shape(inputs["images"].shape[1:], image_size, min_side)
-    requests = calibration_requests.make_calibration_requests(
+    requests = calibration.make_calibration_requests(
         calibration_images, quantization, shape, min_side, tuple(inputs)
     )
     if size_policy is not None or ("boxes" not in inputs and shape[0] == shape[1]):
@@ -101,6 +101,9 @@ def export_tflite(
     signature = _make_signature(model, tuple(inputs), shape, quantization)
     with conversion.make_converter(model, signature, quantization) as converter:
         if quantization == "int8":
+            _extras.require("tflite", "Quantization to int8", "ai_edge_litert")
+            from spp_keras.export.tflite import int8_quantization
+
             content = int8_quantization.quantize(converter, requests, list_float_layers(model))
         else:
             content = converter.convert()
@@ -138,7 +141,7 @@ def list_float_layers(model: keras.Model) -> list[str]:
     Example:
 
     >>> list_float_layers(zf5_spp(classes=2, width=0.0625))
-    ['rescaling', 'norm1', 'norm2', 'scores']
+    ['preprocessing', 'norm1', 'norm2', 'predictions']
     """
     types = (LocalResponseNormalization, RoISpatialPyramidPooling, keras.layers.Rescaling)
     return [

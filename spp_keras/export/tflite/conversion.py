@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from spp_keras import _checks
-from spp_keras.export.tf_serving import graph_writer
+from spp_keras.export import graph_writer
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import tensorflow as tf
 from spp_keras import _checks, _files, tflite_files
 from spp_keras.detection import Detector
 from spp_keras.export import argument_checks
-from spp_keras.export.tf_serving.graph_writer import Signature
+from spp_keras.export.graph_writer import Signature
 from spp_keras.export.tflite import conversion
 
 QUANTIZATIONS = ("none", "float16", "dynamic")

@@ -72,7 +72,7 @@ def _check_shapes(rows: Sequence[Row], channels: int, stored: Arrays, path: str)
             continue
         expected = [shape, shape[:1]] if row.bias else [shape]
         actual = [array.shape for array in stored.get(row.name, [])]
-        if [_pad_shape(each) for each in actual] != [_pad_shape(each) for each in expected]:
+        if [_pad_shape(shape) for shape in actual] != [_pad_shape(shape) for shape in expected]:
             differences.append(
                 f"{row.name}: {_format_shapes(expected)} in the text, "
                 f"{_format_shapes(actual)} in the file"
