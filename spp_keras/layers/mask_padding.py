@@ -1,4 +1,4 @@
-"""What keeps mixed sizes exact: cells beyond an image's own map are zero again."""
+"""Masking of padded feature maps, which keeps batches of mixed sizes exact."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from spp_keras.ops import _assertions, _grid_pooling
 
 @keras.saving.register_keras_serializable(package="spp_keras")
 class MaskPadding(keras.layers.Layer):
-    """Sets the cells of padded maps that lie beyond each image to zero.
+    """Sets the cells of padded feature maps that lie beyond each image to zero.
 
-    An image alone is surrounded by the zeros of the next layer's padding. In a
-    padded batch it is so too if this layer comes before every convolution,
-    normalization or pooling that pads: then each image's answer is its answer
-    alone. Where all images have the batch's size it does nothing.
+    A single image is surrounded by the zeros of the next layer's padding. So is an
+    image of a padded batch if this layer comes before every convolution,
+    normalization or pooling that pads: its output is then the same as alone. Where
+    all images have the size of the batch, the layer does nothing.
 
-    It presumes that every layer before it pads by the same on both sides and
-    rounds down, or up as `ceil_excess` says, so that map sizes follow from image
-    sizes by `geometry.CellGrid`. Layers with `padding="same"` and a stride do not.
+    All layers before it must pad by the same amount on both sides and round map sizes
+    down, or up with `ceil_excess`, so that map sizes follow from image sizes by
+    `spp_keras.geometry.CellGrid`. Strided layers with `padding="same"` do not.
 
     Args:
-        stride: Pixels from one cell of the map to the next.
+        stride: Pixels from one cell of the feature map to the next.
         first_center: Pixel that the first cell is centered on, 0-based.
-        ceil_excess: Pixels that an image counts as longer by, where layers before
-            round up, see `geometry.CellGrid`. Defaults to 0.
+        ceil_excess: Pixels added to the image size where layers before round up,
+            see `spp_keras.geometry.CellGrid`. Defaults to 0.
         **kwargs: See `keras.layers.Layer`.
 
     Call arguments:
@@ -34,8 +34,8 @@ class MaskPadding(keras.layers.Layer):
             pixels, or `None` where all have the batch's size.
 
     Output:
-        The pair of the maps and an int32 tensor `(batch, 2)`, how many rows
-        and columns of each count, or `None` for all.
+        The feature maps, and their valid rows and columns as an int32 tensor
+        `(batch, 2)`, or `None` where all are valid.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The way into a network of any size: images of every form as one padded batch."""
+"""Input layer of networks for any image size: a padded batch from ragged or padded images."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from spp_keras.ops import _assertions, _grid_pooling, _ragged
 class PadRagged(keras.layers.Layer):
     """Turns images of different sizes into a padded batch and their sizes.
 
-    The first layer of a network that takes any size. A batch whose images all
-    have its size passes through, with `None` for the sizes, and costs nothing.
+    The first layer of a network that takes any size. A batch of images of one
+    size passes through, with `None` for the sizes, at no cost.
 
     Args:
-        min_size: The shortest side that the layers behind can map. Images
+        min_size: The shortest side that the following layers accept. Images
             with a shorter one are refused. Defaults to 1.
         **kwargs: See `keras.layers.Layer`.
 
@@ -26,12 +26,12 @@ class PadRagged(keras.layers.Layer):
         images: A tensor `(batch, height, width, channels)`, or a
             `tf.RaggedTensor` `(batch, (height), (width), channels)`.
         sizes: Integer tensor `(batch, 2)`, height and width of each image of a
-            batch that is padded already; what lies beyond is set to zero.
-            Defaults to that of the whole batch.
+            batch that is padded already; the padding is set to zero.
+            Defaults to the size of the batch.
 
     Output:
-        The pair of a tensor `(batch, height, width, channels)` and an int32
-        tensor `(batch, 2)`, or `None` where every image has the batch's size.
+        A tensor `(batch, height, width, channels)`, and the image sizes as an int32
+        tensor `(batch, 2)`, or `None` where every image has the size of the batch.
 
     Example:
 

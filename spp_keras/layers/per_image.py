@@ -1,4 +1,4 @@
-"""Mixed sizes through a network that padding would change: each image by itself."""
+"""Batches of mixed sizes through a backbone with strided "same" padding, image by image."""
 
 from typing import Any
 
@@ -11,16 +11,15 @@ from spp_keras.layers import spatial_pyramid_pooling
 class PerImage(keras.layers.Layer):
     """Applies a backbone and a pyramid pooling to each image at its own size.
 
-    Most backbones pad with `"same"`, which puts the padding of a strided layer
-    at a place that depends on the size of the batch, so that an image would
-    get another answer in a padded batch. Here the images of a batch of mixed
-    sizes are cut out and sent through one by one, several at once as there are
-    processors; a batch of one size goes through as it is.
+    Most backbones pad with `"same"`, where the padding of a strided layer
+    depends on the size of the batch: the output of an image in a padded batch would
+    differ from its output alone. This layer cuts the images out of a batch of mixed
+    sizes and runs the backbone on each, on all processors in parallel; a batch of one
+    size is passed on as it is.
 
-    The backbone runs in inference mode, in training too: a
-    `BatchNormalization` that took its statistics from the batch would make an
-    image's answer depend on the others in it. Its weights still get gradients
-    unless it is frozen.
+    The backbone runs in inference mode, also in training: `BatchNormalization` with
+    statistics of the batch would make the output of an image depend on the others.
+    Its weights get gradients unless it is frozen.
 
     Args:
         backbone: `keras.Model` from `(batch, None, None, channels)` to a

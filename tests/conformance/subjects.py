@@ -257,8 +257,14 @@ EXPORTED = [
         subject.name
         for subject in SUBJECTS
         if subject.name.startswith(("pyramid", "windows", "adaptive", "roi", "normalization"))
-        # Whose operations the padded one has, too.
-        and subject.name != "pyramid-average"
+        # Others have their operations, too.
+        and subject.name
+        not in (
+            "pyramid-average",
+            "adaptive-max",
+            "adaptive-average-padded",
+            "roi-align-channels-first",
+        )
     ),
     "zf5_spp",
     "zf5_spp_with_sizes",
