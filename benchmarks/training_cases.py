@@ -109,7 +109,7 @@ def _sizes(count: int) -> np.ndarray:
 def _mixed_batches(count: int) -> list[tuple[Any, ...]]:
     """The first batches of an epoch of so many images; what is on them costs no time."""
     shapes = _sizes(count)
-    planned = batch_planner.BatchPlanner(len(shapes), 32, shapes=shapes, batch_pixels=_BATCH_PIXELS)
+    planned = batch_planner.BatchPlanner(len(shapes), 32, sizes=shapes, batch_pixels=_BATCH_PIXELS)
     plan = tf.nest.map_structure(lambda values: values.numpy(), planned.epoch(0))
     generator, made = np.random.default_rng(0), []
     for start, stop in zip(plan.starts[:_STEPS], plan.stops[:_STEPS], strict=True):

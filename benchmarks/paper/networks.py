@@ -94,7 +94,7 @@ def find_coarse_map(net: str, variant: str) -> str:
     cells, bins = tables.get_trunk(net).grid.map_size(side), max(made.levels)
     if cells >= bins:
         return ""
-    which = "second" if made.sizes == "alternating" else "smallest"
+    which = "second" if made.size_policy == "alternating" else "smallest"
     return (
         f"the {which} map ({cells}x{cells} cells, of {side} pixels) is coarser than the pyramid "
         f"({bins}x{bins})"

@@ -63,7 +63,7 @@ def _measure(options: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str
 
 def _by_kind(unseen: measuring.Unseen, scores: np.ndarray) -> dict[str, float]:
     """Top-1 error of the classes that a crop cannot tell apart, and of the others."""
-    classes = np.array(unseen.images.found.classes)[unseen.labels]
+    classes = np.array(unseen.images.records.classes)[unseen.labels]
     outside = np.isin(classes, _OUTSIDE)
     wrong = 100 * (scores.argmax(axis=1) != unseen.labels)
     return {"outside": float(wrong[outside].mean()), "inside": float(wrong[~outside].mean())}
