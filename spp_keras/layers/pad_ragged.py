@@ -7,7 +7,7 @@ from keras import ops
 
 from spp_keras import _checks
 from spp_keras._private_apis import find_producer
-from spp_keras.ops import _assertions, _grid_pooling, _ragged
+from spp_keras.ops import _assertions, _grid_pooling, _inputs
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -54,10 +54,10 @@ class PadRagged(keras.layers.Layer):
         _checks.feature_maps(images_shape, "channels_last", "images")
 
     def call(self, images: Any, sizes: Any = None) -> Any:
-        if _ragged.is_ragged(images):
+        if _inputs.is_ragged(images):
             if sizes is not None:
                 raise ValueError("`sizes` must be None for ragged `images`, which hold their own.")
-            images, sizes = _ragged.to_dense(images, "images")
+            images, sizes = _inputs.to_dense(images, "images")
         elif sizes is not None:
             sizes = _assertions.check_sizes(sizes, images)
             # Padding may hold anything; a NaN there would reach the gradients of weights.

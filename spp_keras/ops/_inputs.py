@@ -1,4 +1,4 @@
-"""Checks and layouts of the arguments that all pooling operations share."""
+"""Checks and layouts of the arguments that all pooling operations share, ragged ones included."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from spp_keras import _checks
-from spp_keras.ops import _assertions, _ragged
+from spp_keras.ops import _assertions
 
 
 def prepare_maps(
@@ -44,19 +44,19 @@ def prepare_ragged_maps(
     features: Any, sizes: Any, data_format: str | None, name: str
 ) -> tuple[Any, Any]:
     """Feature maps, dense or ragged, and their sizes, checked; see `prepare_maps`."""
-    if not _ragged.is_ragged(features):
+    if not is_ragged(features):
         return prepare_maps(features, sizes, data_format, name)
     _checks.channels_last_only(_checks.data_format(data_format), f"ragged `{name}`")
     if sizes is not None:
         raise ValueError(f"`sizes` must be None for ragged `{name}`, which hold their own.")
-    return features, _ragged.item_sizes(features, name)
+    return features, item_sizes(features, name)
 
 
 def prepare_roi_maps(
     features: Any, sizes: Any, data_format: str | None, max_side: int | None = None
 ) -> tuple[Any, Any]:
     """Feature maps to pool boxes from, and their sizes, checked; see `prepare_maps`."""
-    if _ragged.is_ragged(features):
+    if is_ragged(features):
         raise ValueError(
             "`features` must be a tensor; give maps of different sizes padded to one, with "
             "their `sizes`. Received: a ragged tensor."
@@ -73,7 +73,7 @@ def full_sizes(features: Any) -> Any:
 
 def flatten_boxes(boxes: Any, batch: Any) -> tuple[Any, Any]:
     """All boxes of a batch, float32 `(n, 4)`, and the index of each one's image, int32 `(n,)`."""
-    ragged = _ragged.is_ragged(boxes)
+    ragged = is_ragged(boxes)
     boxes = boxes if ragged else ops.convert_to_tensor(boxes)
     _checks.rank(boxes.shape, 3, "boxes", "(batch, boxes, 4)")
     rows = boxes.shape[0]
@@ -104,6 +104,64 @@ def flatten_boxes(boxes: Any, batch: Any) -> tuple[Any, Any]:
 
 def unflatten_boxes(values: Any, boxes: Any, batch: Any) -> Any:
     """What was computed for all boxes, `(n, ...)`, in the form of `boxes`."""
-    if _ragged.is_ragged(boxes):
+    if is_ragged(boxes):
         return boxes.with_flat_values(values)
     return ops.reshape(values, (batch, ops.shape(boxes)[1], *values.shape[1:]))
+
+
+def is_ragged(x: Any) -> bool:
+    """Whether `x` is a ragged tensor."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return isinstance(x, tf.RaggedTensor)
+
+
+def to_dense(x: Any, name: str) -> tuple[Any, Any]:
+    """A ragged batch padded with zeros, and the height and width of each item."""
+    sizes = item_sizes(x, name)
+    return x.to_tensor(), sizes
+
+
+def item_sizes(x: Any, name: str) -> Any:
+    """Height and width of each item of a ragged batch, checked: int32 `(batch, 2)`.
+
+    Args:
+        x: `RaggedTensor` of shape `(batch, (height), (width), channels)`, the
+            width ragged or the same for all.
+        name: Name of the argument in errors.
+    """
+    import tensorflow as tf
+
+    if x.shape.rank != 4 or x.ragged_rank not in (1, 2) or x.shape[-1] is None:
+        raise ValueError(
+            f"`{name}` must be (batch, (height), (width), channels) with as many channels in every "
+            f"image: build it with `Dataset.ragged_batch`, `tf.ragged.stack` or "
+            f"`tf.ragged.constant(..., inner_shape=(channels,))`. Received: {name} of shape "
+            f"{tuple(x.shape)} and ragged rank {x.ragged_rank}."
+        )
+    heights = tf.cast(x.row_lengths(), tf.int32)
+    assertions: list[Any] = []
+    if x.ragged_rank == 1:
+        widths = tf.fill(tf.shape(heights), tf.shape(x.values)[1])
+    else:
+        row_widths = x.with_values(tf.cast(x.values.row_lengths(), tf.int32))
+        # The extremes of int32 for an image without rows; caught below.
+        widths, narrowest = tf.reduce_max(row_widths, axis=1), tf.reduce_min(row_widths, axis=1)
+        equal = _assertions.require(
+            tf.logical_or(widths == narrowest, heights == 0),
+            f"All rows of an image in `{name}` must have one length.",
+            "shortest and longest row",
+            tf.stack([narrowest, widths], axis=1),
+        )
+        assertions.append(equal)
+    sizes = tf.stack([heights, tf.where(heights == 0, 0, widths)], axis=1)
+    not_empty = _assertions.require(
+        tf.reduce_all(sizes > 0, axis=1),
+        f"Every image in `{name}` must have at least one row and one column; drop the empty ones.",
+        "height and width",
+        sizes,
+    )
+    assertions.append(not_empty)
+    return _assertions.after_checks(assertions, sizes)

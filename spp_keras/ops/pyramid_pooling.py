@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from spp_keras import _checks, geometry
-from spp_keras.ops import _grid_pooling, _inputs, _ragged
+from spp_keras.ops import _grid_pooling, _inputs
 
 if keras.backend.backend() == "tensorflow":
     from spp_keras.ops import _cpu_max_pooling
@@ -127,7 +127,7 @@ def _max_pyramid(features: Any, levels: Sequence[geometry.Level], sizes: Any) ->
         if sizes is not None:
             features = _grid_pooling.zero_padding(features, sizes)
         return _grid_pooling.max_pyramid(features, levels, sizes)
-    if _ragged.is_ragged(features):
+    if _inputs.is_ragged(features):
         return _cpu_max_pooling.ragged_max_pyramid(features, levels, sizes)
     if sizes is not None:
         return _cpu_max_pooling.padded_max_pyramid(features, levels, sizes)
@@ -135,7 +135,7 @@ def _max_pyramid(features: Any, levels: Sequence[geometry.Level], sizes: Any) ->
 
 
 def _average_pyramid(features: Any, levels: Sequence[geometry.Level], sizes: Any) -> Any:
-    if _ragged.is_ragged(features):
+    if _inputs.is_ragged(features):
         features = features.to_tensor()
     elif sizes is not None:
         features = _grid_pooling.zero_padding(features, sizes)

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from spp_keras import _checks
-from spp_keras.ops import _assertions, _grid_pooling, _inputs, _ragged, _window_pooling
+from spp_keras.ops import _assertions, _grid_pooling, _inputs, _window_pooling
 from spp_keras.ops.pyramid_pooling import DataFormat
 
 # A sample counts for cells less than one away from it, and of several samples neighbors are more
@@ -167,21 +167,21 @@ def _check_boxes(boxes: Any, batch_indices: Any) -> Any:
 def _arrange(grids: Any, data_format: str | None) -> Any:
     if _checks.data_format(data_format) == "channels_last":
         return grids
-    if _ragged.is_ragged(grids):
+    if _inputs.is_ragged(grids):
         return grids.with_flat_values(ops.transpose(grids.flat_values, (0, 3, 1, 2)))
     return ops.transpose(grids, (0, 1, 4, 2, 3))
 
 
 def _as_dense(flat: Any, boxes: Any, batch: Any) -> Any:
     """`(batch, boxes, ...)` from the flat values, filled up with zeros where boxes are ragged."""
-    if _ragged.is_ragged(boxes):
+    if _inputs.is_ragged(boxes):
         return boxes.with_flat_values(flat).to_tensor()
     return _inputs.unflatten_boxes(flat, boxes, batch)
 
 
 def _as_given(grids: Any, boxes: Any) -> Any:
     """Grids `(batch, boxes, ...)`, ragged where the boxes are."""
-    if not _ragged.is_ragged(boxes):
+    if not _inputs.is_ragged(boxes):
         return grids
     import tensorflow as tf
 
