@@ -27,12 +27,12 @@ SIDE, SECOND, SHORT_SIDE = 112, 90, 128
 # Whole images of `shapes` with this short side have as many pixels on average as SIDE squared.
 WHOLE_SHORT_SIDE = 93
 _VARIANTS = {
-    "none": {"levels": (6,), "sizes": "fixed", "image_sizes": (SIDE,)},
-    "single": {"sizes": "fixed", "image_sizes": (SIDE,)},
-    "multi": {"sizes": "alternating", "image_sizes": (SIDE, SECOND)},
-    "random": {"sizes": "range", "image_sizes": (SECOND, SIDE)},
-    "whole": {"sizes": "whole", "short_side": WHOLE_SHORT_SIDE},
-    "warped": {"sizes": "warped", "image_sizes": (SIDE,)},
+    "none": {"levels": (6,), "size_policy": "fixed", "image_sizes": (SIDE,)},
+    "single": {"size_policy": "fixed", "image_sizes": (SIDE,)},
+    "multi": {"size_policy": "alternating", "image_sizes": (SIDE, SECOND)},
+    "random": {"size_policy": "range", "image_sizes": (SECOND, SIDE)},
+    "whole": {"size_policy": "whole", "short_side": WHOLE_SHORT_SIDE},
+    "warped": {"size_policy": "warped", "image_sizes": (SIDE,)},
 }
 VARIANTS = {
     "none": "no SPP",
