@@ -5,6 +5,7 @@
 On the validation images of the run, each as the network sees it.
 """
 
+import argparse
 import json
 import sys
 import tempfile
@@ -71,4 +72,6 @@ def _predict(
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", help="run folder of a classifier")
+    sys.exit(main(parser.parse_args().run))

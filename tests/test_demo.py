@@ -76,11 +76,11 @@ def without_work(monkeypatch, data, rates):
         return result
 
     answer = serving.Prediction(labels=("ring",), scores=(0.9,))
-    monkeypatch.setattr(demo, "load", lambda *_: load_records(data, "validation"))
-    monkeypatch.setattr(demo, "train", train)
+    monkeypatch.setattr(demo, "load_records", lambda *_: load_records(data, "validation"))
+    monkeypatch.setattr(demo, "train_model", train)
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     monkeypatch.setattr(demo.export, "export_model", lambda *_, **__: None)
-    monkeypatch.setattr(serving, "load", lambda *_, **__: lambda file: answer)
+    monkeypatch.setattr(serving, "load_predictor", lambda *_, **__: lambda file: answer)
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_what_to_do_next_can_be_pasted(data, tmp_path, monkeypatch, capsys):
     demo.run_demo("of demo")
 
     predict, serve = capsys.readouterr().out.splitlines()[-2:]
-    assert shlex.split(serve) == ["bin/spp-keras", "serve", "of demo/runs/zf5_spp"]
-    (Path("of demo") / "photographs").mkdir(exist_ok=True)
-    for line, last in ((serve, "of demo/runs/zf5_spp"), (predict, "square-91x64.jpg")):
+    assert shlex.split(serve) == ["bin/spp-keras", "app", "of demo/runs/zf5_spp"]
+    (Path("of demo") / "images").mkdir(exist_ok=True)
+    for line, last in ((serve, "of demo/runs/zf5_spp"), (predict, "of demo/images")):
         done = subprocess.run(line, shell=True, check=True, capture_output=True, text=True)
         assert done.stdout.splitlines()[-1].endswith(last)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    assert demo._command() == "spp-keras"
+    assert demo._find_command() == "spp-keras"
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def command(tmp_path_factory):
 
 def run(command, folder):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    arguments = ["demo", "--data", "shapes/tiny", "--epochs", "1", "looked-at"]
+    arguments = ["demo", "--data", "shapes/tiny", "--epochs", "1", "--output", "looked-at"]
     return subprocess.run(
         [command, *arguments], cwd=folder, env=kept, check=True, capture_output=True, text=True
     )

@@ -18,6 +18,7 @@ LINES = [
 # These may load NumPy.
 MODULES = [
     "spp_keras.detection.detections",
+    "spp_keras.data.image_formats",
     "spp_keras.geometry",
     "spp_keras.model_repository",
     "spp_keras.run_folder",

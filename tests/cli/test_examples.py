@@ -1,3 +1,5 @@
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,7 @@ def test_examples_that_need_no_training_do_what_they_say(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     for number in range(3):
         content = encoded(photograph(90, 120 + number, number), "JPEG", quality=90)
-        for folder in (".", "photographs", *(f"pets/train/{label}" for label in LABELS)):
+        for folder in (".", "photos", *(f"pets/train/{label}" for label in LABELS)):
             Path(folder).mkdir(parents=True, exist_ok=True)
             (Path(folder) / f"{number}.jpg").write_bytes(content)
     Path("0.jpg").rename("photo.jpg")
@@ -42,6 +44,8 @@ def test_examples_that_need_no_training_do_what_they_say(tmp_path, monkeypatch, 
     # Exported first, since others ask what was exported.
     for name in ("export", "predict", "detect", "zoo", "completion"):
         for line in EXAMPLES[name]:
+            # For the example that reads an image from a pipe.
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
             words = [path for word in arguments(line) for path in expanded(word)]
             assert cli.main(words) == 0, line
             printed = capsys.readouterr()
@@ -51,4 +55,4 @@ def test_examples_that_need_no_training_do_what_they_say(tmp_path, monkeypatch, 
     assert len(done) > 10
     assert Path("saved_models/zf5_spp/2").is_dir()
     assert Path("phone/detector.tflite").is_file()
-    assert Path("found/1.jpg").is_file()
+    assert Path("drawn/1.jpg").is_file()

@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from spp_keras import data, export
-from spp_keras.data import safe_decoding
+from spp_keras.data import image_rules, safe_decoding
 from spp_keras.export.tf_serving import detector_signatures
 from spp_keras.export.tf_serving.detector import export_detector
 from spp_keras.export.tflite.detector import export_detector_tflite
@@ -116,7 +116,7 @@ def test_a_broken_file_refuses_its_request_and_is_named(exported_detectors):
 
 def test_a_broken_file_is_reported_beside_the_answers_for_the_others(exported_detectors, answers):
     answer = exported_detectors["given"].call("bytes_with_boxes", BROKEN)
-    assert answer["error_codes"].tolist() == [0, safe_decoding.NOT_AN_IMAGE, 0]
+    assert answer["error_codes"].tolist() == [0, image_rules.NOT_AN_IMAGE, 0]
     assert answer["errors"][1].decode() == REFUSAL
     reported, good = rows(answer), rows(answers["given"][2])
     for i in (0, 2):

@@ -22,7 +22,7 @@ BOUNDS = {
 
 def test_what_is_exported_from_a_training_agrees_with_its_network(tmp_path):
     run = str(tmp_path / "run")
-    assert cli.main(["train", "zf5_spp/shapes", "--run", run]) == 0
+    assert cli.main(["train", "zf5_spp/shapes", "--epochs", "6", "--output", run]) == 0
     done = subprocess.run(
         [sys.executable, AGREEMENT, run], check=True, timeout=600, stdout=subprocess.PIPE, text=True
     )
