@@ -14,7 +14,7 @@ from spp_keras.evaluation import Scorer
 
 pytestmark = pytest.mark.integration
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
