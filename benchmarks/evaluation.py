@@ -1,6 +1,6 @@
 """Measures views pooled from feature maps against the same views cropped from the pixels.
 
-    spp-keras train zf5_spp/shapes --run runs/shapes-0
+    spp-keras train zf5_spp/shapes --output runs/shapes-0
     python benchmarks/evaluation.py --run runs/shapes-0 --view-size 112
     python benchmarks/evaluation.py --render    # the text again, from the JSON
 
