@@ -78,13 +78,15 @@ def test_every_public_name_has_an_example(part):
 def test_a_builder_is_documented_under_its_own_name(name):
     builder = getattr(zoo, name)
     assert builder.__name__ == builder.__qualname__ == name
-    assert f">>> model = {name}(" in builder.__doc__
-    documented = re.findall(r"^        (\w+): ", builder.__doc__, flags=re.MULTILINE)
+    # Python 3.13 strips the indentation of docstrings.
+    docstring = inspect.getdoc(builder)
+    assert f">>> model = {name}(" in docstring
+    documented = re.findall(r"^    (\w+): ", docstring, flags=re.MULTILINE)
     if name.startswith("zf5"):
         assert documented == list(inspect.signature(builder).parameters)
     else:
         other = zoo.zf5_spp if name.endswith("_spp") else zoo.zf5
-        assert f"See `{other.__name__}` for the arguments" in builder.__doc__
+        assert f"See `{other.__name__}` for the arguments" in docstring
         assert list(inspect.signature(builder).parameters) == list(
             inspect.signature(other).parameters
         )
