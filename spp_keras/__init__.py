@@ -4,10 +4,9 @@ Importing this package loads neither TensorFlow nor Keras: each name below loads
 needs when it is first used. `keras.models.load_model` knows our classes from then on.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from spp_keras import _registration
+from spp_keras import _lazy_names, _registration
 
 __version__ = "0.2.0"
 
@@ -50,19 +49,6 @@ _HOMES = {
     "map_geometry": "spp_keras.model_geometry",
 }
 __all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'spp_keras' has no attribute {name!r}")
-    home = _HOMES[name]
-    if home is None:
-        return importlib.import_module(f"spp_keras.{name}")
-    return getattr(importlib.import_module(home), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
-
+__getattr__, __dir__ = _lazy_names.make_lazy(__name__, _HOMES)
 
 _registration.register()

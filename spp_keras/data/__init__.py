@@ -3,8 +3,9 @@
 Names load on first use, so that image files can be listed without TensorFlow.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from spp_keras import _lazy_names
 
 if TYPE_CHECKING:
     from spp_keras.data.pipeline import Pipeline as Pipeline
@@ -23,13 +24,4 @@ _HOMES = {
     "load_records": "spp_keras.data.records",
 }
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = _lazy_names.make_lazy(__name__, _HOMES)

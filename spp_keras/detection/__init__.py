@@ -4,8 +4,9 @@ Loaded on first use, so that `spp_keras.detection.detections` can be imported wi
 TensorFlow or Keras.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from spp_keras import _lazy_names
 
 if TYPE_CHECKING:
     from spp_keras.detection.detections import Detections as Detections
@@ -24,13 +25,4 @@ _HOMES = {
     "train_detector": "spp_keras.detection.training",
 }
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = _lazy_names.make_lazy(__name__, _HOMES)

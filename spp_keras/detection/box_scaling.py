@@ -21,7 +21,7 @@ def scale_boxes_to_file(boxes: Any, decoded_size: Any, file_size: Any) -> Any:
     >>> boxes.numpy().tolist()
     [[10.0, 20.0, 30.0, 100.0]]
     """
-    return clip_boxes(boxes * _compute_scales(decoded_size, file_size), file_size)
+    return clip_boxes(boxes * compute_scale_factors(decoded_size, file_size), file_size)
 
 
 def scale_boxes_to_decoded(boxes: Any, decoded_size: Any, file_size: Any) -> Any:
@@ -38,9 +38,15 @@ def scale_boxes_to_decoded(boxes: Any, decoded_size: Any, file_size: Any) -> Any
     >>> boxes.numpy().tolist()
     [[2.5, 10.0, 7.5, 20.0]]
     """
-    return boxes / _compute_scales(decoded_size, file_size)
+    return boxes / compute_scale_factors(decoded_size, file_size)
 
 
-def _compute_scales(decoded_size: Any, file_size: Any) -> Any:
-    scales = tf.cast(file_size, tf.float32) / tf.cast(decoded_size, tf.float32)
+def compute_scale_factors(from_size: Any, to_size: Any) -> Any:
+    """Factors of left, top, right and bottom, float32 `(4,)`, from one image size to another.
+
+    Args:
+        from_size: Height and width of the image that the boxes are in.
+        to_size: Height and width of the image that they are scaled to.
+    """
+    scales = tf.cast(to_size, tf.float32) / tf.cast(from_size, tf.float32)
     return tf.gather(scales, [1, 0, 1, 0])

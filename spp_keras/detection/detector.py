@@ -21,6 +21,7 @@ import keras
 import tensorflow as tf
 
 from spp_keras import _checks, _old_files, geometry
+from spp_keras.detection.box_scaling import compute_scale_factors
 from spp_keras.detection.rois import pool_multiscale, prepare_rois
 from spp_keras.detection.rpn import RegionProposalNetwork
 from spp_keras.layers import RoISpatialPyramidPooling
@@ -222,8 +223,7 @@ class Detector(keras.Model):
         scaled_size = self.scale_image_size(image_size, self.scales[middle])
         rpn: Any = self.rpn
         boxes = rpn.propose(feature_maps[middle], self.grid, scaled_size)
-        factors = tf.cast(image_size, tf.float32) / tf.cast(scaled_size, tf.float32)
-        return boxes * tf.gather(factors, [1, 0, 1, 0])
+        return boxes * compute_scale_factors(scaled_size, image_size)
 
     def predict_candidates(
         self, feature_maps: Sequence[Any], boxes: Any, image_size: Any

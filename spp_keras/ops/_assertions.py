@@ -31,17 +31,17 @@ def require(
     if known is not None:
         if not known.all():
             index = tuple(int(i) for i in np.argwhere(~known)[0])
-            shown = np.asarray(ops.convert_to_numpy(values))[index].tolist()
+            example = np.asarray(ops.convert_to_numpy(values))[index].tolist()
             where = "".join(f" of {item} {i}" for item, i in zip(items, index, strict=False))
-            raise ValueError(f"{message} Received: {name}={shown}{where}.")
+            raise ValueError(f"{message} Received: {name}={example}{where}.")
     elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         if holds.shape.rank == 0:
             holds, values = holds[tf.newaxis], values[tf.newaxis]
         indices = tf.where(tf.logical_not(holds))[:1]
-        shown = tf.gather_nd(values, indices)
-        data = [f"{message} Received: {name}=", shown, f"of {items[0]}", indices]
+        example = tf.gather_nd(values, indices)
+        data = [f"{message} Received: {name}=", example, f"of {items[0]}", indices]
         return tf.debugging.Assert(tf.reduce_all(holds), data, summarize=8)
     return None
 

@@ -41,11 +41,11 @@ def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> ht
         logarithmic: Whether a step upwards is a factor. Defaults to `False`.
     """
     scaled = math.log10 if logarithmic else float
-    shown = [
+    scaled_curves = [
         [(x, scaled(y)) for x, y in points if math.isfinite(y) and (y > 0 or not logarithmic)]
         for points in curves
     ]
-    points = [point for curve in shown for point in curve] or [(1.0, 0.0)]
+    points = [point for curve in scaled_curves for point in curve] or [(1.0, 0.0)]
     epochs = [x for x, _ in points]
     first, last = min(epochs), max(max(epochs), min(epochs) + 1)
     heights = _heights(min(y for _, y in points), max(y for _, y in points), logarithmic)
@@ -67,11 +67,11 @@ def chart(title: str, curves: Sequence[Points], logarithmic: bool = False) -> ht
         if first <= x <= last:
             place = {"x": float(x_of(x)), "y": _HEIGHT - 8}
             parts.append(html.tag("text", f"{x:g}", text_anchor="middle", **place))
-    for points, color in zip(shown, ("first", "second"), strict=False):
+    for points, color in zip(scaled_curves, ("first", "second"), strict=False):
         places = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in points)
         parts.append(html.tag("polyline", points=places, class_=color))
-    drawn = html.tag("svg", *parts, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=title)
-    return html.tag("figure", html.tag("h3", title), drawn, class_="chart")
+    svg = html.tag("svg", *parts, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=title)
+    return html.tag("figure", html.tag("h3", title), svg, class_="chart")
 
 
 def _heights(low: float, high: float, logarithmic: bool) -> Sequence[float]:

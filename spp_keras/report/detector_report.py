@@ -180,8 +180,8 @@ def _figure(
         for label, score in zip(detections.labels, detections.scores, strict=True)
     )
     caption = detections.error or ", ".join(named) or "nothing"
-    drawn = html.tag("svg", *parts, viewBox=f"0 0 {width} {height}", role="img", aria_label=caption)
-    return html.tag("figure", drawn, html.tag("figcaption", caption))
+    svg = html.tag("svg", *parts, viewBox=f"0 0 {width} {height}", role="img", aria_label=caption)
+    return html.tag("figure", svg, html.tag("figcaption", caption))
 
 
 def _box(edges: Any, **attributes: str) -> html.Markup:

@@ -3,9 +3,9 @@
 Names load on first use, so that models can be listed without TensorFlow and Keras.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from spp_keras import _lazy_names
 from spp_keras.zoo.registry import NETWORKS as _NETWORKS
 from spp_keras.zoo.registry import create_model as create_model
 from spp_keras.zoo.registry import list_models as list_models
@@ -25,23 +25,13 @@ if TYPE_CHECKING:
     from spp_keras.zoo.zf import zf5 as zf5
     from spp_keras.zoo.zf import zf5_spp as zf5_spp
 
-_MODULES = {
-    **_NETWORKS,
-    "ImageModel": "image_model",
-    "load_caffe_model": "caffe.loading",
-    "spp_classifier": "backbone_classifier",
-    "with_boxes": "model_inputs",
-    "with_sizes": "model_inputs",
+_HOMES = {
+    **{name: f"spp_keras.zoo.{module}" for name, module in _NETWORKS.items()},
+    "ImageModel": "spp_keras.zoo.image_model",
+    "load_caffe_model": "spp_keras.zoo.caffe.loading",
+    "spp_classifier": "spp_keras.zoo.backbone_classifier",
+    "with_boxes": "spp_keras.zoo.model_inputs",
+    "with_sizes": "spp_keras.zoo.model_inputs",
 }
-__all__ = ["create_model", "list_models", *_MODULES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        module = importlib.import_module(f"spp_keras.zoo.{_MODULES[name]}")
-        return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+__all__ = ["create_model", "list_models", *_HOMES]
+__getattr__, __dir__ = _lazy_names.make_lazy(__name__, _HOMES)
