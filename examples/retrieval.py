@@ -19,7 +19,7 @@ from spp_keras.data import Warp, image_rules, load_records
 from spp_keras.data.image_formats import SUFFIXES
 from spp_keras.data.image_reader import read_span
 from spp_keras.data.safe_decoding import decode_safely
-from spp_keras.zoo import layer_chain
+from spp_keras.models import graph_run
 
 parser = argparse.ArgumentParser()
 parser.add_argument("run", help="run folder")
@@ -35,7 +35,7 @@ options = parser.parse_args()
 
 run = spp_keras.load_run(options.run)
 size_policy = Warp(image_size=options.image_size) if options.image_size else run.size_policy
-min_size = layer_chain.min_image_size(run.model)
+min_size = graph_run.min_image_size(run.model)
 extractor = keras.Model(run.model.input, run.model.get_layer(options.layer).output)
 # One graph for all sizes.
 extract = tf.function(extractor.call, input_signature=[tf.TensorSpec((1, None, None, 3))])

@@ -11,6 +11,7 @@ from spp_keras import _lazy_names, _registration
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from spp_keras import conversion as conversion
     from spp_keras import data as data
     from spp_keras import detection as detection
     from spp_keras import evaluation as evaluation
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from spp_keras import serving as serving
     from spp_keras import training as training
     from spp_keras import zoo as zoo
+    from spp_keras.conversion import any_size as any_size
+    from spp_keras.conversion import register_rule as register_rule
     from spp_keras.evaluation import evaluate as evaluate
     from spp_keras.export import export_model as export_model
     from spp_keras.model_geometry import map_geometry as map_geometry
@@ -39,8 +42,11 @@ if TYPE_CHECKING:
 
 # Where each public name is; `None` for packages and modules. A test compares it with the above.
 _HOMES = {
-    **dict.fromkeys(("data", "detection", "evaluation", "export", "geometry", "layers")),
-    **dict.fromkeys(("metrics", "ops", "recipes", "report", "serving", "training", "zoo")),
+    **dict.fromkeys(("conversion", "data", "detection", "evaluation", "export", "geometry")),
+    **dict.fromkeys(
+        ("layers", "metrics", "ops", "recipes", "report", "serving", "training", "zoo")
+    ),
+    **dict.fromkeys(("any_size", "register_rule"), "spp_keras.conversion"),
     **dict.fromkeys(("create_model", "list_models"), "spp_keras.zoo"),
     **dict.fromkeys(("Run", "load_run", "train", "train_detector"), "spp_keras.runs"),
     **dict.fromkeys(("load_detector", "load_predictor", "predict_images"), "spp_keras.serving"),

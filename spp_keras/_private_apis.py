@@ -4,6 +4,8 @@ Each says why no public way does, and what to do when a new Keras breaks it. Tri
 3.15; `tests/test_private_apis.py` fails first.
 """
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -74,3 +76,59 @@ def find_producer(tensor: keras.KerasTensor) -> keras.Operation | None:
     'images'
     """
     return getattr(getattr(tensor, "_keras_history", None), "operation", None)
+
+
+# Attributes of a layer that belong to the object: its nodes, and what is bound to it.
+_OWN_ATTRIBUTES = {"_inbound_nodes", "_outbound_nodes", "build", "quantize"}
+
+
+def share_layer(layer: keras.Operation, layer_class: type) -> Any:
+    """A new layer with the name, settings and variables of a built one, but without its nodes.
+
+    Private: `keras.Operation._inbound_nodes`, `_outbound_nodes`, `keras.Layer._call_signature`,
+    and that a layer has its state in its `__dict__`.
+
+    Why: a layer that is in two models has the nodes of both, and `layer.output` is the tensor
+    of the first. There is no public way to a second layer with the same variables: `from_config`
+    and `build` make new ones, and a copy goes through a file.
+
+    When it breaks: look in `keras/src/layers/layer.py`, `__new__` and `__init__`, for new
+    attributes that are bound to the object, and add them to `_OWN_ATTRIBUTES`.
+
+    Args:
+        layer: Layer or operation.
+        layer_class: Its class, or a subclass whose `__init__` sets no further attributes.
+
+    Example:
+
+    >>> dense = keras.layers.Dense(2)
+    >>> dense.build((None, 3))
+    >>> share_layer(dense, keras.layers.Dense).kernel is dense.kernel
+    True
+    """
+    shared = layer_class.__new__(layer_class)
+    own = {name: value for name, value in vars(shared).items() if name in _OWN_ATTRIBUTES}
+    vars(shared).update({**vars(layer), **own, "_inbound_nodes": [], "_outbound_nodes": []})
+    if isinstance(shared, keras.Layer):
+        signature = inspect.signature(shared.call)
+        parameters = list(signature.parameters)
+        vars(shared).update(_call_signature=signature, call_signature_parameters=parameters)
+    return shared
+
+
+def run_graph(model: keras.Model, inputs: Any, wrap: Callable[[Any], Callable[..., Any]]) -> Any:
+    """Runs the graph of a functional model with something else in the place of each layer.
+
+    Private: `keras.Function._run_through_graph`.
+
+    Why: `keras.models.clone_model` is the public way to go through a graph, but it makes
+    symbolic tensors only.
+
+    When it breaks: look in `keras/src/ops/function.py` for the loop over nodes in `call`.
+
+    Args:
+        model: Functional model.
+        inputs: Values for its inputs.
+        wrap: Maps each layer or operation of the graph to what is called in its place.
+    """
+    return model._run_through_graph(inputs, operation_fn=wrap)

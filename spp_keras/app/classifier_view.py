@@ -11,8 +11,9 @@ from spp_keras import recipes
 from spp_keras.app import box_input, image_decoding
 from spp_keras.app.image_result import ImageResult, elapsed_milliseconds, top_classes
 from spp_keras.data import image_ops
+from spp_keras.models import graph_run
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import layer_chain, model_parts
+from spp_keras.zoo import model_parts
 
 _PAIR = tf.TensorSpec((2,), tf.int32)
 
@@ -45,7 +46,7 @@ class ClassifierView:
             )
         model, self.labels, self.orientation = run.model, run.labels, run.orientation
         self.name = model.name
-        self._min_side = layer_chain.min_image_size(model)
+        self._min_side = graph_run.min_image_size(model)
         self._decode = image_decoding.make_decoder(
             run.size_policy, self._min_side, max_pixels, self.orientation
         )

@@ -206,7 +206,7 @@ class Pipeline:
             start_step, batch_format, repeat, shard_indices, num_shards, division
         )
         if not (repeat or with_sample_weights):
-            # Zoo models look for these on any dataset, see `zoo.pipeline_inputs`.
+            # Zoo models look for these on any dataset, see `models.pipeline_inputs`.
             dataset.batches_for = functools.partial(self.batches_for, batch_format=batch_format)
             dataset.steps_per_epoch = self.steps_per_epoch
         return dataset

@@ -10,7 +10,8 @@ import tensorflow as tf
 from spp_keras import _checks
 from spp_keras.data import exif, image_ops, size_policies
 from spp_keras.evaluation import views
-from spp_keras.zoo import layer_chain, model_parts
+from spp_keras.models import graph_run
+from spp_keras.zoo import model_parts
 
 PROTOCOLS = ("crop", "warp", "10-view", "10-view-map", "full", "96-view", "96-view+full")
 FIXED_SIZE_PROTOCOLS = ("crop", "warp", "10-view")
@@ -302,7 +303,7 @@ def _choose_view_size(network: keras.Model, protocol: str, view_size: int | None
 
 
 def _check_min_size(network: keras.Model, view_size: int, protocol: str) -> None:
-    min_size = layer_chain.min_image_size(network)
+    min_size = graph_run.min_image_size(network)
     if view_size < min_size and protocol != "full":
         raise ValueError(
             f"`view_size` must be at least {min_size}, the smallest image size of "

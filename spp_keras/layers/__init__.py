@@ -5,7 +5,6 @@ from spp_keras.layers.adaptive_pooling import AdaptiveMaxPooling2D as AdaptiveMa
 from spp_keras.layers.local_response_normalization import (
     LocalResponseNormalization as LocalResponseNormalization,
 )
-from spp_keras.layers.mask_padding import MaskPadding as MaskPadding
 from spp_keras.layers.pad_ragged import PadRagged as PadRagged
 from spp_keras.layers.per_image import PerImage as PerImage
 from spp_keras.layers.roi_pooling import RoIAlign as RoIAlign

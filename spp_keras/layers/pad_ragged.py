@@ -1,5 +1,6 @@
 """Input layer of networks for any image size: a padded batch from ragged or padded images."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -7,31 +8,41 @@ from keras import ops
 
 from spp_keras import _checks
 from spp_keras._private_apis import find_producer
-from spp_keras.ops import _assertions, _grid_pooling, _inputs
+from spp_keras.canvas_rules import CanvasRules
+from spp_keras.cell_counts import CellCount
+from spp_keras.layers import canvas_checks
+from spp_keras.ops import _assertions, _inputs
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
 class PadRagged(keras.layers.Layer):
     """Turns images of different sizes into a padded batch and their sizes.
 
-    The first layer of a network that takes any size. A batch of images of one
-    size passes through, with `None` for the sizes, at no cost.
+    The first layer of a network that takes any size, see `spp_keras.any_size`. A batch of
+    images of one size passes through, with `None` for the sizes, at no cost. What lies beyond
+    images is left as it is.
 
     Args:
         min_size: The shortest side that the following layers accept. Images
             with a shorter one are refused. Defaults to 1.
+        canvas_rules: `CanvasRules` of the following layers, or their configuration: how
+            close images may lie on one canvas. Defaults to `None`, one image a canvas.
+        equal_cells: Layers that merge maps which have one size for some image sizes alone,
+            `(name, axis, steps, steps)` with the steps of both `CellCount`s. Images of other
+            sizes are refused. Defaults to none.
         **kwargs: See `keras.layers.Layer`.
 
     Call arguments:
         images: A tensor `(batch, height, width, channels)`, or a
             `tf.RaggedTensor` `(batch, (height), (width), channels)`.
         sizes: Integer tensor `(batch, 2)`, height and width of each image of a
-            batch that is padded already; the padding is set to zero.
-            Defaults to the size of the batch.
+            batch that is padded already. Defaults to the size of the batch.
+        placements: Integer tensor `(images, 5)`: canvas, top, left, height and width of each
+            image where `images` are canvases with any number of images. Defaults to `None`.
 
     Output:
-        A tensor `(batch, height, width, channels)`, and the image sizes as an int32
-        tensor `(batch, 2)`, or `None` where every image has the size of the batch.
+        A tensor `(batch, height, width, channels)`, and the sizes or placements as an int32
+        tensor, or `None` where every image has the size of the batch.
 
     Example:
 
@@ -43,26 +54,45 @@ class PadRagged(keras.layers.Layer):
     # Each cell lies where its input cell lies, see `spp_keras.model_geometry`.
     keeps_cells = True
 
-    def __init__(self, min_size: int = 1, **kwargs: Any):
+    def __init__(
+        self,
+        min_size: int = 1,
+        canvas_rules: CanvasRules | dict[str, Any] | None = None,
+        equal_cells: Sequence[Any] = (),
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.min_size = _checks.at_least(min_size, 1, "min_size")
+        if isinstance(canvas_rules, dict):
+            canvas_rules = CanvasRules.from_config(canvas_rules)
+        self.canvas_rules = canvas_rules
+        self.equal_cells = [
+            (name, axis, CellCount.from_steps(first), CellCount.from_steps(second))
+            for name, axis, first, second in equal_cells
+        ]
         if keras.backend.backend() == "tensorflow":
             # XLA has no ragged tensors, and would compile anew for every size.
             self.supports_jit = False
 
-    def build(self, images_shape: Any, sizes_shape: Any = None) -> None:
+    def build(
+        self, images_shape: Any, sizes_shape: Any = None, placements_shape: Any = None
+    ) -> None:
         _checks.feature_maps(images_shape, "channels_last", "images")
 
-    def call(self, images: Any, sizes: Any = None) -> Any:
+    def call(self, images: Any, sizes: Any = None, placements: Any = None) -> Any:
         if _inputs.is_ragged(images):
-            if sizes is not None:
+            if sizes is not None or placements is not None:
                 raise ValueError("`sizes` must be None for ragged `images`, which hold their own.")
             images, sizes = _inputs.to_dense(images, "images")
         elif sizes is not None:
             sizes = _assertions.check_sizes(sizes, images)
-            # Padding may hold anything; a NaN there would reach the gradients of weights.
-            images = _grid_pooling.zero_padding(images, sizes)
-        return _assertions.after_checks([self._check_least(images, sizes)], images), sizes
+        checks = []
+        if placements is not None:
+            sizes = placements = _assertions.check_placements(placements, images)
+            checks.append(canvas_checks.check_distances(placements, self.canvas_rules))
+        checks.append(self._check_least(images, sizes))
+        checks += canvas_checks.check_equal_cells(images, sizes, self.equal_cells)
+        return _assertions.after_checks(checks, images), sizes
 
     def _check_least(self, images: Any, sizes: Any) -> Any:
         message = (
@@ -71,6 +101,7 @@ class PadRagged(keras.layers.Layer):
         )
         _, height, width, _ = ops.shape(images)
         if sizes is not None:
+            sizes = sizes[:, -2:]
             holds = ops.all(sizes >= self.min_size, axis=1)
             return _assertions.require(holds, message, "height and width", sizes)
         if isinstance(height, int) and isinstance(width, int):
@@ -82,16 +113,25 @@ class PadRagged(keras.layers.Layer):
         sides = ops.stack([height, width])
         return _assertions.require(holds, message, "height and width", sides, ("the whole batch",))
 
-    def compute_output_spec(self, images: Any, sizes: Any = None) -> Any:
-        if sizes is None:
+    def compute_output_spec(self, images: Any, sizes: Any = None, placements: Any = None) -> Any:
+        if sizes is None and placements is None:
             _refuse_sizes(images)
+        places = (None, 5) if placements is not None else (images.shape[0], 2)
         return (
             keras.KerasTensor(images.shape, self.compute_dtype),
-            keras.KerasTensor((images.shape[0], 2), "int32"),
+            keras.KerasTensor(places, "int32"),
         )
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "min_size": self.min_size}
+        return {
+            **super().get_config(),
+            "min_size": self.min_size,
+            "canvas_rules": None if self.canvas_rules is None else self.canvas_rules.get_config(),
+            "equal_cells": [
+                (name, axis, first.steps, second.steps)
+                for name, axis, first, second in self.equal_cells
+            ],
+        }
 
 
 # What Keras says is missing where a plain functional model is sent `{"images", "sizes"}`.

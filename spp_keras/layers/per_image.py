@@ -1,4 +1,4 @@
-"""Batches of mixed sizes through a backbone with strided "same" padding, image by image."""
+"""Batches of mixed sizes through a model that takes one size at a time, image by image."""
 
 from typing import Any
 
@@ -9,13 +9,12 @@ from spp_keras.layers import spatial_pyramid_pooling
 
 @keras.saving.register_keras_serializable(package="spp_keras")
 class PerImage(keras.layers.Layer):
-    """Applies a backbone and a pyramid pooling to each image at its own size.
+    """Applies a model, and a pyramid pooling to its maps, to each image at its own size.
 
-    Most backbones pad with `"same"`, where the padding of a strided layer
-    depends on the size of the batch: the output of an image in a padded batch would
-    differ from its output alone. This layer cuts the images out of a batch of mixed
-    sizes and runs the backbone on each, on all processors in parallel; a batch of one
-    size is passed on as it is.
+    For models that `spp_keras.any_size` cannot convert, such as those with attention: the
+    output of an image in a padded batch would differ from its output alone. This layer cuts
+    the images out of a batch of mixed sizes and runs the model on each, on all
+    processors in parallel; a batch of one size is passed on as it is.
 
     The backbone runs in inference mode, also in training: `BatchNormalization` with
     statistics of the batch would make the output of an image depend on the others.
@@ -23,8 +22,9 @@ class PerImage(keras.layers.Layer):
 
     Args:
         backbone: `keras.Model` from `(batch, None, None, channels)` to a
-            feature map `(batch, rows, columns, channels)`.
-        pooling: `SpatialPyramidPooling` layer.
+            feature map `(batch, rows, columns, channels)`, or without `pooling` to a
+            vector `(batch, units)`.
+        pooling: `SpatialPyramidPooling` layer. Defaults to `None`.
         **kwargs: See `keras.layers.Layer`.
 
     Call arguments:
@@ -34,7 +34,7 @@ class PerImage(keras.layers.Layer):
             the TensorFlow backend.
 
     Output shape:
-        `(batch, bins * channels)`.
+        `(batch, bins * channels)`, or `(batch, units)`.
 
     Example:
 
@@ -48,7 +48,7 @@ class PerImage(keras.layers.Layer):
     def __init__(
         self,
         backbone: keras.Model,
-        pooling: spatial_pyramid_pooling.SpatialPyramidPooling,
+        pooling: spatial_pyramid_pooling.SpatialPyramidPooling | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -59,7 +59,8 @@ class PerImage(keras.layers.Layer):
             self.supports_jit = False
 
     def build(self, images_shape: Any, sizes_shape: Any = None) -> None:
-        self.pooling.build(self.backbone.compute_output_shape(images_shape))
+        if self.pooling is not None:
+            self.pooling.build(self.backbone.compute_output_shape(images_shape))
 
     def call(self, images: Any, sizes: Any = None) -> Any:
         if sizes is None:
@@ -76,35 +77,36 @@ class PerImage(keras.layers.Layer):
             image, (height, width) = image_and_size[0], tf.unstack(image_and_size[1])
             return self._pool(image[tf.newaxis, :height, :width])[0]
 
-        length = self.pooling.compute_output_shape(self._map_shape(images.shape))[-1]
+        length = self.compute_output_shape(images.shape)[-1]
+        last = self.backbone if self.pooling is None else self.pooling
         return tf.map_fn(
             pool_alone,
             (images, tf.cast(sizes, tf.int32)),
-            fn_output_signature=tf.TensorSpec((length,), self.pooling.compute_dtype),
+            fn_output_signature=tf.TensorSpec((length,), last.compute_dtype),
             # Eager code runs one after the other, and warns of more.
             parallel_iterations=1 if tf.executing_eagerly() else 8,
         )
 
     def _pool(self, images: Any) -> Any:
-        return self.pooling(self.backbone(images, training=False))
-
-    def _map_shape(self, images_shape: Any) -> Any:
-        return self.backbone.compute_output_shape((images_shape[0], None, None, images_shape[-1]))
+        outputs = self.backbone(images, training=False)
+        return outputs if self.pooling is None else self.pooling(outputs)
 
     def compute_output_shape(self, images_shape: Any) -> Any:
-        return self.pooling.compute_output_shape(self._map_shape(images_shape))
+        shape = (images_shape[0], None, None, images_shape[-1])
+        shape = self.backbone.compute_output_shape(shape)
+        return shape if self.pooling is None else self.pooling.compute_output_shape(shape)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "pooling": keras.saving.serialize_keras_object(self.pooling),
+            "pooling": self.pooling and keras.saving.serialize_keras_object(self.pooling),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         parts = {
-            name: keras.saving.deserialize_keras_object(config.pop(name))
-            for name in ("backbone", "pooling")
+            name: value and keras.saving.deserialize_keras_object(value)
+            for name, value in ((name, config.pop(name)) for name in ("backbone", "pooling"))
         }
         return cls(**parts, **config)

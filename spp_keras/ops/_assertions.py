@@ -62,6 +62,31 @@ def check_sizes(sizes: Any, padded: Any, name: str = "sizes") -> Any:
     return ops.clip(sizes, 1, limits)
 
 
+def check_placements(placements: Any, maps: Any) -> Any:
+    """Places of images on maps as int32, of one of both forms, inside the maps.
+
+    Args:
+        placements: `(images, 2)`, rows and columns, or `(images, 5)`, canvas, top, left, rows
+            and columns.
+        maps: The maps of the canvases.
+    """
+    if placements.shape[-1] != 5:
+        return check_sizes(placements, maps, "sizes")
+    placements = ops.cast(placements, "int32")
+    canvases, height, width, _ = ops.shape(maps)
+    ends = placements[:, 1:3] + placements[:, 3:]
+    inside = ops.logical_and(ends <= ops.stack([height, width]), placements[:, 1:3] >= 0)
+    inside = ops.all(ops.logical_and(inside, placements[:, 3:] >= 1), axis=1)
+    on_canvas = ops.logical_and(placements[:, 0] >= 0, placements[:, 0] < canvases)
+    check = require(
+        ops.logical_and(inside, on_canvas),
+        "`placements` must be canvas, top, left, height and width of each image, inside a canvas.",
+        "placements",
+        placements,
+    )
+    return after_checks([check], placements)
+
+
 def check_pairs(sizes: Any, batch: Any, name: str) -> Any:
     """`sizes` as int32 `(batch, 2)`."""
     sizes = ops.convert_to_tensor(sizes)

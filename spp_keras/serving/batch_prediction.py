@@ -13,8 +13,8 @@ from PIL import Image
 
 from spp_keras import _checks
 from spp_keras.data import image_rules, safe_decoding, size_policies
+from spp_keras.models import graph_run
 from spp_keras.serving import image_inputs
-from spp_keras.zoo import layer_chain
 
 
 def predict_images(
@@ -61,7 +61,7 @@ def predict_images(
             f"Received: a single image of type {type(images).__name__}."
         )
     height, width = _find_image_size(model)
-    check = _make_size_check(layer_chain.min_image_size(model), height, width)
+    check = _make_size_check(graph_run.min_image_size(model), height, width)
     scores = [np.zeros((0, model.output_shape[-1]), "float32")]
     for batch in _make_batches(_load_images(images, check), batch_size, batch_pixels):
         is_dense = None not in (height, width)

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from spp_keras import _checks, _extras, model_repository, run_folder, tflite_files
 from spp_keras.data import image_rules, safe_decoding
+from spp_keras.models import graph_run
 from spp_keras.run_folder import RunFolder
 from spp_keras.serving.loaded_model import LoadedModel, call_signature, find_version
-from spp_keras.zoo import layer_chain
 
 
 class Prediction(NamedTuple):
@@ -87,7 +87,7 @@ def _load_run(run: RunFolder, top_k: int) -> LoadedModel[Prediction]:
         input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
     )
     decode = safe_decoding.make_decoder(
-        run.size_policy, layer_chain.min_image_size(model), orientation=run.orientation
+        run.size_policy, graph_run.min_image_size(model), orientation=run.orientation
     )
     predict = _make_predictor(decode, lambda pixels: classify(pixels).numpy(), run.labels, top_k)
     return LoadedModel(predict, run.orientation)

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from spp_keras import _checks
 from spp_keras.data import pipeline as pipelines
-from spp_keras.zoo.tensorflow_training import ReplicatedModel as ReplicatedModel
-from spp_keras.zoo.tensorflow_training import is_multi_worker as is_multi_worker
+from spp_keras.models.tensorflow_training import ReplicatedModel as ReplicatedModel
+from spp_keras.models.tensorflow_training import is_multi_worker as is_multi_worker
 
 
 def choose_strategy(devices: int | None = None) -> tf.distribute.Strategy | None:

@@ -11,11 +11,11 @@ from spp_keras.zoo.registry import create_model as create_model
 from spp_keras.zoo.registry import list_models as list_models
 
 if TYPE_CHECKING:
+    from spp_keras.models.image_model import ImageModel as ImageModel
     from spp_keras.zoo.alexnet import alexnet5 as alexnet5
     from spp_keras.zoo.alexnet import alexnet5_spp as alexnet5_spp
     from spp_keras.zoo.backbone_classifier import spp_classifier as spp_classifier
     from spp_keras.zoo.caffe.loading import load_caffe_model as load_caffe_model
-    from spp_keras.zoo.image_model import ImageModel as ImageModel
     from spp_keras.zoo.model_inputs import with_boxes as with_boxes
     from spp_keras.zoo.model_inputs import with_sizes as with_sizes
     from spp_keras.zoo.overfeat import overfeat5 as overfeat5
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     **{name: f"spp_keras.zoo.{module}" for name, module in _NETWORKS.items()},
-    "ImageModel": "spp_keras.zoo.image_model",
+    "ImageModel": "spp_keras.models.image_model",
     "load_caffe_model": "spp_keras.zoo.caffe.loading",
     "spp_classifier": "spp_keras.zoo.backbone_classifier",
     "with_boxes": "spp_keras.zoo.model_inputs",

@@ -6,9 +6,10 @@ from typing import Any
 import keras
 
 from spp_keras import _checks
+from spp_keras.conversion import transformation
 from spp_keras.layers import PadRagged, PerImage
+from spp_keras.models.image_model import ImageModel
 from spp_keras.zoo import layer_builder, network_builder
-from spp_keras.zoo.image_model import ImageModel
 
 
 def spp_classifier(
@@ -25,9 +26,9 @@ def spp_classifier(
     """The top of the zoo's SPP networks on any convolutional Keras model.
 
     Takes images of any size, in every form of `ImageModel`. An image's scores do not depend
-    on the others in its batch: batches of mixed sizes go through the backbone one image at a
-    time, see `spp_keras.layers.PerImage`. The backbone runs in inference mode, so that batch
-    normalization keeps its stored statistics.
+    on the others in its batch, see `spp_keras.any_size`; a backbone that cannot be converted
+    runs on one image at a time, see `spp_keras.layers.PerImage`. Batch normalization keeps its
+    stored statistics.
 
     Args:
         backbone: `keras.Model` built for any height and width, from images to
@@ -59,18 +60,33 @@ def spp_classifier(
     >>> tuple(model(np.zeros((1, 64, 80, 3), "float32")).shape)
     (1, 10)
     """
-    channels = _check_backbone(backbone)
+    _check_backbone(backbone)
     _checks.at_least(classes, 1, "classes")
     backbone.trainable = train_backbone
-    images = layer_builder.make_image_input((None, None, channels))
-    x, sizes = PadRagged(name="mixed_sizes")(images)
-    x = PerImage(backbone, layer_builder.make_pyramid(levels), name="backbone")(x, sizes=sizes)
+    name = name or f"{backbone.name}_spp"
+    pyramid = layer_builder.make_pyramid(levels)
     top = network_builder.list_top_rows(1, tuple(units), dropout, classes, classifier_activation)
-    return ImageModel(images, layer_builder.build_top(x, top), name=name or f"{backbone.name}_spp")
+    scores = layer_builder.build_top(pyramid(backbone.output), top)
+    try:
+        model = transformation.any_size(keras.Model(backbone.input, scores, name=name))
+    except ValueError:
+        return _build_per_image(backbone, pyramid, top, name)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            # Keras' way to keep the stored statistics; the weights of the layer stay as well.
+            layer.trainable = False
+    return model
 
 
-def _check_backbone(backbone: Any) -> int:
-    """Checks that a backbone maps images of any size to one feature map; its input channels."""
+def _build_per_image(backbone: keras.Model, pyramid: Any, top: Any, name: str) -> keras.Model:
+    images = keras.Input(backbone.inputs[0].shape[1:], name="images", ragged=True)
+    x, sizes = PadRagged(name="mixed_sizes")(images)
+    x = PerImage(backbone, pyramid, name="backbone")(x, sizes=sizes)
+    return ImageModel(images, layer_builder.build_top(x, top), name=name)
+
+
+def _check_backbone(backbone: Any) -> None:
+    """Checks that a backbone maps images of any size to one feature map."""
     rule = (
         "`backbone` must be a built `keras.Model` from images (batch, None, None, channels) to one "
         "feature map (batch, rows, columns, channels), for instance one of `keras.applications` "
@@ -85,4 +101,3 @@ def _check_backbone(backbone: Any) -> int:
         raise ValueError(
             f"{rule} Received: {backbone.name!r} from {tuple(images.shape)} to {shapes}."
         )
-    return images.shape[-1]

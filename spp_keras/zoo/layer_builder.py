@@ -1,4 +1,4 @@
-"""Keras layers from rows: the trunk of a network, exact for batches of mixed sizes, and its top."""
+"""Keras layers from rows: the trunk of a network and its top."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,71 +6,26 @@ from typing import Any
 import keras
 
 from spp_keras.geometry import Level
-from spp_keras.layers import (
-    LocalResponseNormalization,
-    MaskPadding,
-    PadRagged,
-    SpatialPyramidPooling,
-)
+from spp_keras.layers import LocalResponseNormalization, SpatialPyramidPooling
 from spp_keras.zoo import layer_rows
 from spp_keras.zoo.layer_rows import Conv, Dense, Dropout, Norm, Pool, TopRow, TrunkRow
 
 
-def make_image_input(shape: Sequence[int | None]) -> Any:
-    """The input of a network for images of any size, ragged where the backend can."""
-    ragged = keras.backend.backend() == "tensorflow"
-    return keras.Input(shape, name="images", **({"ragged": True} if ragged else {}))
-
-
-def build_trunk(
-    images: Any,
-    rows: Sequence[TrunkRow],
-    preprocessing: keras.layers.Layer,
-    kernel_initializer: str | None = None,
-) -> tuple[Any, Any]:
-    """Applies the trunk of a network to images of any size.
-
-    Args:
-        images: Input of the network, see `make_image_input`.
-        rows: Rows of the trunk.
-        preprocessing: Layer that maps pixels to the inputs of the first row.
-        kernel_initializer: See `apply_rows`. Defaults to `None`.
-
-    Returns:
-        The pair of the feature maps, zero beyond each image's own map, and the rows and
-        columns of each.
-
-    Example:
-
-    >>> images = make_image_input((None, None, 3))
-    >>> maps, cells = build_trunk(images, (Conv(8, 3, padding=1), Pool(2, 2)), keras.layers.ReLU())
-    >>> maps.shape, cells.shape
-    ((None, None, None, 8), (None, 2))
-    """
-    x, sizes = PadRagged(layer_rows.min_image_size(rows), name="mixed_sizes")(images)
-    x = apply_rows(preprocessing(x), rows, sizes, kernel_initializer)
-    return MaskPadding(*layer_rows.last_grid(rows), name="valid_cells")(x, sizes=sizes)
-
-
-def apply_rows(
-    x: Any, rows: Sequence[TrunkRow], sizes: Any = None, kernel_initializer: str | None = None
-) -> Any:
+def apply_rows(x: Any, rows: Sequence[TrunkRow], kernel_initializer: str | None = None) -> Any:
     """Applies the rows of a trunk, one layer or two for each.
-
-    Where images have their own sizes, `MaskPadding` comes before each row that reads beyond
-    its input map: an image alone has zeros there.
 
     Args:
         x: Preprocessed images.
         rows: Rows of the trunk.
-        sizes: Height and width of each image, `None` for images of one size. Defaults to
-            `None`.
         kernel_initializer: Initializer of every kernel. Defaults to He's normal one.
+
+    Example:
+
+    >>> images = keras.Input((None, None, 3))
+    >>> apply_rows(images, (Conv(8, 3, padding=1), Pool(2, 2))).shape
+    (None, None, None, 8)
     """
-    row: Any
-    for row, grid, _ in layer_rows.list_grids(layer_rows.name_rows(rows)):
-        if sizes is not None and getattr(row, "reads_padding", False):
-            x, _ = MaskPadding(*grid, name=f"valid_before_{row.name}")(x, sizes=sizes)
+    for row in layer_rows.name_rows(rows):
         for layer in _make_layers(row, kernel_initializer):
             x = layer(x)
     return x

@@ -37,11 +37,6 @@ class Conv(NamedTuple):
     relu: bool = True
     name: str = ""
 
-    @property
-    def reads_padding(self) -> bool:
-        """Whether the layer reads cells beyond its input map."""
-        return self.padding > 0
-
     def grid_after(self, grid: CellGrid) -> CellGrid:
         """The grid of the output map, from that of the input map."""
         return grid.after_layer(self.kernel, self.stride, self.padding)
@@ -57,11 +52,6 @@ class Norm(NamedTuple):
     beta: float = 0.75
     name: str = ""
 
-    @property
-    def reads_padding(self) -> bool:
-        """Whether the layer reads cells beyond its input map."""
-        return self.region == "within"
-
     def grid_after(self, grid: CellGrid) -> CellGrid:
         """The grid of the output map, from that of the input map."""
         return grid
@@ -75,11 +65,6 @@ class Pool(NamedTuple):
     padding: int = 0
     ceil_mode: bool = False
     name: str = ""
-
-    @property
-    def reads_padding(self) -> bool:
-        """Whether the layer reads cells beyond its input map."""
-        return self.padding > 0 or (self.ceil_mode and self.stride > 1)
 
     def grid_after(self, grid: CellGrid) -> CellGrid:
         """The grid of the output map, from that of the input map."""

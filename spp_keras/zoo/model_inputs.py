@@ -2,8 +2,9 @@
 
 import keras
 
-from spp_keras.zoo import layer_chain, model_parts
-from spp_keras.zoo.image_model import ImageModel
+from spp_keras.models.graph_run import apply_model
+from spp_keras.models.image_model import ImageModel
+from spp_keras.zoo import model_parts
 
 
 def with_sizes(model: keras.Model) -> keras.Model:
@@ -36,7 +37,7 @@ def with_sizes(model: keras.Model) -> keras.Model:
     sizes = keras.Input((2,), name="sizes", dtype="int32")
     return ImageModel(
         {"images": images, "sizes": sizes},
-        layer_chain.apply_layers(model, images, sizes),
+        apply_model(model, images, sizes),
         name=f"{model.name}_with_sizes",
     )
 

@@ -7,13 +7,12 @@ import keras
 
 from spp_keras import geometry
 from spp_keras.layers import (
-    MaskPadding,
     PadRagged,
     PerImage,
     RoISpatialPyramidPooling,
     SpatialPyramidPooling,
 )
-from spp_keras.zoo import layer_chain
+from spp_keras.models.graph_run import apply_model
 
 _POOLING = (SpatialPyramidPooling, PerImage, keras.layers.Flatten)
 
@@ -26,23 +25,16 @@ class ModelParts(NamedTuple):
         pooling: Layer from feature maps to vectors: a pyramid, `PerImage`, which applies a
             backbone first, or `Flatten`.
         top: Layers after the pooling, in their order.
-        cell_grid: Grid of the feature maps, `None` where the trunk is not one of this zoo.
     """
 
     trunk: keras.Model
     pooling: keras.layers.Layer
     top: tuple[keras.layers.Layer, ...]
-    cell_grid: geometry.CellGrid | None
 
     @property
     def grid(self) -> geometry.CellGrid:
-        """Grid of the feature maps; an error where the trunk is not one of this zoo."""
-        if self.cell_grid is None:
-            raise ValueError(
-                "`model` must have a trunk of this zoo, whose table says where cells lie. "
-                f"Received: a model with the trunk {self.trunk.name!r}."
-            )
-        return self.cell_grid
+        """Grid of the feature maps; an error where it depends on the size of the image."""
+        return geometry.CellGrid.of(self.trunk)
 
     def pool(self, images: Any) -> Any:
         """Vectors of images of one size."""
@@ -70,13 +62,13 @@ def split_model(model: keras.Model) -> ModelParts:
     >>> tuple(parts.trunk(np.zeros((1, 224, 224, 3))).shape), parts.grid.stride
     ((1, 13, 13, 32), 16)
     """
-    types = [type(layer) for layer in layer_chain.list_layers(model)]
-    if SpatialPyramidPooling not in types or MaskPadding not in types:
+    parts = split_at_pooling(model)
+    if not isinstance(parts.pooling, SpatialPyramidPooling):
         raise ValueError(
-            "`model` must have a trunk of this zoo and a pyramid after it, since the trunk's "
-            f"table says where cells lie. Received: model={model.name!r}."
+            "`model` must have a pyramid, `SpatialPyramidPooling`, behind its trunk. "
+            f"Received: model={model.name!r}, which pools by {type(parts.pooling).__name__}."
         )
-    return split_at_pooling(model)
+    return parts
 
 
 def split_at_pooling(model: keras.Model) -> ModelParts:
@@ -97,20 +89,15 @@ def split_at_pooling(model: keras.Model) -> ModelParts:
             "`model` must pool by a pyramid or by `Flatten`, as the networks of this zoo and of "
             f"`spp_classifier` do. Received: model={model.name!r}."
         )
-    pooling, top = model.layers[indices[0]], model.layers[indices[0] + 1 :]
-    if not any(isinstance(layer, PadRagged) for layer in model.layers):
-        return ModelParts(keras.Model(model.input, pooling.input), pooling, tuple(top), None)
-    layers = layer_chain.list_layers(model)
-    trunk_layers = layers[: layers.index(pooling)]
-    grids = [
-        geometry.CellGrid(layer.stride, layer.first_center, layer.ceil_excess)
-        for layer in trunk_layers
-        if isinstance(layer, MaskPadding)
-    ]
-    # An input for images of one size: ragged ones would have to be padded first.
-    images = keras.Input(model.inputs[0].shape[1:], name="images", dtype=model.inputs[0].dtype)
-    trunk = keras.Model(images, _apply(images, trunk_layers), name=f"{model.name}_trunk")
-    return ModelParts(trunk, pooling, tuple(top), grids[-1] if grids else None)
+    pooling, top = model.layers[indices[0]], tuple(model.layers[indices[0] + 1 :])
+    maps = keras.tree.flatten(pooling.input)[0]
+    trunk = keras.Model(model.input, maps, name=f"{model.name}_trunk")
+    if any(isinstance(layer, PadRagged) for layer in model.layers):
+        # With an input for images of one size: ragged ones would have to be padded first.
+        first = model.inputs[0]
+        images = keras.Input(first.shape[1:], name="images", dtype=first.dtype)
+        trunk = keras.Model(images, apply_model(trunk, images), name=trunk.name)
+    return ModelParts(trunk, pooling, top)
 
 
 def make_roi_pooling(
@@ -143,9 +130,5 @@ def make_roi_pooling(
 
 def _apply(x: Any, layers: Sequence[keras.layers.Layer]) -> Any:
     for layer in layers:
-        if isinstance(layer, PadRagged | MaskPadding):
-            # The other output says which part of a padded batch counts: here, all of it.
-            x, _ = layer(x)
-        else:
-            x = layer(x)
+        x = layer(x)
     return x

@@ -6,9 +6,10 @@ from typing import Any, Literal
 import keras
 
 from spp_keras import _checks
+from spp_keras.conversion import transformation
 from spp_keras.layers import SpatialPyramidPooling
+from spp_keras.models.image_model import ImageModel
 from spp_keras.zoo import layer_builder, layer_rows, tables
-from spp_keras.zoo.image_model import ImageModel
 from spp_keras.zoo.weights import load_weights
 
 Levels = Sequence[int | tuple[int, int]]
@@ -36,16 +37,14 @@ def build_spp_network(
 ) -> keras.Model:
     """A network with a pyramid; the arguments are those of `spp_keras.zoo.zf5_spp`."""
     _check_options(include_top, pooling, ("avg", "max", "spp"), classes)
-    images, maps, cells = _build_trunk(table, input_shape, width)
+    images, maps = _build_trunk(table, input_shape, width)
     if include_top:
-        vectors = layer_builder.make_pyramid(levels)(maps, sizes=cells)
+        vectors = layer_builder.make_pyramid(levels)(maps)
         top = _list_paper_top(table, classes, classifier_activation, dropout, width)
         outputs = layer_builder.build_top(vectors, top)
-    elif pooling is None:
-        outputs = maps
     else:
-        outputs = _pool(maps, cells, pooling, levels)
-    return _make_model(images, outputs, name, weights)
+        outputs = maps if pooling is None else _pool(maps, pooling, levels)
+    return _make_any_size(images, outputs, name, weights)
 
 
 def build_fixed_network(
@@ -64,9 +63,9 @@ def build_fixed_network(
     """A network without a pyramid; the arguments are those of `spp_keras.zoo.zf5`."""
     _check_options(include_top, pooling, ("avg", "max"), classes)
     if not include_top:
-        images, maps, cells = _build_trunk(table, input_shape, width)
-        outputs = maps if pooling is None else _pool(maps, cells, pooling, ())
-        return _make_model(images, outputs, name, weights)
+        images, maps = _build_trunk(table, input_shape, width)
+        outputs = maps if pooling is None else _pool(maps, pooling, ())
+        return _make_any_size(images, outputs, name, weights)
 
     shape = _checks.image_shape(
         input_shape or (224, 224, 3), table.grid.min_pixels(table.last_pool.kernel)
@@ -84,7 +83,8 @@ def build_fixed_network(
         layer_builder.apply_rows(x, (pool,))
     )
     top = _list_paper_top(table, classes, classifier_activation, dropout, width)
-    return _make_model(images, layer_builder.build_top(x, top), name, weights)
+    model = ImageModel(images, layer_builder.build_top(x, top), name=name)
+    return _load(model, weights)
 
 
 def list_top_rows(
@@ -111,11 +111,12 @@ def list_top_rows(
 
 def _build_trunk(
     table: tables.Trunk, input_shape: InputShape | None, width: float
-) -> tuple[Any, Any, Any]:
+) -> tuple[Any, Any]:
+    """Images and feature maps of the plain network of a table."""
     shape = _checks.image_shape(input_shape or (None, None, 3), table.min_size)
-    images = layer_builder.make_image_input(shape)
-    scaled = _scale_filters(table.rows, width)
-    return images, *layer_builder.build_trunk(images, scaled, _make_preprocessing())
+    images = keras.Input(shape, name="images")
+    x = _make_preprocessing()(images)
+    return images, layer_builder.apply_rows(x, _scale_filters(table.rows, width))
 
 
 def _make_preprocessing() -> keras.layers.Layer:
@@ -130,16 +131,21 @@ def _list_paper_top(
     return list_top_rows(first, units, dropout, classes, activation)
 
 
-def _pool(maps: Any, cells: Any, pooling: str, levels: Levels) -> Any:
+def _pool(maps: Any, pooling: str, levels: Levels) -> Any:
     if pooling == "spp":
-        return layer_builder.make_pyramid(levels)(maps, sizes=cells)
+        return layer_builder.make_pyramid(levels)(maps)
     mode: Literal["max", "average"] = "max" if pooling == "max" else "average"
-    layer = SpatialPyramidPooling((1,), mode, data_format="channels_last", name=f"{pooling}_pool")
-    return layer(maps, sizes=cells)
+    name = f"{pooling}_pool"
+    return SpatialPyramidPooling((1,), mode, data_format="channels_last", name=name)(maps)
 
 
-def _make_model(images: Any, outputs: Any, name: str, weights: str | None) -> keras.Model:
-    model = ImageModel(images, outputs, name=name)
+def _make_any_size(images: Any, outputs: Any, name: str, weights: str | None) -> keras.Model:
+    """A plain network made to take images of any size, with its weights."""
+    plain = keras.Model(images, outputs, name=name)
+    return _load(transformation.convert_model(plain, images.shape[1:], name), weights)
+
+
+def _load(model: keras.Model, weights: str | None) -> keras.Model:
     if weights is not None:
         load_weights(model, weights)
     return model

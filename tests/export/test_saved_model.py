@@ -18,7 +18,7 @@ from spp_keras.export import argument_checks
 from spp_keras.export.tf_serving import classifier_signatures, input_decoding, version_writer
 from spp_keras.export.tf_serving.classifier import export_saved_model
 from spp_keras.export.tf_serving.detector import export_detector
-from spp_keras.zoo import layer_chain
+from spp_keras.models import graph_run
 
 LABELS = [f"class {number}" for number in range(7)]
 FORMS = {"JPEG": {"quality": 90}, "PNG": {}, "BMP": {}}
@@ -75,7 +75,7 @@ def asked_directly(model, files, policy=None, signature="bytes"):
         input_decoding.FileInputs(
             argument_checks.resolve_size_policy(policy, *model.input_shape[1:3]),
             "fail",
-            layer_chain.min_image_size(model),
+            graph_run.min_image_size(model),
             inspection.ImageLimits(),
             "exif",
         ),

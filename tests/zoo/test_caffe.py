@@ -14,7 +14,8 @@ from mixed_batches import alone, assert_close, padded
 from spp_keras import zoo
 from spp_keras.detection import Detector, heads
 from spp_keras.layers import SpatialPyramidPooling
-from spp_keras.zoo import layer_chain, model_parts
+from spp_keras.models import graph_run
+from spp_keras.zoo import model_parts
 
 LRN = "local_size: 3 alpha: 0.6 beta: 0.75 norm_region: WITHIN_CHANNEL"
 
@@ -230,7 +231,7 @@ def test_its_layers_are_named_as_in_the_zoo(released):
     weighted = [layer.name for layer in released.layers if layer.weights]
     assert weighted == ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "predictions"]
     assert released.name == "small"
-    assert layer_chain.min_image_size(released) == 31
+    assert graph_run.min_image_size(released) == 31
 
 
 def test_windows_are_pooled_from_cells_where_the_release_has_them(released):

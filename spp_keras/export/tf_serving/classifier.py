@@ -11,7 +11,7 @@ from spp_keras import _checks, model_repository
 from spp_keras.data import image_rules, orientations, size_policies
 from spp_keras.export import argument_checks
 from spp_keras.export.tf_serving import classifier_signatures, input_decoding, version_writer
-from spp_keras.zoo import layer_chain
+from spp_keras.models import graph_run
 
 
 def export_saved_model(
@@ -87,7 +87,7 @@ def export_saved_model(
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
     top_k = min(_checks.at_least(top_k, 1, "top_k"), len(labels))
     files = input_decoding.FileInputs(
-        policy, on_error, layer_chain.min_image_size(model), limits, orientation
+        policy, on_error, graph_run.min_image_size(model), limits, orientation
     )
     signatures = classifier_signatures.build_classifier_signatures(
         model, labels, files, top_k=top_k

@@ -17,7 +17,7 @@ from spp_keras.layers import (
     RoISpatialPyramidPooling,
     SpatialPyramidPooling,
 )
-from spp_keras.zoo import layer_chain
+from spp_keras.models import graph_run
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 
@@ -90,7 +90,7 @@ def export_tflite(
     labels = argument_checks.check_labels(labels, model.output_shape[-1], model.name)
     _checks.one_of(quantization, QUANTIZATIONS, "quantization")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
-    min_side = layer_chain.min_image_size(model)
+    min_side = graph_run.min_image_size(model)
     shape = conversion.resolve_image_shape(inputs["images"].shape[1:], image_size, min_side)
     requests = calibration.make_calibration_requests(
         calibration_images, quantization, shape, min_side, tuple(inputs)

@@ -6,12 +6,12 @@ from typing import Any
 
 import keras
 
+from spp_keras.conversion import transformation
 from spp_keras.zoo import layer_builder, layer_rows
 from spp_keras.zoo.caffe.caffemodel import read_caffemodel
 from spp_keras.zoo.caffe.layer_weights import convert_weights, sort_levels
 from spp_keras.zoo.caffe.network_rows import read_rows
 from spp_keras.zoo.caffe.prototxt import read_prototxt
-from spp_keras.zoo.image_model import ImageModel
 
 
 def load_caffe_model(
@@ -93,14 +93,14 @@ def _build_model(
 ) -> keras.Model:
     pyramids = [i for i, row in enumerate(rows) if isinstance(row, layer_rows.Pyramid)]
     end = pyramids[0] if pyramids else len(rows)
-    images = layer_builder.make_image_input((None, None, channels))
-    preprocessing = keras.layers.Rescaling(1.0, offset=offset, name="preprocessing")
+    images = keras.Input((None, None, channels), name="images")
+    x = keras.layers.Rescaling(1.0, offset=offset, name="preprocessing")(images)
     # Kernels are zeros until the weights of the file are set.
-    x, cells = layer_builder.build_trunk(images, rows[:end], preprocessing, "zeros")
+    x = layer_builder.apply_rows(x, rows[:end], "zeros")
     if pyramids:
-        x = layer_builder.make_pyramid(sort_levels(rows[end].levels))(x, sizes=cells)
+        x = layer_builder.make_pyramid(sort_levels(rows[end].levels))(x)
         x = layer_builder.build_top(x, rows[end + 1 :], "zeros")
-    return ImageModel(images, x, name=name or "caffe")
+    return transformation.any_size(keras.Model(images, x), name=name or "caffe")
 
 
 def _rename(row: Any, is_last: bool) -> Any:

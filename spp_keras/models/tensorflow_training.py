@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from spp_keras._private_apis import BuildFromOneReplica
-from spp_keras.zoo.range_check import RangeCheck
+from spp_keras.models.range_check import RangeCheck
 
 _LOG_NAME = "range_code_of_images"
 

@@ -1,4 +1,4 @@
-"""The model class of the zoo: one network that takes images in every form."""
+"""The class of networks for images of any size: one model that takes images in every form."""
 
 import functools
 from typing import TYPE_CHECKING, Any
@@ -7,11 +7,11 @@ import keras
 import numpy as np
 
 from spp_keras.layers import PadRagged
-from spp_keras.zoo import layer_chain, pipeline_inputs
-from spp_keras.zoo.range_check import RangeCheck
+from spp_keras.models import graph_run, pipeline_inputs
+from spp_keras.models.range_check import RangeCheck
 
 if TYPE_CHECKING or keras.backend.backend() == "tensorflow":
-    from spp_keras.zoo.tensorflow_training import RangeCheckedModel as Base
+    from spp_keras.models.tensorflow_training import RangeCheckedModel as Base
 else:
     Base = keras.Model
 
@@ -27,7 +27,9 @@ class ImageModel(Base):
       TensorFlow backend;
     - `{"images": ..., "sizes": (batch, 2)}` or `[images, sizes]`, images padded to
       one size and the height and width of each. `{"images": ...}` alone is either
-      of the first two.
+      of the first two;
+    - `{"images": canvases, "placements": (images, 5)}` or `[canvases, placements]`,
+      several images on each canvas, see `spp_keras.layers.PadRagged`.
 
     `fit`, `evaluate` and `predict` also take a `spp_keras.data.Pipeline`, without
     arguments for steps or shuffling, on one device and on several.
@@ -62,14 +64,17 @@ class ImageModel(Base):
         inputs = self._normalize_inputs(inputs)
         if self._has_graph_for(inputs):
             return super().call(inputs, training=training, mask=mask, **kwargs)
-        images, sizes = _split_inputs(inputs)
+        images, others = _split_inputs(inputs)
         images = keras.ops.convert_to_tensor(images, dtype=self._images.dtype)
-        return layer_chain.apply_layers(self, images, sizes, training)
+        return graph_run.apply_model(self, images, training=training, **others)
 
     def compute_output_spec(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         inputs = self._normalize_inputs(inputs)
         if not self._has_graph_for(inputs):
-            inputs = images = _split_inputs(inputs)[0]
+            images, others = _split_inputs(inputs)
+            if "placements" in others:
+                images = keras.KerasTensor((None, *images.shape[1:]), images.dtype)
+            inputs = images
             if isinstance(self.input, dict):
                 sizes = keras.KerasTensor((images.shape[0], 2), "int32")
                 inputs = {"images": images, "sizes": sizes}
@@ -109,7 +114,9 @@ class ImageModel(Base):
         """Whether inputs have the structure of the graph that the model was made from."""
         if not self._takes_sizes:
             return True
-        return isinstance(self.input, dict) if isinstance(inputs, dict) else len(self.inputs) == 1
+        if isinstance(inputs, dict):
+            return isinstance(self.input, dict) and "placements" not in inputs
+        return len(self.inputs) == 1
 
     def _normalize_inputs(self, inputs: Any) -> Any:
         """Images alone, or a dictionary of images and other inputs."""
@@ -119,9 +126,11 @@ class ImageModel(Base):
             return inputs
         present = {name: value for name, value in inputs.items() if value is not None}
         required = set(self.input) - {"sizes"} if isinstance(self.input, dict) else {"images"}
-        optional = {"sizes"} if self._takes_sizes else set()
-        if not required <= set(present) <= required | optional:
-            rule = f"the keys {sorted(required)}" + (" and may have 'sizes'" if optional else "")
+        optional = {"sizes", "placements"} if self._takes_sizes else set()
+        too_many = {"sizes", "placements"} <= set(present)
+        if not required <= set(present) <= required | optional or too_many:
+            rule = f"the keys {sorted(required)}"
+            rule += " and may have 'sizes' or 'placements'" if optional else ""
             if "sizes" in set(present) - optional:
                 rule += "; it does not mix sizes, so send images of one size without padding"
             raise ValueError(
@@ -137,14 +146,19 @@ class ImageModel(Base):
         """The entries of a list as a dictionary, or its only entry."""
         if len(inputs) == 1:
             return inputs[0]
-        shape = tuple(getattr(inputs[-1], "shape", None) or np.shape(inputs[-1]))
-        if len(inputs) != 2 or len(shape) != 2:
+        shapes = [tuple(getattr(x, "shape", None) or np.shape(x)) for x in inputs]
+        if len(inputs) == 2 and len(shapes[0]) == 2 and shapes[0][-1] == 5:
+            # The order of `put_placements_first`.
+            inputs, shapes = inputs[::-1], shapes[::-1]
+        if len(inputs) != 2 or len(shapes[1]) != 2:
             raise ValueError(
                 f"`inputs` of {self.name!r} that are a list must be [images, sizes], `sizes` of "
                 "shape (batch, 2); images of different sizes become a batch by `tf.ragged.stack`. "
-                f"Received: a list of {len(inputs)}, the last of shape {shape}."
+                f"Received: a list of {len(inputs)}, the last of shape {shapes[-1]}."
             )
-        return dict(zip(("images", "sizes"), inputs, strict=True))
+        return dict(
+            zip(("images", "placements" if shapes[1][1] == 5 else "sizes"), inputs, strict=True)
+        )
 
     def _as_tensor(self, name: str, value: Any) -> Any:
         if isinstance(value, keras.KerasTensor):
@@ -154,8 +168,8 @@ class ImageModel(Base):
         return keras.ops.convert_to_tensor(value, dtype)
 
 
-def _split_inputs(inputs: Any) -> tuple[Any, Any]:
-    """Images and sizes of normalized inputs."""
+def _split_inputs(inputs: Any) -> tuple[Any, dict[str, Any]]:
+    """Images, and sizes or placements, of normalized inputs."""
     if isinstance(inputs, dict):
-        return inputs["images"], inputs.get("sizes")
-    return inputs, None
+        return inputs["images"], {name: x for name, x in inputs.items() if name != "images"}
+    return inputs, {}

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from spp_keras import zoo
-from spp_keras.zoo import range_check
+from spp_keras.models import range_check
 
 LABELS = np.array([0, 1, 2, 0])
 UNIT = np.random.default_rng(0).uniform(0, 1, (4, 32, 40, 3)).astype("float32")

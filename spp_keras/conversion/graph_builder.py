@@ -1,0 +1,170 @@
+"""The graph that a conversion builds: layers that share weights, and maps whose sizes are known."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import keras
+
+from spp_keras._private_apis import share_layer
+from spp_keras.cell_counts import CellCount
+from spp_keras.conversion.placement_layers import (
+    CellPlacements,
+    MaskCells,
+    SpreadToCells,
+    UnpackImages,
+)
+from spp_keras.conversion.requirements import Requirements
+
+# What a rule wants to hold beyond the images of a map.
+Beyond = Literal["anything", "finite", "zero", "lowest"]
+
+
+_PIXELS = CellCount()
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """A feature map while a graph is converted.
+
+    Args:
+        tensor: Symbolic tensor `(canvases, rows, columns, channels)`.
+        rows: Number of rows of an image, from its height.
+        columns: Number of columns, from its width.
+        beyond: What lies beyond images: `"anything"`, with NaN and infinity; `"finite"`
+            numbers; `"zero"`.
+        original_size: Rows and columns in the original graph, `None` where unknown.
+    """
+
+    tensor: Any
+    rows: CellCount = _PIXELS
+    columns: CellCount = _PIXELS
+    beyond: Beyond = "anything"
+    original_size: tuple[int | None, ...] = (None, None)
+
+
+class GraphBuilder:
+    """Builds the converted graph layer by layer; rules call its methods.
+
+    Args:
+        placements: Symbolic places of images in pixels, see `spp_keras.any_size`.
+    """
+
+    def __init__(self, placements: Any):
+        self.requirements = Requirements()
+        self._training: bool | None = None
+        self._placements = {(_PIXELS, _PIXELS): placements}
+        self._shared: dict[tuple[int, type], tuple[Any, Any]] = {}
+        self._filled: dict[tuple[int, str], tuple[Any, Any]] = {}
+        self._unpacked: dict[int, tuple[Any, Any]] = {}
+        self._names = {"images", "mixed_sizes"}
+
+    def share(self, layer: keras.Operation, layer_class: type | None = None) -> keras.Operation:
+        """A new layer with the name, settings and variables of one.
+
+        Args:
+            layer: Layer or operation of the original graph.
+            layer_class: Class with the same configuration. Defaults to that of `layer`.
+        """
+        layer_class = layer_class or type(layer)
+        key = (id(layer), layer_class)
+        if key not in self._shared:
+            shared = share_layer(layer, layer_class)
+            shared.name = self.make_name(layer.name)
+            # With the layer itself, so that its id is not given to another one.
+            self._shared[key] = (layer, shared)
+        return self._shared[key][1]
+
+    def call(self, layer: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+        """Calls a layer on maps and tensors; a symbolic tensor."""
+        if self._training is not None and "training" in getattr(
+            layer, "call_signature_parameters", ()
+        ):
+            kwargs["training"] = self._training
+        return layer(*_get_tensors(args), **_get_tensors(kwargs))
+
+    def place(self, x: FeatureMap) -> Any:
+        """Places of images on a map in cells, a symbolic tensor."""
+        key = (x.rows, x.columns)
+        if key not in self._placements:
+            name = self.make_name("cell_placements")
+            layer = CellPlacements(x.rows.steps, x.columns.steps, name=name)
+            self._placements[key] = layer(self._placements[_PIXELS, _PIXELS])
+        return self._placements[key]
+
+    def fill(self, x: FeatureMap, beyond: Beyond, before: keras.Operation) -> FeatureMap:
+        """A map that holds beyond its images what a layer needs there.
+
+        Args:
+            x: The map.
+            beyond: What the layer needs.
+            before: The layer, for names.
+        """
+        met = {"anything": 0, "finite": 1, "zero": 2}
+        if beyond != "lowest" and met[x.beyond] >= met[beyond]:
+            return x
+        value: Literal["zero", "lowest"] = "lowest" if beyond == "lowest" else "zero"
+        key = (id(x.tensor), value)
+        if key not in self._filled:
+            finite = x.beyond != "anything"
+            layer = MaskCells(value, finite, name=self.make_name(f"mask_before_{before.name}"))
+            self._filled[key] = (x.tensor, layer(x.tensor, self.place(x)))
+        tensor = self._filled[key][1]
+        return replace(x, tensor=tensor, beyond="anything" if beyond == "lowest" else "zero")
+
+    def spread(self, values: Any, x: FeatureMap, before: keras.Operation) -> Any:
+        """A value of each image, `(images, 1, 1, channels)`, at the cells of the image."""
+        self.require_free(x, (0, 0))
+        layer = SpreadToCells(name=self.make_name(f"spread_before_{before.name}"))
+        return layer(values, x.tensor, self.place(x))
+
+    def unpack(self, x: FeatureMap) -> tuple[Any, Any]:
+        """The map of each image as an item of its own, and its rows and columns."""
+        key = id(x.tensor)
+        if key not in self._unpacked:
+            self.require_free(x, (0, 0))
+            layer = UnpackImages(name=self.make_name("image_maps"))
+            # With the tensor itself, so that its id is not given to another one.
+            self._unpacked[key] = (x.tensor, layer(x.tensor, self.place(x)))
+        maps, sizes = self._unpacked[key][1]
+        return maps, sizes
+
+    @contextlib.contextmanager
+    def set_training(self, training: bool | None) -> Iterator[None]:
+        """Calls layers with `training` where it is not `None`."""
+        outside = self._training
+        self._training = training if outside is None else outside
+        yield
+        self._training = outside
+
+    def require_free(self, x: FeatureMap, cells: tuple[int, int]) -> None:
+        """Demands free cells between images on a map, as many as a layer reaches beyond them."""
+        for axis, count in enumerate((x.rows, x.columns)):
+            self.requirements.require_free(axis, count, cells[axis])
+
+    def require_cells(self, x: FeatureMap) -> FeatureMap:
+        """Demands that every image has a row and a column on a map."""
+        for axis, count in enumerate((x.rows, x.columns)):
+            self.requirements.require_cells(axis, count)
+        return x
+
+    def require_equal(self, layer: keras.Operation, x: FeatureMap, y: FeatureMap) -> None:
+        """Demands that every image has as many rows and columns on two maps."""
+        for axis, ours, theirs in ((0, x.rows, y.rows), (1, x.columns, y.columns)):
+            if ours != theirs:
+                self.requirements.require_equal(layer.name, axis, ours, theirs)
+
+    def make_name(self, name: str) -> str:
+        """A name that no other layer of the graph has: the given one where it can be."""
+        candidates = (name if i == 0 else f"{name}_{i}" for i in itertools.count())
+        unused = next(candidate for candidate in candidates if candidate not in self._names)
+        self._names.add(unused)
+        return unused
+
+
+def _get_tensors(arguments: Any) -> Any:
+    return keras.tree.map_structure(
+        lambda value: value.tensor if isinstance(value, FeatureMap) else value, arguments
+    )

@@ -1,0 +1,164 @@
+"""Layers that reduce whole images: to pooled values, to moments, or to one random draw."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from spp_keras.ops import _canvases
+
+
+@keras.saving.register_keras_serializable(package="spp_keras")
+class GlobalAveragePooling2D(keras.layers.GlobalAveragePooling2D):
+    """`keras.layers.GlobalAveragePooling2D` of each image; a 1x1 pyramid level of means."""
+
+    def call(self, inputs: Any, placements: Any = None) -> Any:
+        if placements is None:
+            return super().call(inputs)
+        sums = _canvases.sum_images(inputs, placements)
+        means = ops.cast(sums / _canvases.count_cells(placements, sums.dtype), inputs.dtype)
+        return means[:, None, None] if self.keepdims else means
+
+    def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), inputs.dtype)
+
+
+@keras.saving.register_keras_serializable(package="spp_keras")
+class GlobalMaxPooling2D(keras.layers.GlobalMaxPooling2D):
+    """`keras.layers.GlobalMaxPooling2D` of each image; a 1x1 pyramid level of maxima."""
+
+    def call(self, inputs: Any, placements: Any = None) -> Any:
+        if placements is None:
+            return super().call(inputs)
+        maxima = _canvases.max_images(inputs, placements)
+        return maxima[:, None, None] if self.keepdims else maxima
+
+    def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), inputs.dtype)
+
+
+@keras.saving.register_keras_serializable(package="spp_keras")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """`keras.layers.BatchNormalization`, in training with the moments of cells that are image."""
+
+    def call(self, inputs: Any, placements: Any = None, training: Any = None) -> Any:
+        mask = None
+        if placements is not None and training and self.trainable:
+            mask = _canvases.mask_cells(inputs, placements)
+        return super().call(inputs, training=training, mask=mask)
+
+    def compute_output_spec(self, inputs: Any, placements: Any = None, training: Any = None) -> Any:
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="spp_keras")
+class GroupNormalization(keras.layers.GroupNormalization):
+    """`keras.layers.GroupNormalization` with the moments of each image."""
+
+    def call(self, inputs: Any, placements: Any = None) -> Any:
+        if placements is None:
+            return super().call(inputs)
+        groups = inputs.shape[-1] // self.groups
+        x = _normalize(inputs, placements, groups, self.epsilon)
+        for weight, operation in ((self.gamma, ops.multiply), (self.beta, ops.add)):
+            if weight is not None:
+                x = operation(x, ops.cast(weight, x.dtype))
+        return ops.cast(x, self.compute_dtype)
+
+    def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="spp_keras")
+class LayerNormalization(keras.layers.LayerNormalization):
+    """`keras.layers.LayerNormalization` over rows and columns, too, of each image."""
+
+    def call(self, inputs: Any, placements: Any = None) -> Any:
+        if placements is None:
+            return super().call(inputs)
+        group = inputs.shape[-1] if reduces_channels(self.axis) else 1
+        x = _normalize(inputs, placements, group, self.epsilon)
+        return ops.cast(x, self.compute_dtype)
+
+    def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="spp_keras")
+class UnitNormalization(keras.layers.UnitNormalization):
+    """`keras.layers.UnitNormalization` over rows and columns, too, of each image."""
+
+    def call(self, inputs: Any, placements: Any = None) -> Any:
+        if placements is None:
+            return super().call(inputs)
+        squares = _canvases.sum_images(ops.square(inputs), placements)
+        if reduces_channels(self.axis):
+            squares = ops.broadcast_to(ops.sum(squares, axis=-1, keepdims=True), ops.shape(squares))
+        scale = ops.cast(ops.rsqrt(ops.maximum(squares, 1e-12)), inputs.dtype)
+        return inputs * _canvases.spread_to_cells(scale[:, None, None], inputs, placements)
+
+    def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="spp_keras")
+class PerImageNoise(keras.layers.Wrapper):
+    """A layer that multiplies each item of a batch by one random draw: here, each image.
+
+    `SpatialDropout2D`, `Dropout` whose `noise_shape` is 1 along rows and columns, drop path.
+
+    Args:
+        layer: The layer.
+        **kwargs: See `keras.layers.Layer`.
+
+    Example:
+
+    >>> layer = PerImageNoise(keras.layers.SpatialDropout2D(0.5))
+    >>> both = np.array([[0, 0, 0, 2, 2], [0, 0, 2, 2, 2]])
+    >>> drawn = layer(np.ones((1, 2, 4, 1)), placements=both, training=True).numpy()
+    >>> bool((drawn[0, :, :2] == drawn[0, 0, 0]).all())
+    True
+    """
+
+    keeps_cells = True
+
+    def build(self, inputs_shape: Any, placements_shape: Any = None) -> None:
+        super().build(inputs_shape)
+
+    def call(self, inputs: Any, placements: Any = None, training: Any = None) -> Any:
+        packed = placements is not None and _canvases.is_packed(placements)
+        if not training or not packed:
+            return self.layer(inputs, training=training)
+        ones = ops.ones((ops.shape(placements)[0], 1, 1, inputs.shape[-1]), inputs.dtype)
+        draws = self.layer(ones, training=training)
+        return inputs * _canvases.spread_to_cells(draws, inputs, placements)
+
+    def compute_output_spec(self, inputs: Any, placements: Any = None, training: Any = None) -> Any:
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+
+def reduces_channels(axis: int | Sequence[int]) -> bool:
+    """Whether the axes of a normalization have the last of four among them."""
+    axes: Sequence[int] = (axis,) if isinstance(axis, int) else axis
+    return bool(np.isin([-1, 3], axes).any())
+
+
+def _normalize(inputs: Any, placements: Any, group: int, epsilon: float) -> Any:
+    """Subtracts means and divides by deviations of each image's groups of channels."""
+    x = inputs
+    if keras.backend.standardize_dtype(x.dtype) in ("float16", "bfloat16"):
+        x = ops.cast(x, "float32")
+
+    def mean(values: Any) -> Any:
+        sums = _canvases.sum_images(values, placements)
+        means = sums / _canvases.count_cells(placements, sums.dtype)
+        grouped = ops.reshape(means, (-1, means.shape[-1] // group, group))
+        grouped = ops.mean(grouped, axis=-1, keepdims=True)
+        means = ops.reshape(ops.repeat(grouped, group, axis=-1), (-1, means.shape[-1]))
+        return means[:, None, None]
+
+    x = x - _canvases.spread_to_cells(mean(x), x, placements)
+    scale = ops.rsqrt(mean(ops.square(x)) + epsilon)
+    return x * _canvases.spread_to_cells(scale, x, placements)

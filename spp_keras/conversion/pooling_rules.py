@@ -1,0 +1,37 @@
+"""Rules of layers that make vectors of one length from a map: pyramids and `Flatten`."""
+
+from typing import Any
+
+from spp_keras.conversion.graph_builder import FeatureMap, GraphBuilder
+from spp_keras.layers import SpatialPyramidPooling
+
+
+def convert_pyramid(graph: GraphBuilder, layer: Any, x: FeatureMap, **kwargs: Any) -> Any:
+    """Pyramid and adaptive pooling take the rows and columns of each image."""
+    maps, sizes = graph.unpack(graph.fill(x, "finite", layer))
+    return graph.call(graph.share(layer), maps, sizes=sizes, **kwargs)
+
+
+def convert_flatten(graph: GraphBuilder, layer: Any, x: FeatureMap) -> Any:
+    """`Flatten` of an n x n map is an n x n level: the same vector at the old size."""
+    rows, columns = x.original_size
+    if rows is None or columns is None:
+        raise ValueError(
+            f"Layer {layer.name!r} flattens a map of unknown size. Build the model for the one "
+            "size that it was made for, or put a `SpatialPyramidPooling` in its place."
+        )
+    pyramid = SpatialPyramidPooling(
+        [(rows, columns)], data_format="channels_last", name=graph.make_name(layer.name)
+    )
+    maps, sizes = graph.unpack(graph.fill(x, "finite", layer))
+    return graph.call(pyramid, maps, sizes=sizes)
+
+
+def convert_reshape(graph: GraphBuilder, layer: Any, x: FeatureMap) -> Any:
+    """A reshape to a vector is `Flatten`; others depend on the size of the map."""
+    if len(getattr(layer, "target_shape", None) or getattr(layer, "newshape", ())[1:]) != 1:
+        raise ValueError(
+            f"Layer {layer.name!r} reshapes a map, which ties it to one size. Leave it out, or cut "
+            "the model in front of it, `keras.Model(model.input, layer.input)`."
+        )
+    return convert_flatten(graph, layer, x)

@@ -1,0 +1,104 @@
+"""Rules of layers that read neighboring cells or change the size of a map."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from spp_keras.conversion import sliding_layers
+from spp_keras.conversion.cellwise_rules import require_channels_last, weaken
+from spp_keras.conversion.graph_builder import Beyond, FeatureMap, GraphBuilder
+
+
+def convert_sliding(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureMap:
+    """Convolutions and poolings.
+
+    Without padding the cells of an image see its cells alone: nothing to do. With "same"
+    padding, cells beyond an image are what is padded with; with a stride, too, the leading
+    padding depends on the image's own size.
+    """
+    require_channels_last(layer)
+    kernel = layer.kernel_size if hasattr(layer, "kernel_size") else layer.pool_size
+    dilation = getattr(layer, "dilation_rate", (1, 1))
+    spans = [(size - 1) * rate + 1 for size, rate in zip(kernel, dilation, strict=True)]
+    strides = tuple(layer.strides)
+    counts = zip((x.rows, x.columns), spans, strides, strict=True)
+    if layer.padding == "same":
+        rows, columns = (count.slide_same(stride) for count, _, stride in counts)
+        tensor, beyond = _slide_same(graph, layer, x, spans, strides)
+    else:
+        rows, columns = (count.slide(span, stride) for count, span, stride in counts)
+        tensor = graph.call(graph.share(layer), graph.fill(x, "finite", layer))
+        beyond = "finite"
+    return graph.require_cells(FeatureMap(tensor, rows, columns, beyond))
+
+
+def convert_zero_padding(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureMap:
+    """Margins of zeros become part of each image; the layer behind needs nothing more."""
+    require_channels_last(layer)
+    (top, bottom), (left, right) = layer.padding
+    x = graph.fill(x, "zero", layer)
+    graph.require_free(x, (max(top, bottom), max(left, right)))
+    tensor = graph.call(graph.share(layer), x)
+    return FeatureMap(tensor, x.rows.pad(top + bottom), x.columns.pad(left + right), "zero")
+
+
+def convert_cropping(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureMap:
+    """What is cropped is no part of an image any more."""
+    require_channels_last(layer)
+    (top, bottom), (left, right) = layer.cropping
+    rows, columns = x.rows.pad(-top - bottom), x.columns.pad(-left - right)
+    tensor = graph.call(graph.share(layer), x)
+    return graph.require_cells(FeatureMap(tensor, rows, columns, weaken(x)))
+
+
+def convert_upsampling(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureMap:
+    """Upsampling by whole factors that repeats cells."""
+    require_channels_last(layer)
+    if layer.interpolation != "nearest":
+        raise ValueError(
+            f"Layer {layer.name!r} interpolates between cells, beyond the last one of an image, "
+            'too. Give it interpolation="nearest".'
+        )
+    rows, columns = layer.size
+    tensor = graph.call(graph.share(layer), x)
+    return FeatureMap(tensor, x.rows.upsample(rows), x.columns.upsample(columns), x.beyond)
+
+
+def convert_local_response_normalization(
+    graph: GraphBuilder, layer: Any, x: FeatureMap
+) -> FeatureMap:
+    """Across channels each cell is on its own; within a channel the cells around it count."""
+    within = layer.region == "within"
+    x = graph.fill(x, "zero" if within else "finite", layer)
+    reach = layer.size // 2 if within else 0
+    graph.require_free(x, (reach, reach))
+    tensor = graph.call(graph.share(layer), x)
+    return FeatureMap(tensor, x.rows, x.columns, x.beyond)
+
+
+def _slide_same(
+    graph: GraphBuilder, layer: Any, x: FeatureMap, spans: Sequence[int], strides: Sequence[int]
+) -> tuple[Any, Beyond]:
+    is_max = isinstance(layer, keras.layers.MaxPooling2D)
+    if max(*spans, *strides) == 1:
+        return graph.call(graph.share(layer), graph.fill(x, "finite", layer)), "finite"
+    rows, columns = (_reach(span, stride) for span, stride in zip(spans, strides, strict=True))
+    graph.require_free(x, (rows, columns))
+    if max(strides) == 1 and not isinstance(layer, keras.layers.AveragePooling2D):
+        x = graph.fill(x, "lowest" if is_max else "zero", layer)
+        tensor = graph.call(graph.share(layer), x)
+    else:
+        # These pad each image on their own, and so clean the map themselves.
+        layer_class = getattr(sliding_layers, type(layer).__name__)
+        tensor = graph.call(graph.share(layer, layer_class), x, graph.place(x))
+    return tensor, "anything" if is_max else "finite"
+
+
+def _reach(span: int, stride: int) -> int:
+    """Cells that have to be free between images before a layer with "same" padding.
+
+    The windows of an image end by its own padding behind it; those of the next image begin
+    by its leading padding before it, which is shorter for some sizes.
+    """
+    return max(span - 1 - max(span - stride, 0) // 2, (span - 1) // 2)

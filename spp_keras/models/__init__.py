@@ -1,0 +1,1 @@
+"""The class of our models: one network that takes images in every form."""
