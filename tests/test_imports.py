@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Private modules that any part may import, and that import nothing above them.
 HELPERS = {"_cache", "_checks", "_extras", "_files", "_lazy_names", "_private_apis", "_progress"}
-COMPUTE = {"geometry", "ops", "layers"}
+COMPUTE = {"geometry", "ops", "layers", "models"}
 # Each part of the package and what it may import, always parts that are named before it.
 MAY_IMPORT = {
     "_checks": set(),
@@ -30,14 +30,18 @@ MAY_IMPORT = {
     "model_repository": {"_files"},
     "model_geometry": set(),
     "geometry": {"_checks", "model_geometry"},
+    "cell_counts": set(),
+    "canvas_rules": {"cell_counts"},
     "ops": {"_checks", "_private_apis", "geometry"},
-    "layers": {"_checks", "_private_apis", "geometry", "ops"},
+    "layers": {"_checks", "_private_apis", "canvas_rules", "cell_counts", "geometry", "ops"},
+    "models": HELPERS | {"layers"},
+    "conversion": HELPERS | COMPUTE | {"canvas_rules", "cell_counts"},
     "data": HELPERS | {"geometry"},
     "metrics": HELPERS | {"data", "ops"},
-    "zoo": HELPERS | COMPUTE,
+    "zoo": HELPERS | COMPUTE | {"conversion"},
     "recipes": {"_checks", "data", "zoo"},
     "run_folder": HELPERS | {"data", "recipes", "zoo"},
-    "training": HELPERS | {"data", "metrics", "recipes", "run_folder", "zoo"},
+    "training": HELPERS | {"data", "metrics", "models", "recipes", "run_folder", "zoo"},
     "evaluation": HELPERS | COMPUTE | {"data", "metrics", "recipes", "run_folder", "zoo"},
     "detection": HELPERS
     | COMPUTE
@@ -47,12 +51,12 @@ MAY_IMPORT = {
     | COMPUTE
     | {"data", "detection", "model_repository", "run_folder", "tflite_files", "zoo"},
     "serving": HELPERS
-    | {"data", "detection", "model_repository", "run_folder", "tflite_files", "zoo"},
+    | {"data", "detection", "model_repository", "models", "run_folder", "tflite_files", "zoo"},
     "runs": {"detection", "evaluation", "recipes", "run_folder", "serving", "training"},
     "report": HELPERS
     | {"data", "detection", "evaluation", "geometry", "metrics", "recipes", "run_folder"}
     | {"serving", "training", "zoo"},
-    "app": HELPERS | {"data", "detection", "recipes", "run_folder", "serving", "zoo"},
+    "app": HELPERS | {"data", "detection", "models", "recipes", "run_folder", "serving", "zoo"},
     "demo": HELPERS
     | {"data", "evaluation", "export", "recipes", "report", "run_folder", "runs", "serving"}
     | {"training"},
