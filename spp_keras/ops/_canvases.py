@@ -23,7 +23,7 @@ def is_packed(placements: Any) -> bool:
 
 def item_sizes(placements: Any) -> Any:
     """Rows and columns of each image: `(images, 2)`."""
-    return placements[:, -2:]
+    return placements[:, 3:] if is_packed(placements) else placements
 
 
 def mask_cells(x: Any, placements: Any) -> Any:
@@ -114,7 +114,7 @@ def unpack(x: Any, placements: Any) -> tuple[Any, Any]:
     """
     if is_packed(placements):
         canvases, height, width, channels = ops.shape(x)
-        canvas, top, left = (placements[:, i, None, None] for i in range(3))
+        canvas, top, left = (ops.expand_dims(placements[:, i : i + 1], 2) for i in range(3))
         rows = ops.minimum(top + ops.arange(height, dtype="int32")[None, :, None], height - 1)
         columns = ops.minimum(left + ops.arange(width, dtype="int32")[None, None, :], width - 1)
         cells = (canvas * height + rows) * width + columns
@@ -201,12 +201,13 @@ def _covered(placements: Any, height: Any, width: Any) -> tuple[Any, Any]:
     covered = []
     for axis, length in enumerate((height, width)):
         cells = ops.arange(length, dtype="int32")[None, :]
-        end = placements[:, axis - 2, None]
+        # Slices: with an index and a new axis in one, TensorFlow's graph optimizer loses the axis.
         if is_packed(placements):
-            start = placements[:, axis + 1, None]
-            covered.append(ops.logical_and(cells >= start, cells < start + end))
+            start = placements[:, axis + 1 : axis + 2]
+            end = start + placements[:, axis + 3 : axis + 4]
+            covered.append(ops.logical_and(cells >= start, cells < end))
         else:
-            covered.append(cells < end)
+            covered.append(cells < placements[:, axis : axis + 1])
     return covered[0], covered[1]
 
 
