@@ -33,7 +33,7 @@ def test_the_box_of_the_whole_image_has_the_answer_of_the_image(model, size):
 
 def test_a_box_has_the_answer_of_the_pyramid_over_its_cells_and_of_the_dense_layers():
     model = zoo.zf5_spp(classes=4, width=0.0625, levels=(2, 1), classifier_activation=None)
-    maps = keras.Model(model.input, model.get_layer("valid_cells").output[0])
+    maps = keras.Model(model.input, model.get_layer("image_maps").output[0])
     images = make_images(160, 200, 1)
     # Cells are centered on pixels 14, 30, 46 and so on: 2 to 7 of the columns lie strictly inside
     # of 40 and 130, and 1 to 4 of the rows of 20 and 80.
@@ -76,25 +76,32 @@ def test_a_saved_model_for_boxes_loads_and_answers_the_same(model, tmp_path):
 
 
 def test_with_boxes_refuses_a_network_without_pyramid():
-    with pytest.raises(ValueError, match="`model` must begin with `PadRagged`"):
+    with pytest.raises(ValueError, match="`model` must have a pyramid.*'zf5'.*Flatten"):
         zoo.with_boxes(zoo.zf5(classes=4, width=0.0625))
     cut = zoo.zf5_spp(include_top=False, width=0.0625)
-    with pytest.raises(ValueError, match="`model` must have a trunk of this zoo and a pyramid"):
+    with pytest.raises(ValueError, match="`model` must pool by a pyramid"):
         zoo.with_boxes(cut)
 
 
-def test_with_boxes_refuses_another_backbone():
+def make_backbone(padding):
     inputs = keras.Input((None, None, 3))
-    backbone = keras.Model(inputs, keras.layers.Conv2D(4, 3, strides=2)(inputs))
-    model = zoo.spp_classifier(backbone, 3, levels=(1,), units=())
-    with pytest.raises(ValueError, match="`model` must have a trunk of this zoo"):
-        zoo.with_boxes(model)
+    x = keras.layers.Conv2D(4, 3, strides=2, padding=padding, name="strided")(inputs)
+    return zoo.spp_classifier(keras.Model(inputs, x), 3, levels=(2, 1), units=())
 
 
-@pytest.mark.parametrize(
-    ("name", "pooling", "has_grid"), [("zf5_spp", "spp", True), ("zf5", "flatten", False)]
-)
-def test_the_parts_of_a_network_give_its_scores(name, pooling, has_grid):
+def test_with_boxes_takes_another_backbone():
+    model, images = make_backbone("valid"), make_images(21, 33)
+    scores = score_boxes(zoo.with_boxes(model), images, 2 * [[(0, 0, 33, 21)]])
+    np.testing.assert_allclose(scores[:, 0], model(images), rtol=1e-5, atol=1e-5)
+
+
+def test_with_boxes_refuses_a_backbone_whose_cells_move_with_the_size_of_the_image():
+    with pytest.raises(ValueError, match="layer 'strided' depend on the size of the image"):
+        zoo.with_boxes(make_backbone("same"))
+
+
+@pytest.mark.parametrize(("name", "pooling"), [("zf5_spp", "spp"), ("zf5", "flatten")])
+def test_the_parts_of_a_network_give_its_scores(name, pooling):
     model = getattr(zoo, name)(3, width=0.02, classifier_activation=None)
     images = make_images(224, 224, 1)
     parts = model_parts.split_at_pooling(model)
@@ -102,10 +109,6 @@ def test_the_parts_of_a_network_give_its_scores(name, pooling, has_grid):
     vectors = parts.pool(images)
     np.testing.assert_array_equal(parts.apply_top(vectors), model(images))
     np.testing.assert_array_equal(parts.top[-1](parts.apply_hidden(vectors)), model(images))
-    assert (parts.cell_grid is not None) == has_grid
-    if not has_grid:
-        with pytest.raises(ValueError, match="trunk of this zoo, whose table says where cells lie"):
-            _ = parts.grid
 
 
 def test_split_at_pooling_refuses_a_model_that_does_not_pool():

@@ -413,7 +413,7 @@ def test_training_the_padded_form_of_a_model_trains_the_model():
 
 
 def test_with_sizes_refuses_a_model_that_does_not_mix_sizes():
-    with pytest.raises(ValueError, match=r"must begin with `PadRagged`.*'zf5'"):
+    with pytest.raises(ValueError, match=r"must be a network for images of any size.*'zf5'"):
         zoo.with_sizes(zoo.zf5(width=0.02))
 
 
