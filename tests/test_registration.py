@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import small_detectors
+import small_networks
 
 import spp_keras
 from spp_keras import _registration, zoo
@@ -48,6 +49,8 @@ def files(tmp_path_factory):
         "with_boxes": zoo.with_boxes(network),
         "classifier": zoo.spp_classifier(backbone, 2, levels=(1,), units=()),
         "detector": detector,
+        "converted": spp_keras.any_size(small_networks.every_rule()),
+        "per_image": spp_keras.any_size(small_networks.without_rule(), per_image=True),
     }
     for name, model in models.items():
         model.save(folder / f"{name}.keras")
@@ -87,13 +90,13 @@ assert importlib.util.find_spec("keras").origin.endswith("__init__.py")
 assert "keras" not in sys.modules
 from spp_keras import layers
 import keras
-assert keras.saving.get_registered_object("spp_keras>MaskPadding") is layers.MaskPadding
+assert keras.saving.get_registered_object("spp_keras>PadRagged") is layers.PadRagged
 assert not [finder for finder in sys.meta_path if "spp_keras" in type(finder).__module__]
 assert "spp_keras" not in type(keras.__loader__).__module__
 assert keras.__spec__.loader is keras.__loader__
 assert "__version__" in inspect.getsource(keras)
 importlib.reload(spp_keras)
-assert keras.saving.get_registered_object("spp_keras>MaskPadding") is layers.MaskPadding
+assert keras.saving.get_registered_object("spp_keras>PadRagged") is layers.PadRagged
 """
 
 

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import layers, training, zoo
+import spp_keras
+from spp_keras import layers, training
 from spp_keras.data import Pipeline, load_records
 
 
@@ -21,13 +22,11 @@ def pipelines(photographs):
 def network(**options):
     """One convolution, a pyramid and a layer on top, which is quickly traced."""
     keras.utils.set_random_seed(1)
-    images = keras.Input((None, None, 3), name="images", ragged=True)
-    x, sizes = layers.PadRagged()(images)
-    x = keras.layers.Rescaling(1 / 255)(x)
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Rescaling(1 / 255)(images)
     x = keras.layers.Conv2D(4, 5, 4, activation="relu")(x)
-    x, cells = layers.MaskPadding(stride=4, first_center=2)(x, sizes=sizes)
-    x = layers.SpatialPyramidPooling((2, 1))(x, sizes=cells)
-    model = zoo.ImageModel(images, keras.layers.Dense(3, "softmax")(x))
+    x = layers.SpatialPyramidPooling((2, 1))(x)
+    model = spp_keras.any_size(keras.Model(images, keras.layers.Dense(3, "softmax")(x)))
     optimizer = keras.optimizers.SGD(0.003, momentum=0.9)
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **options)
     return model

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spp_keras import layers, zoo
+from spp_keras.canvas_rules import CanvasRules
 
 STEP = 8
 # Below the bins, above them, dividing evenly and not.
@@ -72,6 +73,12 @@ def channels_first(height: int, width: int) -> np.ndarray:
 
 def sizes(height: int, width: int) -> np.ndarray:
     return np.array([[height, width - 2], [height // 2, width]], "int32")
+
+
+def placements(height: int, width: int) -> np.ndarray:
+    """Three images, two of them on the first canvas."""
+    places = [(0, 0, 0, 2, width), (1, 0, 0, height, 3), (1, 0, STEP, 2, 1)]
+    return np.array(places if width > STEP else places[:2], "int32")
 
 
 def boxes(height: int, width: int) -> np.ndarray:
@@ -229,10 +236,10 @@ SUBJECTS = [
         lambda h, w: {"images": maps(h, w), "sizes": sizes(h, w)},
     ),
     Subject(
-        "valid-cells",
-        lambda **kwargs: layers.MaskPadding(STEP, 0.5, 1, **kwargs),
-        {"maps": MAPS, "sizes": PAIRS},
-        lambda h, w: {"maps": maps(h, w), "sizes": STEP * sizes(h, w)},
+        "images-on-canvases",
+        lambda **kwargs: layers.PadRagged(2, CanvasRules(STEP), **kwargs),
+        {"images": MAPS, "placements": (None, 5)},
+        lambda h, w: {"images": maps(h, w), "placements": placements(h, w)},
     ),
     Subject(
         "backbone-of-one-size",

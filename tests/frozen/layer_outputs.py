@@ -5,6 +5,7 @@ import tensorflow as tf
 from frozen import inputs
 
 from spp_keras import layers
+from spp_keras.conversion.placement_layers import CellPlacements, MaskCells
 
 LEVELS = {"paper": (6, 3, 2, 1), "odd": (5, 3, 1), "pairs": ((2, 3), (7, 1), 4)}
 MODES = ("max", "average")
@@ -87,16 +88,24 @@ def compute_local_response_normalization():
     }
 
 
+def make_cell_placements(stride, first_center, ceil_excess=0):
+    """The layer that counts the cells of a `CellGrid`."""
+    steps = [(1, stride + ceil_excess - 1 - int(2 * first_center), stride)]
+    return CellPlacements(rows=steps, columns=steps)
+
+
 def compute_masks():
     maps = inputs.make_feature_maps(3, 12, 15, 2)
     sizes = np.array([[45, 60], [31, 17], [48, 5]], "int32")
     outputs = {}
     for name, grid in {"zero": (4, 0), "half": (4, 1.5), "beyond": (4, 2, 3)}.items():
-        masked, map_sizes = layers.MaskPadding(*grid)(maps, sizes=sizes)
+        map_sizes = make_cell_placements(*grid)(sizes)
+        masked = MaskCells()(maps, map_sizes)
         outputs[f"valid cells {name}"], outputs[f"valid cells {name} cells"] = masked, map_sizes
     images = inputs.make_mixed_images()
     cases = {"padded": inputs.pad_images(images), "ragged": (tf.ragged.stack(images),)}
     for name, arguments in cases.items():
         padded, sizes = layers.PadRagged(20)(*arguments)
+        padded = MaskCells()(padded, sizes)
         outputs[f"mixed sizes {name}"], outputs[f"mixed sizes {name} sizes"] = padded, sizes
     return outputs
