@@ -7,13 +7,13 @@ import keras
 import numpy as np
 
 from spp_keras.layers import PadRagged
-from spp_keras.models import graph_run, pipeline_inputs, weight_loading
+from spp_keras.models import graph_run, image_batches, pipeline_inputs, weight_loading
 from spp_keras.models.range_check import RangeCheck
 
 if TYPE_CHECKING or keras.backend.backend() == "tensorflow":
     from spp_keras.models.tensorflow_training import RangeCheckedModel as Base
 else:
-    Base = keras.Model
+    Base = image_batches.WeighsByImages
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -180,8 +180,8 @@ class ImageModel(Base):
         if len(inputs) == 1:
             return inputs[0]
         shapes = [tuple(getattr(x, "shape", None) or np.shape(x)) for x in inputs]
-        if len(inputs) == 2 and len(shapes[0]) == 2 and shapes[0][-1] == 5:
-            # The order of `put_placements_first`.
+        if image_batches.is_placements_first(inputs):
+            # The order that steps of a training have.
             inputs, shapes = inputs[::-1], shapes[::-1]
         if len(inputs) != 2 or len(shapes[1]) != 2:
             raise ValueError(
