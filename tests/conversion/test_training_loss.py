@@ -62,7 +62,11 @@ def reported(model, batches):
     """The losses that `fit`, its validation and `evaluate` report."""
     model.reset_metrics()
     history = model.fit(Batches(batches), validation_data=Batches(batches), verbose=0).history
-    return [history["loss"][0], history["val_loss"][0], model.evaluate(Batches(batches), verbose=0)[0]]
+    return [
+        history["loss"][0],
+        history["val_loss"][0],
+        model.evaluate(Batches(batches), verbose=0)[0],
+    ]
 
 
 class Batches(keras.utils.PyDataset):
