@@ -82,7 +82,7 @@ def find_producer(tensor: keras.KerasTensor) -> keras.Operation | None:
 _OWN_ATTRIBUTES = {"_inbound_nodes", "_outbound_nodes", "build", "quantize"}
 
 
-def share_layer(layer: keras.Operation, layer_class: type) -> Any:
+def share_layer(layer: keras.Operation, layer_class: type[keras.Operation]) -> Any:
     """A new layer with the name, settings and variables of a built one, but without its nodes.
 
     Private: `keras.Operation._inbound_nodes`, `_outbound_nodes`, `keras.Layer._call_signature`,
