@@ -116,6 +116,26 @@ def share_layer(layer: keras.Operation, layer_class: type[keras.Operation]) -> A
     return shared
 
 
+def list_sublayers(layer: keras.Layer) -> list[keras.Layer]:
+    """The layers that a layer or model is made of, in the order of its weights.
+
+    Private: `keras.Layer._flatten_layers`.
+
+    Why: models list their layers in public, other layers do not.
+
+    When it breaks: look in `keras/src/layers/layer.py`, `weights`, for where it finds sublayers.
+
+    Args:
+        layer: Layer or model.
+
+    Example:
+
+    >>> [part.name for part in list_sublayers(keras.layers.TimeDistributed(keras.layers.ReLU()))]
+    ['re_lu']
+    """
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
 def run_graph(model: keras.Model, inputs: Any, wrap: Callable[[Any], Callable[..., Any]]) -> Any:
     """Runs the graph of a functional model with something else in the place of each layer.
 

@@ -63,8 +63,8 @@ MAY_IMPORT = {
     | {"data", "evaluation", "export", "recipes", "report", "run_folder", "runs", "serving"}
     | {"training"},
     "cli": HELPERS
-    | {"app", "data", "demo", "detection", "evaluation", "export", "model_repository"}
-    | {"recipes", "report", "run_folder", "runs", "serving", "training", "zoo"},
+    | {"app", "conversion", "data", "demo", "detection", "evaluation", "export"}
+    | {"model_repository", "recipes", "report", "run_folder", "runs", "serving", "training", "zoo"},
 }
 
 every_module = pytest.mark.parametrize(

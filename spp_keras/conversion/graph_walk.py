@@ -66,14 +66,15 @@ def convert_layer(graph: GraphBuilder, layer: Any, *args: Any, **kwargs: Any) ->
         return graph.call(graph.share(layer), *args, **kwargs)
     if isinstance(layer, keras.Model):
         training = kwargs.pop("training", None)
-        with graph.set_training(training):
+        with graph.open(layer, training):
             return convert_graph(graph, layer, keras.tree.flatten((args, kwargs)))
     rule = rule_table.find_rule(layer)
     if rule is not None:
         return rule(graph, layer, *args, **kwargs)
     inner = trace_layer(layer, args, kwargs)
     try:
-        return convert_graph(graph, inner, [x for x in flat if isinstance(x, _TENSORS)])
+        with graph.open(layer):
+            return convert_graph(graph, inner, [x for x in flat if isinstance(x, _TENSORS)])
     except ValueError as error:
         raise ValueError(f"{error} It is part of layer {layer.name!r}.") from error
 

@@ -86,9 +86,7 @@ def convert_per_image_noise(
     """
     x = graph.fill(x, "finite", layer)
     graph.require_free(x, (0, 0))
-    noise = per_image_layers.PerImageNoise(
-        graph.share(layer), name=graph.make_name(f"{layer.name}_per_image")
-    )
+    noise = graph.wrap(layer, per_image_layers.PerImageNoise)
     tensor = graph.call(noise, x, placements=graph.place(x), **kwargs)
     return replace(x, tensor=tensor)
 
@@ -123,7 +121,7 @@ def convert_reduction(
     pooling = classes[type(operation).__name__](
         keepdims=operation.keepdims,
         data_format="channels_last",
-        name=graph.make_name(operation.name),
+        name=graph.name_layer(operation),
     )
     return graph.call(pooling, x, graph.place(x))
 

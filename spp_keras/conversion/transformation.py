@@ -65,13 +65,21 @@ def convert_model(model: keras.Model, input_shape: Sequence[int | None], name: s
     """`any_size` with another input shape: one size, if need be."""
     images, canvases, placements, entrance = _make_entrance(model, input_shape)
     graph = GraphBuilder(placements)
+    operations = getattr(model, "operations", model.layers)
+    graph.reserve_names(x.name for x in operations if not isinstance(x, keras.layers.InputLayer))
     outputs = [
         graph.unpack(y)[0] if isinstance(y, FeatureMap) else y
         for y in convert_graph(graph, model, [FeatureMap(canvases)])
     ]
     entrance.min_size, entrance.canvas_rules, entrance.equal_cells = graph.requirements.resolve()
     packed = keras.tree.pack_sequence_as(model.output, outputs)
-    return ImageModel(images, packed, name=name)
+    result = ImageModel(images, packed, name=name)
+    order = dict.fromkeys(graph.list_shared_names(model))
+    if [*order] != [layer.name for layer in result.layers if layer.weights]:
+        entrance.layer_order = tuple(order)
+        # Keras lists weights in the order that layers had when a model was made.
+        result = ImageModel(images, packed, name=name)
+    return result
 
 
 def _make_entrance(model: keras.Model, input_shape: Sequence[int | None]) -> tuple[Any, ...]:
