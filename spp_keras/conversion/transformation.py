@@ -94,7 +94,7 @@ def _make_entrance(model: keras.Model, input_shape: Sequence[int | None]) -> tup
 
 def _check_input(model: Any) -> tuple[int, str]:
     """Channels and type of the images that a model takes."""
-    inputs = getattr(model, "inputs", None) or ()
+    inputs: Sequence[Any] = getattr(model, "inputs", None) or ()
     shapes = [tuple(tensor.shape) for tensor in inputs]
     if not isinstance(model, keras.Model) or len(shapes) != 1 or len(shapes[0]) != 4:
         raise ValueError(
