@@ -82,7 +82,7 @@ def find_producer(tensor: keras.KerasTensor) -> keras.Operation | None:
 _OWN_ATTRIBUTES = {"_inbound_nodes", "_outbound_nodes", "build", "quantize"}
 
 
-def share_layer(layer: keras.Operation, layer_class: type) -> Any:
+def share_layer(layer: keras.Operation, layer_class: Any) -> Any:
     """A new layer with the name, settings and variables of a built one, but without its nodes.
 
     Private: `keras.Operation._inbound_nodes`, `_outbound_nodes`, `keras.Layer._call_signature`,
@@ -106,7 +106,7 @@ def share_layer(layer: keras.Operation, layer_class: type) -> Any:
     >>> share_layer(dense, keras.layers.Dense).kernel is dense.kernel
     True
     """
-    shared = layer_class.__new__(layer_class)
+    shared: Any = layer_class.__new__(layer_class)
     own = {name: value for name, value in vars(shared).items() if name in _OWN_ATTRIBUTES}
     vars(shared).update({**vars(layer), **own, "_inbound_nodes": [], "_outbound_nodes": []})
     if isinstance(shared, keras.Layer):

@@ -6,7 +6,7 @@ import pytest
 
 from spp_keras import _old_files, _registration, zoo
 
-REMEDY = r"spp_keras 0\.1.*with spp_keras 0\.1\.1.*save_weights.*or train again"
+REMEDY = r"spp_keras 0\.[12].*with spp_keras 0\.(1\.1|2\.0).*save_weights.*or train again"
 
 
 def test_no_class_is_old_and_new():
@@ -14,14 +14,15 @@ def test_no_class_is_old_and_new():
 
 
 @pytest.mark.parametrize("name", _old_files.OLD_CLASSES)
-def test_a_class_of_0_1_names_the_version_and_the_remedy(name):
+def test_a_class_that_is_gone_names_the_version_and_the_remedy(name):
     config = {
         "module": None,
         "class_name": name,
         "config": {"name": "layer", "step": 16, "first_centre": 14.0, "beyond": 0},
         "registered_name": f"spp_keras>{name}",
     }
-    with pytest.raises(ValueError, match=rf"{REMEDY}.*the class '{name}' of 0\.1"):
+    version = _old_files.OLD_CLASSES[name].replace(".", r"\.")
+    with pytest.raises(ValueError, match=rf"{REMEDY}.*the class '{name}' of {version}"):
         keras.saving.deserialize_keras_object(config)
 
 

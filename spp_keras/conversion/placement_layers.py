@@ -97,11 +97,10 @@ class MaskCells(_PlacedLayer):
     def call(self, maps: Any, placements: Any = None) -> Any:
         if placements is None:
             return maps
-        mask = _canvases.mask_cells(maps, placements)
         if self.value == "zero" and self.finite:
-            return maps * ops.cast(mask, maps.dtype)[..., None]
+            return _canvases.zero_beyond(maps, placements)
         value = 0.0 if self.value == "zero" else float("-inf")
-        return _canvases.fill_beyond(maps, mask, value)
+        return _canvases.fill_beyond(maps, placements, value)
 
     def compute_output_spec(self, maps: Any, placements: Any = None) -> Any:
         return keras.KerasTensor(maps.shape, maps.dtype)

@@ -56,7 +56,7 @@ def any_size(model: keras.Model, *, per_image: bool = False, name: str | None = 
     except ValueError:
         if not per_image:
             raise
-    images, canvases, placements = _make_entrance(model, shape)[:3]
+    images, canvases, placements, _ = _make_entrance(model, shape)
     outputs = PerImage(model, name="per_image")(canvases, sizes=placements)
     return ImageModel(images, outputs, name=name)
 
@@ -88,12 +88,13 @@ def _make_entrance(model: keras.Model, input_shape: Sequence[int | None]) -> tup
     ragged = {"ragged": True} if keras.backend.backend() == "tensorflow" else {}
     images = keras.Input(input_shape, dtype=dtype, name="images", **ragged)
     entrance = PadRagged(name="mixed_sizes")
-    return (images, *entrance(images), entrance)
+    canvases, placements = entrance(images)
+    return images, canvases, placements, entrance
 
 
 def _check_input(model: Any) -> tuple[int, str]:
     """Channels and type of the images that a model takes."""
-    inputs = getattr(model, "inputs", None) or ()
+    inputs: Sequence[Any] = getattr(model, "inputs", None) or ()
     shapes = [tuple(tensor.shape) for tensor in inputs]
     if not isinstance(model, keras.Model) or len(shapes) != 1 or len(shapes[0]) != 4:
         raise ValueError(

@@ -76,9 +76,9 @@ def sizes(height: int, width: int) -> np.ndarray:
 
 
 def placements(height: int, width: int) -> np.ndarray:
-    """Three images, two of them on the first canvas."""
-    places = [(0, 0, 0, 2, width), (1, 0, 0, height, 3), (1, 0, STEP, 2, 1)]
-    return np.array(places if width > STEP else places[:2], "int32")
+    """Two images, and a third on the second canvas where it is wide enough."""
+    places = [(0, 0, 0, 2, width), (1, 0, 0, height, 3), (1, 0, STEP, 2, 2)]
+    return np.array(places if width >= STEP + 2 else places[:2], "int32")
 
 
 def boxes(height: int, width: int) -> np.ndarray:

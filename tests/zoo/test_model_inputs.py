@@ -76,7 +76,7 @@ def test_a_saved_model_for_boxes_loads_and_answers_the_same(model, tmp_path):
 
 
 def test_with_boxes_refuses_a_network_without_pyramid():
-    with pytest.raises(ValueError, match="`model` must have a pyramid.*'zf5'.*Flatten"):
+    with pytest.raises(ValueError, match=r"`model` must have a pyramid.*'zf5'.*Flatten"):
         zoo.with_boxes(zoo.zf5(classes=4, width=0.0625))
     cut = zoo.zf5_spp(include_top=False, width=0.0625)
     with pytest.raises(ValueError, match="`model` must pool by a pyramid"):
