@@ -84,6 +84,8 @@ def convert_per_image_noise(
 
     The layer has to multiply its input by what it draws.
     """
+    if hasattr(layer, "data_format"):
+        require_channels_last(layer)
     x = graph.fill(x, "finite", layer)
     graph.require_free(x, (0, 0))
     noise = graph.wrap(layer, per_image_layers.PerImageNoise)
