@@ -36,6 +36,12 @@ class FeatureMap:
         beyond: What lies beyond images: `"anything"`, with NaN and infinity; `"finite"`
             numbers; `"zero"`.
         original_size: Rows and columns in the original graph, `None` where unknown.
+
+    Example:
+
+    >>> maps = FeatureMap(keras.Input((None, None, 8)), rows=CellCount().slide(3, stride=2))
+    >>> maps.rows.of(224), maps.beyond
+    (111, 'anything')
     """
 
     tensor: Any
@@ -50,6 +56,13 @@ class GraphBuilder:
 
     Args:
         placements: Symbolic places of images in pixels, see `spp_keras.any_size`.
+
+    Example:
+
+    >>> graph = GraphBuilder(keras.Input((2,), dtype="int32"))
+    >>> x = FeatureMap(keras.Input((None, None, 3)))
+    >>> graph.fill(x, "zero", keras.layers.Conv2D(8, 3)).beyond
+    'zero'
     """
 
     def __init__(self, placements: Any):
