@@ -21,8 +21,7 @@ def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]
     Returns:
         A `FeatureMap` or a tensor for each output.
     """
-    if isinstance(model, keras.Sequential) and model.built:
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
+    model = as_functional(model)
     if not hasattr(model, "operations") or not model.inputs:
         raise ValueError(
             "`model` must be a functional or a built sequential model, as its graph is read. "
@@ -54,6 +53,13 @@ def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]
         model, input_tensors=tensors, clone_function=_StandIn, call_function=call
     )
     return [values[id(tensor)][1] for tensor in clone.outputs]
+
+
+def as_functional(model: keras.Model) -> keras.Model:
+    """The same layers as a functional model, where a model is a built sequential one."""
+    if isinstance(model, keras.Sequential) and model.built:
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return model
 
 
 def convert_layer(graph: GraphBuilder, layer: Any, *args: Any, **kwargs: Any) -> Any:

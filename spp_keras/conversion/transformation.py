@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from spp_keras.conversion.graph_builder import FeatureMap, GraphBuilder
-from spp_keras.conversion.graph_walk import convert_graph
+from spp_keras.conversion.graph_walk import as_functional, convert_graph
 from spp_keras.layers import PadRagged, PerImage
 from spp_keras.models.image_model import ImageModel
 
@@ -63,6 +63,7 @@ def any_size(model: keras.Model, *, per_image: bool = False, name: str | None = 
 
 def convert_model(model: keras.Model, input_shape: Sequence[int | None], name: str) -> ImageModel:
     """`any_size` with another input shape: one size, if need be."""
+    model = as_functional(model)
     images, canvases, placements, entrance = _make_entrance(model, input_shape)
     graph = GraphBuilder(placements)
     operations = getattr(model, "operations", model.layers)

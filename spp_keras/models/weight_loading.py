@@ -6,6 +6,7 @@ layers of nested models have other positions than in a file of the original.
 
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,7 +58,7 @@ def load_by_name(model: keras.Model, path: str | Path, skip_mismatch: bool = Fal
     try:
         with weight_files.open_weights(path) as file:
             _load_file(model, file, str(path), skip_mismatch)
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(
             "`filepath` must be a weight file of Keras 3, and a whole one. Received: "
             f"filepath={str(path)!r}, which cannot be read: {error}."
@@ -133,7 +134,7 @@ def _report(model: keras.Model, path: str, lines: Sequence[str], skip_mismatch: 
         warnings.warn(
             f"These layers of {model.name!r} are left as they are, since {path!r} has others:"
             f"{listed}",
-            stacklevel=6,
+            stacklevel=5,
         )
         return
     raise ValueError(
@@ -155,7 +156,7 @@ def _load_optimizer(model: keras.Model, file: h5py.File, path: str, groups: Sequ
         warnings.warn(
             f"The state of the optimizer in {path!r} is not loaded: the file has the layers of "
             f"{model.name!r} in another order.",
-            stacklevel=7,
+            stacklevel=5,
         )
         return
     optimizer.load_own_variables(

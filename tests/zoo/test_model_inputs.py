@@ -112,5 +112,5 @@ def test_the_parts_of_a_network_give_its_scores(name, pooling):
 
 
 def test_split_at_pooling_refuses_a_model_that_does_not_pool():
-    with pytest.raises(ValueError, match=r"must pool by a pyramid or by `Flatten`.*'zf5_spp'"):
+    with pytest.raises(ValueError, match=r"must pool by a pyramid, by `Flatten` or .*'zf5_spp'"):
         model_parts.split_at_pooling(zoo.zf5_spp(include_top=False, width=0.02))
