@@ -13,7 +13,16 @@ Row = dict[str, Any]
 OURS = comparisons.OURS
 MATMUL = f"`tf.linalg.matmul` of {inputs.MATMUL}x{inputs.MATMUL}"
 COMPILED = "PyTorch, compiled"
-_HEAD = (
+_SUMMARY = (
+    "",
+    "ours, CPU ms",
+    "beside PyTorch, compiled",
+    "beside PyTorch, eager",
+    f"beside PyTorch, {inputs.WITHOUT}",
+    "share of the matmul rate: ours",
+    "PyTorch",
+)
+_COLUMNS = (
     "",
     "CPU ms (quartiles)",
     "ms by the clock",
@@ -49,53 +58,65 @@ def markdown(results: dict[str, Any]) -> str:
         "training of a gradient, as a share of its layer's largest; a maximum that rounding gives "
         "to another cell moves a gradient.",
         "",
-        comparisons.RULE.replace("below the tables", "in short"),
+        f"The first table is of medians on the CPU and of PyTorch's quickest form, which is named: "
+        f"{comparisons.VERDICTS}",
         "",
         "**In short**",
         "",
-        *(f"- {_title(*key)}: {_say(chosen)}" for key, chosen in tables.items()),
+        *_head(_SUMMARY),
+        *(_line([_title(*key), *_summary(chosen)]) for key, chosen in tables.items()),
     ]
     for key, chosen in tables.items():
         lines += ["", f"**{_title(*key)}**", "", *_table(chosen)]
     return "\n".join(lines) + "\n"
 
 
-def _say(rows: Sequence[Row]) -> str:
-    """Ours beside the quickest of each kind, and beside the rate of the machine."""
+def _summary(rows: Sequence[Row]) -> list[str]:
+    """Ours beside the quickest of each kind, and shares of the rate of the machine."""
     ours, matmul = _find(rows, OURS), _find(rows, MATMUL)
     if ours is None:
-        return "ours failed."
+        return ["failed", *[""] * 5]
     peers = [row for row in rows if row["name"] not in (OURS, MATMUL) and not row["error"]]
     whole = [row for row in peers if not row["name"].endswith(inputs.WITHOUT)]
     compiled = [row for row in whole if row["name"].startswith(COMPILED)]
-    kinds = {
-        "the quickest compiled PyTorch": compiled,
-        "the quickest eager one": [row for row in whole if row not in compiled],
-        "the quickest without normalization": [row for row in peers if row not in whole],
-    }
-    said = [
-        f"beside {kind}, {row['name'].partition(', ')[2]}, ours is "
-        f"{comparisons.verdict(_cpu(row), _cpu(ours))} (x{_ratio(row, ours):.2f})"
-        for kind, chosen in kinds.items()
-        if (row := _quickest(chosen))
-    ]
-    if matmul:
-        best = _quickest(whole)
-        others = f", PyTorch at {_share(best, matmul)}" if best else ""
-        said.append(f"ours runs at {_share(ours, matmul)} of the matmul rate{others}")
-    return "; ".join(said) + "."
+    kinds = (
+        compiled,
+        [row for row in whole if row not in compiled],
+        [row for row in peers if row not in whole],
+    )
+    quickest = [_quickest(kind) for kind in kinds]
+    shares = [_share(row, matmul) if row and matmul else "" for row in (ours, _quickest(whole))]
+    return [_digits(_median(ours)), *(_verdict(row, ours) for row in quickest), *shares]
+
+
+def _verdict(row: Row | None, ours: Row) -> str:
+    """How ours stands beside a row, and how that is written."""
+    if row is None:
+        return ""
+    kind = "compiled" if row["name"].startswith(COMPILED) else "eager"
+    form = row["name"].removeprefix(COMPILED).removeprefix("PyTorch").removeprefix(", ")
+    said = comparisons.verdict(_cpu(row), _cpu(ours))
+    return f"{said}, x{_ratio(row, ours):.2f} ({kind if form == inputs.WITHOUT else form})"
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
-    lines = ["| " + " | ".join(_HEAD) + " |", "|---" * len(_HEAD) + "|"]
+    lines = _head(_COLUMNS)
     for row in sorted(rows, key=_place):
         name = f"**{OURS}**" if row["name"] == OURS else row["name"]
         if row["error"]:
             cells = ["failed", *[""] * 5, row["error"].splitlines()[0][:120]]
         else:
             cells = _cells(row, _find(rows, OURS), _find(rows, MATMUL))
-        lines.append("| " + " | ".join([name, *cells]) + " |")
+        lines.append(_line([name, *cells]))
     return lines
+
+
+def _head(columns: Sequence[str]) -> list[str]:
+    return [_line(columns), "|---" * len(columns) + "|"]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _cells(row: Row, ours: Row | None, matmul: Row | None) -> list[str]:
@@ -106,7 +127,7 @@ def _cells(row: Row, ours: Row | None, matmul: Row | None) -> list[str]:
         _digits(statistics.median(row["milliseconds"])),
         _digits(_rate(row)),
         _share(row, matmul) if matmul else "",
-        "" if row["difference"] is None else f"{row['difference']:.1g}",
+        _difference(row),
         _digits(row["first s"]),
         row["note"],
     ]
@@ -114,7 +135,7 @@ def _cells(row: Row, ours: Row | None, matmul: Row | None) -> list[str]:
 
 def _place(row: Row) -> tuple[bool, bool, float]:
     """Ours first, the rate of the machine last, the others from quick to slow."""
-    time = float("inf") if row["error"] else statistics.median(row["cpu milliseconds"])
+    time = float("inf") if row["error"] else _median(row)
     return row["name"] == MATMUL, row["name"] != OURS, time
 
 
@@ -131,9 +152,19 @@ def _ratio(row: Row, ours: Row) -> float:
     return comparisons.ratio(_cpu(row), _cpu(ours))
 
 
+def _median(row: Row) -> float:
+    return statistics.median(row["cpu milliseconds"])
+
+
 def _rate(row: Row) -> float:
     """GFLOP in a second of one CPU."""
-    return 1000 * row["gflop"] / statistics.median(row["cpu milliseconds"])
+    return 1000 * row["gflop"] / _median(row)
+
+
+def _difference(row: Row) -> str:
+    if row["difference"] is None:
+        return ""
+    return "another network" if row["name"].endswith(inputs.WITHOUT) else f"{row['difference']:.1g}"
 
 
 def _share(row: Row, matmul: Row) -> str:
@@ -141,7 +172,7 @@ def _share(row: Row, matmul: Row) -> str:
 
 
 def _quickest(rows: Sequence[Row]) -> Row | None:
-    return min(rows, key=lambda row: statistics.median(row["cpu milliseconds"]), default=None)
+    return min(rows, key=_median, default=None)
 
 
 def _find(rows: Sequence[Row], name: str) -> Row | None:
