@@ -50,9 +50,10 @@ def make_error(name: str) -> ValueError:
     'This file was saved by spp_keras 0.1, '
     """
     version = OLD_CLASSES.get(name, "0.1")
+    release = _LAST_RELEASES[version]
     return ValueError(
         f"This file was saved by spp_keras {version}, whose files later versions cannot load. Load "
-        f'it with spp_keras {_LAST_RELEASES[version]}, call `model.save_weights("model.weights.h5")` '
+        f'it with spp_keras {release}, call `model.save_weights("model.weights.h5")` '
         "there, and pass that file as `weights` to the same network here, for instance "
         '`spp_keras.create_model("zf5_spp", weights=...)`; or train again. A detector has to be '
         f"trained again. Received: a file with the class {name!r} of {version}."

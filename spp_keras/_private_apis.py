@@ -82,7 +82,7 @@ def find_producer(tensor: keras.KerasTensor) -> keras.Operation | None:
 _OWN_ATTRIBUTES = {"_inbound_nodes", "_outbound_nodes", "build", "quantize"}
 
 
-def share_layer(layer: keras.Operation, layer_class: type) -> Any:
+def share_layer(layer: keras.Operation, layer_class: Any) -> Any:
     """A new layer with the name, settings and variables of a built one, but without its nodes.
 
     Private: `keras.Operation._inbound_nodes`, `_outbound_nodes`, `keras.Layer._call_signature`,
@@ -106,7 +106,7 @@ def share_layer(layer: keras.Operation, layer_class: type) -> Any:
     >>> share_layer(dense, keras.layers.Dense).kernel is dense.kernel
     True
     """
-    shared = layer_class.__new__(layer_class)
+    shared: Any = layer_class.__new__(layer_class)
     own = {name: value for name, value in vars(shared).items() if name in _OWN_ATTRIBUTES}
     vars(shared).update({**vars(layer), **own, "_inbound_nodes": [], "_outbound_nodes": []})
     if isinstance(shared, keras.Layer):
@@ -114,6 +114,26 @@ def share_layer(layer: keras.Operation, layer_class: type) -> Any:
         parameters = list(signature.parameters)
         vars(shared).update(_call_signature=signature, call_signature_parameters=parameters)
     return shared
+
+
+def list_sublayers(layer: keras.Layer) -> list[keras.Layer]:
+    """The layers that a layer or model is made of, in the order of its weights.
+
+    Private: `keras.Layer._flatten_layers`.
+
+    Why: models list their layers in public, other layers do not.
+
+    When it breaks: look in `keras/src/layers/layer.py`, `weights`, for where it finds sublayers.
+
+    Args:
+        layer: Layer or model.
+
+    Example:
+
+    >>> [part.name for part in list_sublayers(keras.layers.TimeDistributed(keras.layers.ReLU()))]
+    ['re_lu']
+    """
+    return list(layer._flatten_layers(include_self=False, recursive=False))
 
 
 def run_graph(model: keras.Model, inputs: Any, wrap: Callable[[Any], Callable[..., Any]]) -> Any:

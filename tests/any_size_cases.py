@@ -5,7 +5,6 @@ The answer of an image is what the original network says to that image alone.
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 # Odd and even sides; no two leave the same remainder behind strides.
 SIZES = ((97, 130), (130, 97), (101, 101), (75, 111), (112, 78))
@@ -142,7 +141,9 @@ def compare_gradients(model, converted, images, rules):
 
 
 def _differentiate(model, inputs, weights):
-    """Gradients of weights and of images."""
+    """Gradients of weights and of images, on the TensorFlow backend."""
+    import tensorflow as tf
+
     others = dict(inputs) if isinstance(inputs, dict) else {}
     images = tf.convert_to_tensor(others.pop("images", inputs))
     with tf.GradientTape() as tape:

@@ -42,7 +42,9 @@ MAY_IMPORT = {
     "recipes": {"_checks", "data", "zoo"},
     "run_folder": HELPERS | {"data", "recipes", "zoo"},
     "training": HELPERS | {"data", "metrics", "models", "recipes", "run_folder", "zoo"},
-    "evaluation": HELPERS | COMPUTE | {"data", "metrics", "recipes", "run_folder", "zoo"},
+    "evaluation": HELPERS
+    | COMPUTE
+    | {"conversion", "data", "metrics", "recipes", "run_folder", "zoo"},
     "detection": HELPERS
     | COMPUTE
     | {"_old_files", "data", "metrics", "recipes", "run_folder", "training", "zoo"},
@@ -61,8 +63,8 @@ MAY_IMPORT = {
     | {"data", "evaluation", "export", "recipes", "report", "run_folder", "runs", "serving"}
     | {"training"},
     "cli": HELPERS
-    | {"app", "data", "demo", "detection", "evaluation", "export", "model_repository"}
-    | {"recipes", "report", "run_folder", "runs", "serving", "training", "zoo"},
+    | {"app", "conversion", "data", "demo", "detection", "evaluation", "export"}
+    | {"model_repository", "recipes", "report", "run_folder", "runs", "serving", "training", "zoo"},
 }
 
 every_module = pytest.mark.parametrize(

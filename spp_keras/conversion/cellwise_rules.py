@@ -15,7 +15,27 @@ _ZERO_AT_ZERO |= {"mish", "relu", "relu6", "selu", "silu", "softsign", "swish", 
 def convert_cellwise(
     graph: GraphBuilder, layer: keras.Operation, x: FeatureMap, *args: Any, **kwargs: Any
 ) -> FeatureMap:
-    """A layer that maps each cell on its own: nothing to do, but zero does not stay zero."""
+    """A layer that maps each cell on its own: nothing to do, but zero does not stay zero.
+
+    The rule to register for layers of your own that do not look at neighboring cells.
+
+    Args:
+        graph: The graph that is built.
+        layer: Layer or operation of the original graph.
+        x: Its map.
+        *args: Further arguments of its call.
+        **kwargs: Further keyword arguments of its call.
+
+    Returns:
+        The map behind the new layer.
+
+    Example:
+
+    >>> graph = GraphBuilder(keras.Input((2,), dtype="int32"))
+    >>> x = FeatureMap(keras.Input((None, None, 3)), beyond="zero")
+    >>> convert_cellwise(graph, keras.layers.Rescaling(2.0, offset=1.0), x).beyond
+    'finite'
+    """
     if isinstance(layer, keras.Layer) and layer.weights:
         # 0 times NaN would reach the gradients of the weights.
         x = graph.fill(x, "finite", layer)

@@ -2,13 +2,13 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import keras
 
-from spp_keras._private_apis import share_layer
+from spp_keras._private_apis import list_sublayers, share_layer
 from spp_keras.cell_counts import CellCount
 from spp_keras.conversion.placement_layers import (
     CellPlacements,
@@ -37,6 +37,12 @@ class FeatureMap:
         beyond: What lies beyond images: `"anything"`, with NaN and infinity; `"finite"`
             numbers; `"zero"`.
         original_size: Rows and columns in the original graph, `None` where unknown.
+
+    Example:
+
+    >>> maps = FeatureMap(keras.Input((None, None, 8)), rows=CellCount().slide(3, stride=2))
+    >>> maps.rows.of(224), maps.beyond
+    (111, 'anything')
     """
 
     tensor: Any
@@ -51,16 +57,26 @@ class GraphBuilder:
 
     Args:
         placements: Symbolic places of images in pixels, see `spp_keras.any_size`.
+
+    Example:
+
+    >>> graph = GraphBuilder(keras.Input((2,), dtype="int32"))
+    >>> x = FeatureMap(keras.Input((None, None, 3)))
+    >>> graph.fill(x, "zero", keras.layers.Conv2D(8, 3)).beyond
+    'zero'
     """
 
     def __init__(self, placements: Any):
         self.requirements = Requirements()
+        # Names of the nested models and opened layers that are being converted.
+        self._path: tuple[str, ...] = ()
         self._training: bool | None = None
         self._placements = {(_PIXELS, _PIXELS): placements}
         self._shared: dict[tuple[int, type], tuple[Any, Any]] = {}
         self._filled: dict[tuple[int, str], tuple[Any, Any]] = {}
         self._unpacked: dict[int, tuple[Any, Any]] = {}
         self._names = {"images", "mixed_sizes"}
+        self._reserved: set[str] = set()
 
     def share(self, layer: keras.Operation, layer_class: type | None = None) -> keras.Operation:
         """A new layer with the name, settings and variables of one.
@@ -73,9 +89,22 @@ class GraphBuilder:
         key = (id(layer), layer_class)
         if key not in self._shared:
             shared = share_layer(layer, layer_class)
-            shared.name = self.make_name(layer.name)
+            shared.name = self.name_layer(layer)
             # With the layer itself, so that its id is not given to another one.
             self._shared[key] = (layer, shared)
+        return self._shared[key][1]
+
+    def wrap(self, layer: keras.Layer, wrapper_class: type) -> Any:
+        """A new layer with the name of one, around a layer that shares its variables.
+
+        Args:
+            layer: Layer of the original graph.
+            wrapper_class: Subclass of `keras.layers.Wrapper`.
+        """
+        key = (id(layer), wrapper_class)
+        if key not in self._shared:
+            inner = share_layer(layer, type(layer))
+            self._shared[key] = (layer, wrapper_class(inner, name=self.name_layer(layer)))
         return self._shared[key][1]
 
     def call(self, layer: keras.Operation, *args: Any, **kwargs: Any) -> Any:
@@ -133,13 +162,30 @@ class GraphBuilder:
         maps, sizes = self._unpacked[key][1]
         return maps, sizes
 
+    def reserve_names(self, names: Iterable[str]) -> None:
+        """Keeps the names of the layers of the model itself for them."""
+        self._reserved |= set(names) - self._names
+
+    def list_shared_names(self, layer: keras.Layer) -> list[str]:
+        """Names of the new layers for those with weights in a layer or model, in their order."""
+        names = [new.name for old, new in self._shared.values() if old is layer and new.weights]
+        return names or [
+            name for part in list_sublayers(layer) for name in self.list_shared_names(part)
+        ]
+
     @contextlib.contextmanager
-    def set_training(self, training: bool | None) -> Iterator[None]:
-        """Calls layers with `training` where it is not `None`."""
-        outside = self._training
-        self._training = training if outside is None else outside
+    def open(self, layer: keras.Operation, training: bool | None = None) -> Iterator[None]:
+        """Converts what a nested model or a layer is made of.
+
+        Args:
+            layer: The model or layer.
+            training: What to call its layers with, `None` for what the model itself gets.
+        """
+        outside = self._training, self._path
+        self._training = training if self._training is None else self._training
+        self._path = (*self._path, layer.name)
         yield
-        self._training = outside
+        self._training, self._path = outside
 
     def require_free(self, x: FeatureMap, cells: tuple[int, int]) -> None:
         """Demands free cells between images on a map, as many as a layer reaches beyond them."""
@@ -170,10 +216,21 @@ class GraphBuilder:
         layer = CropCanvases(name=self.make_name(f"crop_before_{before.name}"))
         return list(layer(tensors, self.place(first)))
 
+    def name_layer(self, layer: keras.Operation) -> str:
+        """The name of the new layer for one: the same one where it can be."""
+        name = layer.name
+        if not self._path and name in self._reserved - self._names:
+            self._names.add(name)
+            return name
+        if name in self._reserved | self._names:
+            name = ".".join((*self._path, name))
+        return self.make_name(name)
+
     def make_name(self, name: str) -> str:
         """A name that no other layer of the graph has: the given one where it can be."""
         candidates = (name if i == 0 else f"{name}_{i}" for i in itertools.count())
-        unused = next(candidate for candidate in candidates if candidate not in self._names)
+        taken = self._names | self._reserved
+        unused = next(candidate for candidate in candidates if candidate not in taken)
         self._names.add(unused)
         return unused
 

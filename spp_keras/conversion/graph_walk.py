@@ -22,8 +22,7 @@ def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]
     Returns:
         A `FeatureMap` or a tensor for each output.
     """
-    if isinstance(model, keras.Sequential) and model.built:
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
+    model = as_functional(model)
     if not hasattr(model, "operations") or not model.inputs:
         raise ValueError(
             "`model` must be a functional or a built sequential model, as its graph is read. "
@@ -57,6 +56,13 @@ def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]
     return [values[id(tensor)][1] for tensor in clone.outputs]
 
 
+def as_functional(model: keras.Model) -> keras.Model:
+    """The same layers as a functional model, where a model is a built sequential one."""
+    if isinstance(model, keras.Sequential) and model.built:
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return model
+
+
 def convert_layer(graph: GraphBuilder, layer: Any, *args: Any, **kwargs: Any) -> Any:
     """Converts a layer, an operation or a nested model."""
     kwargs = _drop_unused(layer, kwargs)
@@ -66,7 +72,7 @@ def convert_layer(graph: GraphBuilder, layer: Any, *args: Any, **kwargs: Any) ->
         return graph.call(graph.share(layer), *args, **kwargs)
     if isinstance(layer, keras.Model):
         training = kwargs.pop("training", None)
-        with graph.set_training(training):
+        with graph.open(layer, training):
             return convert_graph(graph, layer, keras.tree.flatten((args, kwargs)))
     rule = rule_table.find_rule(layer)
     if rule is not None:
@@ -74,7 +80,8 @@ def convert_layer(graph: GraphBuilder, layer: Any, *args: Any, **kwargs: Any) ->
         return rule(graph, layer, *args, **kwargs)
     inner = trace_layer(layer, args, kwargs)
     try:
-        return convert_graph(graph, inner, [x for x in flat if isinstance(x, _TENSORS)])
+        with graph.open(layer):
+            return convert_graph(graph, inner, [x for x in flat if isinstance(x, _TENSORS)])
     except ValueError as error:
         raise ValueError(f"{error} It is part of layer {layer.name!r}.") from error
 

@@ -83,12 +83,26 @@ def convert_per_image_noise(
     """One random factor for an image, or for each of its channels: drop path, `SpatialDropout2D`.
 
     The layer has to multiply its input by what it draws.
+
+    Args:
+        graph: The graph that is built.
+        layer: Layer of the original graph.
+        x: Its map.
+        **kwargs: Further keyword arguments of its call.
+
+    Returns:
+        The map behind the new layer.
+
+    Example:
+
+    >>> graph = GraphBuilder(keras.Input((2,), dtype="int32"))
+    >>> x = FeatureMap(keras.Input((None, None, 3)))
+    >>> convert_per_image_noise(graph, keras.layers.SpatialDropout2D(0.5), x).tensor.shape
+    (None, None, None, 3)
     """
     x = graph.fill(x, "finite", layer)
     graph.require_free(x, (0, 0))
-    noise = per_image_layers.PerImageNoise(
-        graph.share(layer), name=graph.make_name(f"{layer.name}_per_image")
-    )
+    noise = graph.wrap(layer, per_image_layers.PerImageNoise)
     tensor = graph.call(noise, x, placements=graph.place(x), **kwargs)
     return replace(x, tensor=tensor)
 
@@ -123,7 +137,7 @@ def convert_reduction(
     pooling = classes[type(operation).__name__](
         keepdims=operation.keepdims,
         data_format="channels_last",
-        name=graph.make_name(operation.name),
+        name=graph.name_layer(operation),
     )
     return graph.call(pooling, x, graph.place(x))
 

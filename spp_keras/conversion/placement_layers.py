@@ -34,7 +34,6 @@ class CellPlacements(keras.layers.Layer):
     def __init__(self, rows: Any, columns: Any, **kwargs: Any):
         super().__init__(**kwargs)
         self.rows, self.columns = CellCount.from_steps(rows), CellCount.from_steps(columns)
-        self._convert_input_args = False
 
     def call(self, placements: Any) -> Any:
         if placements is None:
@@ -86,7 +85,7 @@ class MaskCells(_PlacedLayer):
 
     Example:
 
-    >>> maps = MaskCells()(np.ones((1, 3, 3, 1)), np.array([[2, 3]]))
+    >>> maps = MaskCells()(np.ones((1, 3, 3, 1)), np.array([[2, 3]], "int32"))
     >>> float(maps[0, 1, 2, 0]), float(maps[0, 2, 2, 0])
     (1.0, 0.0)
     """
@@ -159,7 +158,7 @@ class SpreadToCells(_PlacedLayer):
     Example:
 
     >>> values = np.array([[[[3.0]]], [[[4.0]]]])
-    >>> both = np.array([[0, 0, 0, 1, 2], [0, 0, 2, 1, 1]])
+    >>> both = np.array([[0, 0, 0, 1, 2], [0, 0, 2, 1, 1]], "int32")
     >>> SpreadToCells()(values, np.ones((1, 1, 3, 1)), both).numpy().ravel().tolist()
     [3.0, 3.0, 4.0]
     """
@@ -185,7 +184,7 @@ class UnpackImages(_PlacedLayer):
 
     Example:
 
-    >>> both = np.array([[0, 0, 0, 1, 2], [0, 0, 2, 1, 1]])
+    >>> both = np.array([[0, 0, 0, 1, 2], [0, 0, 2, 1, 1]], "int32")
     >>> maps, sizes = UnpackImages()(np.array([[[[1.0], [2.0], [3.0]]]]), both)
     >>> maps.numpy()[:, 0, :, 0].tolist(), sizes.numpy().tolist()
     ([[1.0, 2.0, 0.0], [3.0, 0.0, 0.0]], [[1, 2], [1, 1]])

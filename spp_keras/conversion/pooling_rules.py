@@ -22,7 +22,7 @@ def convert_flatten(graph: GraphBuilder, layer: Any, x: FeatureMap) -> Any:
             "size that it was made for, or put a `SpatialPyramidPooling` in its place."
         )
     pyramid = SpatialPyramidPooling(
-        [(rows, columns)], data_format="channels_last", name=graph.make_name(layer.name)
+        [(rows, columns)], data_format="channels_last", name=graph.name_layer(layer)
     )
     maps, sizes = graph.unpack(graph.fill(x, "finite", layer))
     return graph.call(pyramid, maps, sizes=sizes)

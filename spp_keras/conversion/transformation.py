@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from spp_keras.conversion.graph_builder import FeatureMap, GraphBuilder
-from spp_keras.conversion.graph_walk import convert_graph
+from spp_keras.conversion.graph_walk import as_functional, convert_graph
 from spp_keras.layers import PadRagged, PerImage
 from spp_keras.models.image_model import ImageModel
 
@@ -56,22 +56,31 @@ def any_size(model: keras.Model, *, per_image: bool = False, name: str | None = 
     except ValueError:
         if not per_image:
             raise
-    images, canvases, placements = _make_entrance(model, shape)[:3]
+    images, canvases, placements, _ = _make_entrance(model, shape)
     outputs = PerImage(model, name="per_image")(canvases, sizes=placements)
     return ImageModel(images, outputs, name=name)
 
 
 def convert_model(model: keras.Model, input_shape: Sequence[int | None], name: str) -> ImageModel:
     """`any_size` with another input shape: one size, if need be."""
+    model = as_functional(model)
     images, canvases, placements, entrance = _make_entrance(model, input_shape)
     graph = GraphBuilder(placements)
+    operations = getattr(model, "operations", model.layers)
+    graph.reserve_names(x.name for x in operations if not isinstance(x, keras.layers.InputLayer))
     outputs = [
         graph.unpack(y)[0] if isinstance(y, FeatureMap) else y
         for y in convert_graph(graph, model, [FeatureMap(canvases)])
     ]
     entrance.min_size, entrance.canvas_rules, entrance.equal_cells = graph.requirements.resolve()
     packed = keras.tree.pack_sequence_as(model.output, outputs)
-    return ImageModel(images, packed, name=name)
+    result = ImageModel(images, packed, name=name)
+    order = dict.fromkeys(graph.list_shared_names(model))
+    if [*order] != [layer.name for layer in result.layers if layer.weights]:
+        entrance.layer_order = tuple(order)
+        # Keras lists weights in the order that layers had when a model was made.
+        result = ImageModel(images, packed, name=name)
+    return result
 
 
 def _make_entrance(model: keras.Model, input_shape: Sequence[int | None]) -> tuple[Any, ...]:
@@ -80,12 +89,13 @@ def _make_entrance(model: keras.Model, input_shape: Sequence[int | None]) -> tup
     ragged = {"ragged": True} if keras.backend.backend() == "tensorflow" else {}
     images = keras.Input(input_shape, dtype=dtype, name="images", **ragged)
     entrance = PadRagged(name="mixed_sizes")
-    return (images, *entrance(images), entrance)
+    canvases, placements = entrance(images)
+    return images, canvases, placements, entrance
 
 
 def _check_input(model: Any) -> tuple[int, str]:
     """Channels and type of the images that a model takes."""
-    inputs = getattr(model, "inputs", None) or ()
+    inputs: Sequence[Any] = getattr(model, "inputs", None) or ()
     shapes = [tuple(tensor.shape) for tensor in inputs]
     if not isinstance(model, keras.Model) or len(shapes) != 1 or len(shapes[0]) != 4:
         raise ValueError(

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from spp_keras.conversion.placement_layers import CellPlacements, MaskCells
 from spp_keras.evaluation import protocols, run_settings, score_cache
 from spp_keras.evaluation.run_settings import EvaluatedRun
 from spp_keras.layers import SpatialPyramidPooling
@@ -99,8 +100,9 @@ def list_layers(network: keras.Model) -> list[str]:
     """
     names = []
     for layer in network.layers:
-        # Layers for mixed batches have a second output, the sizes of the images.
-        if isinstance(layer.output, keras.KerasTensor) and layer.output is not network.input:
+        # Those for mixed batches have sizes of images as an output, or mask the map before them.
+        is_helper = isinstance(layer, keras.layers.InputLayer | CellPlacements | MaskCells)
+        if isinstance(layer.output, keras.KerasTensor) and not is_helper:
             names.append(layer.name)
         if isinstance(layer, SpatialPyramidPooling):
             names += [f"{layer.name}/{rows}x{columns}" for rows, columns in layer.levels]

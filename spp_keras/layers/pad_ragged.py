@@ -30,6 +30,8 @@ class PadRagged(keras.layers.Layer):
         equal_cells: Layers that merge maps which have one size for some image sizes alone,
             `(name, axis, steps, steps)` with the steps of both `CellCount`s. Images of other
             sizes are refused. Defaults to none.
+        layer_order: Names of the layers with weights of the network in the order in which
+            `ImageModel` lists them. Defaults to the order of its graph.
         **kwargs: See `keras.layers.Layer`.
 
     Call arguments:
@@ -59,6 +61,7 @@ class PadRagged(keras.layers.Layer):
         min_size: int = 1,
         canvas_rules: CanvasRules | dict[str, Any] | None = None,
         equal_cells: Sequence[Any] = (),
+        layer_order: Sequence[str] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -70,6 +73,7 @@ class PadRagged(keras.layers.Layer):
             (name, axis, CellCount.from_steps(first), CellCount.from_steps(second))
             for name, axis, first, second in equal_cells
         ]
+        self.layer_order = tuple(layer_order)
         if keras.backend.backend() == "tensorflow":
             # XLA has no ragged tensors, and would compile anew for every size.
             self.supports_jit = False
@@ -131,6 +135,7 @@ class PadRagged(keras.layers.Layer):
                 (name, axis, first.steps, second.steps)
                 for name, axis, first, second in self.equal_cells
             ],
+            "layer_order": self.layer_order,
         }
 
 

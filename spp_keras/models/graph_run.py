@@ -38,7 +38,7 @@ def apply_model(
         if isinstance(layer, PadRagged):
             return lambda *args, **kwargs: layer(images, sizes=sizes, placements=placements)
         if training is None or "training" not in getattr(layer, "call_signature_parameters", ()):
-            return layer  # type: ignore[no-any-return]
+            return layer
         return lambda *args, **kwargs: layer(*args, **{**kwargs, "training": training})
 
     # An input for sizes in the graph leads to `PadRagged` alone.

@@ -7,13 +7,13 @@ import keras
 import numpy as np
 
 from spp_keras.layers import PadRagged
-from spp_keras.models import graph_run, pipeline_inputs
+from spp_keras.models import graph_run, image_batches, pipeline_inputs, weight_loading
 from spp_keras.models.range_check import RangeCheck
 
 if TYPE_CHECKING or keras.backend.backend() == "tensorflow":
     from spp_keras.models.tensorflow_training import RangeCheckedModel as Base
 else:
-    Base = keras.Model
+    Base = image_batches.WeighsByImages
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -92,6 +92,26 @@ class ImageModel(Base):
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         return super().predict(**pipeline_inputs.make_predict_arguments(self, *args, **kwargs))
 
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Loads a weight file, each layer by its name.
+
+        Keras goes by positions, which may be others in a file of the model that
+        `spp_keras.any_size` was given. So a `.weights.h5` or `.keras` file of that model, of
+        this network, or of a part of either loads into this network, or is refused with a list of
+        what differs. Other files are loaded as by Keras.
+
+        Args:
+            filepath: Path of the file.
+            skip_mismatch: Whether layers that the file has not, or with other shapes, are left
+                as they are, with a warning. Defaults to `False`.
+            **kwargs: See `keras.Model.load_weights`.
+        """
+        path = str(filepath)
+        if kwargs or "://" in path or not path.endswith((".weights.h5", ".keras")):
+            super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+        else:
+            weight_loading.load_by_name(self, path, skip_mismatch)
+
     @property
     def input_spec(self) -> Any:
         """The shape of images that Keras checks before a call; layers check `sizes`."""
@@ -99,6 +119,19 @@ class ImageModel(Base):
             return super().input_spec
         shape = (None, *self._images.shape[1:])
         return [keras.layers.InputSpec(shape=shape, allow_last_axis_squeeze=True, name="images")]
+
+    @property
+    def layers(self) -> list[keras.Layer]:
+        """The layers; those with weights in the order of the model that this one was made from.
+
+        So weights, files of weights and the state of an optimizer have one order in both.
+        """
+        layers: list[keras.Layer] = super().layers
+        order = next((x.layer_order for x in layers if isinstance(x, PadRagged)), ())
+        by_name = {layer.name: layer for layer in layers}
+        ordered = iter([by_name[name] for name in order if name in by_name])
+        names = set(order)
+        return [next(ordered) if layer.name in names else layer for layer in layers]
 
     @property
     def _images(self) -> Any:
@@ -147,8 +180,8 @@ class ImageModel(Base):
         if len(inputs) == 1:
             return inputs[0]
         shapes = [tuple(getattr(x, "shape", None) or np.shape(x)) for x in inputs]
-        if len(inputs) == 2 and len(shapes[0]) == 2 and shapes[0][-1] == 5:
-            # The order of `put_placements_first`.
+        if image_batches.is_placements_first(inputs):
+            # The order that steps of a training have.
             inputs, shapes = inputs[::-1], shapes[::-1]
         if len(inputs) != 2 or len(shapes[1]) != 2:
             raise ValueError(

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from spp_keras._private_apis import BuildFromOneReplica
+from spp_keras.models.image_batches import WeighsByImages, get_images
 from spp_keras.models.range_check import RangeCheck
 
 _LOG_NAME = "range_code_of_images"
 
 
-class ReplicatedModel(BuildFromOneReplica, keras.Model):
+class ReplicatedModel(BuildFromOneReplica, WeighsByImages):
     """A functional model whose `fit` and `evaluate` take mixed sizes under any strategy.
 
     Keras 3.15 averages the logs of a step between workers along an axis that scalars do not
@@ -76,7 +76,7 @@ class RangeCheckedModel(ReplicatedModel):
         return self.predict_function
 
     def _add_code(self, logs: dict[str, Any], data: Any) -> dict[str, Any]:
-        code = self.range_check.compute_code(_get_images(data))
+        code = self.range_check.compute_code(get_images(data))
         return logs if code is None else {**logs, **self._make_averageable({_LOG_NAME: code})}
 
     def _read_code_after(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -92,7 +92,7 @@ class RangeCheckedModel(ReplicatedModel):
     def _check_before(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def step(data: Any) -> Any:
             if not self.range_check.done:
-                images = _get_images(data[0])
+                images = get_images(data[0])
                 per_replica = self.distribute_strategy.experimental_local_results(images)
                 self.range_check.check(per_replica[0])
             return function(data)
@@ -103,11 +103,3 @@ class RangeCheckedModel(ReplicatedModel):
 def is_multi_worker(strategy: tf.distribute.Strategy | None) -> bool:
     """Whether other processes, on this machine or others, take part in a training."""
     return getattr(strategy, "cluster_resolver", None) is not None
-
-
-def _get_images(data: Any) -> Any:
-    """The images of a batch as `fit` or `predict` gets it."""
-    inputs = keras.utils.unpack_x_y_sample_weight(data)[0]
-    if isinstance(inputs, dict):
-        return inputs["images"]
-    return inputs[0] if isinstance(inputs, list | tuple) else inputs

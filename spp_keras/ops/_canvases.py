@@ -15,7 +15,6 @@ from typing import Any
 
 from keras import ops
 
-
 _FEW_CHANNELS = 16
 
 

@@ -66,9 +66,9 @@ def spp_classifier(
     name = name or f"{backbone.name}_spp"
     pyramid = layer_builder.make_pyramid(levels)
     top = network_builder.list_top_rows(1, tuple(units), dropout, classes, classifier_activation)
-    scores = layer_builder.build_top(pyramid(backbone.output), top)
+    scores = layer_builder.build_top(pyramid(backbone.outputs[0]), top)
     try:
-        model = transformation.any_size(keras.Model(backbone.input, scores, name=name))
+        model = transformation.any_size(keras.Model(backbone.inputs, scores, name=name))
     except ValueError:
         return _build_per_image(backbone, pyramid, top, name)
     for layer in model.layers:

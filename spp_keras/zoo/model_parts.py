@@ -1,5 +1,6 @@
 """A network cut at its pooling, into a trunk and a top."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from spp_keras.layers import (
 from spp_keras.models.graph_run import apply_model
 
 _POOLING = (SpatialPyramidPooling, PerImage, keras.layers.Flatten)
+_GLOBAL_POOLING = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 
 
 class ModelParts(NamedTuple):
@@ -23,7 +25,7 @@ class ModelParts(NamedTuple):
     Args:
         trunk: Model from images of one size to feature maps.
         pooling: Layer from feature maps to vectors: a pyramid, `PerImage`, which applies a
-            backbone first, or `Flatten`.
+            backbone first, `Flatten`, or global pooling.
         top: Layers after the pooling, in their order.
     """
 
@@ -75,7 +77,8 @@ def split_at_pooling(model: keras.Model) -> ModelParts:
     """Cuts a network at the layer that turns feature maps into vectors.
 
     Args:
-        model: Network of this zoo with or without a pyramid, or one of `spp_classifier`.
+        model: Network of this zoo with or without a pyramid, one of `spp_classifier`, or one
+            with global pooling in front of layers in a row.
 
     Example:
 
@@ -83,13 +86,18 @@ def split_at_pooling(model: keras.Model) -> ModelParts:
     >>> parts.pooling.name, parts.top[0].name
     ('flatten', 'fc6')
     """
-    indices = [i for i, layer in enumerate(model.layers) if isinstance(layer, _POOLING)]
+    layers = model.layers
+    indices = [i for i, layer in enumerate(layers) if isinstance(layer, _POOLING)]
     if not indices:
+        # The last one: squeeze-and-excite pools, too.
+        indices = [i for i, layer in enumerate(layers) if isinstance(layer, _GLOBAL_POOLING)][-1:]
+    if not indices or not _is_row(layers[indices[0] :], model.outputs):
         raise ValueError(
-            "`model` must pool by a pyramid or by `Flatten`, as the networks of this zoo and of "
-            f"`spp_classifier` do. Received: model={model.name!r}."
+            "`model` must pool by a pyramid, by `Flatten` or globally, with layers in a row behind "
+            "that, as the networks of this zoo and of `spp_classifier` do. "
+            f"Received: model={model.name!r}."
         )
-    pooling, top = model.layers[indices[0]], tuple(model.layers[indices[0] + 1 :])
+    pooling, top = layers[indices[0]], tuple(layers[indices[0] + 1 :])
     maps = keras.tree.flatten(pooling.input)[0]
     trunk = keras.Model(model.input, maps, name=f"{model.name}_trunk")
     if any(isinstance(layer, PadRagged) for layer in model.layers):
@@ -126,6 +134,12 @@ def make_roi_pooling(
         dtype=pyramid.dtype_policy,
         name="roi_spp",
     )
+
+
+def _is_row(layers: Sequence[keras.layers.Layer], outputs: Sequence[Any]) -> bool:
+    """Whether each layer takes what the one before it gives, and the last one gives the outputs."""
+    in_row = all(after.input is before.output for before, after in itertools.pairwise(layers))
+    return in_row and len(outputs) == 1 and layers[-1].output is outputs[0]
 
 
 def _apply(x: Any, layers: Sequence[keras.layers.Layer]) -> Any:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import h5py
 import keras
-import numpy as np
 
+from spp_keras.models import weight_files
 from spp_keras.zoo.layer_rows import PREDICTIONS
 
 _Shapes = Mapping[str, Sequence[tuple[int, ...]]]
@@ -48,12 +48,12 @@ def load_weights(model: keras.Model, path: str) -> tuple[str, ...]:
         raise ValueError(f"`weights` must be an existing file. Received: weights={path!r}.")
     layers = {layer.name: layer for layer in model.layers if layer.weights}
     try:
-        with h5py.File(path, "r") as file:
+        with weight_files.open_weights(path) as file:
             stored = _list_datasets(file)
             shapes = {name: [data.shape for data in datasets] for name, datasets in stored.items()}
             skipped = _check_shapes(model, shapes, path)
             for name in layers.keys() - set(skipped):
-                layers[name].set_weights([_to_array(data) for data in stored[name]])
+                layers[name].set_weights([weight_files.read_array(data) for data in stored[name]])
     except (OSError, KeyError) as error:
         raise ValueError(
             "`weights` must be a file that `model.save_weights` of Keras 3 wrote, and a whole one. "
@@ -63,38 +63,16 @@ def load_weights(model: keras.Model, path: str) -> tuple[str, ...]:
 
 
 def _list_datasets(file: h5py.File) -> dict[str, list[h5py.Dataset]]:
-    """The weights of each layer by its name, however deep in the file.
-
-    Keras names a layer's group after its class and its position, and keeps the
-    layer's own name beside the weights: `layers/conv2d_1/vars`, `name="conv2"`.
-    """
-    groups: dict[str, dict[int, h5py.Dataset]] = {}
-
-    def visit(path: str, node: h5py.Group | h5py.Dataset) -> None:
-        match = re.fullmatch(r"((?:.*/)?layers/[^/]+/vars)/(\d+)", path)
-        if match and isinstance(node, h5py.Dataset):
-            # As in Keras: a weight file must not make us read other files.
-            if node.external or node.is_virtual:
-                raise KeyError(f"{path} lies outside it")
-            groups.setdefault(match[1], {})[int(match[2])] = node
-
-    file.visititems(visit)
+    """The weights of each layer by its name."""
     datasets: dict[str, list[h5py.Dataset]] = {}
-    for path, numbered in groups.items():
-        name = file[path].attrs["name"]
-        if name in datasets:
-            raise KeyError(f"two of its layers are named {name!r}")
-        datasets[name] = [numbered[index] for index in sorted(numbered)]
+    for layer in weight_files.list_layers(file):
+        if layer.name in datasets:
+            raise KeyError(f"two of its layers are named {layer.name!r}")
+        keys = sorted(filter(str.isdigit, layer.datasets), key=int)
+        datasets[layer.name] = [layer.datasets[key] for key in keys]
     if not datasets:
         raise KeyError("it has no layers with weights")
     return datasets
-
-
-def _to_array(data: h5py.Dataset) -> np.ndarray:
-    # HDF5 has no bfloat16: Keras writes the upper two bytes of a float32 and marks them.
-    if data.attrs.get("dtype") == "bfloat16":
-        return (np.asarray(data).view("uint16").astype("uint32") << 16).view("float32")
-    return np.asarray(data)
 
 
 def _check_shapes(model: keras.Model, stored: _Shapes, path: str) -> tuple[str, ...]:

@@ -75,12 +75,12 @@ def test_features_of_a_network_without_pyramid(fixed):
 
 def test_all_listed_layers_have_features(network):
     layers = features.list_layers(network)
-    assert not {"images", "mixed_sizes", "valid_cells"} & set(layers)
+    assert not {"images", "mixed_sizes", "image_maps", "cell_placements"} & set(layers)
     assert len(extracted(network, layers, "crop")) == len(layers)
 
 
 @pytest.mark.parametrize(
-    "layers", [[], ["fc8"], ["fc7", "fc7"], ["spp/6x6"], ["valid_cells"], ["conv5/3x3"]], ids=str
+    "layers", [[], ["fc8"], ["fc7", "fc7"], ["spp/6x6"], ["image_maps"], ["conv5/3x3"]], ids=str
 )
 def test_check_layers_refuses_unknown_layers(network, layers):
     with pytest.raises(ValueError, match=r"`layers` must be one or more of .*'spp/3x3', 'spp/2x1'"):

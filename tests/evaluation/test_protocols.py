@@ -183,9 +183,17 @@ def test_protocols_of_a_network_with_another_trunk(network):
     backbone = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3, 2)])
     other = zoo.spp_classifier(backbone, 3, levels=LEVELS, units=())
     image = picture((60, 83))
-    expected = np.mean(LITERAL["10-view"](other, image), axis=0)
-    np.testing.assert_allclose(Scorer(other, "10-view", view_size=SIDE)(image), expected, **CLOSE)
-    with pytest.raises(ValueError, match="`model` must have a trunk of this zoo"):
+    for name in ("10-view", "96-view"):
+        expected = np.mean(LITERAL[name](other, image), axis=0)
+        np.testing.assert_allclose(Scorer(other, name, view_size=SIDE)(image), expected, **CLOSE)
+
+
+def test_views_of_maps_need_cells_that_lie_in_the_same_places_for_every_size():
+    backbone = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3, 2, padding="same", name="strided")]
+    )
+    other = zoo.spp_classifier(backbone, 3, levels=LEVELS, units=())
+    with pytest.raises(ValueError, match="layer 'strided' depend on the size of the image"):
         Scorer(other, "96-view", view_size=SIDE)
 
 

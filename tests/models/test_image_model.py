@@ -246,7 +246,8 @@ PAIRS = np.array([[40, 50], [40, 30]])
 NOT_TAKEN = {
     "a key that it does not know": (
         {"images": IMAGES, "size": PAIRS},
-        r"'zf5_spp'.*keys \['images'\] and may have 'sizes' or 'placements'\. Received.*\['images', 'size'\]",
+        r"'zf5_spp'.*keys \['images'\] and may have 'sizes' or 'placements'\. "
+        r"Received.*\['images', 'size'\]",
     ),
     "no images": ({"sizes": PAIRS}, r"Received: a dictionary with the keys \['sizes'\]"),
     "a list of images": (

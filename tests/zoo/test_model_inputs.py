@@ -76,7 +76,7 @@ def test_a_saved_model_for_boxes_loads_and_answers_the_same(model, tmp_path):
 
 
 def test_with_boxes_refuses_a_network_without_pyramid():
-    with pytest.raises(ValueError, match="`model` must have a pyramid.*'zf5'.*Flatten"):
+    with pytest.raises(ValueError, match=r"`model` must have a pyramid.*'zf5'.*Flatten"):
         zoo.with_boxes(zoo.zf5(classes=4, width=0.0625))
     cut = zoo.zf5_spp(include_top=False, width=0.0625)
     with pytest.raises(ValueError, match="`model` must pool by a pyramid"):
@@ -112,5 +112,5 @@ def test_the_parts_of_a_network_give_its_scores(name, pooling):
 
 
 def test_split_at_pooling_refuses_a_model_that_does_not_pool():
-    with pytest.raises(ValueError, match=r"must pool by a pyramid or by `Flatten`.*'zf5_spp'"):
+    with pytest.raises(ValueError, match=r"must pool by a pyramid, by `Flatten` or .*'zf5_spp'"):
         model_parts.split_at_pooling(zoo.zf5_spp(include_top=False, width=0.02))
