@@ -8,6 +8,7 @@ import keras
 
 from spp_keras.conversion import rule_table
 from spp_keras.conversion.graph_builder import FeatureMap, GraphBuilder
+from spp_keras.conversion.layer_checks import check_layer
 
 
 def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]) -> list[Any]:
@@ -64,8 +65,7 @@ def as_functional(model: keras.Model) -> keras.Model:
 
 def convert_layer(graph: GraphBuilder, layer: Any, *args: Any, **kwargs: Any) -> Any:
     """Converts a layer, an operation or a nested model."""
-    # Keras records arguments without a value, too.
-    kwargs = {name: value for name, value in kwargs.items() if value is not None}
+    kwargs = _drop_unused(layer, kwargs)
     flat = keras.tree.flatten((args, kwargs))
     if not any(isinstance(x, FeatureMap) for x in flat):
         # One row for each image: images do not meet.
@@ -76,6 +76,7 @@ def convert_layer(graph: GraphBuilder, layer: Any, *args: Any, **kwargs: Any) ->
             return convert_graph(graph, layer, keras.tree.flatten((args, kwargs)))
     rule = rule_table.find_rule(layer)
     if rule is not None:
+        check_layer(layer)
         return rule(graph, layer, *args, **kwargs)
     inner = trace_layer(layer, args, kwargs)
     try:
@@ -121,6 +122,16 @@ def trace_layer(layer: Any, args: Any, kwargs: Any) -> keras.Model:
     return models[0]
 
 
+def _drop_unused(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Keras records arguments without a value, too, and `training` for layers without it."""
+    takes_training = "training" in getattr(layer, "call_signature_parameters", ("training",))
+    return {
+        name: value
+        for name, value in kwargs.items()
+        if value is not None and (takes_training or name != "training")
+    }
+
+
 _TENSORS = (FeatureMap, keras.KerasTensor)
 
 
@@ -148,4 +159,4 @@ class _StandIn(keras.Operation):
         self.original = original
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return self.original.compute_output_spec(*args, **kwargs)
+        return self.original.compute_output_spec(*args, **_drop_unused(self.original, kwargs))

@@ -1,5 +1,6 @@
 """Layers that carry the places of images through a network, and keep images apart."""
 
+import functools
 from typing import Any, Literal
 
 import keras
@@ -60,6 +61,9 @@ class _PlacedLayer(keras.layers.Layer):
     keeps_cells = True
 
 
+_VALUES = {"zero": 0.0, "one": 1.0, "lowest": float("-inf")}
+
+
 @keras.saving.register_keras_serializable(package="spp_keras")
 class MaskCells(_PlacedLayer):
     """Gives the cells of a map that belong to no image one value.
@@ -69,8 +73,8 @@ class MaskCells(_PlacedLayer):
     all images have the size of the batch, the layer does nothing.
 
     Args:
-        value: `"zero"`, or `"lowest"` for minus infinity, before max pooling. Defaults
-            to `"zero"`.
+        value: `"zero"`; `"one"`, before a division; or `"lowest"` for minus infinity, before
+            max pooling. Defaults to `"zero"`.
         finite: Whether every cell holds a finite number. A product with the mask then
             gives zeros, faster than a selection does. Defaults to `False`.
         **kwargs: See `keras.layers.Layer`.
@@ -87,10 +91,10 @@ class MaskCells(_PlacedLayer):
     """
 
     def __init__(
-        self, value: Literal["zero", "lowest"] = "zero", finite: bool = False, **kwargs: Any
+        self, value: Literal["zero", "one", "lowest"] = "zero", finite: bool = False, **kwargs: Any
     ):
         super().__init__(**kwargs)
-        self.value = _checks.one_of(value, ("zero", "lowest"), "value")
+        self.value = _checks.one_of(value, tuple(_VALUES), "value")
         self.finite = finite
 
     def call(self, maps: Any, placements: Any = None) -> Any:
@@ -98,14 +102,45 @@ class MaskCells(_PlacedLayer):
             return maps
         if self.value == "zero" and self.finite:
             return _canvases.zero_beyond(maps, placements)
-        value = 0.0 if self.value == "zero" else float("-inf")
-        return _canvases.fill_beyond(maps, placements, value)
+        return _canvases.fill_beyond(maps, placements, _VALUES[self.value])
 
     def compute_output_spec(self, maps: Any, placements: Any = None) -> Any:
         return keras.KerasTensor(maps.shape, maps.dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "value": self.value, "finite": self.finite}
+
+
+@keras.saving.register_keras_serializable(package="spp_keras")
+class CropCanvases(_PlacedLayer):
+    """Crops maps behind their images to the rows and columns that all of them have.
+
+    Each image has as many cells on all maps. A canvas, which may have any size, may not: half
+    of 7 rows is 4, and twice 4 is 8.
+
+    Call arguments:
+        maps: List of tensors `(canvases, rows, columns, channels)`.
+        placements: Places of images on all of them in cells, or `None`.
+
+    Example:
+
+    >>> layer = CropCanvases()
+    >>> maps = layer([np.ones((1, 7, 3, 1)), np.ones((1, 8, 3, 1))], np.array([[6, 3]]))
+    >>> [tuple(x.shape) for x in maps]
+    [(1, 7, 3, 1), (1, 7, 3, 1)]
+    """
+
+    def call(self, maps: Any, placements: Any = None) -> Any:
+        if placements is None:
+            return maps
+        shapes = [ops.shape(x) for x in maps]
+        rows, columns = (
+            functools.reduce(ops.minimum, [shape[axis] for shape in shapes]) for axis in (1, 2)
+        )
+        return [x[:, :rows, :columns] for x in maps]
+
+    def compute_output_spec(self, maps: Any, placements: Any = None) -> Any:
+        return [keras.KerasTensor((x.shape[0], None, None, x.shape[-1]), x.dtype) for x in maps]
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
