@@ -198,6 +198,8 @@ class ImageModel(Base):
             return value
         tensors = self.input if isinstance(self.input, dict) else {"images": self._images}
         dtype = tensors[name].dtype if name in tensors else "int32"
+        if name == "placements":
+            dtype = None  # `PadRagged` refuses fractions, and makes int32 of the others.
         return keras.ops.convert_to_tensor(value, dtype)
 
 

@@ -1,4 +1,4 @@
-"""Converted networks on the backend that Keras has, see `tests/test_jax.py`."""
+"""Converted networks on the backend that Keras has, see `test_other_runtimes.py`."""
 
 import any_size_cases
 import backends
@@ -9,6 +9,8 @@ import small_networks
 
 from spp_keras import any_size
 from spp_keras.models.graph_run import find_entrance
+
+pytestmark = pytest.mark.integration
 
 SIZES = ((40, 57), (61, 33), (50, 50))
 

@@ -159,7 +159,8 @@ def test_clones_and_configurations_make_the_same_network(case):
 
 
 @pytest.mark.parametrize(
-    ("policy", "tolerance"), [("mixed_bfloat16", 0.03), ("mixed_float16", 0.005)]
+    ("policy", "tolerance"),
+    [("mixed_bfloat16", 0.03), pytest.param("mixed_float16", 0.005, marks=pytest.mark.integration)],
 )
 def test_mixed_precision_is_close_to_float32(case, policy, tolerance):
     before = keras.config.dtype_policy()
@@ -174,13 +175,28 @@ def test_mixed_precision_is_close_to_float32(case, policy, tolerance):
     case.assert_answers(lambda batch: tf.cast(model(batch), "float32"), tolerance)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", ["padded", "packed"])
-def test_xla_compiles_it_for_a_fixed_size(form):
-    images = keras.Input((None, None, 3))
-    x = layers.Conv2D(4, 3, strides=2, padding="same")(images)
-    x = layers.SpatialDropout2D(0.5)(layers.GroupNormalization(2)(x))
-    case = Case(keras.Model(images, layers.GlobalAveragePooling2D()(x)))
+def test_xla_compiles_it_for_a_fixed_size(case, form):
     inputs = {name: tf.constant(value) for name, value in getattr(case, form).items()}
     answers = tf.function(case.model, jit_compile=True)(inputs)
     order = case.order if form == "packed" else range(3)
     assert any_size_cases._measure(case.alone, answers, order) < 1e-5
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("form", ["padded", "packed"])
+def test_a_training_that_xla_compiles_learns_the_same(own_case, form):
+    model, inputs = own_case.model, getattr(own_case, form)
+    # Random draws are others.
+    next(x for x in model.layers if hasattr(x, "layer")).layer.rate = 0
+    before, results = model.get_weights(), []
+    for jit_compile in (False, True):
+        model.set_weights(before)
+        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit_compile)
+        assert model.jit_compile == jit_compile
+        loss = model.train_on_batch(inputs, np.ones((3, 3)))
+        results.append([loss, *model.get_weights()])
+    assert (results[0][1] != before[0]).any()
+    for plain, compiled in zip(*results, strict=True):
+        np.testing.assert_allclose(compiled, plain, rtol=1e-3, atol=1e-4)

@@ -142,6 +142,7 @@ COPIES = {
 }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("copy", COPIES)
 @pytest.mark.parametrize("name", ["branched", "nested"])
 def test_copies_keep_the_order(name, copy, tmp_path):
@@ -151,7 +152,9 @@ def test_copies_keep_the_order(name, copy, tmp_path):
     assert_same_answers(model, original)
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@pytest.mark.parametrize(
+    "suffix", [".weights.h5", pytest.param(".keras", marks=pytest.mark.integration)]
+)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_file_of_the_original_loads(name, suffix, tmp_path):
     original = randomized(MODELS[name])
@@ -162,6 +165,7 @@ def test_a_file_of_the_original_loads(name, suffix, tmp_path):
     assert_same_answers(model, original)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", MODELS)
 def test_a_file_of_the_converted_network_loads(name, tmp_path):
     original = randomized(MODELS[name])
@@ -171,6 +175,7 @@ def test_a_file_of_the_converted_network_loads(name, tmp_path):
     assert_same_answers(model, original)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["branched", "automatic names", "normalized"])
 def test_a_file_of_the_converted_network_loads_into_the_original_by_keras(name, tmp_path):
     original = randomized(MODELS[name])
