@@ -11,6 +11,7 @@ import keras
 from spp_keras.conversion import rule_table
 from spp_keras.conversion.graph_builder import FeatureMap, GraphBuilder
 from spp_keras.conversion.layer_checks import check_layer
+from spp_keras.stand_in import StandIn
 
 
 def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]) -> list[Any]:
@@ -40,7 +41,7 @@ def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]
             # With the tensor itself, so that its id is not given to another one.
             values[id(tensor)] = (tensor, value)
 
-    def call(stand_in: _StandIn, *args: Any, **kwargs: Any) -> Any:
+    def call(stand_in: StandIn, *args: Any, **kwargs: Any) -> Any:
         tensors = stand_in(*args, **kwargs)
         args, kwargs = keras.tree.map_structure(
             lambda x: values[id(x)][1] if id(x) in values else x, (args, kwargs)
@@ -53,7 +54,7 @@ def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]
     )
     remember(tensors, list(inputs))
     clone = keras.models.clone_model(
-        model, input_tensors=tensors, clone_function=_StandIn, call_function=call
+        model, input_tensors=tensors, clone_function=StandIn, call_function=call
     )
     return [values[id(tensor)][1] for tensor in clone.outputs]
 
@@ -166,14 +167,3 @@ def _trace(layer: Any, args: Any, kwargs: Any, training: bool | None) -> keras.M
     if "training" in layer.call_signature_parameters:
         kwargs["training"] = training
     return keras.Model(inputs, layer.call(*args, **kwargs), name=layer.name)
-
-
-class _StandIn(keras.Operation):
-    """A layer in a copy of a model's graph, without weights; the model stays as it is."""
-
-    def __init__(self, original: Any):
-        super().__init__(name=original.name)
-        self.original = original
-
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return self.original.compute_output_spec(*args, **_drop_unused(self.original, kwargs))

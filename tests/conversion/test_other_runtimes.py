@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_jax import ROOT
+from test_jax import JAX, ROOT
 
 TWO_DEVICES = """
 import json, os, sys
