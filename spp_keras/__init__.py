@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spp_keras import geometry as geometry
     from spp_keras import layers as layers
     from spp_keras import metrics as metrics
+    from spp_keras import models as models
     from spp_keras import ops as ops
     from spp_keras import recipes as recipes
     from spp_keras import report as report
@@ -42,10 +43,9 @@ if TYPE_CHECKING:
 
 # Where each public name is; `None` for packages and modules. A test compares it with the above.
 _HOMES = {
-    **dict.fromkeys(("conversion", "data", "detection", "evaluation", "export", "geometry")),
-    **dict.fromkeys(
-        ("layers", "metrics", "ops", "recipes", "report", "serving", "training", "zoo")
-    ),
+    **dict.fromkeys(("conversion", "data", "detection", "evaluation", "export")),
+    **dict.fromkeys(("geometry", "layers", "metrics", "models", "ops", "recipes")),
+    **dict.fromkeys(("report", "serving", "training", "zoo")),
     **dict.fromkeys(("any_size", "register_rule"), "spp_keras.conversion"),
     **dict.fromkeys(("create_model", "list_models"), "spp_keras.zoo"),
     **dict.fromkeys(("Run", "load_run", "train", "train_detector"), "spp_keras.runs"),

@@ -21,6 +21,7 @@ CLASSES = {
     "BatchNormalization": "spp_keras.conversion.per_image_layers",
     "CellPlacements": "spp_keras.conversion.placement_layers",
     "Conv2D": "spp_keras.conversion.sliding_layers",
+    "CropCanvases": "spp_keras.conversion.placement_layers",
     "DepthwiseConv2D": "spp_keras.conversion.sliding_layers",
     "Detector": "spp_keras.detection.detector",
     "GlobalAveragePooling2D": "spp_keras.conversion.per_image_layers",

@@ -111,12 +111,68 @@ def compare(model, converted, images, rules):
     return batch, _measure(alone, converted(canvases), order)
 
 
+def compare_gradients(model, converted, images, rules):
+    """Largest differences from the sums of the gradients of images alone, relative likewise.
+
+    Gradients of the sum of all squared outputs, in inference: of the trainable weights, and of
+    the images.
+
+    Returns:
+        The differences in a padded batch and on packed canvases; infinite for NaN.
+    """
+    weights = [weight.value for weight in model.trainable_variables]
+    alone = [_differentiate(model, image[np.newaxis], weights) for image in images]
+    sums = [np.sum(gradients, axis=0) for gradients in zip(*(x[0] for x in alone), strict=True)]
+    found = []
+    for inputs, order in ((pad(images), range(len(images))), pack(images, rules)):
+        gradients, of_batch = _differentiate(converted, inputs, weights)
+        pairs = [
+            *zip(gradients, sums, strict=True),
+            *(
+                (of_batch[spot], alone[image][1][0])
+                for spot, image in zip(_find_spots(inputs), order, strict=True)
+            ),
+        ]
+        # What is zero but for rounding is no measure.
+        scale = max(1e-3, *(np.abs(second).max() for _, second in pairs))
+        worst = max(float(np.abs(first - second).max() / scale) for first, second in pairs)
+        found.append(np.inf if np.isnan(worst) else worst)
+    return tuple(found)
+
+
+def _differentiate(model, inputs, weights):
+    """Gradients of weights and of images, on the TensorFlow backend."""
+    import tensorflow as tf
+
+    others = dict(inputs) if isinstance(inputs, dict) else {}
+    images = tf.convert_to_tensor(others.pop("images", inputs))
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        outputs = model({"images": images, **others} if others else images, training=False)
+        loss = sum(tf.reduce_sum(tf.square(output)) for output in keras.tree.flatten(outputs))
+    gradients = tape.gradient(loss, [*weights, images], unconnected_gradients="zero")
+    *of_weights, of_images = (np.asarray(gradient) for gradient in gradients)
+    return of_weights, of_images
+
+
+def _find_spots(inputs):
+    """Where the pixels of each image are."""
+    if "sizes" in inputs:
+        placements = [(i, 0, 0, *size) for i, size in enumerate(inputs["sizes"])]
+    else:
+        placements = inputs["placements"]
+    return [
+        (canvas, slice(top, top + rows), slice(left, left + columns))
+        for canvas, top, left, rows, columns in placements
+    ]
+
+
 def _measure(alone, outputs, order):
     worst = 0.0
     for i, output in enumerate(_flatten(outputs)):
-        scale = max(np.abs(answer[i]).max() for answer in alone)
+        # Where every answer is zero, so must these be.
+        scale = max(np.abs(answer[i]).max() for answer in alone) or 1.0
         assert np.isfinite(scale), scale
-        assert scale > 1e-6, scale
         assert len(output) == len(alone), output.shape
         for row, image in enumerate(order):
             expected = alone[image][i][0]

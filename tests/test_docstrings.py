@@ -46,7 +46,7 @@ def public_names(part):
 def examples(module):
     """Every docstring of a module that has examples."""
     names = {"np": np, "keras": keras, "ops": keras.ops, "tf": tf}
-    names |= public_names("zoo") | public_names("layers")
+    names |= public_names("zoo") | public_names("layers") | public_names("conversion")
     found = doctest.DocTestFinder().find(importlib.import_module(module), extraglobs=names)
     return [docstring for docstring in found if docstring.examples]
 

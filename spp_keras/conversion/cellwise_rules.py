@@ -15,7 +15,27 @@ _ZERO_AT_ZERO |= {"mish", "relu", "relu6", "selu", "silu", "softsign", "swish", 
 def convert_cellwise(
     graph: GraphBuilder, layer: keras.Operation, x: FeatureMap, *args: Any, **kwargs: Any
 ) -> FeatureMap:
-    """A layer that maps each cell on its own: nothing to do, but zero does not stay zero."""
+    """A layer that maps each cell on its own: nothing to do, but zero does not stay zero.
+
+    The rule to register for layers of your own that do not look at neighboring cells.
+
+    Args:
+        graph: The graph that is built.
+        layer: Layer or operation of the original graph.
+        x: Its map.
+        *args: Further arguments of its call.
+        **kwargs: Further keyword arguments of its call.
+
+    Returns:
+        The map behind the new layer.
+
+    Example:
+
+    >>> graph = GraphBuilder(keras.Input((2,), dtype="int32"))
+    >>> x = FeatureMap(keras.Input((None, None, 3)), beyond="zero")
+    >>> convert_cellwise(graph, keras.layers.Rescaling(2.0, offset=1.0), x).beyond
+    'finite'
+    """
     if isinstance(layer, keras.Layer) and layer.weights:
         # 0 times NaN would reach the gradients of the weights.
         x = graph.fill(x, "finite", layer)
@@ -39,10 +59,39 @@ def convert_activation(graph: GraphBuilder, layer: Any, x: FeatureMap, **kwargs:
     return rule(graph, layer, x, **kwargs)
 
 
-def convert_softmax(graph: GraphBuilder, layer: Any, x: FeatureMap, **kwargs: Any) -> FeatureMap:
-    """A softmax over the channels of each cell."""
+def convert_over_channels(
+    graph: GraphBuilder, layer: Any, x: FeatureMap, **kwargs: Any
+) -> FeatureMap:
+    """A softmax or normalization over the channels of each cell."""
     require_channels(layer, layer.axis)
     return convert_cellwise(graph, layer, x, **kwargs)
+
+
+def convert_channels_last(
+    graph: GraphBuilder, layer: Any, x: FeatureMap, **kwargs: Any
+) -> FeatureMap:
+    """A layer of keras-hub that maps each cell on its own where channels are last."""
+    require_channels_last(layer)
+    return convert_cellwise(graph, layer, x, **kwargs)
+
+
+def convert_split(graph: GraphBuilder, operation: Any, x: FeatureMap) -> list[FeatureMap]:
+    """A split of channels."""
+    require_channels(operation, operation.axis)
+    return [replace(x, tensor=tensor) for tensor in graph.call(graph.share(operation), x)]
+
+
+def convert_slice(graph: GraphBuilder, operation: Any, x: FeatureMap, key: Any) -> FeatureMap:
+    """A slice of channels, `x[..., start:stop]`."""
+    *others, channels = key if isinstance(key, tuple | list) else (key,)
+    whole = all(other in (Ellipsis, slice(None)) for other in others)
+    reaches = Ellipsis in others or len(others) == 3
+    if not (whole and reaches and isinstance(channels, slice)):
+        raise ValueError(
+            f"Operation {operation.name!r} cuts cells out of a map, [{key}]. It may cut channels, "
+            "[..., start:stop]; `keras.layers.Cropping2D` cuts cells off the sides of each image."
+        )
+    return replace(x, tensor=graph.call(graph.share(operation), x, key))
 
 
 def convert_prelu(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureMap:

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from spp_keras._private_apis import list_sublayers, share_layer
 from spp_keras.cell_counts import CellCount
 from spp_keras.conversion.placement_layers import (
     CellPlacements,
+    CropCanvases,
     MaskCells,
     SpreadToCells,
     UnpackImages,
@@ -20,7 +21,7 @@ from spp_keras.conversion.requirements import Requirements
 from spp_keras.conversion.shared_normalization import Normalization
 
 # What a rule wants to hold beyond the images of a map.
-Beyond = Literal["anything", "finite", "zero", "lowest"]
+Beyond = Literal["anything", "finite", "zero", "one", "lowest"]
 
 
 _PIXELS = CellCount()
@@ -37,6 +38,12 @@ class FeatureMap:
         beyond: What lies beyond images: `"anything"`, with NaN and infinity; `"finite"`
             numbers; `"zero"`.
         original_size: Rows and columns in the original graph, `None` where unknown.
+
+    Example:
+
+    >>> maps = FeatureMap(keras.Input((None, None, 8)), rows=CellCount().slide(3, stride=2))
+    >>> maps.rows.of(224), maps.beyond
+    (111, 'anything')
     """
 
     tensor: Any
@@ -51,6 +58,13 @@ class GraphBuilder:
 
     Args:
         placements: Symbolic places of images in pixels, see `spp_keras.any_size`.
+
+    Example:
+
+    >>> graph = GraphBuilder(keras.Input((2,), dtype="int32"))
+    >>> x = FeatureMap(keras.Input((None, None, 3)))
+    >>> graph.fill(x, "zero", keras.layers.Conv2D(8, 3)).beyond
+    'zero'
     """
 
     def __init__(self, placements: Any):
@@ -124,16 +138,17 @@ class GraphBuilder:
             before: The layer, for names.
         """
         met = {"anything": 0, "finite": 1, "zero": 2}
-        if beyond != "lowest" and met[x.beyond] >= met[beyond]:
+        if met[x.beyond] >= met.get(beyond, 3):
             return x
-        value: Literal["zero", "lowest"] = "lowest" if beyond == "lowest" else "zero"
+        value: Any = "zero" if beyond == "finite" else beyond
         key = (id(x.tensor), value)
         if key not in self._filled:
             finite = x.beyond != "anything"
             layer = MaskCells(value, finite, name=self.make_name(f"mask_before_{before.name}"))
             self._filled[key] = (x.tensor, layer(x.tensor, self.place(x)))
         tensor = self._filled[key][1]
-        return replace(x, tensor=tensor, beyond="anything" if beyond == "lowest" else "zero")
+        left: dict[str, Beyond] = {"lowest": "anything", "one": "finite"}
+        return replace(x, tensor=tensor, beyond=left.get(beyond, "zero"))
 
     def spread(self, values: Any, x: FeatureMap, before: keras.Operation) -> Any:
         """A value of each image, `(images, 1, 1, channels)`, at the cells of the image."""
@@ -188,11 +203,23 @@ class GraphBuilder:
             self.requirements.require_cells(axis, count)
         return x
 
-    def require_equal(self, layer: keras.Operation, x: FeatureMap, y: FeatureMap) -> None:
-        """Demands that every image has as many rows and columns on two maps."""
-        for axis, ours, theirs in ((0, x.rows, y.rows), (1, x.columns, y.columns)):
-            if ours != theirs:
-                self.requirements.require_equal(layer.name, axis, ours, theirs)
+    def align(self, maps: Sequence[FeatureMap], before: keras.Operation) -> list[Any]:
+        """Tensors of maps that a layer merges, on which every image has as many cells.
+
+        Sizes of images for which it has not are refused. A canvas may have such a size.
+        """
+        tensors = [x.tensor for x in maps]
+        first = maps[0]
+        different = False
+        for x in maps[1:]:
+            for axis, ours, theirs in ((0, first.rows, x.rows), (1, first.columns, x.columns)):
+                if ours != theirs:
+                    self.requirements.require_equal(before.name, axis, ours, theirs)
+                    different = True
+        if not different:
+            return tensors
+        layer = CropCanvases(name=self.make_name(f"crop_before_{before.name}"))
+        return list(layer(tensors, self.place(first)))
 
     def name_layer(self, layer: keras.Operation) -> str:
         """The name of the new layer for one: the same one where it can be."""

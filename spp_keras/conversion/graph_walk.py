@@ -10,6 +10,8 @@ import keras
 
 from spp_keras.conversion import rule_table
 from spp_keras.conversion.graph_builder import FeatureMap, GraphBuilder
+from spp_keras.conversion.layer_checks import check_layer
+from spp_keras.stand_in import StandIn
 
 
 def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]) -> list[Any]:
@@ -39,7 +41,7 @@ def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]
             # With the tensor itself, so that its id is not given to another one.
             values[id(tensor)] = (tensor, value)
 
-    def call(stand_in: _StandIn, *args: Any, **kwargs: Any) -> Any:
+    def call(stand_in: StandIn, *args: Any, **kwargs: Any) -> Any:
         tensors = stand_in(*args, **kwargs)
         args, kwargs = keras.tree.map_structure(
             lambda x: values[id(x)][1] if id(x) in values else x, (args, kwargs)
@@ -52,7 +54,7 @@ def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]
     )
     remember(tensors, list(inputs))
     clone = keras.models.clone_model(
-        model, input_tensors=tensors, clone_function=_StandIn, call_function=call
+        model, input_tensors=tensors, clone_function=StandIn, call_function=call
     )
     return [values[id(tensor)][1] for tensor in clone.outputs]
 
@@ -66,8 +68,7 @@ def as_functional(model: keras.Model) -> keras.Model:
 
 def convert_layer(graph: GraphBuilder, layer: Any, *args: Any, **kwargs: Any) -> Any:
     """Converts a layer, an operation or a nested model."""
-    # Keras records arguments without a value, too.
-    kwargs = {name: value for name, value in kwargs.items() if value is not None}
+    kwargs = _drop_unused(layer, kwargs)
     flat = keras.tree.flatten((args, kwargs))
     if not any(isinstance(x, FeatureMap) for x in flat):
         # One row for each image: images do not meet.
@@ -78,6 +79,7 @@ def convert_layer(graph: GraphBuilder, layer: Any, *args: Any, **kwargs: Any) ->
             return convert_graph(graph, layer, keras.tree.flatten((args, kwargs)))
     rule = rule_table.find_rule(layer)
     if rule is not None:
+        check_layer(layer)
         return rule(graph, layer, *args, **kwargs)
     inner = trace_layer(layer, args, kwargs)
     with graph.open(layer), _name_in_errors("layer", layer):
@@ -132,6 +134,16 @@ def trace_layer(layer: Any, args: Any, kwargs: Any) -> keras.Model:
     return models[0]
 
 
+def _drop_unused(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Keras records arguments without a value, too, and `training` for layers without it."""
+    takes_training = "training" in getattr(layer, "call_signature_parameters", ("training",))
+    return {
+        name: value
+        for name, value in kwargs.items()
+        if value is not None and (takes_training or name != "training")
+    }
+
+
 _ATTENTION = (
     keras.layers.AdditiveAttention,
     keras.layers.Attention,
@@ -155,14 +167,3 @@ def _trace(layer: Any, args: Any, kwargs: Any, training: bool | None) -> keras.M
     if "training" in layer.call_signature_parameters:
         kwargs["training"] = training
     return keras.Model(inputs, layer.call(*args, **kwargs), name=layer.name)
-
-
-class _StandIn(keras.Operation):
-    """A layer in a copy of a model's graph, without weights; the model stays as it is."""
-
-    def __init__(self, original: Any):
-        super().__init__(name=original.name)
-        self.original = original
-
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return self.original.compute_output_spec(*args, **kwargs)

@@ -116,7 +116,7 @@ class PerImageNoise(keras.layers.Wrapper):
     Example:
 
     >>> layer = PerImageNoise(keras.layers.SpatialDropout2D(0.5))
-    >>> both = np.array([[0, 0, 0, 2, 2], [0, 0, 2, 2, 2]])
+    >>> both = np.array([[0, 0, 0, 2, 2], [0, 0, 2, 2, 2]], "int32")
     >>> drawn = layer(np.ones((1, 2, 4, 1)), placements=both, training=True).numpy()
     >>> bool((drawn[0, :, :2] == drawn[0, 0, 0]).all())
     True

@@ -83,6 +83,22 @@ def convert_per_image_noise(
     """One random factor for an image, or for each of its channels: drop path, `SpatialDropout2D`.
 
     The layer has to multiply its input by what it draws.
+
+    Args:
+        graph: The graph that is built.
+        layer: Layer of the original graph.
+        x: Its map.
+        **kwargs: Further keyword arguments of its call.
+
+    Returns:
+        The map behind the new layer.
+
+    Example:
+
+    >>> graph = GraphBuilder(keras.Input((2,), dtype="int32"))
+    >>> x = FeatureMap(keras.Input((None, None, 3)))
+    >>> convert_per_image_noise(graph, keras.layers.SpatialDropout2D(0.5), x).tensor.shape
+    (None, None, None, 3)
     """
     if hasattr(layer, "data_format"):
         require_channels_last(layer)

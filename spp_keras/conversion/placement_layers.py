@@ -1,5 +1,6 @@
 """Layers that carry the places of images through a network, and keep images apart."""
 
+import functools
 from typing import Any, Literal
 
 import keras
@@ -33,7 +34,6 @@ class CellPlacements(keras.layers.Layer):
     def __init__(self, rows: Any, columns: Any, **kwargs: Any):
         super().__init__(**kwargs)
         self.rows, self.columns = CellCount.from_steps(rows), CellCount.from_steps(columns)
-        self._convert_input_args = False
 
     def call(self, placements: Any) -> Any:
         if placements is None:
@@ -61,6 +61,9 @@ class _PlacedLayer(keras.layers.Layer):
     keeps_cells = True
 
 
+_VALUES = {"zero": 0.0, "one": 1.0, "lowest": float("-inf")}
+
+
 @keras.saving.register_keras_serializable(package="spp_keras")
 class MaskCells(_PlacedLayer):
     """Gives the cells of a map that belong to no image one value.
@@ -70,8 +73,8 @@ class MaskCells(_PlacedLayer):
     all images have the size of the batch, the layer does nothing.
 
     Args:
-        value: `"zero"`, or `"lowest"` for minus infinity, before max pooling. Defaults
-            to `"zero"`.
+        value: `"zero"`; `"one"`, before a division; or `"lowest"` for minus infinity, before
+            max pooling. Defaults to `"zero"`.
         finite: Whether every cell holds a finite number. A product with the mask then
             gives zeros, faster than a selection does. Defaults to `False`.
         **kwargs: See `keras.layers.Layer`.
@@ -82,16 +85,16 @@ class MaskCells(_PlacedLayer):
 
     Example:
 
-    >>> maps = MaskCells()(np.ones((1, 3, 3, 1)), np.array([[2, 3]]))
+    >>> maps = MaskCells()(np.ones((1, 3, 3, 1)), np.array([[2, 3]], "int32"))
     >>> float(maps[0, 1, 2, 0]), float(maps[0, 2, 2, 0])
     (1.0, 0.0)
     """
 
     def __init__(
-        self, value: Literal["zero", "lowest"] = "zero", finite: bool = False, **kwargs: Any
+        self, value: Literal["zero", "one", "lowest"] = "zero", finite: bool = False, **kwargs: Any
     ):
         super().__init__(**kwargs)
-        self.value = _checks.one_of(value, ("zero", "lowest"), "value")
+        self.value = _checks.one_of(value, tuple(_VALUES), "value")
         self.finite = finite
 
     def call(self, maps: Any, placements: Any = None) -> Any:
@@ -99,14 +102,45 @@ class MaskCells(_PlacedLayer):
             return maps
         if self.value == "zero" and self.finite:
             return _canvases.zero_beyond(maps, placements)
-        value = 0.0 if self.value == "zero" else float("-inf")
-        return _canvases.fill_beyond(maps, placements, value)
+        return _canvases.fill_beyond(maps, placements, _VALUES[self.value])
 
     def compute_output_spec(self, maps: Any, placements: Any = None) -> Any:
         return keras.KerasTensor(maps.shape, maps.dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "value": self.value, "finite": self.finite}
+
+
+@keras.saving.register_keras_serializable(package="spp_keras")
+class CropCanvases(_PlacedLayer):
+    """Crops maps behind their images to the rows and columns that all of them have.
+
+    Each image has as many cells on all maps. A canvas, which may have any size, may not: half
+    of 7 rows is 4, and twice 4 is 8.
+
+    Call arguments:
+        maps: List of tensors `(canvases, rows, columns, channels)`.
+        placements: Places of images on all of them in cells, or `None`.
+
+    Example:
+
+    >>> layer = CropCanvases()
+    >>> maps = layer([np.ones((1, 7, 3, 1)), np.ones((1, 8, 3, 1))], np.array([[6, 3]]))
+    >>> [tuple(x.shape) for x in maps]
+    [(1, 7, 3, 1), (1, 7, 3, 1)]
+    """
+
+    def call(self, maps: Any, placements: Any = None) -> Any:
+        if placements is None:
+            return maps
+        shapes = [ops.shape(x) for x in maps]
+        rows, columns = (
+            functools.reduce(ops.minimum, [shape[axis] for shape in shapes]) for axis in (1, 2)
+        )
+        return [x[:, :rows, :columns] for x in maps]
+
+    def compute_output_spec(self, maps: Any, placements: Any = None) -> Any:
+        return [keras.KerasTensor((x.shape[0], None, None, x.shape[-1]), x.dtype) for x in maps]
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -124,7 +158,7 @@ class SpreadToCells(_PlacedLayer):
     Example:
 
     >>> values = np.array([[[[3.0]]], [[[4.0]]]])
-    >>> both = np.array([[0, 0, 0, 1, 2], [0, 0, 2, 1, 1]])
+    >>> both = np.array([[0, 0, 0, 1, 2], [0, 0, 2, 1, 1]], "int32")
     >>> SpreadToCells()(values, np.ones((1, 1, 3, 1)), both).numpy().ravel().tolist()
     [3.0, 3.0, 4.0]
     """
@@ -150,7 +184,7 @@ class UnpackImages(_PlacedLayer):
 
     Example:
 
-    >>> both = np.array([[0, 0, 0, 1, 2], [0, 0, 2, 1, 1]])
+    >>> both = np.array([[0, 0, 0, 1, 2], [0, 0, 2, 1, 1]], "int32")
     >>> maps, sizes = UnpackImages()(np.array([[[[1.0], [2.0], [3.0]]]]), both)
     >>> maps.numpy()[:, 0, :, 0].tolist(), sizes.numpy().tolist()
     ([[1.0, 2.0, 0.0], [3.0, 0.0, 0.0]], [[1, 2], [1, 1]])

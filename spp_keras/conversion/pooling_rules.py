@@ -1,5 +1,6 @@
 """Rules of layers that make vectors of one length from a map: pyramids and `Flatten`."""
 
+import math
 from typing import Any
 
 from spp_keras.conversion.graph_builder import FeatureMap, GraphBuilder
@@ -29,7 +30,10 @@ def convert_flatten(graph: GraphBuilder, layer: Any, x: FeatureMap) -> Any:
 
 def convert_reshape(graph: GraphBuilder, layer: Any, x: FeatureMap) -> Any:
     """A reshape to a vector is `Flatten`; others depend on the size of the map."""
-    if len(getattr(layer, "target_shape", None) or getattr(layer, "newshape", ())[1:]) != 1:
+    shape = tuple(getattr(layer, "target_shape", None) or getattr(layer, "newshape", ())[1:])
+    sides = (*x.original_size, x.tensor.shape[-1])
+    whole = None if None in sides else math.prod(sides)
+    if len(shape) != 1 or shape[0] not in (-1, None, whole):
         raise ValueError(
             f"Layer {layer.name!r} reshapes a map, which ties it to one size. Leave it out, or cut "
             "the model in front of it, `keras.Model(model.input, layer.input)`."

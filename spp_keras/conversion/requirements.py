@@ -40,11 +40,13 @@ class Requirements:
 
     def require_equal(self, name: str, axis: int, first: CellCount, second: CellCount) -> None:
         """Demands that every image has as many cells on two maps that a layer merges."""
-        equal = [n for n in range(1, _MAX_PIXELS) if first.of(n) == second.of(n)]
-        if not equal:
-            raise ValueError(f"Layer {name!r} merges maps that have one size for no image.")
-        if len(equal) < _MAX_PIXELS - 1:
-            self._equal_cells.append((name, axis, first, second))
+        if first.stride != second.stride:
+            raise ValueError(
+                f"Layer {name!r} merges maps of different strides, {first.stride} and "
+                f"{second.stride} pixels. Leave it out, or run the model on one image at a time "
+                "by `any_size(model, per_image=True)`."
+            )
+        self._equal_cells.append((name, axis, first, second))
 
     def resolve(self) -> tuple[int, CanvasRules, list[EqualCells]]:
         """The shortest side of images, the rules for canvases, and counts that must be equal."""
@@ -53,7 +55,14 @@ class Requirements:
             1, *(count.stride.numerator for counts in self._counts for count in counts)
         )
         rules = CanvasRules(stride, *(tuple(free.items()) for free in self._free_cells))
-        return max(sides), _drop_implied(rules), self._equal_cells
+        equal_cells = [
+            demand
+            for axis in (0, 1)
+            for demand in _drop_implied_demands(
+                [demand for demand in self._equal_cells if demand[1] == axis], max(sides)
+            )
+        ]
+        return max(sides), _drop_implied(rules), equal_cells
 
     def _find_min_side(self, axis: int) -> int:
         for pixels in range(1, _MAX_PIXELS):
@@ -62,6 +71,23 @@ class Requirements:
         raise ValueError(
             f"`model` must have cells left behind every layer for images of {_MAX_PIXELS} pixels."
         )
+
+
+def _drop_implied_demands(demands: list[EqualCells], min_side: int) -> list[EqualCells]:
+    """The demands that hold for fewer sides of images than those before them together."""
+    kept = []
+    sides = list(range(min_side, _MAX_PIXELS))
+    for name, axis, first, second in demands:
+        equal = [pixels for pixels in sides if first.of(pixels) == second.of(pixels)]
+        if not equal:
+            raise ValueError(
+                f"Layer {name!r} merges maps that have one size for no image. Build the model for "
+                "the size that it was made for, if it pads or crops its maps by their size."
+            )
+        if len(equal) < len(sides):
+            kept.append((name, axis, first, second))
+        sides = equal
+    return kept
 
 
 def _drop_implied(rules: CanvasRules) -> CanvasRules:

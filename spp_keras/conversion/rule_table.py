@@ -49,8 +49,9 @@ _LAYERS: dict[type, Rule] = {
     keras.layers.Normalization: cellwise_rules.convert_constant_normalization,
     keras.layers.PReLU: cellwise_rules.convert_prelu,
     keras.layers.ReLU: cellwise_rules.convert_zero_preserving,
+    keras.layers.RMSNormalization: cellwise_rules.convert_over_channels,
     keras.layers.Rescaling: cellwise_rules.convert_cellwise,
-    keras.layers.Softmax: cellwise_rules.convert_softmax,
+    keras.layers.Softmax: cellwise_rules.convert_over_channels,
     # Merge maps of one size.
     keras.layers.Add: merging_rules.convert_merging,
     keras.layers.Average: merging_rules.convert_merging,
@@ -66,21 +67,32 @@ _LAYERS: dict[type, Rule] = {
     keras.layers.Flatten: pooling_rules.convert_flatten,
     keras.layers.Reshape: pooling_rules.convert_reshape,
 }
-# Layers of `keras.applications`, whose classes are not public: ConvNeXt's.
-_APPLICATIONS: dict[str, Rule] = {
-    "LayerScale": cellwise_rules.convert_cellwise,
-    "StochasticDepth": per_image_rules.convert_per_image_noise,
+# Layers by their package and name: not public, or of packages that need not be there.
+_NAMED: dict[tuple[str, str], Rule] = {
+    ("keras", "LayerScale"): cellwise_rules.convert_cellwise,
+    ("keras", "StochasticDepth"): per_image_rules.convert_per_image_noise,
+    ("keras_hub", "DropPath"): per_image_rules.convert_per_image_noise,
+    ("keras_hub", "HGNetV2LearnableAffineBlock"): cellwise_rules.convert_cellwise,
+    ("keras_hub", "LayerScale2d"): cellwise_rules.convert_channels_last,
+    ("keras_hub", "RmsNorm2d"): cellwise_rules.convert_channels_last,
 }
 # `keras.ops` and operators on symbolic tensors, whose classes are not public.
 _OPERATIONS: dict[str, Rule] = {
-    **dict.fromkeys(("Add", "Divide", "Maximum", "Minimum"), merging_rules.convert_merging),
-    **dict.fromkeys(("Multiply", "Subtract", "TrueDivide"), merging_rules.convert_merging),
+    **dict.fromkeys(("Add", "Maximum", "Minimum"), merging_rules.convert_merging),
+    **dict.fromkeys(("Multiply", "Subtract"), merging_rules.convert_merging),
+    **dict.fromkeys(("Divide", "TrueDivide"), merging_rules.convert_division),
     "Concatenate": merging_rules.convert_concatenation,
-    **dict.fromkeys(("Elu", "Gelu", "HardSilu"), cellwise_rules.convert_zero_preserving),
-    **dict.fromkeys(("LeakyRelu", "Relu", "Relu6"), cellwise_rules.convert_zero_preserving),
-    **dict.fromkeys(("Selu", "Silu", "Tanh"), cellwise_rules.convert_zero_preserving),
-    **dict.fromkeys(("Cast", "HardSigmoid", "Sigmoid"), cellwise_rules.convert_cellwise),
+    **dict.fromkeys(("Absolute", "Elu", "Gelu"), cellwise_rules.convert_zero_preserving),
+    **dict.fromkeys(("HardSilu", "LeakyRelu", "Negative"), cellwise_rules.convert_zero_preserving),
+    **dict.fromkeys(("Relu", "Relu6", "Selu"), cellwise_rules.convert_zero_preserving),
+    **dict.fromkeys(("Silu", "Square", "Tanh"), cellwise_rules.convert_zero_preserving),
+    **dict.fromkeys(("Cast", "Clip", "HardSigmoid"), cellwise_rules.convert_cellwise),
+    **dict.fromkeys(("LogSigmoid", "Sigmoid", "Softplus"), cellwise_rules.convert_cellwise),
+    **dict.fromkeys(("LogSoftmax", "Softmax"), cellwise_rules.convert_over_channels),
+    "GetItem": cellwise_rules.convert_slice,
+    "Split": cellwise_rules.convert_split,
     **dict.fromkeys(("Max", "Mean"), per_image_rules.convert_reduction),
+    "Pad": sliding_rules.convert_pad,
     "Reshape": pooling_rules.convert_reshape,
 }
 _registered: dict[type, Rule] = {}
@@ -128,8 +140,5 @@ def find_rule(layer: keras.Operation) -> Rule | None:
         return _LAYERS[layer_class]
     if not isinstance(layer, keras.Layer):
         return _OPERATIONS.get(layer_class.__name__)
-    if layer_class.__module__.startswith(
-        f"{keras.Layer.__module__.split('.')[0]}.src.applications."
-    ):
-        return _APPLICATIONS.get(layer_class.__name__)
-    return None
+    package = layer_class.__module__.partition(".")[0]
+    return _NAMED.get((package, layer_class.__name__))

@@ -54,7 +54,9 @@ class DepthwiseConv2D(_Strided, keras.layers.DepthwiseConv2D):
     """`keras.layers.DepthwiseConv2D` likewise."""
 
     def _convolve(self, padded: Any) -> Any:
-        return ops.depthwise_conv(padded, self.kernel, self.strides, "valid", "channels_last")
+        return ops.depthwise_conv(
+            padded, self.kernel, self.strides, "valid", "channels_last", self.dilation_rate
+        )
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -69,6 +71,7 @@ class SeparableConv2D(_Strided, keras.layers.SeparableConv2D):
             self.strides,
             "valid",
             "channels_last",
+            self.dilation_rate,
         )
 
 

@@ -1,5 +1,6 @@
 """Rules of layers that read neighboring cells or change the size of a map."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,26 @@ def convert_zero_padding(graph: GraphBuilder, layer: Any, x: FeatureMap) -> Feat
     graph.require_free(x, (max(top, bottom), max(left, right)))
     tensor = graph.call(graph.share(layer), x)
     return FeatureMap(tensor, x.rows.pad(top + bottom), x.columns.pad(left + right), "zero")
+
+
+def convert_pad(
+    graph: GraphBuilder, operation: Any, x: FeatureMap, constant_values: Any = None
+) -> FeatureMap:
+    """`keras.ops.pad` with zeros, or with minus infinity before max pooling."""
+    widths = [tuple(width) for width in operation.pad_width]
+    value = 0.0 if constant_values is None else float(constant_values)
+    only_cells = len(widths) == 4 and {widths[0], widths[3]} == {(0, 0)}
+    if operation.mode != "constant" or value not in (0.0, -math.inf) or not only_cells:
+        raise ValueError(
+            f"Operation {operation.name!r} pads by {widths} with mode={operation.mode!r} and the "
+            f"value {value}. It has to pad rows and columns with zero or minus infinity."
+        )
+    beyond: Beyond = "zero" if value == 0 else "lowest"
+    (top, bottom), (left, right) = widths[1:3]
+    x = graph.fill(x, beyond, operation)
+    graph.require_free(x, (max(top, bottom), max(left, right)))
+    tensor = graph.call(graph.share(operation), x, constant_values=constant_values)
+    return FeatureMap(tensor, x.rows.pad(top + bottom), x.columns.pad(left + right), x.beyond)
 
 
 def convert_cropping(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureMap:

@@ -1,1 +1,3 @@
-"""The class of our models: one network that takes images in every form."""
+"""The class of our networks: one model that takes images in every form."""
+
+from spp_keras.models.image_model import ImageModel as ImageModel
