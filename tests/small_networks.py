@@ -6,7 +6,8 @@ import keras
 def every_rule() -> keras.Model:
     """A network whose converted form has every layer that a conversion puts in."""
     images = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(images)
+    x = keras.layers.Normalization()(images)
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(x)
     # Half the rows, rounded up and rounded down: as many where their number is even.
     x = keras.layers.Concatenate()([x, keras.layers.MaxPooling2D(2)(images)])
     x = keras.layers.BatchNormalization()(x)
