@@ -32,6 +32,7 @@ CLASSES = {
     "LocalResponseNormalization": "spp_keras.layers.local_response_normalization",
     "MaskCells": "spp_keras.conversion.placement_layers",
     "MaxPooling2D": "spp_keras.conversion.sliding_layers",
+    "Normalization": "spp_keras.conversion.shared_normalization",
     "PadRagged": "spp_keras.layers.pad_ragged",
     "PerImage": "spp_keras.layers.per_image",
     "PerImageMetric": "spp_keras.training.objectives",

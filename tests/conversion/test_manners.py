@@ -175,6 +175,20 @@ def test_mixed_precision_is_close_to_float32(case, policy, tolerance):
     case.assert_answers(lambda batch: tf.cast(model(batch), "float32"), tolerance)
 
 
+def test_xla_is_used_on_request_alone_also_behind_a_file(case, tmp_path):
+    model = keras.models.clone_model(case.model)
+    model.compile("sgd", "mse")
+    assert not model.jit_compile
+    model.compile("sgd", "mse", jit_compile=True)
+    assert model.jit_compile
+    model.save(tmp_path / "compiled.keras")
+    again = keras.models.load_model(tmp_path / "compiled.keras")
+    assert again.compiled
+    assert again.jit_compile
+    again.compile("sgd", "mse", jit_compile=False)
+    assert not again.jit_compile
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("form", ["padded", "packed"])
 def test_xla_compiles_it_for_a_fixed_size(case, form):

@@ -165,6 +165,25 @@ def test_a_file_of_the_original_loads(name, suffix, tmp_path):
     assert_same_answers(model, original)
 
 
+def test_a_normalization_that_is_adapted_or_loaded_in_one_model_is_in_the_other(tmp_path):
+    original = normalized()
+    model = any_size(original)
+    assert_same_answers(model, original)
+    source = normalized()
+    source.get_layer("pixels").adapt(np.random.default_rng(1).normal(-3, 2, (4, 9, 9, 3)))
+    source.save_weights(tmp_path / "other.weights.h5")
+    # The original is loaded, the converted network is, the original is adapted.
+    original.load_weights(tmp_path / "other.weights.h5")
+    assert_same_answers(original, source)
+    assert_same_answers(model, source)
+    normalized().save_weights(tmp_path / "first.weights.h5")
+    model.load_weights(tmp_path / "first.weights.h5")
+    assert np.abs(np.asarray(model(IMAGES)) - np.asarray(source(IMAGES))).max() > 0.01
+    assert_same_answers(original, model)
+    original.get_layer("pixels").adapt(np.random.default_rng(2).normal(9, 4, (4, 9, 9, 3)))
+    assert_same_answers(model, original)
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("name", MODELS)
 def test_a_file_of_the_converted_network_loads(name, tmp_path):
