@@ -38,7 +38,7 @@ def test_nasnet_runs_at_the_sizes_of_its_own_graph():
 
     converted = check(original, sizes, side=97)
 
-    with pytest.raises(Exception, match="height for which layer '.*add.*' gets maps of one size"):
+    with pytest.raises(Exception, match=r"height for which layer '.*add.*' gets maps of one size"):
         converted(np.zeros((1, 101, 97, 3), "float32"))
 
 
