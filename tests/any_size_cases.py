@@ -20,7 +20,8 @@ def randomize(model, seed=0, side=64):
     Args:
         model: Keras model from one batch of images.
         seed: Seed of all draws.
-        side: Side of the images for moving statistics, where the model takes any.
+        side: Side of the images for moving statistics, or height and width, where the model
+            takes any.
     """
     random = np.random.default_rng(seed)
     for weight in model.weights:
@@ -31,7 +32,9 @@ def randomize(model, seed=0, side=64):
             layer.finalize_state()
     layers = [x for x in model._flatten_layers() if hasattr(x, "moving_variance")]
     if layers:
-        shape = [length or side for length in model.inputs[0].shape[1:]]
+        sides = side if isinstance(side, tuple) else (side, side)
+        shape = model.inputs[0].shape[1:]
+        shape = [length or other for length, other in zip(shape, (*sides, None), strict=True)]
         momenta = [layer.momentum for layer in layers]
         for layer in layers:
             layer.momentum = 0.0
@@ -144,7 +147,38 @@ def compare_gradients(model, converted, images, rules):
     return tuple(found)
 
 
-def _differentiate(model, inputs, weights):
+def compare_training(model, converted, images, rules):
+    """Largest differences of a training step from that of a dense batch, relative likewise.
+
+    The images have one size. Gradients of weights, relative to the largest of all, since that
+    of a shift before a normalization is zero but for rounding; and how far statistics moved.
+
+    Returns:
+        The differences in a padded batch and on packed canvases; infinite for NaN.
+    """
+    weights = [weight.value for weight in model.trainable_variables]
+    statistics = [weight for weight in model.weights if "moving_" in weight.path]
+    before = [np.asarray(weight) for weight in statistics]
+
+    def step(network, inputs):
+        for weight, value in zip(statistics, before, strict=True):
+            weight.assign(value)
+        gradients, _ = _differentiate(network, inputs, weights, training=True)
+        largest = max(np.abs(gradient).max() for gradient in gradients)
+        moved = [np.asarray(x) - y for x, y in zip(statistics, before, strict=True)]
+        return [(x, largest) for x in gradients] + [(x, np.abs(x).max()) for x in moved]
+
+    expected = step(model, np.stack(images))
+    found = []
+    for inputs in (pad(images), pack(images, rules)[0]):
+        worst = 0.0
+        for (first, _), (second, scale) in zip(step(converted, inputs), expected, strict=True):
+            worst = max(worst, np.nan_to_num(np.abs(first - second).max() / scale, nan=np.inf))
+        found.append(float(worst))
+    return tuple(found)
+
+
+def _differentiate(model, inputs, weights, training=False):
     """Gradients of weights and of images, on the TensorFlow backend."""
     import tensorflow as tf
 
@@ -152,7 +186,7 @@ def _differentiate(model, inputs, weights):
     images = tf.convert_to_tensor(others.pop("images", inputs))
     with tf.GradientTape() as tape:
         tape.watch(images)
-        outputs = model({"images": images, **others} if others else images, training=False)
+        outputs = model({"images": images, **others} if others else images, training=training)
         loss = sum(tf.reduce_sum(tf.square(output)) for output in keras.tree.flatten(outputs))
     gradients = tape.gradient(loss, [*weights, images], unconnected_gradients="zero")
     *of_weights, of_images = (np.asarray(gradient) for gradient in gradients)

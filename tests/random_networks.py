@@ -4,6 +4,7 @@ What is drawn is a plan, whose text says what the network consists of; layers ar
 `build`, as some of them draw seeds.
 """
 
+import operator
 from functools import partial
 from typing import NamedTuple
 
@@ -33,6 +34,25 @@ class Network(NamedTuple):
         for block in self.blocks:
             x = block(x)
         return keras.Model(inputs, self.top(x))
+
+    def skips_cells(self):
+        """Whether a convolution leaves cells out, of which TensorFlow's gradient is unsafe.
+
+        In float64 it writes beyond its buffer, for 1x1 kernels of stride 2 for example.
+        """
+        return any(_skips_cells(block) for block in self.blocks)
+
+
+def _skips_cells(block):
+    if isinstance(block, Layer):
+        kernel, strides = (block.settings.get(name, 1) for name in ("kernel_size", "strides"))
+        strides = strides if isinstance(strides, tuple) else (strides, strides)
+        return isinstance(kernel, tuple) and any(map(operator.lt, kernel, strides))
+    settings = block.keywords
+    if block.func is wrap:
+        return any(map(_skips_cells, settings["inner"]))
+    strided = settings.get("kind") in ("strided", "hourglass")
+    return strided and settings["kernels"][0] < settings["stride"]
 
 
 class Layer(NamedTuple):

@@ -96,7 +96,8 @@ class UnitNormalization(keras.layers.UnitNormalization):
         squares = _canvases.sum_images(ops.square(inputs), placements)
         if reduces_channels(self.axis):
             squares = ops.broadcast_to(ops.sum(squares, axis=-1, keepdims=True), ops.shape(squares))
-        scale = ops.cast(ops.rsqrt(ops.maximum(squares, 1e-12)), inputs.dtype)
+        # As Keras bounds it.
+        scale = ops.cast(ops.minimum(ops.rsqrt(squares), 1e12), inputs.dtype)
         return inputs * _canvases.spread_to_cells(scale[:, None, None], inputs, placements)
 
     def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:

@@ -50,7 +50,8 @@ def convert_unit_normalization(graph: GraphBuilder, layer: Any, x: FeatureMap) -
     """Over channels each cell is on its own; over rows and columns each image is."""
     if _reduces_cells(layer):
         return _normalize(graph, layer, x, per_image_layers.UnitNormalization)
-    return convert_cellwise(graph, layer, x)
+    # The norm of zero has no gradient: JAX would multiply infinity by zero.
+    return convert_cellwise(graph, layer, graph.fill(x, "one", layer))
 
 
 def convert_dropout(graph: GraphBuilder, layer: Any, x: FeatureMap, **kwargs: Any) -> FeatureMap:
