@@ -64,7 +64,7 @@ OPERATIONS = {
     "get_item of some rows": lambda x: x[:, 2:5],
     "get_item from the last row": lambda x: x[:, -3:],
     "get_item backwards": lambda x: x[:, ::-1],
-    "get_item of images": lambda x: x[1:],
+    "get_item of images": lambda x: x[1:, :],
     "get_item of channels": lambda x: x[:, 0, :, :2],
     "split": lambda x: ops.split(x, 2, axis=1),
     "softmax": lambda x: ops.softmax(x, axis=1),
