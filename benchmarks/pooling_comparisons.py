@@ -8,11 +8,11 @@ from pooling_inputs import FIRST, GIVEN
 Row = dict[str, Any]
 
 OURS = "spp_keras"
-RULE = (
-    "In the sentences below the tables, ours is on par where the medians are within 10 % of each "
-    "other, within the noise where they are further apart but the quartiles overlap, and otherwise "
-    "quicker or behind."
+VERDICTS = (
+    "ours is on par where the medians are within 10 % of each other, within the noise where they "
+    "are further apart but the quartiles overlap, and otherwise quicker or behind."
 )
+RULE = f"In the sentences below the tables, {VERDICTS}"
 _MARGIN = 1.1
 
 

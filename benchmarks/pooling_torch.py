@@ -6,7 +6,8 @@ import numpy as np
 import pooling_inputs as inputs
 import torch
 import torchvision
-from torch.nn.functional import adaptive_max_pool2d, max_pool2d
+from torch.nn.functional import adaptive_max_pool2d
+from torch_pyramid import derive_levels, derive_vectors
 from worker import Prepared, case
 
 _TIES = "channels last; the first of a tie has it all"
@@ -93,7 +94,7 @@ def _windows_torchvision_first(setting: str) -> Prepared:
 @case("windows", f"torchvision `roi_pool`, {inputs.GIVEN}", "four tensors as they come")
 def _windows_torchvision_given(setting: str) -> Prepared:
     x, rois = _map_and_rois(setting)
-    return Prepared(lambda: _levels(torchvision.ops.roi_pool(x, rois, 6)), by_bin)
+    return Prepared(lambda: derive_levels(torchvision.ops.roi_pool(x, rois, 6)), by_bin)
 
 
 @case("windows gradient", f"torchvision `roi_pool`, {inputs.FIRST}", "four tensors as they come")
@@ -107,7 +108,9 @@ def _windows_gradient_torchvision_first(setting: str) -> Prepared:
 @case("windows gradient", f"torchvision `roi_pool`, {inputs.GIVEN}", "four tensors as they come")
 def _windows_gradient_torchvision_given(setting: str) -> Prepared:
     x, rois = _map_and_rois(setting)
-    return _gradient_of_levels(lambda: _levels(torchvision.ops.roi_pool(x, rois, 6)), x, len(rois))
+    return _gradient_of_levels(
+        lambda: derive_levels(torchvision.ops.roi_pool(x, rois, 6)), x, len(rois)
+    )
 
 
 @case("windows", "floor: PyTorch `fill_`", "the same, into memory in hand")
@@ -137,16 +140,7 @@ def _pyramid_first(maps: list[torch.Tensor]) -> torch.Tensor:
 
 
 def _pyramid_given(maps: list[torch.Tensor]) -> torch.Tensor:
-    """Vectors bin by bin as ours are: of maps with channels last that is a view of each grid."""
-    grids = _levels(_joined([adaptive_max_pool2d(x, 6) for x in maps]))
-    return torch.cat([grid.permute(0, 2, 3, 1).flatten(1) for grid in grids], 1)
-
-
-def _levels(finest: torch.Tensor) -> list[torch.Tensor]:
-    grids = {6: finest}
-    for bins, source in inputs.DERIVATIONS:
-        grids[bins] = max_pool2d(grids[source], source // bins)
-    return [grids[bins] for bins in inputs.LEVELS]
+    return derive_vectors(_joined([adaptive_max_pool2d(x, 6) for x in maps]))
 
 
 def _joined(tensors: list[torch.Tensor]) -> torch.Tensor:

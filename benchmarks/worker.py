@@ -73,6 +73,7 @@ def serve(packages: Sequence[str]) -> None:
         "versions": lambda: {package: _version(package) for package in packages},
         "start": _start,
         "measure": _measure,
+        "measure_cpu": _measure_cpu,
         "memory": _memory,
         "remark": _remark,
         "forget": _prepared.cache_clear,
@@ -170,13 +171,21 @@ def _start(section: str, name: str, setting: str, answer: str) -> dict[str, Any]
 
 def _measure(section: str, name: str, setting: str, seconds: float) -> list[float]:
     """Milliseconds of each call within some time, one call at least."""
+    return [wall for wall, _ in _measure_cpu(section, name, setting, seconds)]
+
+
+def _measure_cpu(
+    section: str, name: str, setting: str, seconds: float
+) -> list[tuple[float, float]]:
+    """Milliseconds of each call by the clock, and those of all threads on the CPU."""
     call = _prepared(section, name, setting).call
-    samples: list[float] = []
+    samples: list[tuple[float, float]] = []
     end = time.perf_counter() + seconds
     while not samples or time.perf_counter() < end:
-        start = time.perf_counter()
+        cpu, start = time.process_time(), time.perf_counter()
         call()
-        samples.append(1e3 * (time.perf_counter() - start))
+        wall = time.perf_counter() - start
+        samples.append((1e3 * wall, 1e3 * (time.process_time() - cpu)))
     # The first one finds the caches full of what another system left there.
     return samples[1:] or samples
 

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import keras
 
+from spp_keras.stand_in import StandIn
+
 _Pair = tuple[float, float]
 
 
@@ -162,7 +164,7 @@ def _trace_model(model: keras.Model, inputs: Sequence[_Axes], pixels: _Pixels) -
         for tensor, axis in zip(keras.tree.flatten(tensors), axes, strict=False):
             known[id(tensor)] = (tensor, axis if len(tensor.shape) == 4 else None)
 
-    def call(stand_in: _StandIn, *args: Any, **kwargs: Any) -> Any:
+    def call(stand_in: StandIn, *args: Any, **kwargs: Any) -> Any:
         outputs = stand_in(*args, **kwargs)
         maps = [known[id(x)][1] for x in keras.tree.flatten((args, kwargs)) if id(x) in known]
         rank = len(keras.tree.flatten(outputs)[0].shape)
@@ -174,20 +176,9 @@ def _trace_model(model: keras.Model, inputs: Sequence[_Axes], pixels: _Pixels) -
     )
     remember(tensors, inputs)
     clone = keras.models.clone_model(
-        model, input_tensors=tensors, clone_function=_StandIn, call_function=call
+        model, input_tensors=tensors, clone_function=StandIn, call_function=call
     )
     return [known[id(tensor)][1] for tensor in clone.outputs]
-
-
-class _StandIn(keras.Operation):
-    """A layer in a copy of a model's graph, without weights; the model stays as it is."""
-
-    def __init__(self, original: Any):
-        super().__init__(name=original.name)
-        self.original = original
-
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return self.original.compute_output_spec(*args, **kwargs)
 
 
 def _output_rank(layer: Any) -> int | None:

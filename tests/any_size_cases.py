@@ -26,6 +26,10 @@ def randomize(model, seed=0, side=64):
     random = np.random.default_rng(seed)
     for weight in model.weights:
         weight.assign(_draw(random, weight))
+    for layer in model._flatten_layers():
+        if hasattr(layer, "finalize_state"):
+            # Keras' `Normalization` computes constants from its weights.
+            layer.finalize_state()
     layers = [x for x in model._flatten_layers() if getattr(x, "moving_variance", None) is not None]
     if layers:
         sides = side if isinstance(side, tuple) else (side, side)

@@ -6,10 +6,13 @@ import keras
 def every_rule() -> keras.Model:
     """A network whose converted form has every layer that a conversion puts in."""
     images = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(images)
+    x = keras.layers.Normalization()(images)
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(x)
+    # Half the rows, rounded up and rounded down: as many where their number is even.
+    x = keras.layers.Concatenate()([x, keras.layers.MaxPooling2D(2)(images)])
     x = keras.layers.BatchNormalization()(x)
     x = keras.layers.DepthwiseConv2D(3, strides=2, padding="same")(x)
-    x = keras.layers.GroupNormalization(2)(x)
+    x = keras.layers.GroupNormalization(7)(x)
     x = keras.layers.SeparableConv2D(4, 3, strides=2, padding="same")(x)
     x = keras.layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False)(x)
     x = keras.layers.MaxPooling2D(3, 1, padding="same")(x)

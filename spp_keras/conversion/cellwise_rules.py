@@ -129,6 +129,6 @@ def require_channels_last(layer: Any) -> None:
     """Raises unless a layer takes channels last."""
     if layer.data_format != "channels_last":
         raise ValueError(
-            f'Layer {layer.name!r} has data_format="channels_first"; only maps with channels '
-            "last can be carried with the sizes of images."
+            f'Layer {layer.name!r} has data_format="channels_first". Build the model with channels '
+            "last, whose weights have the same shapes, and load its weights."
         )

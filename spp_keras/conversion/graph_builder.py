@@ -18,6 +18,7 @@ from spp_keras.conversion.placement_layers import (
     UnpackImages,
 )
 from spp_keras.conversion.requirements import Requirements
+from spp_keras.conversion.shared_normalization import Normalization
 
 # What a rule wants to hold beyond the images of a map.
 Beyond = Literal["anything", "finite", "zero", "one", "lowest"]
@@ -85,11 +86,15 @@ class GraphBuilder:
             layer: Layer or operation of the original graph.
             layer_class: Class with the same configuration. Defaults to that of `layer`.
         """
+        if layer_class is None and type(layer) is keras.layers.Normalization:
+            layer_class = Normalization
         layer_class = layer_class or type(layer)
         key = (id(layer), layer_class)
         if key not in self._shared:
             shared = share_layer(layer, layer_class)
             shared.name = self.name_layer(layer)
+            if isinstance(shared, Normalization):
+                shared.share_with(layer)
             # With the layer itself, so that its id is not given to another one.
             self._shared[key] = (layer, shared)
         return self._shared[key][1]

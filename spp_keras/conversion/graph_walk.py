@@ -1,6 +1,8 @@
 """A walk through the graph of a model, which converts it layer by layer."""
 
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +11,7 @@ import keras
 from spp_keras.conversion import rule_table
 from spp_keras.conversion.graph_builder import FeatureMap, GraphBuilder
 from spp_keras.conversion.layer_checks import check_layer
+from spp_keras.stand_in import StandIn
 
 
 def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]) -> list[Any]:
@@ -38,7 +41,7 @@ def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]
             # With the tensor itself, so that its id is not given to another one.
             values[id(tensor)] = (tensor, value)
 
-    def call(stand_in: _StandIn, *args: Any, **kwargs: Any) -> Any:
+    def call(stand_in: StandIn, *args: Any, **kwargs: Any) -> Any:
         tensors = stand_in(*args, **kwargs)
         args, kwargs = keras.tree.map_structure(
             lambda x: values[id(x)][1] if id(x) in values else x, (args, kwargs)
@@ -51,7 +54,7 @@ def convert_graph(graph: GraphBuilder, model: keras.Model, inputs: Sequence[Any]
     )
     remember(tensors, list(inputs))
     clone = keras.models.clone_model(
-        model, input_tensors=tensors, clone_function=_StandIn, call_function=call
+        model, input_tensors=tensors, clone_function=StandIn, call_function=call
     )
     return [values[id(tensor)][1] for tensor in clone.outputs]
 
@@ -72,18 +75,24 @@ def convert_layer(graph: GraphBuilder, layer: Any, *args: Any, **kwargs: Any) ->
         return graph.call(graph.share(layer), *args, **kwargs)
     if isinstance(layer, keras.Model):
         training = kwargs.pop("training", None)
-        with graph.open(layer, training):
+        with graph.open(layer, training), _name_in_errors("model", layer):
             return convert_graph(graph, layer, keras.tree.flatten((args, kwargs)))
     rule = rule_table.find_rule(layer)
     if rule is not None:
         check_layer(layer)
         return rule(graph, layer, *args, **kwargs)
     inner = trace_layer(layer, args, kwargs)
+    with graph.open(layer), _name_in_errors("layer", layer):
+        return convert_graph(graph, inner, [x for x in flat if isinstance(x, _TENSORS)])
+
+
+@contextlib.contextmanager
+def _name_in_errors(kind: str, layer: Any) -> Iterator[None]:
+    """Has errors about a part of a model or layer name the whole, too."""
     try:
-        with graph.open(layer):
-            return convert_graph(graph, inner, [x for x in flat if isinstance(x, _TENSORS)])
+        yield
     except ValueError as error:
-        raise ValueError(f"{error} It is part of layer {layer.name!r}.") from error
+        raise ValueError(f"{error} It is part of {kind} {layer.name!r}.") from error
 
 
 def trace_layer(layer: Any, args: Any, kwargs: Any) -> keras.Model:
@@ -95,13 +104,16 @@ def trace_layer(layer: Any, args: Any, kwargs: Any) -> keras.Model:
     problem = ""
     if isinstance(layer, keras.layers.Lambda):
         problem = "A Lambda may do anything to neighboring cells"
+    elif isinstance(layer, _ATTENTION):
+        problem = "Attention reads all cells of a map, those beyond an image, too"
     elif not isinstance(layer, keras.Layer):
         problem = "There is no rule for this operation on maps"
     else:
         try:
             models = [_trace(layer, args, kwargs, training) for training in (None, True)]
         except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            # Keras' errors go on for lines.
+            reason = re.split(r"\.\s|\n", str(error).strip())[0] or repr(error)
             problem = f"Its call cannot be followed on symbolic tensors ({reason})"
         else:
             kinds = [[type(operation) for operation in model.operations] for model in models]
@@ -132,6 +144,12 @@ def _drop_unused(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_ATTENTION = (
+    keras.layers.AdditiveAttention,
+    keras.layers.Attention,
+    keras.layers.GroupQueryAttention,
+    keras.layers.MultiHeadAttention,
+)
 _TENSORS = (FeatureMap, keras.KerasTensor)
 
 
@@ -149,14 +167,3 @@ def _trace(layer: Any, args: Any, kwargs: Any, training: bool | None) -> keras.M
     if "training" in layer.call_signature_parameters:
         kwargs["training"] = training
     return keras.Model(inputs, layer.call(*args, **kwargs), name=layer.name)
-
-
-class _StandIn(keras.Operation):
-    """A layer in a copy of a model's graph, without weights; the model stays as it is."""
-
-    def __init__(self, original: Any):
-        super().__init__(name=original.name)
-        self.original = original
-
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return self.original.compute_output_spec(*args, **_drop_unused(self.original, kwargs))

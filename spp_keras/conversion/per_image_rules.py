@@ -101,6 +101,8 @@ def convert_per_image_noise(
     >>> convert_per_image_noise(graph, keras.layers.SpatialDropout2D(0.5), x).tensor.shape
     (None, None, None, 3)
     """
+    if hasattr(layer, "data_format"):
+        require_channels_last(layer)
     x = graph.fill(x, "finite", layer)
     graph.require_free(x, (0, 0))
     noise = graph.wrap(layer, per_image_layers.PerImageNoise)

@@ -5,8 +5,10 @@ from typing import Any
 
 import keras
 
+from spp_keras.canvas_rules import CanvasRules
 from spp_keras.conversion.graph_builder import FeatureMap, GraphBuilder
 from spp_keras.conversion.graph_walk import as_functional, convert_graph
+from spp_keras.conversion.placement_layers import UnpackImages
 from spp_keras.layers import PadRagged, PerImage
 from spp_keras.models.image_model import ImageModel
 
@@ -53,12 +55,28 @@ def any_size(model: keras.Model, *, per_image: bool = False, name: str | None = 
     shape, name = (None, None, channels), name or model.name
     try:
         return convert_model(model, shape, name)
-    except ValueError:
+    except ValueError as error:
         if not per_image:
             raise
-    images, canvases, placements, _ = _make_entrance(model, shape)
-    outputs = PerImage(model, name="per_image")(canvases, sizes=placements)
+        _check_per_image(model, error)
+    images, canvases, placements, entrance = _make_entrance(model, shape)
+    # Each image is cut out: they may touch.
+    entrance.canvas_rules = CanvasRules()
+    maps, sizes = UnpackImages(name="single_images")(canvases, placements)
+    outputs = PerImage(model, name="per_image")(maps, sizes=sizes)
     return ImageModel(images, outputs, name=name)
+
+
+def _check_per_image(model: keras.Model, error: ValueError) -> None:
+    """Raises unless a model that cannot be converted can run on one image at a time."""
+    inputs, outputs = tuple(model.inputs[0].shape), as_functional(model).output
+    is_vector = isinstance(outputs, keras.KerasTensor) and len(outputs.shape) == 2
+    if inputs[1:3] != (None, None) or not is_vector:
+        raise ValueError(
+            "`per_image=True` needs a model that takes images of any size, (None, None, channels), "
+            f"and gives one vector for each. Received: model={model.name!r} with an input of the "
+            f"shape {inputs} and the outputs {outputs}, which cannot be converted: {error}"
+        ) from error
 
 
 def convert_model(model: keras.Model, input_shape: Sequence[int | None], name: str) -> ImageModel:
@@ -95,17 +113,31 @@ def _make_entrance(model: keras.Model, input_shape: Sequence[int | None]) -> tup
 
 def _check_input(model: Any) -> tuple[int, str]:
     """Channels and type of the images that a model takes."""
-    inputs: Sequence[Any] = getattr(model, "inputs", None) or ()
-    shapes = [tuple(tensor.shape) for tensor in inputs]
-    if not isinstance(model, keras.Model) or len(shapes) != 1 or len(shapes[0]) != 4:
+    name = getattr(model, "name", model)
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a `keras.Model`. Received: model={name!r}.")
+    inputs = getattr(model, "inputs", None)
+    if not inputs:
         raise ValueError(
-            "`model` must be a built `keras.Model` with one input, images (batch, height, width, "
-            f"channels). Received: model={getattr(model, 'name', model)!r} with inputs of the "
-            f"shapes {shapes}."
+            "`model` must be functional, or sequential and built, as its graph is read: give it a "
+            f"`keras.Input` with the shape of its images. Received: model={name!r} of class "
+            f"{type(model).__name__}."
+        )
+    shapes = [tuple(tensor.shape) for tensor in inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        raise ValueError(
+            "`model` must have one input, images (batch, height, width, channels). Of a model with "
+            "more inputs convert the part that maps images, and put the rest behind it. "
+            f"Received: model={name!r} with inputs of the shapes {shapes}."
         )
     if shapes[0][-1] is None:
         raise ValueError(
-            f"`model` must state its number of channels. Received: {model.name!r} with an input "
-            f"of the shape {shapes[0]}."
+            "`model` must take images with channels last, and state how many: (batch, height, "
+            f"width, channels). Received: model={name!r} with an input of the shape {shapes[0]}."
+        )
+    if any(isinstance(layer, PadRagged) for layer in model.layers):
+        raise ValueError(
+            f"`model` takes images of any size already. Received: model={name!r}, a network of "
+            "`any_size` or of the zoo."
         )
     return shapes[0][-1], inputs[0].dtype

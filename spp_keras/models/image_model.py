@@ -121,6 +121,25 @@ class ImageModel(Base):
         return [keras.layers.InputSpec(shape=shape, allow_last_axis_squeeze=True, name="images")]
 
     @property
+    def jit_compile(self) -> bool:
+        """Whether XLA compiles steps: as Keras decides, but on TensorFlow when asked to alone.
+
+        There it compiles anew for each size: `compile(jit_compile=True)` is for batches and
+        canvases of one size.
+        """
+        return super().jit_compile
+
+    @jit_compile.setter
+    def jit_compile(self, value: bool) -> None:
+        entrances = [layer for layer in self.layers if isinstance(layer, PadRagged)]
+        supported = [layer.supports_jit for layer in entrances]
+        for layer in entrances:
+            layer.supports_jit = True
+        keras.Model.jit_compile.fset(self, value)
+        for layer, supports_jit in zip(entrances, supported, strict=True):
+            layer.supports_jit = supports_jit
+
+    @property
     def layers(self) -> list[keras.Layer]:
         """The layers; those with weights in the order of the model that this one was made from.
 
@@ -198,6 +217,8 @@ class ImageModel(Base):
             return value
         tensors = self.input if isinstance(self.input, dict) else {"images": self._images}
         dtype = tensors[name].dtype if name in tensors else "int32"
+        if name == "placements":
+            dtype = None  # `PadRagged` refuses fractions, and makes int32 of the others.
         return keras.ops.convert_to_tensor(value, dtype)
 
 

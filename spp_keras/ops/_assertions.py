@@ -70,8 +70,15 @@ def check_placements(placements: Any, maps: Any) -> Any:
             and columns.
         maps: The maps of the canvases.
     """
-    if placements.shape[-1] != 5:
+    if placements.shape[-1] == 2:
         return check_sizes(placements, maps, "sizes")
+    dtype = keras.backend.standardize_dtype(placements.dtype)
+    if len(placements.shape) != 2 or placements.shape[1] != 5 or "int" not in dtype:
+        raise ValueError(
+            "`placements` must be integers of the shape (images, 5): canvas, top, left, height and "
+            f"width of each image. Received: placements of the shape {tuple(placements.shape)} and "
+            f"dtype {dtype}."
+        )
     placements = ops.cast(placements, "int32")
     canvases, height, width, _ = ops.shape(maps)
     ends = placements[:, 1:3] + placements[:, 3:]

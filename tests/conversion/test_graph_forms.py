@@ -156,7 +156,14 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+# The others are in the integration tier.
+QUICK = ("shared_layers", "nested_in_nested", "nested_sequential", "dictionary_of_outputs")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [pytest.param(x, marks=() if x in QUICK else pytest.mark.integration) for x in FORMS],
+)
 def test_every_form_of_a_graph_answers_as_alone_and_keeps_its_layers(form, tmp_path):
     original = any_size_cases.randomize(FORMS[form](), side=16)
     model = any_size(original)
@@ -184,6 +191,7 @@ def test_every_form_of_a_graph_answers_as_alone_and_keeps_its_layers(form, tmp_p
     assert max(any_size_cases.compare(original, again, images, rules)) < 1e-5
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("training", [None, False, True])
 @pytest.mark.parametrize("recorded", [None, False, True])
 def test_training_reaches_the_layers_of_a_nested_model_as_in_keras(recorded, training):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_jax import ROOT
+from test_jax import JAX, ROOT
 
 TWO_DEVICES = """
 import json, os, sys
@@ -58,7 +58,10 @@ os._exit(0)
 """
 
 
-def run(script, folders=(Path(__file__).parent, ROOT / "tests"), **environment):
+FOLDER = Path(__file__).parent
+
+
+def run(script, folders=(FOLDER, ROOT / "tests"), **environment):
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, folders)],
         cwd=ROOT,
@@ -76,3 +79,19 @@ def test_two_devices_report_the_mean_over_images():
     replicas, losses, expected = run(TWO_DEVICES)
     assert replicas == 2
     assert losses == pytest.approx([expected] * 3, rel=1e-5)
+
+
+@pytest.mark.integration
+def test_converted_networks_pass_their_tests_on_jax():
+    paths = [str(FOLDER / f"test_{name}.py") for name in ("every_backend", "training_loss")]
+    tiers = "not tensorflow and (integration or not integration)"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", tiers, *paths],
+        cwd=ROOT,
+        env={**os.environ, **JAX},
+        timeout=600,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "passed" in done.stdout

@@ -81,7 +81,9 @@ class Batches(keras.utils.PyDataset):
         return self.batches[index]
 
 
-@pytest.mark.parametrize("form", ["dictionary", "tuple"])
+@pytest.mark.parametrize(
+    "form", ["dictionary", pytest.param("tuple", marks=pytest.mark.integration)]
+)
 def test_the_reported_loss_is_the_mean_over_images(form):
     original = network()
     model = compile_model(any_size(original))
@@ -95,6 +97,7 @@ def test_the_reported_loss_is_the_mean_over_images(form):
     np.testing.assert_allclose(reported(model, without_weights), alone.mean(), rtol=1e-5)
 
 
+@pytest.mark.integration
 def test_weights_of_images_count_in_the_reported_loss():
     original = network()
     model = compile_model(any_size(original))
@@ -103,6 +106,7 @@ def test_weights_of_images_count_in_the_reported_loss():
     np.testing.assert_allclose(reported(model, batches), expected, rtol=1e-5)
 
 
+@pytest.mark.integration
 @pytest.mark.tensorflow
 def test_placements_of_unknown_length_are_known_by_their_name():
     import tensorflow as tf

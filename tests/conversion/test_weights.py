@@ -142,6 +142,7 @@ COPIES = {
 }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("copy", COPIES)
 @pytest.mark.parametrize("name", ["branched", "nested"])
 def test_copies_keep_the_order(name, copy, tmp_path):
@@ -151,7 +152,9 @@ def test_copies_keep_the_order(name, copy, tmp_path):
     assert_same_answers(model, original)
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@pytest.mark.parametrize(
+    "suffix", [".weights.h5", pytest.param(".keras", marks=pytest.mark.integration)]
+)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_file_of_the_original_loads(name, suffix, tmp_path):
     original = randomized(MODELS[name])
@@ -162,6 +165,26 @@ def test_a_file_of_the_original_loads(name, suffix, tmp_path):
     assert_same_answers(model, original)
 
 
+def test_a_normalization_that_is_adapted_or_loaded_in_one_model_is_in_the_other(tmp_path):
+    original = normalized()
+    model = any_size(original)
+    assert_same_answers(model, original)
+    source = normalized()
+    source.get_layer("pixels").adapt(np.random.default_rng(1).normal(-3, 2, (4, 9, 9, 3)))
+    source.save_weights(tmp_path / "other.weights.h5")
+    # The original is loaded, the converted network is, the original is adapted.
+    original.load_weights(tmp_path / "other.weights.h5")
+    assert_same_answers(original, source)
+    assert_same_answers(model, source)
+    normalized().save_weights(tmp_path / "first.weights.h5")
+    model.load_weights(tmp_path / "first.weights.h5")
+    assert np.abs(np.asarray(model(IMAGES)) - np.asarray(source(IMAGES))).max() > 0.01
+    assert_same_answers(original, model)
+    original.get_layer("pixels").adapt(np.random.default_rng(2).normal(9, 4, (4, 9, 9, 3)))
+    assert_same_answers(model, original)
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize("name", MODELS)
 def test_a_file_of_the_converted_network_loads(name, tmp_path):
     original = randomized(MODELS[name])
@@ -171,6 +194,7 @@ def test_a_file_of_the_converted_network_loads(name, tmp_path):
     assert_same_answers(model, original)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["branched", "automatic names", "normalized"])
 def test_a_file_of_the_converted_network_loads_into_the_original_by_keras(name, tmp_path):
     original = randomized(MODELS[name])
