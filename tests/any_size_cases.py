@@ -30,7 +30,7 @@ def randomize(model, seed=0, side=64):
         if hasattr(layer, "finalize_state"):
             # Keras' `Normalization` computes constants from its weights.
             layer.finalize_state()
-    layers = [x for x in model._flatten_layers() if hasattr(x, "moving_variance")]
+    layers = [x for x in model._flatten_layers() if getattr(x, "moving_variance", None) is not None]
     if layers:
         sides = side if isinstance(side, tuple) else (side, side)
         shape = model.inputs[0].shape[1:]
@@ -112,10 +112,15 @@ def compare(model, converted, images, rules):
     Returns:
         The differences in a padded batch and on packed canvases; infinite for NaN.
     """
-    alone = [_flatten(model(image[np.newaxis])) for image in images]
-    batch = _measure(alone, converted(pad(images)), range(len(images)))
+    return tuple(max(found) for found in compare_outputs(model, converted, images, rules))
+
+
+def compare_outputs(model, converted, images, rules):
+    """The same for each output: two lists in the order of `keras.tree.flatten`."""
+    alone = [flatten(model(image[np.newaxis])) for image in images]
+    batch = _measure_each(alone, converted(pad(images)), range(len(images)))
     canvases, order = pack(images, rules)
-    return batch, _measure(alone, converted(canvases), order)
+    return batch, _measure_each(alone, converted(canvases), order)
 
 
 def compare_gradients(model, converted, images, rules):
@@ -141,7 +146,7 @@ def compare_gradients(model, converted, images, rules):
             ),
         ]
         # What is zero but for rounding is no measure.
-        scale = max(1e-3, *(np.abs(second).max() for _, second in pairs))
+        scale = max(0.1, *(np.abs(second).max() for _, second in pairs))
         worst = max(float(np.abs(first - second).max() / scale) for first, second in pairs)
         found.append(np.inf if np.isnan(worst) else worst)
     return tuple(found)
@@ -206,22 +211,37 @@ def _find_spots(inputs):
 
 
 def _measure(alone, outputs, order):
-    worst = 0.0
-    for i, output in enumerate(_flatten(outputs)):
+    return max(_measure_each(alone, outputs, order))
+
+
+def _measure_each(alone, outputs, order):
+    worst = []
+    for i, output in enumerate(flatten(outputs)):
         # Where every answer is zero, so must these be.
         scale = max(np.abs(answer[i]).max() for answer in alone) or 1.0
         assert np.isfinite(scale), scale
         assert len(output) == len(alone), output.shape
+        worst.append(0.0)
         for row, image in enumerate(order):
             expected = alone[image][i][0]
             # A map is at the top left of an item that is as large as a canvas.
             found = output[row][tuple(slice(0, side) for side in expected.shape)]
             difference = np.abs(found - expected).max() / scale
-            worst = max(worst, np.inf if np.isnan(difference) else float(difference))
+            worst[-1] = max(worst[-1], np.inf if np.isnan(difference) else float(difference))
     return worst
 
 
-def _flatten(outputs):
+def fits(entrance, axis, side):
+    """Whether a network takes images of a height (axis 0) or width (axis 1)."""
+    return side >= entrance.min_size and all(
+        first.of(side) == second.of(side)
+        for _, demanded, first, second in entrance.equal_cells
+        if demanded == axis
+    )
+
+
+def flatten(outputs):
+    """The outputs of a model as arrays."""
     return [np.asarray(output) for output in keras.tree.flatten(outputs)]
 
 

@@ -150,9 +150,98 @@ def make_hub_families():
             dilation_rates=[2, 4],
         ),
         "BASNetBackbone": lambda: models.BASNetBackbone(resnet("basic_block"), num_classes=1),
+        # Attention over cells.
+        "MiTBackbone": lambda: models.MiTBackbone(
+            layerwise_depths=[1, 1],
+            num_layers=2,
+            layerwise_num_heads=[1, 2],
+            layerwise_sr_ratios=[4, 2],
+            max_drop_path_rate=0.1,
+            layerwise_patch_sizes=[7, 3],
+            layerwise_strides=[4, 2],
+            image_shape=(64, 64, 3),
+            hidden_dims=[16, 32],
+        ),
+        "SwinTransformerBackbone": lambda: models.SwinTransformerBackbone(
+            image_shape=(64, 64, 3),
+            patch_size=4,
+            embed_dim=16,
+            depths=[1, 1],
+            num_heads=[1, 2],
+            window_size=4,
+        ),
+        "ViTBackbone": lambda: models.ViTBackbone(
+            image_shape=(64, 64, 3),
+            patch_size=16,
+            num_layers=1,
+            num_heads=2,
+            hidden_dim=16,
+            mlp_dim=32,
+        ),
     }
 
 
 def make_pyramid(backbone):
-    """A model with every level of a backbone that has several."""
+    """A model with every level of a backbone that has several; other backbones as they are."""
+    if not getattr(backbone, "pyramid_outputs", None):
+        return backbone
     return keras.Model(backbone.input, dict(backbone.pyramid_outputs), name=backbone.name)
+
+
+def make_cv_families():
+    """The same of keras-cv, where it is installed."""
+    from keras_cv import models
+
+    rescaled = {"include_rescaling": True}
+    efficientnet = {
+        "stackwise_kernel_sizes": [3, 3, 5, 5],
+        "stackwise_num_repeats": [1, 2, 2, 1],
+        "stackwise_input_filters": [32, 16, 24, 40],
+        "stackwise_output_filters": [16, 24, 40, 48],
+        "stackwise_expansion_ratios": [1, 4, 4, 6],
+        "stackwise_strides": [1, 2, 2, 2],
+        "width_coefficient": 1.0,
+        "depth_coefficient": 1.0,
+        **rescaled,
+    }
+    squeezed = {"stackwise_squeeze_and_excite_ratios": [0.25] * 4}
+    resnet = {
+        "stackwise_filters": [64, 64, 64],
+        "stackwise_blocks": [2, 2, 2],
+        "stackwise_strides": [1, 2, 2],
+        **rescaled,
+    }
+    darknet = {"stackwise_channels": [16, 32, 48, 64], "stackwise_depth": [1, 2, 2, 1], **rescaled}
+    return {
+        "VGG16Backbone": lambda: models.VGG16Backbone(
+            include_top=False, input_shape=(None, None, 3), **rescaled
+        ),
+        "DenseNetBackbone": lambda: models.DenseNetBackbone(
+            stackwise_num_repeats=[2, 2, 2], growth_rate=8, **rescaled
+        ),
+        "ResNetBackbone": lambda: models.ResNetBackbone(**resnet),
+        "ResNetBackbone, basic": lambda: models.ResNetBackbone(**resnet, block_type="basic_block"),
+        "ResNetV2Backbone": lambda: models.ResNetV2Backbone(**resnet),
+        "ResNetV2Backbone, dilated": lambda: models.ResNetV2Backbone(
+            **{**resnet, "stackwise_strides": [1, 2, 1]}, stackwise_dilations=[1, 1, 2]
+        ),
+        "MobileNetV3Backbone": lambda: models.MobileNetV3Backbone(
+            stackwise_expansion=[1, 4, 4, 6, 6],
+            stackwise_filters=[16, 24, 40, 48, 48],
+            stackwise_kernel_size=[3, 3, 5, 5, 5],
+            stackwise_stride=[2, 2, 2, 1, 2],
+            stackwise_se_ratio=[0.25, None, 0.25, 0.25, 0.25],
+            stackwise_activation=["relu", "relu", *["hard_swish"] * 3],
+            **rescaled,
+        ),
+        "EfficientNetV1Backbone": lambda: models.EfficientNetV1Backbone(**efficientnet, **squeezed),
+        "EfficientNetV2Backbone": lambda: models.EfficientNetV2Backbone(
+            **efficientnet, **squeezed, stackwise_conv_types=["fused", "fused"] + ["unfused"] * 2
+        ),
+        "EfficientNetLiteBackbone": lambda: models.EfficientNetLiteBackbone(**efficientnet),
+        "CSPDarkNetBackbone": lambda: models.CSPDarkNetBackbone(**darknet),
+        "CSPDarkNetBackbone, depthwise": lambda: models.CSPDarkNetBackbone(
+            **darknet, use_depthwise=True
+        ),
+        "YOLOV8Backbone": lambda: models.YOLOV8Backbone(**darknet),
+    }

@@ -73,9 +73,25 @@ def build_efficientnet():
     return keras.Model(inputs, x, name="small_efficientnet")
 
 
+def build_convnext():
+    """ConvNeXt with one block a stage."""
+    # Not public: only networks of some depths are.
+    from keras.src.applications.convnext import ConvNeXt
+
+    return ConvNeXt(
+        depths=[1, 1, 1, 1],
+        projection_dims=[8, 16, 16, 24],
+        drop_path_rate=0.0,
+        include_top=False,
+        weights=None,
+        input_shape=(None, None, 3),
+    )
+
+
 SMALL = {
     "ZF-5": build_zf5,
     "MobileNetV3Small": partial(build_application, "MobileNetV3Small", alpha=0.5),
     "small Xception": build_xception,
     "small EfficientNet": build_efficientnet,
+    "small ConvNeXt": build_convnext,
 }

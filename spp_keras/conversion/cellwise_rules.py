@@ -50,6 +50,15 @@ def convert_zero_preserving(
     return replace(x, tensor=graph.call(graph.share(layer), x, *args, **kwargs))
 
 
+def convert_relu(
+    graph: GraphBuilder, layer: Any, x: FeatureMap, *args: Any, **kwargs: Any
+) -> FeatureMap:
+    """A ReLU: zero stays zero, but with a slope below a threshold above zero."""
+    moves_zero = layer.threshold > 0 and layer.negative_slope != 0
+    rule = convert_cellwise if moves_zero else convert_zero_preserving
+    return rule(graph, layer, x, *args, **kwargs)
+
+
 def convert_activation(graph: GraphBuilder, layer: Any, x: FeatureMap, **kwargs: Any) -> FeatureMap:
     """An activation: zero stays zero where the function is zero at zero."""
     name = getattr(layer.activation, "__name__", "")
@@ -79,19 +88,6 @@ def convert_split(graph: GraphBuilder, operation: Any, x: FeatureMap) -> list[Fe
     """A split of channels."""
     require_channels(operation, operation.axis)
     return [replace(x, tensor=tensor) for tensor in graph.call(graph.share(operation), x)]
-
-
-def convert_slice(graph: GraphBuilder, operation: Any, x: FeatureMap, key: Any) -> FeatureMap:
-    """A slice of channels, `x[..., start:stop]`."""
-    *others, channels = key if isinstance(key, tuple | list) else (key,)
-    whole = all(other in (Ellipsis, slice(None)) for other in others)
-    reaches = Ellipsis in others or len(others) == 3
-    if not (whole and reaches and isinstance(channels, slice)):
-        raise ValueError(
-            f"Operation {operation.name!r} cuts cells out of a map, [{key}]. It may cut channels, "
-            "[..., start:stop]; `keras.layers.Cropping2D` cuts cells off the sides of each image."
-        )
-    return replace(x, tensor=graph.call(graph.share(operation), x, key))
 
 
 def convert_prelu(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureMap:

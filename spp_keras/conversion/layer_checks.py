@@ -10,6 +10,7 @@ _LIBRARIES = ("jax", "keras", "tensorflow", "torch")
 _CELLWISE = (
     cellwise_rules.convert_activation,
     cellwise_rules.convert_cellwise,
+    cellwise_rules.convert_relu,
     cellwise_rules.convert_zero_preserving,
     merging_rules.convert_merging,
 )

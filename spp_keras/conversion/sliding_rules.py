@@ -73,6 +73,37 @@ def convert_cropping(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureM
     return graph.require_cells(FeatureMap(tensor, rows, columns, weaken(x)))
 
 
+def convert_slice(graph: GraphBuilder, operation: Any, x: FeatureMap, key: Any) -> FeatureMap:
+    """A slice `x[:, top:-bottom:step, left:-right:step, channels]`: a cropping with strides."""
+    keys = list(key) if isinstance(key, tuple | list) else [key]
+    if Ellipsis in keys:
+        place = keys.index(Ellipsis)
+        keys[place : place + 1] = [slice(None)] * (5 - len(keys))
+    keys += [slice(None)] * (4 - len(keys))
+    cuts = [_read_slice(part) for part in keys[:3]]
+    if None in cuts or cuts[0] != (0, 1) or not isinstance(keys[3], slice):
+        raise ValueError(
+            f"Operation {operation.name!r} cuts [{key}] out of a map, which is no cropping of each "
+            "image. It may count rows and columns from the first and from the last of an image, "
+            "[:, 1:-1], take every second one, [:, ::2], and cut channels, [..., start:stop]."
+        )
+    rows, columns = (
+        count.pad(-cut).slide_same(step)
+        for count, (cut, step) in zip((x.rows, x.columns), cuts[1:], strict=True)
+    )
+    tensor = graph.call(graph.share(operation), x, key)
+    beyond = x.beyond if cuts[1][0] == cuts[2][0] == 0 else weaken(x)
+    return graph.require_cells(FeatureMap(tensor, rows, columns, beyond))
+
+
+def _read_slice(part: Any) -> tuple[int, int] | None:
+    """How many cells a slice cuts off in all, and its step; `None` for other slices."""
+    if not isinstance(part, slice):
+        return None
+    start, stop, step = part.start or 0, part.stop or 0, part.step or 1
+    return (start - stop, step) if start >= 0 >= stop and step >= 1 else None
+
+
 def convert_upsampling(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureMap:
     """Upsampling by whole factors that repeats cells."""
     require_channels_last(layer)

@@ -1,4 +1,4 @@
-"""What is refused, by its name: nothing may be silently wrong."""
+"""Layers and operations that may mix images: refused by their names, none is silently wrong."""
 
 import keras
 import numpy as np
@@ -61,7 +61,10 @@ OPERATIONS = {
     "transpose": lambda x: ops.transpose(x, (0, 2, 1, 3)),
     "flip": lambda x: ops.flip(x, 1),
     "roll": lambda x: ops.roll(x, 1, axis=1),
-    "get_item": lambda x: x[:, 1:],
+    "get_item of some rows": lambda x: x[:, 2:5],
+    "get_item from the last row": lambda x: x[:, -3:],
+    "get_item backwards": lambda x: x[:, ::-1],
+    "get_item of images": lambda x: x[1:, :],
     "get_item of channels": lambda x: x[:, 0, :, :2],
     "split": lambda x: ops.split(x, 2, axis=1),
     "softmax": lambda x: ops.softmax(x, axis=1),
