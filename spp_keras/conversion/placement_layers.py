@@ -1,6 +1,7 @@
 """Layers that carry the places of images through a network, and keep images apart."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
@@ -134,13 +135,17 @@ class CropCanvases(_PlacedLayer):
         if placements is None:
             return maps
         shapes = [ops.shape(x) for x in maps]
-        rows, columns = (
-            functools.reduce(ops.minimum, [shape[axis] for shape in shapes]) for axis in (1, 2)
-        )
+        rows, columns = (_find_least([shape[axis] for shape in shapes]) for axis in (1, 2))
         return [x[:, :rows, :columns] for x in maps]
 
     def compute_output_spec(self, maps: Any, placements: Any = None) -> Any:
         return [keras.KerasTensor((x.shape[0], None, None, x.shape[-1]), x.dtype) for x in maps]
+
+
+def _find_least(sides: Sequence[Any]) -> Any:
+    """The least of sides; an int where all are known, as slices of JAX must be."""
+    known = all(isinstance(side, int) for side in sides)
+    return min(sides) if known else functools.reduce(ops.minimum, sides)
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")

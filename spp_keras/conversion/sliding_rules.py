@@ -80,8 +80,8 @@ def convert_slice(graph: GraphBuilder, operation: Any, x: FeatureMap, key: Any) 
         place = keys.index(Ellipsis)
         keys[place : place + 1] = [slice(None)] * (5 - len(keys))
     keys += [slice(None)] * (4 - len(keys))
-    cuts = [_read_slice(part) for part in keys[:3]]
-    if None in cuts or cuts[0] != (0, 1) or not isinstance(keys[3], slice):
+    cuts = [cut for part in keys[:3] if (cut := _read_slice(part)) is not None]
+    if len(cuts) < 3 or cuts[0] != (0, 1) or not isinstance(keys[3], slice):
         raise ValueError(
             f"Operation {operation.name!r} cuts [{key}] out of a map, which is no cropping of each "
             "image. It may count rows and columns from the first and from the last of an image, "
