@@ -117,7 +117,7 @@ def compare(model, converted, images, rules):
 
 def compare_outputs(model, converted, images, rules):
     """The same for each output: two lists in the order of `keras.tree.flatten`."""
-    alone = [flatten(model(image[np.newaxis])) for image in images]
+    alone = [_flatten(model(image[np.newaxis])) for image in images]
     batch = _measure_each(alone, converted(pad(images)), range(len(images)))
     canvases, order = pack(images, rules)
     return batch, _measure_each(alone, converted(canvases), order)
@@ -216,7 +216,7 @@ def _measure(alone, outputs, order):
 
 def _measure_each(alone, outputs, order):
     worst = []
-    for i, output in enumerate(flatten(outputs)):
+    for i, output in enumerate(_flatten(outputs)):
         # Where every answer is zero, so must these be.
         scale = max(np.abs(answer[i]).max() for answer in alone) or 1.0
         assert np.isfinite(scale), scale
@@ -240,7 +240,7 @@ def fits(entrance, axis, side):
     )
 
 
-def flatten(outputs):
+def _flatten(outputs):
     """The outputs of a model as arrays."""
     return [np.asarray(output) for output in keras.tree.flatten(outputs)]
 

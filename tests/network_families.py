@@ -31,6 +31,12 @@ def build_application(name, side=None, **settings):
     return getattr(applications, name)(input_shape=(side, side, 3), **settings)
 
 
+def build_nasnet(side=97):
+    """NASNetMobile as Keras builds it for one size, with inputs of any."""
+    built = build_application("NASNetMobile", side)
+    return keras.models.clone_model(built, input_tensors=keras.Input((None, None, 3)))
+
+
 def build_zf5():
     """The paper's ZF-5 without a pyramid, an eighth as wide, as a plain Keras model."""
     images, maps = _build_trunk(tables.ZF5, None, 0.125)

@@ -124,6 +124,11 @@ def convert_reduction(
 ) -> Any:
     """`keras.ops.mean` and `max` over rows and columns are global poolings; over channels not."""
     axes = {axis % 4 for axis in as_axes(operation.axis if operation.axis is not None else ())}
+    if getattr(operation, "initial", None) is not None:
+        raise ValueError(
+            f"Operation {operation.name!r} has initial={operation.initial}. Give it None, and take "
+            "`keras.ops.maximum` of what it returns."
+        )
     if axes == {3} and operation.keepdims:
         return convert_cellwise(graph, operation, x, *args, **kwargs)
     if axes != {1, 2}:

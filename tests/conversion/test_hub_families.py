@@ -37,7 +37,9 @@ def test_backbones_at_sizes_that_they_take(name):
     assert min(entrance.canvas_rules.footprint(224, 224)) <= 320
 
     dense = images[0][np.newaxis]
-    for found, expected in zip(*(cases.flatten(x(dense)) for x in (converted, model)), strict=True):
+    for found, expected in zip(
+        *(cases._flatten(x(dense)) for x in (converted, model)), strict=True
+    ):
         np.testing.assert_array_equal(found, expected)
 
 

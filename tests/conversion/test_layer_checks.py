@@ -68,6 +68,7 @@ OPERATIONS = {
     "get_item of channels": lambda x: x[:, 0, :, :2],
     "split": lambda x: ops.split(x, 2, axis=1),
     "softmax": lambda x: ops.softmax(x, axis=1),
+    "max": lambda x: ops.max(x, axis=(1, 2), initial=3.0),
     "mean": lambda x: ops.mean(x),
     "mean of rows": lambda x: ops.mean(x, axis=1, keepdims=True),
     "concatenate": lambda x: ops.concatenate([x, x], axis=1),
