@@ -131,7 +131,7 @@ def find_rule(layer: keras.Operation) -> Rule | None:
 
     Example:
 
-    >>> find_rule(keras.layers.ReLU()).__name__
+    >>> find_rule(keras.layers.ELU()).__name__
     'convert_zero_preserving'
     """
     layer_class = type(layer)
