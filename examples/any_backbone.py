@@ -37,7 +37,7 @@ def train_top(size_policy: Whole | Warp) -> float:
     """Trains the top and returns its accuracy on the validation images."""
     keras.utils.set_random_seed(0)
     model = spp_classifier(backbone, len(train.classes), levels=(3, 2, 1), units=(256,))
-    first_of_top = model.layers.index(model.get_layer("backbone")) + 1
+    first_of_top = model.layers.index(model.get_layer("spp")) + 1
     frozen = keras.Model(model.input, model.layers[first_of_top - 1].output)
     data = []
     for records in (train, validation):
