@@ -218,7 +218,8 @@ def _measure_each(alone, outputs, order):
     worst = []
     for i, output in enumerate(_flatten(outputs)):
         # Where every answer is zero, so must these be.
-        scale = max(np.abs(answer[i]).max() for answer in alone) or 1.0
+        # Answers that are zero but for rounding, as means of what is normalized, have no scale.
+        scale = max(0.01, *(np.abs(answer[i]).max() for answer in alone))
         assert np.isfinite(scale), scale
         assert len(output) == len(alone), output.shape
         worst.append(0.0)

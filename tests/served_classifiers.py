@@ -17,7 +17,7 @@ OUTPUTS = {
     "any_size": ["fc7", "spp"],
     "reporting": ["fc7", "spp"],
     "one_size": ["fc7", "flatten"],
-    "backbone": ["backbone", "fc1"],
+    "backbone": ["spp", "fc1"],
 }
 TEXT = b"<html>Not found</html>"
 
