@@ -59,6 +59,19 @@ def trained_for(found: dict[str, Any]) -> str:
     return found.get("training") or missing
 
 
+def turn_options(parser: argparse.ArgumentParser, rounds: int, seconds: float) -> None:
+    """Adds `--rounds` and `--seconds` with these defaults."""
+    parser.add_argument(
+        "--rounds", type=int, default=rounds, help=f"turns of each (default: {rounds})"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=seconds,
+        help=f"length of a turn (default: {seconds}), a call at least",
+    )
+
+
 def render_option(parser: argparse.ArgumentParser) -> None:
     """Whether to make the text anew from figures that are there."""
     parser.add_argument(

@@ -146,13 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Example: python benchmarks/network.py --peers .peers/bin/python --rounds 15",
     )
     parser.add_argument("--peers", metavar="PYTHON", help="interpreter with torch")
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each (default: 9)")
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=0.5,
-        help="length of a turn (default: 0.5), a call at least",
-    )
+    machines.turn_options(parser, rounds=9, seconds=0.5)
     machines.render_option(parser)
     machines.out_option(parser)
     return parser

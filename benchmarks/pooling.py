@@ -101,13 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PYTHON",
         help="interpreter with torch, torchvision, onnxruntime and openvino",
     )
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each (default: 7)")
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=0.2,
-        help="length of a turn (default: 0.2), a call at least",
-    )
+    machines.turn_options(parser, rounds=7, seconds=0.2)
     parser.add_argument(
         "--render",
         action="store_true",

@@ -81,13 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures input and training and writes training.json and training.md.",
         epilog="Example: python benchmarks/training.py --rounds 7",
     )
-    parser.add_argument("--rounds", type=int, default=4, help="turns of each (default: 4)")
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=0.5,
-        help="length of a turn (default: 0.5), a call at least",
-    )
+    machines.turn_options(parser, rounds=4, seconds=0.5)
     parser.add_argument("--data-dir", type=Path, help="where `shapes` lies or is made")
     machines.render_option(parser)
     machines.out_option(parser)

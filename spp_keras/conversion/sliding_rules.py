@@ -37,11 +37,7 @@ def convert_sliding(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureMa
 def convert_zero_padding(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureMap:
     """Margins of zeros become part of each image; the layer behind needs nothing more."""
     require_channels_last(layer)
-    (top, bottom), (left, right) = layer.padding
-    x = graph.fill(x, "zero", layer)
-    graph.require_free(x, (max(top, bottom), max(left, right)))
-    tensor = graph.call(graph.share(layer), x)
-    return FeatureMap(tensor, x.rows.pad(top + bottom), x.columns.pad(left + right), "zero")
+    return _pad(graph, layer, graph.fill(x, "zero", layer), layer.padding)
 
 
 def convert_pad(
@@ -57,11 +53,8 @@ def convert_pad(
             f"value {value}. It has to pad rows and columns with zero or minus infinity."
         )
     beyond: Beyond = "zero" if value == 0 else "lowest"
-    (top, bottom), (left, right) = widths[1:3]
     x = graph.fill(x, beyond, operation)
-    graph.require_free(x, (max(top, bottom), max(left, right)))
-    tensor = graph.call(graph.share(operation), x, constant_values=constant_values)
-    return FeatureMap(tensor, x.rows.pad(top + bottom), x.columns.pad(left + right), x.beyond)
+    return _pad(graph, operation, x, widths[1:3], constant_values=constant_values)
 
 
 def convert_cropping(graph: GraphBuilder, layer: Any, x: FeatureMap) -> FeatureMap:
@@ -127,6 +120,14 @@ def convert_local_response_normalization(
     graph.require_free(x, (reach, reach))
     tensor = graph.call(graph.share(layer), x)
     return FeatureMap(tensor, x.rows, x.columns, x.beyond)
+
+
+def _pad(graph: GraphBuilder, layer: Any, x: FeatureMap, margins: Any, **kwargs: Any) -> FeatureMap:
+    """A map that holds beyond its images what a layer pads it with."""
+    (top, bottom), (left, right) = margins
+    graph.require_free(x, (max(top, bottom), max(left, right)))
+    tensor = graph.call(graph.share(layer), x, **kwargs)
+    return FeatureMap(tensor, x.rows.pad(top + bottom), x.columns.pad(left + right), x.beyond)
 
 
 def _slide_same(

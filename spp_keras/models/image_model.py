@@ -159,7 +159,8 @@ class ImageModel(Base):
     @property
     def _takes_sizes(self) -> bool:
         names = set(self.input) if isinstance(self.input, dict) else {"images"}
-        mixed = any(isinstance(layer, PadRagged) for layer in self.layers)
+        # Asked on every call, for which the order of the layers does not matter.
+        mixed = any(isinstance(layer, PadRagged) for layer in super().layers)
         return mixed and names <= {"images", "sizes"}
 
     def _has_graph_for(self, inputs: Any) -> bool:
