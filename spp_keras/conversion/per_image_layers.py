@@ -10,33 +10,38 @@ from keras import ops
 from spp_keras.ops import _canvases
 
 
+class _PerImage(keras.layers.Layer):
+    """A layer of Keras that reduces each image; without `placements` it is Keras' layer."""
+
+    def call(self, inputs: Any, placements: Any = None) -> Any:
+        if placements is None:
+            return super().call(inputs)
+        return ops.cast(self._call_per_image(inputs, placements), inputs.dtype)
+
+    def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), inputs.dtype)
+
+    def _call_per_image(self, inputs: Any, placements: Any) -> Any:
+        raise NotImplementedError
+
+
 @keras.saving.register_keras_serializable(package="spp_keras")
-class GlobalAveragePooling2D(keras.layers.GlobalAveragePooling2D):
+class GlobalAveragePooling2D(_PerImage, keras.layers.GlobalAveragePooling2D):
     """`keras.layers.GlobalAveragePooling2D` of each image; a 1x1 pyramid level of means."""
 
-    def call(self, inputs: Any, placements: Any = None) -> Any:
-        if placements is None:
-            return super().call(inputs)
+    def _call_per_image(self, inputs: Any, placements: Any) -> Any:
         sums = _canvases.sum_images(inputs, placements)
-        means = ops.cast(sums / _canvases.count_cells(placements, sums.dtype), inputs.dtype)
+        means = sums / _canvases.count_cells(placements, sums.dtype)
         return means[:, None, None] if self.keepdims else means
-
-    def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:
-        return keras.KerasTensor(self.compute_output_shape(inputs.shape), inputs.dtype)
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
-class GlobalMaxPooling2D(keras.layers.GlobalMaxPooling2D):
+class GlobalMaxPooling2D(_PerImage, keras.layers.GlobalMaxPooling2D):
     """`keras.layers.GlobalMaxPooling2D` of each image; a 1x1 pyramid level of maxima."""
 
-    def call(self, inputs: Any, placements: Any = None) -> Any:
-        if placements is None:
-            return super().call(inputs)
+    def _call_per_image(self, inputs: Any, placements: Any) -> Any:
         maxima = _canvases.max_images(inputs, placements)
         return maxima[:, None, None] if self.keepdims else maxima
-
-    def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:
-        return keras.KerasTensor(self.compute_output_shape(inputs.shape), inputs.dtype)
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
@@ -54,54 +59,38 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
-class GroupNormalization(keras.layers.GroupNormalization):
+class GroupNormalization(_PerImage, keras.layers.GroupNormalization):
     """`keras.layers.GroupNormalization` with the moments of each image."""
 
-    def call(self, inputs: Any, placements: Any = None) -> Any:
-        if placements is None:
-            return super().call(inputs)
+    def _call_per_image(self, inputs: Any, placements: Any) -> Any:
         groups = inputs.shape[-1] // self.groups
         x = _normalize(inputs, placements, groups, self.epsilon)
         for weight, operation in ((self.gamma, ops.multiply), (self.beta, ops.add)):
             if weight is not None:
                 x = operation(x, ops.cast(weight, x.dtype))
-        return ops.cast(x, self.compute_dtype)
-
-    def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:
-        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+        return x
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
-class LayerNormalization(keras.layers.LayerNormalization):
+class LayerNormalization(_PerImage, keras.layers.LayerNormalization):
     """`keras.layers.LayerNormalization` over rows and columns, too, of each image."""
 
-    def call(self, inputs: Any, placements: Any = None) -> Any:
-        if placements is None:
-            return super().call(inputs)
+    def _call_per_image(self, inputs: Any, placements: Any) -> Any:
         group = inputs.shape[-1] if reduces_channels(self.axis) else 1
-        x = _normalize(inputs, placements, group, self.epsilon)
-        return ops.cast(x, self.compute_dtype)
-
-    def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:
-        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+        return _normalize(inputs, placements, group, self.epsilon)
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
-class UnitNormalization(keras.layers.UnitNormalization):
+class UnitNormalization(_PerImage, keras.layers.UnitNormalization):
     """`keras.layers.UnitNormalization` over rows and columns, too, of each image."""
 
-    def call(self, inputs: Any, placements: Any = None) -> Any:
-        if placements is None:
-            return super().call(inputs)
+    def _call_per_image(self, inputs: Any, placements: Any) -> Any:
         squares = _canvases.sum_images(ops.square(inputs), placements)
         if reduces_channels(self.axis):
             squares = ops.broadcast_to(ops.sum(squares, axis=-1, keepdims=True), ops.shape(squares))
         # As Keras bounds it.
         scale = ops.cast(ops.minimum(ops.rsqrt(squares), 1e12), inputs.dtype)
         return inputs * _canvases.spread_to_cells(scale[:, None, None], inputs, placements)
-
-    def compute_output_spec(self, inputs: Any, placements: Any = None) -> Any:
-        return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="spp_keras")
