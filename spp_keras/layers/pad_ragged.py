@@ -87,7 +87,7 @@ class PadRagged(keras.layers.Layer):
         if _inputs.is_ragged(images):
             if sizes is not None or placements is not None:
                 raise ValueError("`sizes` must be None for ragged `images`, which hold their own.")
-            images, sizes = _inputs.to_dense(images, "images")
+            images, sizes = self._make_dense(images)
         elif sizes is not None:
             sizes = _assertions.check_sizes(sizes, images)
         checks = []
@@ -97,6 +97,16 @@ class PadRagged(keras.layers.Layer):
         checks.append(self._check_least(images, sizes))
         checks += canvas_checks.check_equal_cells(images, sizes, self.equal_cells)
         return _assertions.after_checks(checks, images), sizes
+
+    def _make_dense(self, images: Any) -> tuple[Any, Any]:
+        """Ragged images on canvases, or padded to one size, and their placements or sizes."""
+        if self.canvas_rules is None:
+            return _inputs.to_dense(images, "images")
+        from spp_keras.packing import draw_canvases, plan_canvases
+
+        layout = plan_canvases(_inputs.item_sizes(images, "images"), self.canvas_rules)
+        pixels = ops.reshape(images.flat_values, (-1, images.shape[-1]))
+        return draw_canvases(pixels, layout), layout.placements
 
     def _check_least(self, images: Any, sizes: Any) -> Any:
         message = (

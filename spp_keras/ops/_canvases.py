@@ -40,13 +40,16 @@ def mask_cells(x: Any, placements: Any) -> Any:
 def fill_beyond(x: Any, placements: Any, value: float = 0.0) -> Any:
     """Cells that are no image get a value, whatever was there."""
     filler = ops.full((), value, dtype=x.dtype)
-    if x.shape[-1] > _FEW_CHANNELS or is_packed(placements):
+    if x.shape[-1] > _FEW_CHANNELS:
         return ops.where(ops.expand_dims(mask_cells(x, placements), 3), x, filler)
     # Along a few channels a mask is slow to repeat: here it has them in its columns.
     items, height, width, channels = ops.shape(x)
     rows, columns = _covered(placements, height, width)
     columns = ops.repeat(columns, channels, axis=1)
-    mask = ops.logical_and(ops.expand_dims(rows, 2), ops.expand_dims(columns, 1))
+    if is_packed(placements):
+        mask = _sum_over_images(rows, columns, placements, items) > 0.5
+    else:
+        mask = ops.logical_and(ops.expand_dims(rows, 2), ops.expand_dims(columns, 1))
     lines = ops.reshape(x, (items, height, width * channels))
     return ops.reshape(ops.where(mask, lines, filler), (items, height, width, channels))
 
