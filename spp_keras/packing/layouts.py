@@ -7,9 +7,12 @@ import tensorflow as tf
 from spp_keras.canvas_rules import CanvasRules
 from spp_keras.packing import skyline
 
+# Numbers of canvases that are tried. Kernels of TensorFlow for CPUs divide their work by items of
+# a batch: a training step of ZF-5 took so much longer for each pixel of so many canvases than for
+# one of sixteen images (benchmarks/results/packing.md).
+_COST_OF_PIXEL = {1: 1.25, 2: 1.1, 3: 1.08, 4: 1.05}
 # Widths of canvases that are tried, as multiples of the side of a square canvas.
-_WIDTHS = tuple(0.6 + 0.05 * index for index in range(25))
-_NUM_CANVASES = (1, 2)
+_WIDTHS = tuple(0.6 + 0.1 * index for index in range(13))
 # A canvas has at most about so many cells of the grid that images are laid on along a side.
 _GRID_CELLS = 160
 
@@ -48,15 +51,17 @@ def plan_canvases(sizes: Any, rules: CanvasRules) -> CanvasLayout:
     places, rows = skyline.place_on_strips(
         cells, occupied, strip_widths, num_strips
     )
-    best = tf.argmin(rows * strip_widths * num_strips, output_type=tf.int32)
+    costs = tf.repeat(tf.constant(list(_COST_OF_PIXEL.values())), len(_WIDTHS))
+    costs *= tf.cast(rows * strip_widths * num_strips, tf.float32)
+    best = tf.argmin(costs, output_type=tf.int32)
     place = places[:, best]
     # One image a canvas, where they are alike.
     count = tf.shape(sizes)[0]
     largest = tf.reduce_max(sizes, axis=0)
     alone = tf.pad(tf.range(count)[:, tf.newaxis], [[0, 0], [0, 2]])
     padded_width = _divide_up(largest[1], step) * step
-    packed_pixels = rows[best] * strip_widths[best] * num_strips[best] * step * step
-    is_alone = count * largest[0] * padded_width <= packed_pixels
+    padded_pixels = tf.cast(count * largest[0] * padded_width, tf.float32)
+    is_alone = padded_pixels <= costs[best] * tf.cast(step * step, tf.float32)
     corners = tf.gather(place * [1, step, step], tf.argsort(order))
     return CanvasLayout(
         tf.where(is_alone, count, num_strips[best]),
@@ -70,12 +75,10 @@ def plan_canvases(sizes: Any, rules: CanvasRules) -> CanvasLayout:
 def _list_candidates(cells: Any, occupied: Any) -> tuple[tf.Tensor, tf.Tensor]:
     """Widths and numbers of strips."""
     area = tf.cast(tf.reduce_sum(tf.reduce_prod(occupied, axis=1)), tf.float32)
-    widths = [
-        tf.cast(tf.sqrt(area / number) * tf.constant(_WIDTHS, tf.float32), tf.int32)
-        for number in _NUM_CANVASES
-    ]
-    numbers = tf.repeat(tf.constant(_NUM_CANVASES, tf.int32), len(_WIDTHS))
-    return tf.maximum(tf.concat(widths, axis=0), tf.reduce_max(cells[:, 1])), numbers
+    numbers = tf.repeat(tf.constant(list(_COST_OF_PIXEL), tf.int32), len(_WIDTHS))
+    factors = tf.tile(tf.constant(_WIDTHS), [len(_COST_OF_PIXEL)])
+    widths = tf.sqrt(area / tf.cast(numbers, tf.float32)) * factors
+    return tf.maximum(tf.cast(widths, tf.int32), tf.reduce_max(cells[:, 1])), numbers
 
 
 def _divide_up(pixels: Any, step: Any) -> Any:
