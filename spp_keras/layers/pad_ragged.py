@@ -83,11 +83,13 @@ class PadRagged(keras.layers.Layer):
     ) -> None:
         _checks.feature_maps(images_shape, "channels_last", "images")
 
-    def call(self, images: Any, sizes: Any = None, placements: Any = None) -> Any:
+    def call(
+        self, images: Any, sizes: Any = None, placements: Any = None, training: Any = None
+    ) -> Any:
         if _inputs.is_ragged(images):
             if sizes is not None or placements is not None:
                 raise ValueError("`sizes` must be None for ragged `images`, which hold their own.")
-            images, sizes = self._make_dense(images)
+            images, sizes = self._make_dense(images, training)
         elif sizes is not None:
             sizes = _assertions.check_sizes(sizes, images)
         checks = []
@@ -98,13 +100,14 @@ class PadRagged(keras.layers.Layer):
         checks += canvas_checks.check_equal_cells(images, sizes, self.equal_cells)
         return _assertions.after_checks(checks, images), sizes
 
-    def _make_dense(self, images: Any) -> tuple[Any, Any]:
+    def _make_dense(self, images: Any, training: Any) -> tuple[Any, Any]:
         """Ragged images on canvases, or padded to one size, and their placements or sizes."""
         if self.canvas_rules is None:
             return _inputs.to_dense(images, "images")
         from spp_keras.packing import draw_canvases, plan_canvases
 
-        layout = plan_canvases(_inputs.item_sizes(images, "images"), self.canvas_rules)
+        sizes = _inputs.item_sizes(images, "images")
+        layout = plan_canvases(sizes, self.canvas_rules, training is True)
         pixels = ops.reshape(images.flat_values, (-1, images.shape[-1]))
         return draw_canvases(pixels, layout), layout.placements
 
@@ -127,7 +130,9 @@ class PadRagged(keras.layers.Layer):
         sides = ops.stack([height, width])
         return _assertions.require(holds, message, "height and width", sides, ("the whole batch",))
 
-    def compute_output_spec(self, images: Any, sizes: Any = None, placements: Any = None) -> Any:
+    def compute_output_spec(
+        self, images: Any, sizes: Any = None, placements: Any = None, training: Any = None
+    ) -> Any:
         if sizes is None and placements is None:
             _refuse_sizes(images)
         places = (None, 5) if placements is not None else (images.shape[0], 2)
