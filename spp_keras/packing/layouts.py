@@ -1,5 +1,6 @@
 """How the images of a batch lie on canvases: the layout that costs least of some dozens."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ _WIDTH_RANGE = (0.6, 1.8)
 _FEWEST_WIDTHS, _MOST_WIDTHS, _WIDTHS_TIMES_IMAGES = 4, 13, 300
 # A canvas has about so many cells at most along a side of the grid that images are laid on.
 _GRID_CELLS = 160
+# Images are drawn in pieces of rows of so many pixels, where strides allow it.
+_PIECE = 4
 
 
 class CanvasLayout(NamedTuple):
@@ -29,7 +32,7 @@ class CanvasLayout(NamedTuple):
         height: Height of each in pixels.
         width: Width of each in pixels.
         placements: int32 `(images, 5)`: canvas, top, left, height and width of each image.
-        step: Pixels that tops, lefts and the width of canvases are multiples of.
+        step: Pixels that lefts and the width of canvases are multiples of.
     """
 
     canvases: Any
@@ -71,11 +74,14 @@ def plan_canvases(sizes: Any, rules: CanvasRules, training: bool = False) -> Can
     if training:
         other, other_cost = _pack(cells, occupied, widths, numbers, prices, by_width=True)
         packed, cost = _choose(other_cost < cost, other, packed), tf.minimum(cost, other_cost)
-    separate = _separate(cells)
-    separate_cost = tf.cast(tf.reduce_prod(separate[:3]), tf.float32)
-    canvases, rows, columns, corners = _choose(separate_cost <= cost, separate, packed)
-    placements = tf.concat([corners * [1, step, step], sizes], axis=1)
-    return CanvasLayout(canvases, rows * step, columns * step, placements, step)
+    separate, separate_cost = _separate(cells)
+    canvases, corners = _choose(separate_cost <= cost, separate, packed)
+    corners *= [1, step, step]
+    placements = tf.concat([corners, sizes], axis=1)
+    # No larger than the images need.
+    height, width = tf.unstack(tf.reduce_max(corners[:, 1:] + sizes, axis=0))
+    piece = math.gcd(rules.stride, _PIECE)
+    return CanvasLayout(canvases, height, _divide_up(width, piece) * piece, placements, piece)
 
 
 def _choose_step(footprints: Any, stride: int) -> tf.Tensor:
@@ -103,7 +109,7 @@ def _list_candidates(
 def _pack(
     cells: Any, occupied: Any, widths: Any, numbers: Any, prices: Any, by_width: bool = False
 ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-    """The candidate that costs least: number, rows and columns of canvases, corners; its cost."""
+    """The candidate that costs least: number of canvases, and corners; its cost."""
     first, second = (cells[:, axis] for axis in ((1, 0) if by_width else (0, 1)))
     order = tf.argsort(-(tf.cast(first, tf.int64) * 2**32 + tf.cast(second, tf.int64)))
     places, rows = skyline.place_on_strips(
@@ -112,14 +118,14 @@ def _pack(
     costs = prices * tf.cast(rows * widths * numbers, tf.float32)
     best = tf.argmin(costs, output_type=tf.int32)
     corners = tf.gather(places[:, best], tf.argsort(order))
-    return (numbers[best], rows[best], widths[best], corners), costs[best]
+    return (numbers[best], corners), costs[best]
 
 
-def _separate(cells: Any) -> tuple[tf.Tensor, ...]:
-    """One image a canvas: number, rows and columns of canvases, and corners."""
-    count, largest = tf.shape(cells)[0], tf.reduce_max(cells, axis=0)
+def _separate(cells: Any) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+    """One image a canvas: number of canvases, and corners; its cost."""
+    count, (rows, columns) = tf.shape(cells)[0], tf.unstack(tf.reduce_max(cells, axis=0))
     corners = tf.pad(tf.range(count)[:, tf.newaxis], [[0, 0], [0, 2]])
-    return count, largest[0], largest[1], corners
+    return (count, corners), tf.cast(count * rows * columns, tf.float32)
 
 
 def _choose(condition: Any, first: Sequence[Any], second: Sequence[Any]) -> tuple[tf.Tensor, ...]:
