@@ -95,7 +95,9 @@ class _Work:
                 yield image, index % _CLASSES
 
         signature = tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((), tf.int32)
-        return tf.data.Dataset.from_generator(generate, output_signature=signature).cache()
+        dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+        count = tf.data.experimental.assert_cardinality(len(self.sizes))
+        return dataset.apply(count).cache()
 
     def prepare(self, dataset: tf.data.Dataset, pixels: int, fill: float) -> Prepared:
         """A call that goes through a dataset once."""

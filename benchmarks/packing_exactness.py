@@ -94,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.render:
         return machines.render(options.out / "packing_exactness", tables.markdown)
+    # Each network has graphs of its own, which looks like tracing one over and over.
+    tf.get_logger().setLevel("ERROR")
     began = machines.begin()
     machine = machines.describe(_name_command(options))
     packages = (spp_keras, keras, tf)
