@@ -6,7 +6,7 @@
 
 Images of `shapes` drawn at random, in `zf5_spp`. Each batch is trained on in a process of its
 own, whose peak of resident memory counts from before the first step, when it is traced already.
-The results are OUT/packing_memory.json and OUT/packing_memory.png, and OUT/packing_memory.md for the documents.
+The results are OUT/packing_memory.json, .png and .md.
 Linux only.
 """
 
