@@ -38,9 +38,9 @@ class BatchPlanner:
     Args:
         count: Number of images.
         batch_size: Maximum number of images in a batch. Batches differ by at most one image
-            where `batch_pixels` does not make them smaller.
+            where `max_pixels` does not make them smaller.
         sizes: `(count, 2)` heights and widths. Defaults to `None`, all equal.
-        batch_pixels: Maximum number of pixels, padding included, in a batch of any epoch. A
+        max_pixels: Maximum number of pixels, padding included, in a batch of any epoch. A
             single image may have more. Defaults to `None`, no limit.
         shuffle: Whether epochs differ. Defaults to `True`.
         seed: Seed of the shuffling. Defaults to 0.
@@ -61,14 +61,14 @@ class BatchPlanner:
         batch_size: int,
         *,
         sizes: np.ndarray | None = None,
-        batch_pixels: int | None = None,
+        max_pixels: int | None = None,
         shuffle: bool = True,
         seed: int = 0,
     ):
         self.count = _checks.at_least(count, 1, "count")
         _checks.at_least(batch_size, 1, "batch_size")
-        if batch_pixels is not None:
-            _checks.at_least(batch_pixels, 1, "batch_pixels")
+        if max_pixels is not None:
+            _checks.at_least(max_pixels, 1, "max_pixels")
         self.shuffle, self.seed = shuffle, seed
         if sizes is None:
             batches = -(-count // batch_size)
@@ -77,7 +77,7 @@ class BatchPlanner:
         else:
             sizes = np.asarray(sizes)
             slack = np.exp(_EXCHANGE_TOLERANCE) if shuffle else 1.0
-            self.cuts, order = _split_by_size(sizes, batch_size, batch_pixels, slack)
+            self.cuts, order = _split_by_size(sizes, batch_size, max_pixels, slack)
             # Tensors, which graphs refer to; arrays would be copied into each of them.
             self._order = tf.constant(order, tf.int32)
             self._log_sizes = tf.constant(np.log(sizes[order]))
@@ -120,7 +120,7 @@ def _draw_permutation(count: int, seed: Sequence[Any]) -> tf.Tensor:
 
 
 def _split_by_size(
-    sizes: np.ndarray, batch_size: int, batch_pixels: int | None, slack: float
+    sizes: np.ndarray, batch_size: int, max_pixels: int | None, slack: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cuts between batches, and the order of images that the cuts are for."""
     log_sizes, max_size = np.log(sizes), sizes.max(axis=0)
@@ -133,19 +133,19 @@ def _split_by_size(
         order[start:stop] = part
         # No image that is exchanged into the part is larger.
         largest = np.minimum(sizes[part].max(axis=0) * slack, max_size)
-        fits_pixels = batch_pixels is None or len(part) * largest.prod() <= batch_pixels
+        fits_pixels = max_pixels is None or len(part) * largest.prod() <= max_pixels
         if len(part) == 1 or (len(part) <= batch_size and fits_pixels):
             cuts.append(start)
         else:
-            middle = start + _find_middle(sizes[part], batch_size, batch_pixels)
+            middle = start + _find_middle(sizes[part], batch_size, max_pixels)
             parts += [(start, middle), (middle, stop)]
     return np.array([*sorted(cuts), len(sizes)]), order
 
 
-def _find_middle(sizes: np.ndarray, batch_size: int, batch_pixels: int | None) -> int:
+def _find_middle(sizes: np.ndarray, batch_size: int, max_pixels: int | None) -> int:
     """Index at which a sorted part is cut in two."""
     count = len(sizes)
-    if batch_pixels is None:
+    if max_pixels is None:
         batches = -(-count // batch_size)
         return batches // 2 * count // batches
     area = np.cumsum(sizes.prod(axis=1, dtype="int64"))

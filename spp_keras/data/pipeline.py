@@ -36,7 +36,7 @@ class Pipeline:
         size_policy: `Crop`, `Whole` or `Warp`. Defaults to `Whole()`, every image at its
             own size.
         batch_size: Maximum number of images in a batch, over all devices. Defaults to 32.
-        batch_pixels: Maximum number of pixels, padding included, in a batch of `Whole`
+        max_pixels: Maximum number of pixels, padding included, in a batch of `Whole`
             images. Defaults to `None`, no limit.
         flip: Whether half of the images are mirrored. Defaults to `False`.
         color_jitter: Standard deviation of the color augmentation; the paper's is 0.1.
@@ -61,7 +61,7 @@ class Pipeline:
         size_policy: size_policies.SizePolicy = size_policies.Whole(),  # noqa: B008 - frozen
         *,
         batch_size: int = 32,
-        batch_pixels: int | None = None,
+        max_pixels: int | None = None,
         flip: bool = False,
         color_jitter: float = 0.0,
         shuffle: bool = True,
@@ -75,7 +75,7 @@ class Pipeline:
             len(records),
             batch_size,
             sizes=self._output_sizes,
-            batch_pixels=batch_pixels,
+            max_pixels=max_pixels,
             shuffle=shuffle,
             seed=seed,
         )

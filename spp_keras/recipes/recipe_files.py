@@ -153,7 +153,7 @@ def _drop_other_policy_keys(keys: dict[str, Any], overrides: dict[str, Any]) -> 
     if "size_policy" not in overrides:
         return keys
     whole_images = overrides["size_policy"] in ("whole", "native")
-    dropped = ("image_sizes",) if whole_images else ("longest_side", "batch_pixels")
+    dropped = ("image_sizes",) if whole_images else ("longest_side", "max_pixels")
     return {key: value for key, value in keys.items() if key not in dropped}
 
 

@@ -48,7 +48,7 @@ def build_pipelines(recipe: Recipe) -> tuple[Pipeline, Pipeline]:
         )
     options: dict[str, Any] = {
         "batch_size": recipe.batch_size,
-        "batch_pixels": recipe.batch_pixels or None,
+        "max_pixels": recipe.max_pixels or None,
     }
     return (
         Pipeline(

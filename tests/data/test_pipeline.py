@@ -98,7 +98,7 @@ def assert_near(result, expected):
 
 @pytest.mark.parametrize("budget", [None, 4000])
 def test_padded_batches(records, budget):
-    pipeline = Pipeline(records, batch_size=6, batch_pixels=budget)
+    pipeline = Pipeline(records, batch_size=6, max_pixels=budget)
     assert pipeline.mixed
     assert pipeline.classes == records.classes
     assert pipeline.images_per_step == COUNT / pipeline.steps_per_epoch
@@ -196,7 +196,7 @@ def test_augmentation_changes_from_epoch_to_epoch(records):
 @pytest.mark.integration
 @pytest.mark.parametrize("num_shards", [2, 3, 7])
 def test_sample_weights_of_shards_count_every_image_the_same(records, num_shards):
-    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    pipeline = Pipeline(records, batch_size=5, max_pixels=5000)
     steps = pipeline.steps_per_epoch
     whole = batches(pipeline, steps)
     dealt = {"num_shards": num_shards, "with_sample_weights": True}
@@ -241,7 +241,7 @@ def test_image_sizes_alternate_on_the_same_crop(alike):
 
 @pytest.mark.parametrize(("num_shards", "budget"), [(1, None), (1, 4000), (2, None), (3, 6000)])
 def test_padding_fraction(records, num_shards, budget):
-    pipeline = Pipeline(records, batch_size=6, batch_pixels=budget)
+    pipeline = Pipeline(records, batch_size=6, max_pixels=budget)
     for epoch in (0, 3):
         sent = real = 0
         for x, _, weights in batches(
@@ -314,7 +314,7 @@ def dealt(pipeline, devices, processes=1, process=0, **options):
 
 @pytest.mark.parametrize("devices", [1, 2, 4])
 def test_replicas_get_every_image_once(records, devices):
-    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    pipeline = Pipeline(records, batch_size=5, max_pixels=5000)
     whole = batches(pipeline, pipeline.steps_per_epoch)
     assert min(len(labels) for _, labels in whole) == 1
     for (x, labels), shares in zip(whole, dealt(pipeline, devices), strict=True):
@@ -326,7 +326,7 @@ def test_replicas_get_every_image_once(records, devices):
 
 @pytest.mark.parametrize("devices", [2, 4])
 def test_training_weights_count_every_image_of_a_batch_the_same(records, devices):
-    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    pipeline = Pipeline(records, batch_size=5, max_pixels=5000)
     whole = batches(pipeline, pipeline.steps_per_epoch)
     learned = dealt(pipeline, devices, training=True)
     for (_, labels), shares in zip(whole, learned, strict=True):
@@ -344,7 +344,7 @@ def test_training_weights_count_every_image_of_a_batch_the_same(records, devices
 
 
 def test_each_process_has_the_shards_of_its_replicas(records):
-    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    pipeline = Pipeline(records, batch_size=5, max_pixels=5000)
     options = {"batch_format": "ragged", "training": True}
     together = dealt(pipeline, 4, **options)
     for process in range(2):
@@ -359,7 +359,7 @@ def test_each_process_has_the_shards_of_its_replicas(records):
     ("options", "message"),
     [
         ({"batch_size": 0}, "`batch_size` must be an int >= 1"),
-        ({"batch_pixels": 0}, "`batch_pixels` must be an int >= 1"),
+        ({"max_pixels": 0}, "`max_pixels` must be an int >= 1"),
         ({"color_jitter": 1.5}, r"`color_jitter` must be a number in \[0, 1\)"),
     ],
 )

@@ -57,7 +57,7 @@ def compute_batches():
     cases = {
         "own size": {},
         "short side": {"size_policy": Whole(short_side=24, longest_side=40), "flip": True},
-        "pixels": {"batch_pixels": 6000, "seed": 5},
+        "pixels": {"max_pixels": 6000, "seed": 5},
         "crops": {"size_policy": crop, "flip": True, "color_jitter": 0.1},
         "range": {"size_policy": ranged, "seed": 2},
         "warped": {"size_policy": Warp(image_size=20), "shuffle": False},
