@@ -40,8 +40,9 @@ class BatchPlanner:
         batch_size: Maximum number of images in a batch. Batches differ by at most one image
             where `max_pixels` does not make them smaller.
         sizes: `(count, 2)` heights and widths. Defaults to `None`, all equal.
-        max_pixels: Maximum number of pixels, padding included, in a batch of any epoch. A
-            single image may have more. Defaults to `None`, no limit.
+        max_pixels: Maximum number of pixels, padding included, in a batch of any epoch.
+            Defaults to `None`, no limit.
+        names: Names of the images, for errors. Defaults to `None`, their indices.
         shuffle: Whether epochs differ. Defaults to `True`.
         seed: Seed of the shuffling. Defaults to 0.
 
@@ -62,6 +63,7 @@ class BatchPlanner:
         *,
         sizes: np.ndarray | None = None,
         max_pixels: int | None = None,
+        names: Sequence[Any] | None = None,
         shuffle: bool = True,
         seed: int = 0,
     ):
@@ -75,7 +77,7 @@ class BatchPlanner:
             self.cuts = np.arange(batches + 1) * count // batches
             self._order, self._log_sizes = tf.range(count), None
         else:
-            sizes = np.asarray(sizes)
+            sizes = _check_sizes(sizes, max_pixels, names)
             slack = np.exp(_EXCHANGE_TOLERANCE) if shuffle else 1.0
             self.cuts, order = _split_by_size(sizes, batch_size, max_pixels, slack)
             # Tensors, which graphs refer to; arrays would be copied into each of them.
@@ -99,6 +101,11 @@ class BatchPlanner:
             starts, stops = tf.gather(starts, batch_order), tf.gather(stops, batch_order)
         return EpochPlan(order, starts, stops)
 
+    def list_batches(self, epoch: int) -> list[np.ndarray]:
+        """Indices of the images of each batch of an epoch."""
+        order, starts, stops = (tensor.numpy() for tensor in self.epoch(epoch))
+        return [order[start:stop] for start, stop in zip(starts, stops, strict=True)]
+
     def _exchange(self, epoch: tf.Tensor) -> tf.Tensor:
         """A permutation that exchanges images of nearly the same size."""
         permutation = _draw_permutation(self.count, (self.seed, epoch))
@@ -113,6 +120,34 @@ class BatchPlanner:
         shuffled_cells = tf.gather(cells, permutation)
         shuffled_by_cell = tf.gather(permutation, tf.argsort(shuffled_cells, stable=True))
         return tf.gather(shuffled_by_cell, tf.argsort(by_cell))
+
+
+def _check_sizes(
+    sizes: Any, max_pixels: int | None, names: Sequence[Any] | None
+) -> np.ndarray:
+    sizes = np.asarray(sizes)
+    if sizes.ndim != 2 or sizes.shape[1] != 2 or not np.issubdtype(sizes.dtype, np.integer):
+        raise ValueError(
+            "`sizes` must be integers of the shape (images, 2), heights and widths. "
+            f"Received: sizes of the shape {sizes.shape} and dtype {sizes.dtype}."
+        )
+
+    def describe(index: int) -> str:
+        name = "" if names is None else f" {str(names[index])!r}"
+        height, width = sizes[index]
+        return f"image {index}{name} of {height}x{width} pixels"
+
+    if sizes.min() < 1:
+        index = int(sizes.min(axis=1).argmin())
+        raise ValueError(f"`sizes` must be at least 1. Received: {describe(index)}.")
+    pixels = sizes.prod(axis=1, dtype="int64")
+    if max_pixels is not None and pixels.max() > max_pixels:
+        raise ValueError(
+            f"`max_pixels` must be at least {pixels.max()}, so that every image fits into a batch "
+            "alone: raise it, or scale large images down by `longest_side`. Received: "
+            f"max_pixels={max_pixels} with {describe(int(pixels.argmax()))}."
+        )
+    return sizes
 
 
 def _draw_permutation(count: int, seed: Sequence[Any]) -> tf.Tensor:

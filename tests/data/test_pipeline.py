@@ -224,7 +224,7 @@ def test_image_sizes_alternate_on_the_same_crop(alike):
     policy = Crop(image_sizes=(24, 16), short_side=32, position="center")
     pipeline = Pipeline(alike, policy, batch_size=4)
     assert not pipeline.mixed
-    assert pipeline.padding_fraction() == 0
+    assert pipeline.fill() == 1
     large, small = {}, {}
     for batch, (images, labels) in enumerate(batches(pipeline, 6)):
         side = 16 if batch in (2, 3) else 24
@@ -240,7 +240,7 @@ def test_image_sizes_alternate_on_the_same_crop(alike):
 
 
 @pytest.mark.parametrize(("num_shards", "budget"), [(1, None), (1, 4000), (2, None), (3, 6000)])
-def test_padding_fraction(records, num_shards, budget):
+def test_fill(records, num_shards, budget):
     pipeline = Pipeline(records, batch_size=6, max_pixels=budget)
     for epoch in (0, 3):
         sent = real = 0
@@ -256,7 +256,7 @@ def test_padding_fraction(records, num_shards, budget):
             real += x["sizes"][weights > 0].prod(axis=1).sum()
         assert real == records.sizes.prod(axis=1).sum()
         np.testing.assert_allclose(
-            pipeline.padding_fraction(epoch, num_shards), 1 - real / sent, rtol=1e-12
+            pipeline.fill(epoch, num_shards), real / sent, rtol=1e-12
         )
 
 

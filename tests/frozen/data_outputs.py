@@ -77,5 +77,5 @@ def compute_batches():
                 batches = [(x["images"], labels) for x, labels in batches]
             outputs[f"{name} shapes"] = np.array([images.shape for images, _ in batches])
             outputs[f"{name} pixels"] = np.concatenate([images.ravel() for images, _ in batches])
-            outputs[f"{name} padding"] = np.array(pipeline.padding_fraction(1))
+            outputs[f"{name} padding"] = np.array(1 - pipeline.fill(1))
     return outputs
