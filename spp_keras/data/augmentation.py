@@ -64,7 +64,9 @@ def augment_image(image: Any, layers: Sequence[keras.Layer], seed: Any) -> tf.Te
             x = tf.cast(layer(x, **options), tf.float32)
     x = tf.cast(tf.round(tf.clip_by_value(x, 0.0, 255.0)), tf.uint8)
     message = "`augment` must have layers that keep the size of an image."
-    with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(x), tf.shape(image), message)]):
+    with tf.control_dependencies(
+        [tf.debugging.assert_equal(tf.shape(x), tf.shape(image), message)]
+    ):
         return tf.ensure_shape(tf.identity(x), image.shape)
 
 

@@ -12,9 +12,10 @@ from spp_keras.packing import CanvasLayout, plan_canvases
 
 # Padded batches with so large a part that is image are not packed: no packer fills more.
 _FULL = 0.93
-# Time of a training step for each pixel, over that of a padded batch with `sizes`. Measured with
-# `zf5_spp` at widths 0.25 and 1 on two cores: see docs/mixed-sizes.md, "Cost of padding".
-_COST_OF_PLACEMENTS = 1.05
+# CPU time of a training step for each pixel, of one image a canvas with `placements` and of several
+# a canvas, over that of a padded batch with `sizes`: `zf5_spp`, 16 images, two cores. Measured:
+# 1.03 and 1.24 at width 0.25; 1.03 and 0.97 at width 1. The packed figure here lies between.
+_COST_OF_PLACEMENTS, _COST_OF_PACKING = 1.03, 1.1
 # Batches of an epoch that are laid out to tell whether canvases pay, and how full they are.
 _SAMPLES = 32
 
@@ -28,7 +29,7 @@ def lay_images(sizes: Any, rules: CanvasRules | None) -> CanvasLayout:
 
     Returns:
         A layout with one image a canvas, padded to the largest height and width, or one with
-        several a canvas where that has fewer pixels.
+        several a canvas where that takes less time, by what a pixel of both costs.
 
     Example:
 
@@ -45,9 +46,16 @@ def lay_images(sizes: Any, rules: CanvasRules | None) -> CanvasLayout:
 
     def pack() -> CanvasLayout:
         packed = plan_canvases(sizes, rules)
-        return tf.cond(_count_pixels(packed) < _count_pixels(padded), lambda: packed, lambda: padded)
+        pays = _estimate_cost(packed) < _estimate_cost(padded)
+        return tf.cond(pays, lambda: packed, lambda: padded)
 
     return tf.cond(is_full, lambda: padded, pack)
+
+
+def count_padded_pixels(batches: Sequence[np.ndarray]) -> np.ndarray:
+    """Pixels of each batch, padded: float64, from the sizes of its images."""
+    pixels = [len(sizes) * sizes.max(axis=0).prod(dtype="float64") for sizes in batches]
+    return np.array(pixels)
 
 
 def pays_to_pack(batches: Sequence[np.ndarray], rules: CanvasRules | None) -> bool:
@@ -69,8 +77,11 @@ def pays_to_pack(batches: Sequence[np.ndarray], rules: CanvasRules | None) -> bo
     """
     if rules is None:
         return False
-    padded, laid = measure_pixels(batches, None), measure_pixels(batches, rules)
-    return laid * _COST_OF_PLACEMENTS < padded
+    padded = count_padded_pixels(batches).sum()
+    # Quickly for most: a packer would have to fill more than it can.
+    if _count_image_pixels(batches).sum() > _FULL / _COST_OF_PACKING * padded:
+        return False
+    return _measure(batches, rules)[1] < padded
 
 
 def measure_pixels(batches: Sequence[np.ndarray], rules: CanvasRules | None) -> float:
@@ -81,24 +92,37 @@ def measure_pixels(batches: Sequence[np.ndarray], rules: CanvasRules | None) -> 
             the others taken to be like them.
         rules: Rules of the network; `None` for one image a canvas.
     """
-    padded = np.array([len(sizes) * sizes.max(axis=0).prod(dtype="float64") for sizes in batches])
-    images = np.array([sizes.prod(axis=1, dtype="int64").sum() for sizes in batches])
-    to_pack = np.flatnonzero(images < _FULL * padded)
-    if rules is None or not len(to_pack):
-        return float(padded.sum())
-    chosen = to_pack[:: -(-len(to_pack) // _SAMPLES)]
-    count_laid = _make_counter(rules)
-    laid = sum(float(count_laid(np.asarray(batches[index], "int32"))) for index in chosen)
-    saved = 1 - laid / padded[chosen].sum()
-    return float(padded.sum() - saved * padded[to_pack].sum())
+    if rules is None:
+        return float(count_padded_pixels(batches).sum())
+    return _measure(batches, rules)[0]
+
+
+def _measure(batches: Sequence[np.ndarray], rules: CanvasRules) -> tuple[float, float]:
+    """Pixels of batches, and their cost in pixels of padded batches with `sizes`."""
+    padded = count_padded_pixels(batches)
+    is_full = _count_image_pixels(batches) >= _FULL * padded
+    full, to_pack = padded[is_full].sum(), np.flatnonzero(~is_full)
+    pixels, cost = full, full * _COST_OF_PLACEMENTS
+    if len(to_pack):
+        chosen = to_pack[:: -(-len(to_pack) // _SAMPLES)]
+        measure = _make_measure(rules)
+        laid = [measure(np.asarray(batches[index], "int32")).numpy() for index in chosen]
+        mean = np.sum(laid, axis=0) / padded[chosen].sum()
+        pixels, cost = np.array([pixels, cost]) + mean * padded[to_pack].sum()
+    return float(pixels), float(cost)
+
+
+def _count_image_pixels(batches: Sequence[np.ndarray]) -> np.ndarray:
+    return np.array([sizes.prod(axis=1, dtype="int64").sum() for sizes in batches])
 
 
 @functools.lru_cache
-def _make_counter(rules: CanvasRules) -> Any:
-    return tf.function(
-        lambda sizes: _count_pixels(lay_images(sizes, rules)),
-        input_signature=[tf.TensorSpec((None, 2), tf.int32)],
-    )
+def _make_measure(rules: CanvasRules) -> Any:
+    def measure(sizes: Any) -> tf.Tensor:
+        layout = lay_images(sizes, rules)
+        return tf.stack([_count_pixels(layout), _estimate_cost(layout)])
+
+    return tf.function(measure, input_signature=[tf.TensorSpec((None, 2), tf.int32)])
 
 
 def _pad_images(sizes: Any) -> CanvasLayout:
@@ -106,6 +130,11 @@ def _pad_images(sizes: Any) -> CanvasLayout:
     corners = tf.pad(tf.range(count)[:, tf.newaxis], [[0, 0], [0, 2]])
     placements = tf.concat([corners, sizes], axis=1)
     return CanvasLayout(count, largest[0], largest[1], placements, tf.constant(1))
+
+
+def _estimate_cost(layout: CanvasLayout) -> tf.Tensor:
+    is_packed = layout.canvases < tf.shape(layout.placements)[0]
+    return _count_pixels(layout) * tf.where(is_packed, _COST_OF_PACKING, _COST_OF_PLACEMENTS)
 
 
 def _count_pixels(layout: CanvasLayout) -> tf.Tensor:

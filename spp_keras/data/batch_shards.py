@@ -24,12 +24,12 @@ class Shards(NamedTuple):
 
     Args:
         indices: Indices of the replicas whose shards are wanted, one after the other.
-        count: Number of replicas that share each batch.
+        num_shards: Number of replicas that share each batch.
         division: How they share it.
     """
 
     indices: tuple[int, ...] = (0,)
-    count: int = 1
+    num_shards: int = 1
     division: Division = Division.PLAIN
 
     @property
@@ -40,7 +40,7 @@ class Shards(NamedTuple):
     @property
     def may_be_empty(self) -> bool:
         """Whether a shard may be without images."""
-        return self.count > 1 and not self.has_weights
+        return self.num_shards > 1 and not self.has_weights
 
     def take(self, images: Any, shard: Any, images_per_step: float) -> tuple[Any, Any]:
         """The images of a shard and their sample weights, at least one image.
@@ -53,7 +53,7 @@ class Shards(NamedTuple):
             images_per_step: Average number of images in a batch.
         """
         count = tf.size(images)
-        longest = -(-count // self.count)
+        longest = -(-count // self.num_shards)
         first = shard * longest
         if self.division is Division.EQUAL:
             length = longest
@@ -62,7 +62,7 @@ class Shards(NamedTuple):
             length = tf.clip_by_value(count - first, 1, longest)
             images_that_count = tf.cast(count, tf.float32)
         positions = first + tf.range(length)
-        weight = tf.cast(self.count * length, tf.float32) / images_that_count
+        weight = tf.cast(self.num_shards * length, tf.float32) / images_that_count
         weights = tf.where(positions < count, weight, 0.0)
         return tf.gather(images, tf.minimum(positions, count - 1)), weights
 

@@ -1,5 +1,6 @@
 """The input pipeline: from records to batches of images."""
 
+import copy
 import functools
 import itertools
 from collections.abc import Sequence
@@ -78,7 +79,7 @@ class Pipeline:
         seed: int = 0,
     ):
         self.records, self.size_policy, self.seed = records, size_policy, seed
-        self.max_pixels = max_pixels
+        self.batch_size, self.max_pixels, self.shuffle = batch_size, max_pixels, shuffle
         self._loader = image_loading.ImageLoader(
             records,
             size_policy,
@@ -88,14 +89,17 @@ class Pipeline:
             seed,
         )
         self._output_sizes = self._loader.output_sizes
+        self._plan()
+
+    def _plan(self) -> None:
         self._planner = batch_planner.BatchPlanner(
-            len(records),
-            batch_size,
+            len(self.records),
+            self.batch_size,
             sizes=self._output_sizes,
-            max_pixels=max_pixels,
-            names=records.ids,
-            shuffle=shuffle,
-            seed=seed,
+            max_pixels=self.max_pixels,
+            names=list(self.records.ids),
+            shuffle=self.shuffle,
+            seed=self.seed,
         )
         self._rules_that_pay: dict[CanvasRules, bool] = {}
 
@@ -130,6 +134,37 @@ class Pipeline:
     def longest_side(self) -> int | None:
         """The longest side of an image in a batch, or `None` for crops."""
         return None if self._output_sizes is None else int(self._output_sizes.max())
+
+    @property
+    def least_max_pixels(self) -> int:
+        """The smallest `max_pixels` there can be, the pixels of the largest image."""
+        sizes = self._output_sizes
+        return 1 if sizes is None else int(sizes.prod(axis=1, dtype="int64").max())
+
+    def with_max_pixels(self, max_pixels: int | None) -> "Pipeline":
+        """A pipeline of the same images with another limit of pixels in a batch.
+
+        Args:
+            max_pixels: Maximum number of pixels in a batch, `None` for no limit.
+        """
+        pipeline = copy.copy(self)
+        pipeline.max_pixels = max_pixels
+        pipeline._plan()
+        return pipeline
+
+    def halve_max_pixels(self) -> int | None:
+        """Half of `max_pixels`, or of the largest batch where there is no limit.
+
+        Returns:
+            No fewer pixels than the largest image has, or `None` where that is no less than
+            now, as for batches of one size.
+        """
+        if self._output_sizes is None:
+            return None
+        largest_image = self.least_max_pixels
+        largest_batch = int(batch_layouts.count_padded_pixels(self._list_sizes()).max())
+        now = min(largest_batch, self.max_pixels or largest_batch)
+        return max(now // 2, largest_image) if largest_image < now else None
 
     def order(self, epoch: int = 0) -> np.ndarray:
         """Indices of the images in the order of an epoch.
@@ -173,11 +208,12 @@ class Pipeline:
 
     def _list_sizes(self, epoch: int = 0, num_shards: int = 1) -> list[np.ndarray]:
         """Sizes of the images of each batch, or of each shard, filled up to one length."""
-        shards = []
+        sizes, shards = self._output_sizes, []
+        assert sizes is not None
         for images in self._planner.list_batches(epoch):
             longest = -(-len(images) // num_shards)
             positions = np.minimum(np.arange(num_shards * longest), len(images) - 1)
-            shards += np.split(self._output_sizes[images[positions]], num_shards)
+            shards += np.split(sizes[images[positions]], num_shards)
         return shards
 
     def dataset(

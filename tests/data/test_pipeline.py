@@ -255,9 +255,7 @@ def test_fill(records, num_shards, budget):
             sent += x["images"][..., 0].size
             real += x["sizes"][weights > 0].prod(axis=1).sum()
         assert real == records.sizes.prod(axis=1).sum()
-        np.testing.assert_allclose(
-            pipeline.fill(epoch, num_shards), real / sent, rtol=1e-12
-        )
+        np.testing.assert_allclose(pipeline.fill(epoch, num_shards), real / sent, rtol=1e-12)
 
 
 @pytest.mark.parametrize("batch_format", ["padded", "ragged"])
