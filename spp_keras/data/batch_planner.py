@@ -63,7 +63,7 @@ class BatchPlanner:
         *,
         sizes: np.ndarray | None = None,
         max_pixels: int | None = None,
-        names: Sequence[Any] | None = None,
+        names: Any = None,
         shuffle: bool = True,
         seed: int = 0,
     ):
@@ -122,7 +122,7 @@ class BatchPlanner:
         return tf.gather(shuffled_by_cell, tf.argsort(by_cell))
 
 
-def _check_sizes(sizes: Any, max_pixels: int | None, names: Sequence[Any] | None) -> np.ndarray:
+def _check_sizes(sizes: Any, max_pixels: int | None, names: Any) -> np.ndarray:
     sizes = np.asarray(sizes)
     if sizes.ndim != 2 or sizes.shape[1] != 2 or not np.issubdtype(sizes.dtype, np.integer):
         raise ValueError(

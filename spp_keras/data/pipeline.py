@@ -97,7 +97,7 @@ class Pipeline:
             self.batch_size,
             sizes=self._output_sizes,
             max_pixels=self.max_pixels,
-            names=list(self.records.ids),
+            names=self.records.ids,
             shuffle=self.shuffle,
             seed=self.seed,
         )
@@ -208,8 +208,7 @@ class Pipeline:
 
     def _list_sizes(self, epoch: int = 0, num_shards: int = 1) -> list[np.ndarray]:
         """Sizes of the images of each batch, or of each shard, filled up to one length."""
-        sizes, shards = self._output_sizes, []
-        assert sizes is not None
+        sizes, shards = np.asarray(self._output_sizes), []
         for images in self._planner.list_batches(epoch):
             longest = -(-len(images) // num_shards)
             positions = np.minimum(np.arange(num_shards * longest), len(images) - 1)

@@ -279,6 +279,12 @@ def test_a_recipe_of_0_1_is_refused_with_the_new_name_of_its_key(recipe_file, ke
         recipes.read_recipe(recipe_file(f"{key} = 1"))
 
 
+def test_a_recipe_of_0_2_is_refused_with_the_new_name_of_its_key(recipe_file):
+    message = r"spp_keras 0\.2: since 0\.3 its key `batch_pixels` is `max_pixels`.*run folder"
+    with pytest.raises(ValueError, match=message):
+        recipes.read_recipe(recipe_file("batch_pixels = 1000"))
+
+
 def test_every_key_is_described():
     for recipe_class in (Recipe, recipes.DetectorRecipe):
         names = [field.name for field in dataclasses.fields(recipe_class)]
