@@ -80,7 +80,7 @@ def _pipeline(name: str, note: str, found: Callable[[], data.Records], **options
     case("input", name, note)(prepare)
 
 
-_WHOLE = {"batch_pixels": _BATCH_PIXELS}
+_WHOLE = {"max_pixels": _BATCH_PIXELS}
 _pipeline("whole images, from files", "own sizes, padded batches", _files, **_WHOLE)
 _pipeline("whole images, from TFRecord", "the same, from inside one file", _records, **_WHOLE)
 _pipeline("whole images, flip", "", _records, flip=True, **_WHOLE)
@@ -109,7 +109,7 @@ def _sizes(count: int) -> np.ndarray:
 def _mixed_batches(count: int) -> list[tuple[Any, ...]]:
     """The first batches of an epoch of so many images; what is on them costs no time."""
     shapes = _sizes(count)
-    planned = batch_planner.BatchPlanner(len(shapes), 32, sizes=shapes, batch_pixels=_BATCH_PIXELS)
+    planned = batch_planner.BatchPlanner(len(shapes), 32, sizes=shapes, max_pixels=_BATCH_PIXELS)
     plan = tf.nest.map_structure(lambda values: values.numpy(), planned.epoch(0))
     generator, made = np.random.default_rng(0), []
     for start, stop in zip(plan.starts[:_STEPS], plan.stops[:_STEPS], strict=True):
@@ -254,7 +254,7 @@ def _lay(canvases: list[list[list[int]]], height: int, width: int, side: int) ->
 @case("devices", "devices", "a training by `fit`, images of their own sizes, the same batches")
 def _devices(setting: str) -> Prepared:
     strategy = _strategy()
-    pipeline = data.Pipeline(_records(), batch_size=64, batch_pixels=2 * _BATCH_PIXELS, flip=True)
+    pipeline = data.Pipeline(_records(), batch_size=64, max_pixels=2 * _BATCH_PIXELS, flip=True)
     keras.utils.set_random_seed(0)
     with strategy.scope() if strategy else contextlib.nullcontext():
         network = zoo.with_sizes(zoo.zf5_spp(classes=12, width=0.25))

@@ -152,3 +152,23 @@ def run_graph(model: keras.Model, inputs: Any, wrap: Callable[[Any], Callable[..
         wrap: Maps each layer or operation of the graph to what is called in its place.
     """
     return model._run_through_graph(inputs, operation_fn=wrap)
+
+
+def list_seed_generators(layer: keras.Layer) -> list[keras.random.SeedGenerator]:
+    """The seed generators by which a layer and those in it draw in a graph of TensorFlow.
+
+    Private: `keras.Layer._flatten_layers`, `_get_seed_generator` of preprocessing layers.
+
+    Why: `Pipeline(augment=...)` makes draws depend on an image alone. Preprocessing layers take
+    no seed when they are called, and some draw by layers that they hold.
+
+    When it breaks: collect the attributes of the layer that are seed generators. The test says
+    which layers draw otherwise.
+    """
+    generators = []
+    for part in layer._flatten_layers():
+        if hasattr(part, "generator") and hasattr(part, "_get_seed_generator"):
+            generators.append(part._get_seed_generator("tensorflow"))
+        held = vars(part).values()
+        generators += [x for x in held if isinstance(x, keras.random.SeedGenerator)]
+    return list({id(generator): generator for generator in generators}.values())

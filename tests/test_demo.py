@@ -52,7 +52,7 @@ def without_work(monkeypatch, data, rates):
         narrow = dataclasses.replace(recipe, **small)
         small_runs.make_run(run, narrow, CLASSES, longest_side=160)
         rows = [
-            {"epoch": number, "learning_rate": rate, "seconds": 30, "padding_fraction": 0.1}
+            {"epoch": number, "learning_rate": rate, "seconds": 30, "fill": 0.9}
             | {"accuracy": 0.6, "val_accuracy": 0.6}
             for number, rate in enumerate(rates, start=1)
         ]

@@ -14,7 +14,7 @@ from spp_keras.data import Pipeline, load_records
 
 def pipelines(photographs):
     """To learn from and to judge by, each with batches of one image."""
-    options = {"batch_size": 3, "batch_pixels": 12_000}
+    options = {"batch_size": 3, "max_pixels": 12_000}
     train = Pipeline(load_records(photographs, "train"), flip=True, seed=5, **options)
     return train, Pipeline(load_records(photographs, "val"), shuffle=False, **options)
 

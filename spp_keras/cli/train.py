@@ -37,7 +37,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(
         run_command=_train,
         memory_hint="--batch-size N sends fewer images at once; where images keep their own "
-        "size, --longest-side N makes large ones smaller and --batch-pixels N bounds a batch",
+        "size, --longest-side N makes large ones smaller and --max-pixels N bounds a batch",
     )
 
 

@@ -38,10 +38,11 @@ class BatchPlanner:
     Args:
         count: Number of images.
         batch_size: Maximum number of images in a batch. Batches differ by at most one image
-            where `batch_pixels` does not make them smaller.
+            where `max_pixels` does not make them smaller.
         sizes: `(count, 2)` heights and widths. Defaults to `None`, all equal.
-        batch_pixels: Maximum number of pixels, padding included, in a batch of any epoch. A
-            single image may have more. Defaults to `None`, no limit.
+        max_pixels: Maximum number of pixels, padding included, in a batch of any epoch.
+            Defaults to `None`, no limit.
+        names: Names of the images, for errors. Defaults to `None`, their indices.
         shuffle: Whether epochs differ. Defaults to `True`.
         seed: Seed of the shuffling. Defaults to 0.
 
@@ -61,23 +62,24 @@ class BatchPlanner:
         batch_size: int,
         *,
         sizes: np.ndarray | None = None,
-        batch_pixels: int | None = None,
+        max_pixels: int | None = None,
+        names: Any = None,
         shuffle: bool = True,
         seed: int = 0,
     ):
         self.count = _checks.at_least(count, 1, "count")
         _checks.at_least(batch_size, 1, "batch_size")
-        if batch_pixels is not None:
-            _checks.at_least(batch_pixels, 1, "batch_pixels")
+        if max_pixels is not None:
+            _checks.at_least(max_pixels, 1, "max_pixels")
         self.shuffle, self.seed = shuffle, seed
         if sizes is None:
             batches = -(-count // batch_size)
             self.cuts = np.arange(batches + 1) * count // batches
             self._order, self._log_sizes = tf.range(count), None
         else:
-            sizes = np.asarray(sizes)
+            sizes = _check_sizes(sizes, max_pixels, names)
             slack = np.exp(_EXCHANGE_TOLERANCE) if shuffle else 1.0
-            self.cuts, order = _split_by_size(sizes, batch_size, batch_pixels, slack)
+            self.cuts, order = _split_by_size(sizes, batch_size, max_pixels, slack)
             # Tensors, which graphs refer to; arrays would be copied into each of them.
             self._order = tf.constant(order, tf.int32)
             self._log_sizes = tf.constant(np.log(sizes[order]))
@@ -99,6 +101,11 @@ class BatchPlanner:
             starts, stops = tf.gather(starts, batch_order), tf.gather(stops, batch_order)
         return EpochPlan(order, starts, stops)
 
+    def list_batches(self, epoch: int) -> list[np.ndarray]:
+        """Indices of the images of each batch of an epoch."""
+        order, starts, stops = (tensor.numpy() for tensor in self.epoch(epoch))
+        return [order[start:stop] for start, stop in zip(starts, stops, strict=True)]
+
     def _exchange(self, epoch: tf.Tensor) -> tf.Tensor:
         """A permutation that exchanges images of nearly the same size."""
         permutation = _draw_permutation(self.count, (self.seed, epoch))
@@ -115,12 +122,38 @@ class BatchPlanner:
         return tf.gather(shuffled_by_cell, tf.argsort(by_cell))
 
 
+def _check_sizes(sizes: Any, max_pixels: int | None, names: Any) -> np.ndarray:
+    sizes = np.asarray(sizes)
+    if sizes.ndim != 2 or sizes.shape[1] != 2 or not np.issubdtype(sizes.dtype, np.integer):
+        raise ValueError(
+            "`sizes` must be integers of the shape (images, 2), heights and widths. "
+            f"Received: sizes of the shape {sizes.shape} and dtype {sizes.dtype}."
+        )
+
+    def describe(index: int) -> str:
+        name = "" if names is None else f" {str(names[index])!r}"
+        height, width = sizes[index]
+        return f"image {index}{name} of {height}x{width} pixels"
+
+    if sizes.min() < 1:
+        index = int(sizes.min(axis=1).argmin())
+        raise ValueError(f"`sizes` must be at least 1. Received: {describe(index)}.")
+    pixels = sizes.prod(axis=1, dtype="int64")
+    if max_pixels is not None and pixels.max() > max_pixels:
+        raise ValueError(
+            f"`max_pixels` must be at least {pixels.max()}, so that every image fits into a batch "
+            "alone: raise it, or scale large images down by `longest_side`. Received: "
+            f"max_pixels={max_pixels} with {describe(int(pixels.argmax()))}."
+        )
+    return sizes
+
+
 def _draw_permutation(count: int, seed: Sequence[Any]) -> tf.Tensor:
     return tf.argsort(tf.random.stateless_uniform((count,), seed, None, None, tf.int32))
 
 
 def _split_by_size(
-    sizes: np.ndarray, batch_size: int, batch_pixels: int | None, slack: float
+    sizes: np.ndarray, batch_size: int, max_pixels: int | None, slack: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cuts between batches, and the order of images that the cuts are for."""
     log_sizes, max_size = np.log(sizes), sizes.max(axis=0)
@@ -133,19 +166,19 @@ def _split_by_size(
         order[start:stop] = part
         # No image that is exchanged into the part is larger.
         largest = np.minimum(sizes[part].max(axis=0) * slack, max_size)
-        fits_pixels = batch_pixels is None or len(part) * largest.prod() <= batch_pixels
+        fits_pixels = max_pixels is None or len(part) * largest.prod() <= max_pixels
         if len(part) == 1 or (len(part) <= batch_size and fits_pixels):
             cuts.append(start)
         else:
-            middle = start + _find_middle(sizes[part], batch_size, batch_pixels)
+            middle = start + _find_middle(sizes[part], batch_size, max_pixels)
             parts += [(start, middle), (middle, stop)]
     return np.array([*sorted(cuts), len(sizes)]), order
 
 
-def _find_middle(sizes: np.ndarray, batch_size: int, batch_pixels: int | None) -> int:
+def _find_middle(sizes: np.ndarray, batch_size: int, max_pixels: int | None) -> int:
     """Index at which a sorted part is cut in two."""
     count = len(sizes)
-    if batch_pixels is None:
+    if max_pixels is None:
         batches = -(-count // batch_size)
         return batches // 2 * count // batches
     area = np.cumsum(sizes.prod(axis=1, dtype="int64"))

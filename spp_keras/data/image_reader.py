@@ -1,4 +1,8 @@
-"""Random access to encoded images, in files of their own or inside larger files."""
+"""Random access to encoded images, in files of their own or inside larger files.
+
+TFDS data sources have random access to array_record files alone, and `grain` reads in Python; this
+reads the TFRecord files that are prepared already, in a graph.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,24 +1,31 @@
 """The input pipeline: from records to batches of images."""
 
+import copy
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from spp_keras import _checks
-from spp_keras.data import batch_planner, dataset_ops, image_ops, image_reader, size_policies
+from spp_keras.canvas_rules import CanvasRules
+from spp_keras.data import (
+    augmentation,
+    batch_forms,
+    batch_layouts,
+    batch_planner,
+    image_loading,
+    size_policies,
+)
+from spp_keras.data.batch_shards import Division, Shards, list_replicas
 from spp_keras.data.records import Records
 
-# Random number streams: for positions of crops, mirroring and colors.
-_POSITION, _FLIP, _COLOR = range(3)
-# How a batch is divided into shards. Equal: filled up to one length, with weights by which images
-# count the same in an epoch. Weighted: of any length, with weights by which images count the same
-# in a batch. Plain: of any length, empty where there are more shards than images, no weights.
-_EQUAL, _WEIGHTED, _PLAIN = range(3)
-# `group_by_window` takes one int64 as a key: the index of a shard, and its length in the low bits.
-_LENGTH_BITS = 20
+# Batches whose images are loaded at once, in their order: with one alone, cores would be idle
+# while its last image is decoded.
+_BATCHES_AT_ONCE = 2
 
 
 class Pipeline:
@@ -36,11 +43,14 @@ class Pipeline:
         size_policy: `Crop`, `Whole` or `Warp`. Defaults to `Whole()`, every image at its
             own size.
         batch_size: Maximum number of images in a batch, over all devices. Defaults to 32.
-        batch_pixels: Maximum number of pixels, padding included, in a batch of `Whole`
+        max_pixels: Maximum number of pixels, padding included, in a batch of `Whole`
             images. Defaults to `None`, no limit.
         flip: Whether half of the images are mirrored. Defaults to `False`.
         color_jitter: Standard deviation of the color augmentation; the paper's is 0.1.
             Defaults to 0, none.
+        augment: Keras layers that change an image at random and keep its size, such as
+            `keras.layers.RandomRotation(0.05)`. Each is applied to each image, uint8 in and
+            out; what they draw depends on seed, epoch and image alone. Defaults to none.
         shuffle: Whether the order changes from epoch to epoch. Defaults to `True`.
         seed: Seed of order and augmentation. Defaults to 0.
 
@@ -61,24 +71,37 @@ class Pipeline:
         size_policy: size_policies.SizePolicy = size_policies.Whole(),  # noqa: B008 - frozen
         *,
         batch_size: int = 32,
-        batch_pixels: int | None = None,
+        max_pixels: int | None = None,
         flip: bool = False,
         color_jitter: float = 0.0,
+        augment: Sequence[keras.Layer] = (),
         shuffle: bool = True,
         seed: int = 0,
     ):
         self.records, self.size_policy, self.seed = records, size_policy, seed
-        self.flip, self.color_jitter = flip, _checks.fraction(color_jitter, "color_jitter")
-        self._output_sizes = size_policy.output_sizes(records.sizes)
-        self._reader = image_reader.ImageReader(records.files, records.spans)
-        self._planner = batch_planner.BatchPlanner(
-            len(records),
-            batch_size,
-            sizes=self._output_sizes,
-            batch_pixels=batch_pixels,
-            shuffle=shuffle,
-            seed=seed,
+        self.batch_size, self.max_pixels, self.shuffle = batch_size, max_pixels, shuffle
+        self._loader = image_loading.ImageLoader(
+            records,
+            size_policy,
+            flip,
+            _checks.fraction(color_jitter, "color_jitter"),
+            augmentation.check_layers(augment),
+            seed,
         )
+        self._output_sizes = self._loader.output_sizes
+        self._plan()
+
+    def _plan(self) -> None:
+        self._planner = batch_planner.BatchPlanner(
+            len(self.records),
+            self.batch_size,
+            sizes=self._output_sizes,
+            max_pixels=self.max_pixels,
+            names=self.records.ids,
+            shuffle=self.shuffle,
+            seed=self.seed,
+        )
+        self._rules_that_pay: dict[CanvasRules, bool] = {}
 
     def __repr__(self) -> str:
         # Keras puts this into its error about data that it does not take.
@@ -112,6 +135,37 @@ class Pipeline:
         """The longest side of an image in a batch, or `None` for crops."""
         return None if self._output_sizes is None else int(self._output_sizes.max())
 
+    @property
+    def least_max_pixels(self) -> int:
+        """The smallest `max_pixels` there can be, the pixels of the largest image."""
+        sizes = self._output_sizes
+        return 1 if sizes is None else int(sizes.prod(axis=1, dtype="int64").max())
+
+    def with_max_pixels(self, max_pixels: int | None) -> "Pipeline":
+        """A pipeline of the same images with another limit of pixels in a batch.
+
+        Args:
+            max_pixels: Maximum number of pixels in a batch, `None` for no limit.
+        """
+        pipeline = copy.copy(self)
+        pipeline.max_pixels = max_pixels
+        pipeline._plan()
+        return pipeline
+
+    def halve_max_pixels(self) -> int | None:
+        """Half of `max_pixels`, or of the largest batch where there is no limit.
+
+        Returns:
+            No fewer pixels than the largest image has, or `None` where that is no less than
+            now, as for batches of one size.
+        """
+        if self._output_sizes is None:
+            return None
+        largest_image = self.least_max_pixels
+        largest_batch = int(batch_layouts.count_padded_pixels(self._list_sizes()).max())
+        now = min(largest_batch, self.max_pixels or largest_batch)
+        return max(now // 2, largest_image) if largest_image < now else None
+
     def order(self, epoch: int = 0) -> np.ndarray:
         """Indices of the images in the order of an epoch.
 
@@ -121,28 +175,45 @@ class Pipeline:
         Args:
             epoch: Index of the epoch. Defaults to 0.
         """
-        order, starts, stops = (tensor.numpy() for tensor in self._planner.epoch(epoch))
-        batches = [order[start:stop] for start, stop in zip(starts, stops, strict=True)]
-        return np.concatenate(batches)
+        return np.concatenate(self._planner.list_batches(epoch))
 
-    def padding_fraction(self, epoch: int = 0, num_shards: int = 1) -> float:
-        """Fraction of the pixels of an epoch that are padding.
+    def fill(
+        self, epoch: int = 0, num_shards: int = 1, canvas_rules: CanvasRules | None = None
+    ) -> float:
+        """Fraction of the pixels of an epoch that are image, not padding or room on canvases.
 
         Args:
             epoch: Index of the epoch. Defaults to 0.
             num_shards: Number of replicas that share a batch. Defaults to 1.
+            canvas_rules: Rules of batches on canvases, of which some are laid out and the
+                others taken to be like them. Defaults to `None`, padded batches.
         """
         if self._output_sizes is None:
-            return 0.0
-        plan, total = self._planner.epoch(epoch), 0
-        order = plan.order.numpy()
-        for start, stop in zip(plan.starts.numpy(), plan.stops.numpy(), strict=True):
-            length = -(-(stop - start) // num_shards)
-            for first in range(start, start + num_shards * length, length):
-                indices = order[np.minimum(np.arange(first, first + length), stop - 1)]
-                padded_size = self._output_sizes[indices].max(axis=0)
-                total += length * int(np.prod(padded_size, dtype="int64"))
-        return 1.0 - int(self._output_sizes.prod(axis=1, dtype="int64").sum()) / total
+            return 1.0
+        pixels = batch_layouts.measure_pixels(self._list_sizes(epoch, num_shards), canvas_rules)
+        return int(self._output_sizes.prod(axis=1, dtype="int64").sum()) / pixels
+
+    def choose_rules(self, canvas_rules: CanvasRules | None) -> CanvasRules | None:
+        """The rules, where batches on canvases take less time than padded ones; or `None`.
+
+        Args:
+            canvas_rules: Rules of a network, `model.get_layer("mixed_sizes").canvas_rules`.
+        """
+        if self._output_sizes is None or canvas_rules is None:
+            return None
+        if canvas_rules not in self._rules_that_pay:
+            pays = batch_layouts.pays_to_pack(self._list_sizes(), canvas_rules)
+            self._rules_that_pay[canvas_rules] = pays
+        return canvas_rules if self._rules_that_pay[canvas_rules] else None
+
+    def _list_sizes(self, epoch: int = 0, num_shards: int = 1) -> list[np.ndarray]:
+        """Sizes of the images of each batch, or of each shard, filled up to one length."""
+        sizes, shards = np.asarray(self._output_sizes), []
+        for images in self._planner.list_batches(epoch):
+            longest = -(-len(images) // num_shards)
+            positions = np.minimum(np.arange(num_shards * longest), len(images) - 1)
+            shards += np.split(sizes[images[positions]], num_shards)
+        return shards
 
     def dataset(
         self,
@@ -153,6 +224,7 @@ class Pipeline:
         shard_indices: Sequence[int] = (0,),
         num_shards: int = 1,
         with_sample_weights: bool = False,
+        canvas_rules: CanvasRules | None = None,
     ) -> tf.data.Dataset:
         """A dataset of one epoch: the first epoch when it is first iterated, then the next.
 
@@ -172,6 +244,9 @@ class Pipeline:
             with_sample_weights: Whether to add sample weights by which every image counts
                 the same in an epoch: shards are filled up to one length with images of
                 weight 0. Defaults to `False`, which needs `num_shards=1`.
+            canvas_rules: Rules of a network, by which several images share a canvas where that
+                has fewer pixels: batches of mixed sizes are `{"images", "placements"}`, in
+                place of `batch_format`. Defaults to `None`.
 
         Returns:
             A `tf.data.Dataset` of `(images, labels)` or `(images, labels, weights)`;
@@ -201,11 +276,10 @@ class Pipeline:
                 "`shard_indices` must be from 0 to `num_shards` - 1. "
                 f"Received: shard_indices={shard_indices} with num_shards={num_shards}."
             )
-        division = _EQUAL if with_sample_weights else _PLAIN
-        dataset = self._dataset(
-            start_step, batch_format, repeat, shard_indices, num_shards, division
-        )
-        if not (repeat or with_sample_weights):
+        division = Division.EQUAL if with_sample_weights else Division.PLAIN
+        shards = Shards(shard_indices, num_shards, division)
+        dataset = self._dataset(start_step, repeat, shards, batch_format, canvas_rules)
+        if not (repeat or with_sample_weights or canvas_rules):
             # Zoo models look for these on any dataset, see `models.pipeline_inputs`.
             dataset.batches_for = functools.partial(self.batches_for, batch_format=batch_format)
             dataset.steps_per_epoch = self.steps_per_epoch
@@ -218,6 +292,7 @@ class Pipeline:
         *,
         batch_format: Literal["padded", "ragged"] = "padded",
         training: bool = False,
+        canvas_rules: CanvasRules | None = None,
     ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
         """Endless batches for all replicas of a model, as its `fit` and `evaluate` need them.
 
@@ -229,167 +304,114 @@ class Pipeline:
             epoch: Index of the first epoch. Defaults to 0.
             batch_format: See `dataset`. Defaults to `"padded"`.
             training: Whether the batches are for training. Defaults to `False`.
+            canvas_rules: Rules of the model. Batches are on canvases where `choose_rules` says
+                so, unless they are ragged. Defaults to `None`.
         """
         start_step = epoch * self.steps_per_epoch
+        rules = self.choose_rules(canvas_rules) if batch_format == "padded" else None
         if strategy is None:
-            return self._dataset(start_step, batch_format, True, (0,), 1, _PLAIN)
+            return self._dataset(start_step, True, Shards(), batch_format, rules)
 
         def make_dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
             num_shards = context.num_replicas_in_sync
-            division = _WEIGHTED if training and num_shards > 1 else _PLAIN
-            return self._dataset(
-                start_step, batch_format, True, list_replicas(context), num_shards, division
-            )
+            is_weighted = training and num_shards > 1
+            division = Division.WEIGHTED if is_weighted else Division.PLAIN
+            shards = Shards(list_replicas(context), num_shards, division)
+            return self._dataset(start_step, True, shards, batch_format, rules)
 
         return strategy.distribute_datasets_from_function(make_dataset)
 
     def _dataset(
         self,
         start_step: int,
-        batch_format: str,
         repeat: bool,
-        shard_indices: tuple[int, ...],
-        num_shards: int,
-        division: int,
-    ) -> Any:
-        rows = self._rows(start_step, repeat, shard_indices, num_shards, division)
-        rows = rows.map(self._load, tf.data.AUTOTUNE)
-        ragged = self.mixed and batch_format == "ragged"
-        dataset = rows.group_by_window(
-            lambda row: row["key"],
-            lambda key, window: dataset_ops.batch_rows(window, key % 2**_LENGTH_BITS, ragged),
-            window_size_func=lambda key: key % 2**_LENGTH_BITS,
+        shards: Shards,
+        batch_format: str,
+        canvas_rules: CanvasRules | None = None,
+    ) -> tf.data.Dataset:
+        """From epochs to batches of rows, of images, and of what Keras takes: a stage a line."""
+        form = self._choose_form(batch_format, canvas_rules)
+        epochs = _count_epochs(start_step // self.steps_per_epoch, repeat)
+        epochs = epochs.map(self._plan_epoch).prefetch(1)
+        batches = epochs.flat_map(
+            lambda epoch, plan, table: self._list_batches(epoch, plan, table, start_step, shards)
         )
-        may_be_empty = division == _PLAIN and num_shards > 1
-        weights = division != _PLAIN
-        dataset = dataset.map(
-            lambda batch: dataset_ops.format_batch(batch, self.mixed, ragged, weights, may_be_empty)
+        batches = batches.interleave(
+            lambda rows: self._load_batch(rows, form),
+            cycle_length=_BATCHES_AT_ONCE,
+            num_parallel_calls=_BATCHES_AT_ONCE,
+        )
+        batches = batches.map(
+            lambda images, rows: _format_batch(images, rows, form, canvas_rules, shards),
+            tf.data.AUTOTUNE,
         )
         # Without a cardinality, `fit` takes a step too many.
-        count = (
-            tf.data.INFINITE_CARDINALITY if repeat else self.steps_per_epoch * len(shard_indices)
-        )
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
-        return dataset.prefetch(tf.data.AUTOTUNE)
+        steps = self.steps_per_epoch * len(shards.indices)
+        count = tf.data.INFINITE_CARDINALITY if repeat else steps
+        batches = batches.apply(tf.data.experimental.assert_cardinality(count))
+        return batches.prefetch(tf.data.AUTOTUNE)
 
-    def _rows(
-        self,
-        start_step: int,
-        repeat: bool,
-        shard_indices: tuple[int, ...],
-        num_shards: int,
-        division: int,
-    ) -> tf.data.Dataset:
-        """A row for each image to load, in order, with all that is computed for many at once."""
-        steps = self.steps_per_epoch
-        constants = self._constants()
-
-        def list_epoch_rows(
-            epoch: tf.Tensor, plan: batch_planner.EpochPlan, augmentation: dict
-        ) -> tf.data.Dataset:
-            first = tf.where(epoch == start_step // steps, start_step % steps, 0)
-            remaining = tf.data.Dataset.range(tf.cast(first, tf.int64), steps)
-            return remaining.flat_map(lambda step: list_step_rows(epoch, plan, augmentation, step))
-
-        def list_step_rows(
-            epoch: tf.Tensor, plan: batch_planner.EpochPlan, augmentation: dict, step: tf.Tensor
-        ) -> tf.data.Dataset:
-            start, stop = plan.starts[step], plan.stops[step]
-            max_length = -(-(stop - start) // num_shards)
-            first = start + tf.constant(shard_indices) * max_length
-            if division == _EQUAL:
-                length = tf.fill((len(shard_indices),), max_length)
-                images_per_step = self.images_per_step
-            else:
-                # An empty shard gets an image of weight 0, which is removed unless for training.
-                length = tf.clip_by_value(stop - first, 1, max_length)
-                images_per_step = tf.cast(stop - start, tf.float32)
-            positions = tf.ragged.range(first, first + length).flat_values
-            weight = tf.cast(num_shards * length, tf.float32) / images_per_step
-            key = (epoch * steps + step) * num_shards + tf.constant(shard_indices, tf.int64)
-            key = key * 2**_LENGTH_BITS + tf.cast(length, tf.int64)
-            indices = tf.gather(plan.order, tf.minimum(positions, stop - 1))
-            columns = constants | augmentation
-            rows = {
-                "key": tf.repeat(key, length),
-                "weight": tf.where(positions < stop, tf.repeat(weight, length), 0.0),
-                **{name: tf.gather(values, indices) for name, values in columns.items()},
-            }
-            if not isinstance(self.size_policy, size_policies.Whole):
-                image_size = self.size_policy.epoch_size(epoch, self.seed)
-                rows["target"] = tf.fill((tf.size(indices), 2), image_size)
-                rows["window"] = self.size_policy.windows(rows["size"], rows.pop("position"))
-            return tf.data.Dataset.from_tensor_slices(rows)
-
-        if repeat:
-            epochs = tf.data.Dataset.range(start_step // steps, np.iinfo("int32").max)
-        else:
-            epochs = dataset_ops.count_iterations(start_step // steps)
-        epochs = epochs.map(
-            lambda epoch: (
-                epoch,
-                self._planner.epoch(epoch),
-                self._draw_augmentation(tf.cast(epoch, tf.int32)),
-            )
-        )
-        return epochs.prefetch(1).flat_map(list_epoch_rows)
-
-    def _constants(self) -> dict[str, tf.Tensor]:
-        """Columns of the rows that are the same in all epochs."""
-        records = self.records
-        columns = {
-            "label": records.labels.astype("float32" if records.multi_label else "int32"),
-            "size": records.sizes,
-            "orientation": records.orientations.astype("int32"),
-        }
-        targets = self._output_sizes
-        if targets is not None and not np.array_equal(targets, records.sizes):
-            corners = np.zeros_like(records.sizes)
-            columns["window"] = np.concatenate([corners, records.sizes], axis=1)
-            columns["target"] = targets
-        return {
-            **{name: tf.constant(values) for name, values in columns.items()},
-            **self._reader.table,
-        }
-
-    def _draw_augmentation(self, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Columns of the rows that are drawn anew for each epoch."""
-        columns, count = {}, len(self.records)
-
-        def fold_seed(stream: int) -> tf.Tensor:
-            return tf.random.experimental.stateless_fold_in((self.seed, epoch), stream)
-
+    def _choose_form(self, batch_format: str, canvas_rules: CanvasRules | None) -> str:
         if not self.mixed:
-            columns["position"] = tf.random.stateless_uniform((count, 2), fold_seed(_POSITION))
-        if self.flip:
-            columns["mirrored"] = tf.random.stateless_uniform((count,), fold_seed(_FLIP)) < 0.5
-        if self.color_jitter:
-            factors = tf.random.stateless_normal(
-                (count, 3), fold_seed(_COLOR), stddev=self.color_jitter
+            return "dense"
+        return batch_format if canvas_rules is None else "canvases"
+
+    def _plan_epoch(self, epoch: tf.Tensor) -> tuple[Any, ...]:
+        """The batches of an epoch, and the table of its images."""
+        epoch = tf.cast(epoch, tf.int32)
+        return epoch, self._planner.epoch(epoch), self._loader.draw_table(epoch)
+
+    def _list_batches(
+        self,
+        epoch: tf.Tensor,
+        plan: batch_planner.EpochPlan,
+        table: dict[str, tf.Tensor],
+        start_step: int,
+        shards: Shards,
+    ) -> tf.data.Dataset:
+        """The rows of the images of each batch of an epoch, shard by shard."""
+        steps, num_shards = self.steps_per_epoch, len(shards.indices)
+        first = tf.where(epoch == start_step // steps, start_step % steps, 0)
+        first = tf.cast(first * num_shards, tf.int64)
+
+        def take_rows(number: tf.Tensor) -> dict[str, tf.Tensor]:
+            step, shard = number // num_shards, number % num_shards
+            images = plan.order[plan.starts[step] : plan.stops[step]]
+            images, weights = shards.take(
+                images, tf.constant(shards.indices)[shard], self.images_per_step
             )
-            columns["shift"] = image_ops.draw_color_shifts(factors)
-        return columns
+            rows = {name: tf.gather(values, images) for name, values in table.items()}
+            return {**rows, "weight": weights}
 
-    def _load(self, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Loads the image of a row, which is done for each image by itself."""
-        encoded, size = self._reader.read(row), row["size"]
-        if "target" in row:
-            size = row["target"]
-            image = image_ops.decode_window(
-                encoded, row["size"], row["window"], size, row["orientation"]
-            )
-        else:
-            image = image_ops.decode_image(encoded, row["orientation"])
-        if self.flip:
-            image = image_ops.flip_horizontal(image, row["mirrored"])
-        if self.color_jitter:
-            image = image_ops.shift_color(image, row["shift"])
-        others = {name: row[name] for name in ("key", "label", "weight")}
-        return {"image": image, "size": size, **others}
+        return tf.data.Dataset.range(first, steps * num_shards).map(take_rows)
+
+    def _load_batch(self, rows: dict[str, tf.Tensor], form: str) -> tf.data.Dataset:
+        """The images of a batch, loaded in parallel, beside their rows."""
+        images = tf.data.Dataset.from_tensor_slices(rows).map(self._loader.load, tf.data.AUTOTUNE)
+        count = tf.size(rows["weight"], tf.int64)
+        images = batch_forms.batch_images(images, count, form)
+        return tf.data.Dataset.zip((images, tf.data.Dataset.from_tensors(rows)))
 
 
-def list_replicas(context: tf.distribute.InputContext) -> tuple[int, ...]:
-    """Indices of the replicas that a process loads images for."""
-    count = context.num_replicas_in_sync // context.num_input_pipelines
-    first = context.input_pipeline_id * count
-    return tuple(range(first, first + count))
+def _format_batch(
+    images: Any, rows: dict[str, tf.Tensor], form: str, rules: CanvasRules | None, shards: Shards
+) -> tuple[Any, ...]:
+    """A batch as Keras takes it: `(x, labels)` or `(x, labels, weights)`."""
+    x = batch_forms.form_inputs(images, rows["size"], form, rules)
+    labels, weights = rows["label"], rows["weight"]
+    if shards.has_weights:
+        return x, labels, weights
+    return batch_forms.drop_filler(x, labels, weights) if shards.may_be_empty else (x, labels)
+
+
+def _count_epochs(first: int, repeat: bool) -> tf.data.Dataset:
+    """Indices of epochs: endless, or one, which is one more when the dataset is iterated again."""
+    if repeat:
+        return tf.data.Dataset.range(first, np.iinfo("int32").max)
+    # Counted at the first element, not by iterators: Keras makes more of them than it uses.
+    counter = itertools.count(first)
+    return tf.data.Dataset.from_tensors(0).map(
+        lambda _: tf.ensure_shape(
+            tf.numpy_function(lambda: np.int64(next(counter)), [], tf.int64), ()
+        )
+    )

@@ -1,5 +1,8 @@
 """Positions of records and features in TFRecord files, without copying an image.
 
+TensorFlow reads such files from their beginning; an epoch in any order, which resumes at any step,
+needs the place of every image.
+
 A file is a sequence of records: length (8 bytes), its checksum (4), as many bytes,
 their checksum (4). The bytes are a `tf.train.Example`, a protocol buffer that
 has the encoded image in it as it is.

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from spp_keras.layers import PadRagged
+
 _FIT = inspect.signature(keras.Model.fit)
 _EVALUATE = inspect.signature(keras.Model.evaluate)
 _PREDICT = inspect.signature(keras.Model.predict)
@@ -64,7 +66,10 @@ def _replace_pipeline(
     if not hasattr(pipeline, "batches_for"):
         return False
     strategy = getattr(model, "distribute_strategy", None)
-    arguments[name] = pipeline.batches_for(strategy, epoch, training=training)
+    # Rules by which the model takes several images a canvas.
+    entrances = (layer for layer in model.layers if isinstance(layer, PadRagged))
+    rules = next((layer.canvas_rules for layer in entrances), None)
+    arguments[name] = pipeline.batches_for(strategy, epoch, training=training, canvas_rules=rules)
     if arguments.get(steps_name) is None:
         arguments[steps_name] = pipeline.steps_per_epoch
     return True

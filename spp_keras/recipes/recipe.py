@@ -53,7 +53,7 @@ class Recipe:
             ImageNet's colors; 0 for none. Defaults to 0.1.
         longest_side: For `"whole"` and `"native"`: larger images are scaled down to this
             longest side; 0 for no limit. Defaults to 0.
-        batch_pixels: For `"whole"` and `"native"`: largest number of pixels of a batch,
+        max_pixels: For `"whole"` and `"native"`: largest number of pixels of a batch,
             padding included; 0 for no limit. Defaults to 0.
         batch_size: Images in a batch, over all devices. Defaults to 128.
         epochs: Number of epochs. Defaults to 70.
@@ -98,7 +98,7 @@ class Recipe:
     flip: bool = True
     color_jitter: float = 0.1
     longest_side: int = 0
-    batch_pixels: int = 0
+    max_pixels: int = 0
     batch_size: int = 128
     epochs: int = 70
     learning_rate: float = 0.01
@@ -144,7 +144,7 @@ def _check_values(recipe: Recipe) -> None:
     _checks.one_of(recipe.orientation, ORIENTATIONS, "orientation")
     for name in ("batch_size", "epochs", "patience", "short_side"):
         _checks.at_least(getattr(recipe, name), 1, name)
-    for name in ("num_lr_drops", "seed", "longest_side", "batch_pixels"):
+    for name in ("num_lr_drops", "seed", "longest_side", "max_pixels"):
         _checks.at_least(getattr(recipe, name), 0, name)
     for name in ("width", "learning_rate", "checkpoint_minutes"):
         _checks.positive(getattr(recipe, name), name)
@@ -183,7 +183,7 @@ def _check_sizes(recipe: Recipe) -> None:
             f"`short_side` must be at least {max(image_sizes, default=min_size)}, so that "
             f"{reason}. Received: short_side={recipe.short_side}."
         )
-    for name in ("longest_side", "batch_pixels"):
+    for name in ("longest_side", "max_pixels"):
         if policy in _SQUARE and getattr(recipe, name):
             raise ValueError(
                 f"`{name}` must be 0 for size_policy={policy!r}: it is for whole images, 'whole' "

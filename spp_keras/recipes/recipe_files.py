@@ -11,13 +11,14 @@ from spp_keras.recipes import fields
 from spp_keras.recipes.detector_recipe import DetectorRecipe
 from spp_keras.recipes.recipe import Recipe
 
-# Keys of 0.1 and their names since 0.2.
+# Keys of older versions: the last version that has them, the next one, and their names there.
 _OLD_KEYS = {
-    "sizes": "size_policy",
-    "crops": "crop",
-    "colour": "color_jitter",
-    "drops": "num_lr_drops",
-    "most_skipped": "max_skipped_fraction",
+    "sizes": ("0.1", "0.2", "size_policy"),
+    "crops": ("0.1", "0.2", "crop"),
+    "colour": ("0.1", "0.2", "color_jitter"),
+    "drops": ("0.1", "0.2", "num_lr_drops"),
+    "most_skipped": ("0.1", "0.2", "max_skipped_fraction"),
+    "batch_pixels": ("0.2", "0.3", "max_pixels"),
 }
 _TASKS: dict[str, type[Recipe] | type[DetectorRecipe]] = {
     "classification": Recipe,
@@ -153,7 +154,7 @@ def _drop_other_policy_keys(keys: dict[str, Any], overrides: dict[str, Any]) -> 
     if "size_policy" not in overrides:
         return keys
     whole_images = overrides["size_policy"] in ("whole", "native")
-    dropped = ("image_sizes",) if whole_images else ("longest_side", "batch_pixels")
+    dropped = ("image_sizes",) if whole_images else ("longest_side", "max_pixels")
     return {key: value for key, value in keys.items() if key not in dropped}
 
 
@@ -170,10 +171,14 @@ def _check_keys(keys: dict[str, Any], recipe_class: type[Recipe] | type[Detector
         if key in names:
             continue
         if key in _OLD_KEYS:
+            version, next_version, name = _OLD_KEYS[key]
+            of_run = {
+                "0.1": "a run folder of 0.1 needs spp_keras 0.1.1, or another training",
+                "0.2": "in the recipe.toml of a run folder of 0.2, too",
+            }
             raise ValueError(
-                f"The recipe is of spp_keras 0.1: since 0.2 its key `{key}` is `{_OLD_KEYS[key]}`. "
-                "Rename it in a recipe of your own; a run folder of 0.1 needs spp_keras 0.1.1, or "
-                "another training."
+                f"The recipe is of spp_keras {version}: since {next_version} its key `{key}` is "
+                f"`{name}`. Rename it in a recipe of your own; {of_run[version]}."
             )
         raise ValueError(
             f"A recipe has no key `{key}`.{fields.suggest_name(key, names)} "

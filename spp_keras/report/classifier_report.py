@@ -83,11 +83,12 @@ def _facts(
     ]
     if history:
         seconds = sum(row["seconds"] for row in history)
-        padding = np.mean([row["padding_fraction"] for row in history])
+        # Histories of 0.2 have no such column.
+        fills = [row["fill"] for row in history if "fill" in row]
         pairs += [
             ("epochs", f"{history[-1]['epoch']:.0f} of {recipe.epochs}"),
             ("time", f"{_clock(seconds)}, {seconds / len(history):.0f} s an epoch"),
-            ("padding", f"{100 * padding:.1f}% of the pixels"),
+            ("fill", f"{np.mean(fills):.1%} of the pixels are image" if fills else ""),
         ]
     if results:
         pairs.append(("predicted here", f"{len(results.scores):,} of {results.total:,} images"))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ _CALLBACK_STATE = {
 class Checkpoint(keras.callbacks.Callback):
     """Saves the state of a training, also within long epochs, and the best weights.
 
+    With `epoch_path`, `restart_epoch` goes back to the start of an epoch.
+
     Files are written beside their place and renamed, so that a process that is killed
     leaves the previous checkpoint. A checkpoint holds all variables, the seeds of dropout
     and the optimizer's included, the metrics of the current epoch, and the state of
@@ -41,6 +44,8 @@ class Checkpoint(keras.callbacks.Callback):
         callbacks: The other callbacks, whose state is saved, too.
         writes: Whether this process writes files; of several workers one does.
             Defaults to `True`.
+        epoch_path: Path for the checkpoint of the start of an epoch, kept while there is one
+            within it, so that the epoch can start again. Defaults to `None`, not kept.
     """
 
     def __init__(
@@ -53,16 +58,20 @@ class Checkpoint(keras.callbacks.Callback):
         minutes: float = 10.0,
         callbacks: list[keras.callbacks.Callback] | None = None,
         writes: bool = True,
+        epoch_path: str | Path | None = None,
     ):
         super().__init__()
         self.network, self.monitor = network, monitor
         self.path, self.best_path = Path(path), Path(best_path)
+        self.epoch_path = None if epoch_path is None else Path(epoch_path)
         self.minutes, self.writes = minutes, writes
         self.callbacks = callbacks or []
         self.epoch = self.step = 0
         self.history: list[dict[str, float]] = []
         self.best_value: float | None = None
         self.stopped = False
+        # Lower than the recipe's after a step has run out of memory.
+        self.max_pixels: int | None = None
         self._callback_states: list[dict[str, Any]] = []
         self._metric_values: list[np.ndarray] = []
         self._skipped_steps = 0
@@ -72,7 +81,24 @@ class Checkpoint(keras.callbacks.Callback):
         """Restores the checkpoint if there is one; returns whether there was."""
         if not self.path.exists():
             return False
-        with np.load(self.path, allow_pickle=False) as stored:
+        self._restore_from(self.path, optimizer)
+        return True
+
+    def restart_epoch(self, max_pixels: int) -> None:
+        """Goes back to the start of the epoch, and saves that with another limit of pixels.
+
+        Args:
+            max_pixels: The new limit.
+        """
+        self._restore_from(self.path, self.model.optimizer)
+        if self.step and self.epoch_path:
+            self._restore_from(self.epoch_path, self.model.optimizer)
+        self.max_pixels = max_pixels
+        self.on_train_begin()
+        self.save()
+
+    def _restore_from(self, path: Path, optimizer: keras.optimizers.Optimizer) -> None:
+        with np.load(path, allow_pickle=False) as stored:
             state = json.loads(str(stored["state"]))
             variables = _list_variables(self.network, optimizer)
             keys = [key for key in stored.files if key.startswith(("model/", "optimizer/"))]
@@ -81,7 +107,7 @@ class Checkpoint(keras.callbacks.Callback):
             if shapes != expected:
                 differences = sorted({key for key, _ in shapes.items() ^ expected.items()})
                 raise ValueError(
-                    f"The checkpoint {str(self.path)!r} is of another network or optimizer: start "
+                    f"The checkpoint {str(path)!r} is of another network or optimizer: start "
                     f"another run, or take its recipe. They differ in {', '.join(differences[:5])}."
                 )
             for key, variable in variables.items():
@@ -91,12 +117,13 @@ class Checkpoint(keras.callbacks.Callback):
                 _read_numbered(stored, f"weights/{i}/") for i in range(len(state["callbacks"]))
             ]
         self.epoch, self.step, self.stopped = state["epoch"], state["step"], state["stopped"]
-        self.history, self.best_value = state["history"], state["best_value"]
+        # In place: other callbacks hold it.
+        self.history[:], self.best_value = state["history"], state["best_value"]
+        self.max_pixels = state.get("max_pixels")
         self._callback_states = [
             callback_state | ({"best_weights": best_weights} if best_weights else {})
             for callback_state, best_weights in zip(state["callbacks"], weights, strict=True)
         ]
-        return True
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # After a resumption within an epoch, Keras counts its steps from zero.
@@ -110,6 +137,8 @@ class Checkpoint(keras.callbacks.Callback):
             ]
             for name in callback_state.keys() - {"kind"}:
                 setattr(callback, name, callback_state[name])
+        if self.epoch_path and not self.path.exists():
+            self.save()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.step = self._skipped_steps + batch + 1
@@ -151,6 +180,7 @@ class Checkpoint(keras.callbacks.Callback):
             "history": self.history,
             "best_value": self.best_value,
             "stopped": self.stopped,
+            "max_pixels": self.max_pixels,
             "callbacks": [],
         }
         variables = _list_variables(self.network, self.model.optimizer)
@@ -163,8 +193,13 @@ class Checkpoint(keras.callbacks.Callback):
             variables |= _number_keys(f"weights/{index}/", best_weights)
             state["callbacks"].append(callback_state)
         values = {key: keras.ops.convert_to_numpy(value) for key, value in variables.items()}
+        if self.epoch_path and self.step and not self.epoch_path.exists():
+            with _files.replace_file(self.epoch_path) as path:
+                shutil.copyfile(self.path, path)
         with _files.replace_file(self.path) as path, path.open("wb") as file:
             np.savez(file, state=np.array(json.dumps(state)), **values)
+        if self.epoch_path and not self.step:
+            self.epoch_path.unlink(missing_ok=True)
 
 
 def _estimate_bytes(network: keras.Model) -> int:

@@ -5,11 +5,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
 from spp_keras import _checks
-from spp_keras.data import pipeline as pipelines
+from spp_keras.canvas_rules import CanvasRules
+from spp_keras.data import batch_shards
+from spp_keras.data.pipeline import Pipeline
 from spp_keras.models.tensorflow_training import ReplicatedModel as ReplicatedModel
 from spp_keras.models.tensorflow_training import is_multi_worker as is_multi_worker
 
@@ -62,9 +65,10 @@ def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
 
 
 def distribute_batches(
-    pipeline: pipelines.Pipeline,
+    pipeline: Pipeline,
     strategy: tf.distribute.Strategy | None,
     start_step: int = 0,
+    canvas_rules: CanvasRules | None = None,
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
     """Distributes the batches of a pipeline evenly over the replicas.
 
@@ -74,17 +78,23 @@ def distribute_batches(
         pipeline: The pipeline.
         strategy: The strategy, see `choose_strategy`.
         start_step: Step to begin with, counted over epochs. Defaults to 0.
+        canvas_rules: Rules of the model. Batches are on canvases where that takes less time.
+            Defaults to `None`, padded batches.
     """
+    options: dict[str, Any] = {
+        "repeat": True,
+        "with_sample_weights": True,
+        "canvas_rules": pipeline.choose_rules(canvas_rules),
+    }
     if strategy is None:
-        return pipeline.dataset(start_step, repeat=True, with_sample_weights=True)
+        return pipeline.dataset(start_step, **options)
 
     def create_shard(context: tf.distribute.InputContext) -> tf.data.Dataset:
         return pipeline.dataset(
             start_step,
-            repeat=True,
-            shard_indices=pipelines.list_replicas(context),
+            shard_indices=batch_shards.list_replicas(context),
             num_shards=context.num_replicas_in_sync,
-            with_sample_weights=True,
+            **options,
         )
 
     return strategy.distribute_datasets_from_function(create_shard)

@@ -3,7 +3,7 @@
 import csv
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ class HistoryWriter(keras.callbacks.Callback):
         history: The rows so far, to which those of this run are appended.
         table: Path of the CSV.
         curves: Path of the PNG.
-        padding_fraction: Fraction of padding in the pixels of an epoch, a function of
-            the epoch.
+        fill: Fraction of the pixels of an epoch that are image, a function of the epoch.
         writes: Whether this process writes. Defaults to `True`.
     """
 
@@ -30,12 +29,13 @@ class HistoryWriter(keras.callbacks.Callback):
         table: str | Path,
         curves: str | Path,
         *,
-        padding_fraction: Any,
+        fill: Callable[[int], float],
         writes: bool = True,
     ):
         super().__init__()
         self.history, self.table, self.curves = history, Path(table), Path(curves)
-        self.padding_fraction, self.writes = padding_fraction, writes
+        self.fill, self.writes = fill, writes
+        self.max_pixels: int | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._start_time = time.monotonic()
@@ -47,7 +47,9 @@ class HistoryWriter(keras.callbacks.Callback):
             "epoch": epoch + 1,
             "learning_rate": self._learning_rate,
             "seconds": round(seconds, 2),
-            "padding_fraction": round(float(self.padding_fraction(epoch)), 4),
+            # Where memory did not suffice for the recipe's.
+            **({"max_pixels": self.max_pixels} if self.max_pixels else {}),
+            "fill": round(float(self.fill(epoch)), 4),
             **select_metrics(logs),
         }
         # A run killed between this row and its checkpoint repeats the epoch.

@@ -1,6 +1,7 @@
 """The progress bar of a training."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,22 +11,40 @@ from spp_keras.training.history_file import select_metrics
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A progress bar an epoch, on standard error: images per second, time left, metrics.
+    """A progress bar an epoch, on standard error: images per second, time left, fill, metrics.
 
     Args:
         epochs: Number of epochs of the whole training.
         steps: Steps an epoch.
         images_per_step: Mean number of images a step.
         first_step: Step of the first epoch to begin with. Defaults to 0.
+        fill: Fraction of the pixels of an epoch that are image, a function of the epoch.
+            Defaults to `None`, not shown.
     """
 
-    def __init__(self, epochs: int, steps: int, images_per_step: float, first_step: int = 0):
+    def __init__(
+        self,
+        epochs: int,
+        steps: int,
+        images_per_step: float,
+        first_step: int = 0,
+        fill: Callable[[int], float] | None = None,
+    ):
         super().__init__()
         self.epochs, self.steps, self.images_per_step = epochs, steps, images_per_step
+        self.fill = fill
         self._first_step = first_step
         self._bar: Any = None
 
+    def set_steps(self, steps: int, images_per_step: float, first_step: int) -> None:
+        """Other batches, where an epoch starts again."""
+        self.steps, self.images_per_step = steps, images_per_step
+        self._first_step = first_step
+        if self._bar is not None:
+            self._bar.close()
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._fill = None if self.fill is None else self.fill(epoch)
         self._start_time, self._steps_done, self._epoch = time.monotonic(), 0, epoch
         self._bar = _progress.create_bar(
             description=f"epoch {epoch + 1}/{self.epochs}",
@@ -57,6 +76,8 @@ class ProgressBar(keras.callbacks.Callback):
         else:
             steps_left = self.steps * (self.epochs - self._epoch) - self._bar.n
             parts.append(f"{_format_time(seconds_per_step * steps_left)} left")
+        if self._fill is not None:
+            parts.append(f"fill {self._fill:.2f}")
         return ", ".join(
             parts + [f"{name} {value:.4g}" for name, value in select_metrics(logs).items()]
         )

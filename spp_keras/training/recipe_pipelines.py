@@ -48,7 +48,7 @@ def build_pipelines(recipe: Recipe) -> tuple[Pipeline, Pipeline]:
         )
     options: dict[str, Any] = {
         "batch_size": recipe.batch_size,
-        "batch_pixels": recipe.batch_pixels or None,
+        "max_pixels": recipe.max_pixels or None,
     }
     return (
         Pipeline(
@@ -78,7 +78,7 @@ def print_summary(*pipelines: Pipeline) -> None:
             kinds = (f"{count} {kind}" for kind, count in images.converted.items())
             parts.append(f"converted to RGB: {', '.join(kinds)}")
         if pipeline.mixed:
-            parts.append(f"{pipeline.padding_fraction():.1%} of the pixels are padding")
+            parts.append(f"fill {pipeline.fill():.2f} in padded batches")
         if images.skipped:
             parts.append(f"skipped {len(images.skipped)}:")
         print("; ".join(parts), file=sys.stderr)

@@ -10,8 +10,10 @@ import keras
 import tensorflow as tf
 
 from spp_keras import _extras, _files, run_folder, zoo
+from spp_keras.canvas_rules import CanvasRules
 from spp_keras.data.pipeline import Pipeline
 from spp_keras.data.records import Records
+from spp_keras.layers import PadRagged
 from spp_keras.recipes import Recipe
 from spp_keras.run_folder import RunFolder
 from spp_keras.training import (
@@ -105,6 +107,7 @@ def train_model(
         minutes=recipe.checkpoint_minutes,
         callbacks=user_callbacks,
         writes=is_chief,
+        epoch_path=run / run_folder.EPOCH_START,
     )
     if checkpoint.restore(model.optimizer) and is_chief:
         position = f"epoch {checkpoint.epoch}, batch {checkpoint.step}"
@@ -160,6 +163,7 @@ class _TrainingLoop:
         self.model, self.recipe = model, recipe
         self.training, self.validation = training, validation
         self.strategy, self.checkpoint = strategy, checkpoint
+        self._fills: dict[Any, float] = {}
 
     def run(
         self,
@@ -174,37 +178,72 @@ class _TrainingLoop:
             epochs = checkpoint.epoch
             print(f"{run.path}: a callback stopped it after {epochs} epochs.", file=sys.stderr)
             is_finished = True
+        displays = self._make_displays(run) if is_chief and not is_finished else []
+        history_writer = self._make_history_writer(run, is_chief)
         callbacks = _ResumedCallbacks(
-            [
-                *user_callbacks,
-                *(self._make_displays(run) if is_chief and not is_finished else ()),
-                self._make_history_writer(run, is_chief),
-                checkpoint,
-            ],
+            [*user_callbacks, *displays, history_writer, checkpoint],
             add_history=True,
             model=self.model,
             epochs=self.recipe.epochs,
             steps=steps,
         )
+        if checkpoint.max_pixels:
+            self._set_max_pixels(checkpoint.max_pixels, callbacks)
         if is_finished:
             callbacks.on_train_begin()
-        else:
-            self._fit(callbacks)
+        while not is_finished:
+            try:
+                self._fit(callbacks)
+                break
+            except tf.errors.ResourceExhaustedError as error:
+                self._restart_epoch(error, callbacks)
         callbacks.end()
+
+    def _restart_epoch(
+        self, error: tf.errors.ResourceExhaustedError, callbacks: "_ResumedCallbacks"
+    ) -> None:
+        """Goes back to the start of the epoch with half the pixels in a batch."""
+        max_pixels = self.training.halve_max_pixels()
+        if max_pixels is None:
+            raise error
+        self.checkpoint.restart_epoch(max_pixels)
+        self._set_max_pixels(max_pixels, callbacks)
+        print(
+            f"Memory was exhausted ({error.message.splitlines()[0][:200]}): epoch "
+            f"{self.checkpoint.epoch + 1} starts again with max_pixels={max_pixels}.",
+            file=sys.stderr,
+        )
+
+    def _set_max_pixels(self, max_pixels: int, callbacks: "_ResumedCallbacks") -> None:
+        self.training = self.training.with_max_pixels(max_pixels)
+        least = self.validation.least_max_pixels
+        self.validation = self.validation.with_max_pixels(max(max_pixels, least))
+        steps = self.training.steps_per_epoch
+        callbacks.set_params({**callbacks.params, "steps": steps})
+        for callback in callbacks.callbacks:
+            if isinstance(callback, progress_bar.ProgressBar):
+                callback.set_steps(steps, self.training.images_per_step, self.checkpoint.step)
+            if isinstance(callback, history_file.HistoryWriter):
+                callback.max_pixels = max_pixels
 
     def _fit(self, callbacks: "_ResumedCallbacks") -> None:
         checkpoint, steps = self.checkpoint, self.training.steps_per_epoch
         # The rest of an epoch that was begun, then the others: `fit` has one length of epoch.
         spans = [(checkpoint.epoch, checkpoint.epoch + 1)] if checkpoint.step else []
         spans.append((checkpoint.epoch + len(spans), self.recipe.epochs))
-        validation_data = distribution.distribute_batches(self.validation, self.strategy)
+        rules = self._canvas_rules
+        validation_data = distribution.distribute_batches(
+            self.validation, self.strategy, canvas_rules=rules
+        )
         for first_epoch, last_epoch in spans:
             if first_epoch == last_epoch or self.model.stop_training:
                 continue
             start_step = checkpoint.epoch * steps + checkpoint.step
             with distribution.detect_lost_workers(self.strategy):
                 self.model.fit(
-                    distribution.distribute_batches(self.training, self.strategy, start_step),
+                    distribution.distribute_batches(
+                        self.training, self.strategy, start_step, rules
+                    ),
                     initial_epoch=first_epoch,
                     epochs=last_epoch,
                     steps_per_epoch=steps - checkpoint.step,
@@ -221,18 +260,31 @@ class _TrainingLoop:
             self.training.steps_per_epoch,
             self.training.images_per_step,
             self.checkpoint.step,
+            self._measure_fill,
         )
         return [bar, keras.callbacks.TensorBoard(run / run_folder.TENSORBOARD, write_graph=False)]
 
     def _make_history_writer(self, run: RunFolder, is_chief: bool) -> history_file.HistoryWriter:
-        replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
         return history_file.HistoryWriter(
             self.checkpoint.history,
             run / run_folder.HISTORY,
             run / run_folder.CURVES,
-            padding_fraction=lambda epoch: self.training.padding_fraction(epoch, replicas),
+            fill=self._measure_fill,
             writes=is_chief,
         )
+
+    @property
+    def _canvas_rules(self) -> CanvasRules | None:
+        entrances = (layer for layer in self.model.layers if isinstance(layer, PadRagged))
+        return next((layer.canvas_rules for layer in entrances), None)
+
+    def _measure_fill(self, epoch: int) -> float:
+        replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
+        key = (epoch, self.training.max_pixels)
+        if key not in self._fills:
+            rules = self.training.choose_rules(self._canvas_rules)
+            self._fills = {key: self.training.fill(epoch, replicas, rules)}
+        return self._fills[key]
 
 
 class _ResumedCallbacks(keras.callbacks.CallbackList):

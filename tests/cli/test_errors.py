@@ -88,7 +88,7 @@ def test_a_batch_that_does_not_fit_says_what_makes_it_smaller(train, allocate):
     code, said = train(allocate)
     assert code == 2
     assert said.startswith("spp-keras: not enough memory (OOM when allocating tensor with shape[")
-    for name in ("batch_size", "longest_side", "batch_pixels"):
+    for name in ("batch_size", "longest_side", "max_pixels"):
         assert f"--{name.replace('_', '-')} N" in said
 
 

@@ -4,11 +4,13 @@ import types
 from pathlib import Path
 
 import exif_files
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from photographs import bilinear, decoded, encoded, photograph
 
+from spp_keras.canvas_rules import CanvasRules
 from spp_keras.data.pipeline import Pipeline
 from spp_keras.data.records import Records, load_records
 from spp_keras.data.size_policies import Crop, Whole
@@ -98,7 +100,7 @@ def assert_near(result, expected):
 
 @pytest.mark.parametrize("budget", [None, 4000])
 def test_padded_batches(records, budget):
-    pipeline = Pipeline(records, batch_size=6, batch_pixels=budget)
+    pipeline = Pipeline(records, batch_size=6, max_pixels=budget)
     assert pipeline.mixed
     assert pipeline.classes == records.classes
     assert pipeline.images_per_step == COUNT / pipeline.steps_per_epoch
@@ -196,7 +198,7 @@ def test_augmentation_changes_from_epoch_to_epoch(records):
 @pytest.mark.integration
 @pytest.mark.parametrize("num_shards", [2, 3, 7])
 def test_sample_weights_of_shards_count_every_image_the_same(records, num_shards):
-    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    pipeline = Pipeline(records, batch_size=5, max_pixels=5000)
     steps = pipeline.steps_per_epoch
     whole = batches(pipeline, steps)
     dealt = {"num_shards": num_shards, "with_sample_weights": True}
@@ -224,7 +226,7 @@ def test_image_sizes_alternate_on_the_same_crop(alike):
     policy = Crop(image_sizes=(24, 16), short_side=32, position="center")
     pipeline = Pipeline(alike, policy, batch_size=4)
     assert not pipeline.mixed
-    assert pipeline.padding_fraction() == 0
+    assert pipeline.fill() == 1
     large, small = {}, {}
     for batch, (images, labels) in enumerate(batches(pipeline, 6)):
         side = 16 if batch in (2, 3) else 24
@@ -240,8 +242,8 @@ def test_image_sizes_alternate_on_the_same_crop(alike):
 
 
 @pytest.mark.parametrize(("num_shards", "budget"), [(1, None), (1, 4000), (2, None), (3, 6000)])
-def test_padding_fraction(records, num_shards, budget):
-    pipeline = Pipeline(records, batch_size=6, batch_pixels=budget)
+def test_fill(records, num_shards, budget):
+    pipeline = Pipeline(records, batch_size=6, max_pixels=budget)
     for epoch in (0, 3):
         sent = real = 0
         for x, _, weights in batches(
@@ -255,9 +257,121 @@ def test_padding_fraction(records, num_shards, budget):
             sent += x["images"][..., 0].size
             real += x["sizes"][weights > 0].prod(axis=1).sum()
         assert real == records.sizes.prod(axis=1).sum()
-        np.testing.assert_allclose(
-            pipeline.padding_fraction(epoch, num_shards), 1 - real / sent, rtol=1e-12
+        np.testing.assert_allclose(pipeline.fill(epoch, num_shards), real / sent, rtol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def wild(tmp_path_factory):
+    """Wide and tall images, which padding does not suit."""
+    rng = np.random.default_rng(1)
+    sides = [sorted(rng.choice([12, 16, 90, 120], 2, replace=False)) for _ in range(COUNT)]
+    sizes = [pair if index % 2 else pair[::-1] for index, pair in enumerate(sides)]
+    return written(tmp_path_factory.mktemp("wild"), np.array(sizes).tolist())
+
+
+RULES = CanvasRules(4)
+
+
+def take_images(x):
+    """The images of a batch on canvases."""
+    return [
+        x["images"][canvas, top : top + height, left : left + width]
+        for canvas, top, left, height, width in x["placements"]
+    ]
+
+
+def test_images_on_canvases_are_those_of_padded_batches(wild):
+    pipeline = Pipeline(wild, batch_size=7, flip=True)
+    padded = batches(pipeline, pipeline.steps_per_epoch)
+    packed = batches(pipeline, pipeline.steps_per_epoch, canvas_rules=RULES)
+    sent = real = 0
+    for (x, labels), (canvases, same) in zip(padded, packed, strict=True):
+        np.testing.assert_array_equal(labels, same)
+        assert canvases["placements"].dtype == np.int32
+        assert len(canvases["images"]) < len(labels)
+        images = take_images(canvases)
+        for image, row, (height, width) in zip(images, x["images"], x["sizes"], strict=True):
+            np.testing.assert_array_equal(image, row[:height, :width])
+        sent += canvases["images"][..., 0].size
+        real += x["sizes"].prod(axis=1).sum()
+    # Of so few batches all are laid out.
+    np.testing.assert_allclose(pipeline.fill(canvas_rules=RULES), real / sent, rtol=1e-6)
+    assert pipeline.fill(canvas_rules=RULES) > 1.2 * pipeline.fill()
+    assert pipeline.choose_rules(RULES) == RULES
+    assert pipeline.choose_rules(None) is None
+
+
+def test_batches_stay_padded_where_canvases_do_not_pay(alike):
+    pipeline = Pipeline(alike, Whole(short_side=32, longest_side=40), batch_size=2)
+    assert pipeline.choose_rules(RULES) is None
+    x, _ = next(iter(pipeline.batches_for(None, canvas_rules=RULES)))
+    assert sorted(x) == ["images", "sizes"]
+    # Asked for, they are on canvases all the same.
+    x, labels = next(iter(pipeline.dataset(canvas_rules=RULES)))
+    assert len(x["placements"]) == len(labels)
+
+
+def test_replicas_get_every_image_of_canvases_once(wild):
+    pipeline = Pipeline(wild, batch_size=7)
+    whole = batches(pipeline, pipeline.steps_per_epoch)
+    for (x, labels), shares in zip(whole, dealt(pipeline, 8, canvas_rules=RULES), strict=True):
+        np.testing.assert_array_equal(np.concatenate([y for _, y in shares]), labels)
+        places = np.concatenate([share["placements"] for share, _ in shares])
+        np.testing.assert_array_equal(places[:, 3:], x["sizes"])
+        assert [len(share["images"]) > 0 for share, _ in shares] == [len(y) > 0 for _, y in shares]
+
+
+def test_layers_draw_for_an_image_whatever_batch_it_is_in(records):
+    def draw(batch_size, start_step=0, **options):
+        layers = [keras.layers.RandomFlip("horizontal"), keras.layers.RandomBrightness(0.3)]
+        pipeline = Pipeline(records, batch_size=batch_size, seed=3, augment=layers)
+        number = len(options.get("shard_indices", (0,)))
+        number *= 2 * pipeline.steps_per_epoch - start_step
+        return [
+            {
+                int(label): image[:height, :width]
+                for image, (height, width), label in zip(x["images"], x["sizes"], y, strict=True)
+            }
+            for x, y, *_ in batches(pipeline, number, start_step=start_step, **options)
+        ]
+
+    def merge(dictionaries):
+        return {label: image for part in dictionaries for label, image in part.items()}
+
+    six = draw(6)
+    first, second = merge(six[:4]), merge(six[4:])
+    assert len(first) == len(second) == COUNT
+    assert all((first[label] != second[label]).any() for label in first)
+    assert (first[0] != pixels(records, 0)).any()
+    assert_same(merge(draw(20)[:1]), first)
+    assert_same(merge(draw(6, start_step=4)), second)
+    shards = {"shard_indices": range(3), "num_shards": 3, "with_sample_weights": True}
+    assert_same(merge(draw(6, **shards)[:12]), first)
+
+
+def test_an_image_beyond_the_limit_is_named(records):
+    largest = int(records.sizes.prod(axis=1).argmax())
+    height, width = records.sizes[largest]
+    message = (
+        f"`max_pixels` must be at least {height * width}, .* Received: max_pixels=500 with "
+        f"image {largest} '{records.ids[largest]}' of {height}x{width} pixels"
+    )
+    with pytest.raises(ValueError, match=message):
+        Pipeline(records, max_pixels=500)
+
+
+def test_max_pixels_is_halved_down_to_the_largest_image(records):
+    pipeline, limits = Pipeline(records, batch_size=6), []
+    while (limit := pipeline.halve_max_pixels()) is not None:
+        limits.append(limit)
+        pipeline = pipeline.with_max_pixels(limit)
+        assert (
+            max(x["images"][..., 0].size for x, _ in batches(pipeline, pipeline.steps_per_epoch))
+            <= limit
         )
+    assert limits == sorted(limits, reverse=True)
+    assert limits[-1] == pipeline.least_max_pixels == records.sizes.prod(axis=1).max()
+    assert Pipeline(records, Crop(image_sizes=(12,), short_side=12)).halve_max_pixels() is None
 
 
 @pytest.mark.parametrize("batch_format", ["padded", "ragged"])
@@ -314,7 +428,7 @@ def dealt(pipeline, devices, processes=1, process=0, **options):
 
 @pytest.mark.parametrize("devices", [1, 2, 4])
 def test_replicas_get_every_image_once(records, devices):
-    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    pipeline = Pipeline(records, batch_size=5, max_pixels=5000)
     whole = batches(pipeline, pipeline.steps_per_epoch)
     assert min(len(labels) for _, labels in whole) == 1
     for (x, labels), shares in zip(whole, dealt(pipeline, devices), strict=True):
@@ -326,7 +440,7 @@ def test_replicas_get_every_image_once(records, devices):
 
 @pytest.mark.parametrize("devices", [2, 4])
 def test_training_weights_count_every_image_of_a_batch_the_same(records, devices):
-    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    pipeline = Pipeline(records, batch_size=5, max_pixels=5000)
     whole = batches(pipeline, pipeline.steps_per_epoch)
     learned = dealt(pipeline, devices, training=True)
     for (_, labels), shares in zip(whole, learned, strict=True):
@@ -344,7 +458,7 @@ def test_training_weights_count_every_image_of_a_batch_the_same(records, devices
 
 
 def test_each_process_has_the_shards_of_its_replicas(records):
-    pipeline = Pipeline(records, batch_size=5, batch_pixels=5000)
+    pipeline = Pipeline(records, batch_size=5, max_pixels=5000)
     options = {"batch_format": "ragged", "training": True}
     together = dealt(pipeline, 4, **options)
     for process in range(2):
@@ -359,7 +473,7 @@ def test_each_process_has_the_shards_of_its_replicas(records):
     ("options", "message"),
     [
         ({"batch_size": 0}, "`batch_size` must be an int >= 1"),
-        ({"batch_pixels": 0}, "`batch_pixels` must be an int >= 1"),
+        ({"max_pixels": 0}, "`max_pixels` must be an int >= 1"),
         ({"color_jitter": 1.5}, r"`color_jitter` must be a number in \[0, 1\)"),
     ],
 )

@@ -57,7 +57,7 @@ def compute_batches():
     cases = {
         "own size": {},
         "short side": {"size_policy": Whole(short_side=24, longest_side=40), "flip": True},
-        "pixels": {"batch_pixels": 6000, "seed": 5},
+        "pixels": {"max_pixels": 6000, "seed": 5},
         "crops": {"size_policy": crop, "flip": True, "color_jitter": 0.1},
         "range": {"size_policy": ranged, "seed": 2},
         "warped": {"size_policy": Warp(image_size=20), "shuffle": False},
@@ -77,5 +77,5 @@ def compute_batches():
                 batches = [(x["images"], labels) for x, labels in batches]
             outputs[f"{name} shapes"] = np.array([images.shape for images, _ in batches])
             outputs[f"{name} pixels"] = np.concatenate([images.ravel() for images, _ in batches])
-            outputs[f"{name} padding"] = np.array(pipeline.padding_fraction(1))
+            outputs[f"{name} padding"] = np.array(1 - pipeline.fill(1))
     return outputs

@@ -9,6 +9,7 @@ RENAMED_KEYS = {
     "color_jitter": "colour",
     "num_lr_drops": "drops",
     "max_skipped_fraction": "most_skipped",
+    "max_pixels": "batch_pixels",
 }
 RENAMED_VALUES = {"center": "centre"}
 ADDED_KEYS = ("task",)

@@ -141,7 +141,7 @@ def _all(name):
 @every_model
 def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
     keys = tomllib.loads((ROOT / "zoo" / name / "recipe.toml").read_text()).keys()
-    without_effect_here = {"weights", "freeze", "longest_side", "batch_pixels", "width", "data_dir"}
+    without_effect_here = {"weights", "freeze", "longest_side", "max_pixels", "width", "data_dir"}
     of_the_machine = {
         "task",
         "on_error",
@@ -279,6 +279,12 @@ def test_a_recipe_of_0_1_is_refused_with_the_new_name_of_its_key(recipe_file, ke
         recipes.read_recipe(recipe_file(f"{key} = 1"))
 
 
+def test_a_recipe_of_0_2_is_refused_with_the_new_name_of_its_key(recipe_file):
+    message = r"spp_keras 0\.2: since 0\.3 its key `batch_pixels` is `max_pixels`.*run folder"
+    with pytest.raises(ValueError, match=message):
+        recipes.read_recipe(recipe_file("batch_pixels = 1000"))
+
+
 def test_every_key_is_described():
     for recipe_class in (Recipe, recipes.DetectorRecipe):
         names = [field.name for field in dataclasses.fields(recipe_class)]
@@ -369,7 +375,7 @@ FIXED = {"size_policy": "fixed", "image_sizes": (224,)}
         ({"size_policy": "whole", "short_side": 28}, "`short_side` must be at least 29"),
         ({"size_policy": "warped"}, r"`image_sizes` must be one size.*Received: image_sizes=\[\]"),
         ({**FIXED, "longest_side": 500}, "`longest_side` must be 0 for size_policy='fixed'"),
-        ({**FIXED, "batch_pixels": 500}, "`batch_pixels` must be 0 for size_policy='fixed'"),
+        ({**FIXED, "max_pixels": 500}, "`max_pixels` must be 0 for size_policy='fixed'"),
         ({"longest_side": 28}, "`longest_side` must be 0 or at least 29"),
         ({"size_policy": "whole", "longest_side": 255}, "`longest_side` must be 0 or at least 256"),
         (
@@ -394,7 +400,7 @@ def test_keys_that_contradict_each_other_are_refused(keys, message):
         {**FIXED, "short_side": 224},
         {"size_policy": "alternating", "image_sizes": (180, 224, 200)},
         {"size_policy": "range", "image_sizes": (180, 224)},
-        {"size_policy": "whole", "longest_side": 256, "batch_pixels": 10**6},
+        {"size_policy": "whole", "longest_side": 256, "max_pixels": 10**6},
         {"size_policy": "native", "longest_side": 29, "short_side": 1},
     ],
 )

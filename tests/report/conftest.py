@@ -15,9 +15,9 @@ from spp_keras.report import predictions
 LABELS = ("<script>alert('&')", "cat", "red car")
 SIZES = [(64, 151), (130, 70), (90, 90), (77, 120), (101, 64), (120, 80), (66, 99)]
 HISTORY = [
-    {"epoch": 1, "learning_rate": 0.01, "seconds": 61, "padding_fraction": 0.1, "accuracy": 0.4}
+    {"epoch": 1, "learning_rate": 0.01, "seconds": 61, "fill": 0.9, "accuracy": 0.4}
     | {"val_accuracy": 0.3},
-    {"epoch": 2, "learning_rate": 0.001, "seconds": 61, "padding_fraction": 0.2, "accuracy": 0.6}
+    {"epoch": 2, "learning_rate": 0.001, "seconds": 61, "fill": 0.8, "accuracy": 0.6}
     | {"val_accuracy": 0.5},
 ]
 

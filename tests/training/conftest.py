@@ -20,7 +20,7 @@ RECIPE = {
     "width": 0.0625,
     "levels": (2, 1),
     "batch_size": 5,
-    "batch_pixels": 20_000,
+    "max_pixels": 20_000,
     "epochs": 3,
     "learning_rate": 0.003,
     "max_skipped_fraction": 0.1,

@@ -22,16 +22,20 @@ HISTORY = [
 def test_a_bar_says_images_per_second_and_the_time_left(capsys, monkeypatch):
     now = iter(range(0, 1000, 2))
     monkeypatch.setattr(progress_bar.time, "monotonic", lambda: next(now))
-    bar = progress_bar.ProgressBar(epochs=3, steps=100, images_per_step=8, first_step=98)
+    bar = progress_bar.ProgressBar(
+        epochs=3, steps=100, images_per_step=8, fill=lambda epoch: 0.875, first_step=98
+    )
     bar.on_epoch_begin(1)
     bar._bar.mininterval = 0
     bar.on_train_batch_end(0, {"loss": 3.0, "accuracy": 0.5})
     # Two seconds a batch of eight images, and a batch and an epoch to go.
-    assert "4 images/s, 3:22 left, accuracy 0.5" in str(bar._bar)
+    assert "4 images/s, 3:22 left, fill 0.88, accuracy 0.5" in str(bar._bar)
     bar.on_train_batch_end(1, {"loss": 3.0, "accuracy": 0.25})
     bar.on_epoch_end(1, {"loss": 3.0, "accuracy": 0.25, "val_accuracy": 0.125})
     said = capsys.readouterr().err
-    assert re.search(r"epoch 2/3: 100%.*100/100 .*images/s, took 0:0\d, accuracy 0\.25", said)
+    assert re.search(
+        r"epoch 2/3: 100%.*100/100 .*images/s, took 0:0\d, fill 0\.88, accuracy 0\.25", said
+    )
     assert "val_accuracy 0.125" in said
     assert "loss" not in said
 
@@ -54,7 +58,7 @@ class Epochs:
             history,
             folder / "history.csv",
             folder / "curves.png",
-            padding_fraction=lambda epoch: 0.25,
+            fill=lambda epoch: 0.25,
             **options,
         )
         self.table.set_model(model)
@@ -73,9 +77,9 @@ def test_the_table_has_a_row_an_epoch_however_often_it_is_repeated(tmp_path):
     with (tmp_path / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
-    assert {key: rows[2][key] for key in ("learning_rate", "padding_fraction", "val_accuracy")} == {
+    assert {key: rows[2][key] for key in ("learning_rate", "fill", "val_accuracy")} == {
         "learning_rate": "0.5",
-        "padding_fraction": "0.25",
+        "fill": "0.25",
         "val_accuracy": "0.2",
     }
     assert "loss" not in rows[0]

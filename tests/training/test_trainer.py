@@ -258,9 +258,9 @@ SIZES = [
 @pytest.mark.integration
 @pytest.mark.parametrize(("changes", "expected"), SIZES)
 def test_squares_train_at_the_size_of_their_epoch(changes, expected, recipe, tmp_path):
-    cropped = recipe(**changes, batch_pixels=0, batch_size=9)
+    cropped = recipe(**changes, max_pixels=0, batch_size=9)
     history = training.train_model(cropped, tmp_path / "run").history
-    assert [row["padding_fraction"] for row in history] == [0] * len(expected)
+    assert [row["fill"] for row in history] == [1] * len(expected)
     pipeline, _ = recipe_pipelines.build_pipelines(cropped)
     steps = pipeline.steps_per_epoch
     batches = pipeline.dataset(repeat=True).take(steps * len(expected))
