@@ -81,7 +81,7 @@ def pays_to_pack(batches: Sequence[np.ndarray], rules: CanvasRules | None) -> bo
     # Quickly for most: a packer would have to fill more than it can.
     if _count_image_pixels(batches).sum() > _FULL / _COST_OF_PACKING * padded:
         return False
-    return _measure(batches, rules)[1] < padded
+    return bool(_measure(batches, rules)[1] < padded)
 
 
 def measure_pixels(batches: Sequence[np.ndarray], rules: CanvasRules | None) -> float:
