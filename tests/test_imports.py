@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Private modules that any part may import, and that import nothing above them.
 HELPERS = {"_cache", "_checks", "_extras", "_files", "_lazy_names", "_private_apis", "_progress"}
-COMPUTE = {"geometry", "ops", "layers", "models"}
+COMPUTE = {"canvas_rules", "geometry", "layers", "models", "ops", "packing"}
 # Each part of the package and what it may import, always parts that are named before it.
 MAY_IMPORT = {
     "_checks": set(),
@@ -33,10 +33,11 @@ MAY_IMPORT = {
     "geometry": {"_checks", "model_geometry"},
     "cell_counts": set(),
     "canvas_rules": {"cell_counts"},
+    "packing": {"canvas_rules"},
     "ops": {"_checks", "_private_apis", "geometry"},
-    "layers": {"_checks", "_private_apis", "canvas_rules", "cell_counts", "geometry", "ops"},
+    "layers": {"_checks", "_private_apis", "canvas_rules", "cell_counts", "geometry", "ops", "packing"},
     "models": HELPERS | {"layers"},
-    "conversion": HELPERS | COMPUTE | {"canvas_rules", "cell_counts", "stand_in"},
+    "conversion": HELPERS | COMPUTE | {"cell_counts", "stand_in"},
     "data": HELPERS | {"geometry"},
     "metrics": HELPERS | {"data", "ops"},
     "zoo": HELPERS | COMPUTE | {"conversion"},

@@ -114,13 +114,15 @@ def test_a_marker_takes_a_file_by_its_titles():
     assert found == "By a command.\n\nMedians.\n\n**Three**\n\n3\n\n**One**\n\n1"
 
 
-def test_the_picture_is_what_its_command_draws(tmp_path):
-    script("docs/draw_why.py").main(["--output", str(tmp_path / "why.png")])
+@pytest.mark.parametrize("name", ["why", "packed"])
+def test_a_picture_is_what_its_command_draws(name, tmp_path):
+    drawn = tmp_path / f"{name}.png"
+    script(f"docs/draw_{name}.py").main(["--output", str(drawn)])
 
-    assert (tmp_path / "why.png").stat().st_size < 200_000
+    assert drawn.stat().st_size < 200_000
     found, expected = (
         np.asarray(Image.open(file).convert("RGB"), "float32")
-        for file in (tmp_path / "why.png", DOCS / "why.png")
+        for file in (drawn, DOCS / drawn.name)
     )
     assert found.shape == expected.shape
     # Letters and palettes are not the same in every version of what draws them.

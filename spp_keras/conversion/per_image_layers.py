@@ -49,10 +49,24 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, in training with the moments of cells that are image."""
 
     def call(self, inputs: Any, placements: Any = None, training: Any = None) -> Any:
-        mask = None
-        if placements is not None and training and self.trainable:
-            mask = _canvases.mask_cells(inputs, placements)
-        return super().call(inputs, training=training, mask=mask)
+        if placements is None or not training or not self.trainable:
+            return super().call(inputs, training=training)
+        # Keras' own moments of masked inputs select cells of whole maps, forward and backward:
+        # they take three times as long.
+        dtype = keras.backend.result_type(inputs.dtype, "float32")
+        x = ops.cast(inputs, dtype)
+        weights = ops.cast(_canvases.mask_cells(x, placements), dtype)
+        mean = _average_cells(x, weights)
+        variance = _average_cells(ops.square(x - mean), weights)
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(
+                ops.cast(moving, dtype) * self.momentum + value * (1.0 - self.momentum)
+            )
+        gamma, beta = (w if w is None else ops.cast(w, dtype) for w in (self.gamma, self.beta))
+        outputs = ops.batch_normalization(
+            x, mean, variance, axis=-1, offset=beta, scale=gamma, epsilon=self.epsilon
+        )
+        return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_spec(self, inputs: Any, placements: Any = None, training: Any = None) -> Any:
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
@@ -133,6 +147,12 @@ def reduces_channels(axis: int | Sequence[int]) -> bool:
     """Whether the axes of a normalization have the last of four among them."""
     axes: Sequence[int] = (axis,) if isinstance(axis, int) else axis
     return bool(np.isin([-1, 3], axes).any())
+
+
+def _average_cells(x: Any, weights: Any) -> Any:
+    """The mean of cells by their weights: `(channels,)`; each cell holds a finite number."""
+    sums = ops.sum(ops.matmul(ops.expand_dims(weights, 2), x), axis=(0, 1, 2))
+    return sums / ops.sum(weights)
 
 
 def _normalize(inputs: Any, placements: Any, group: int, epsilon: float) -> Any:

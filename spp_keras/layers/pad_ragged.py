@@ -1,4 +1,4 @@
-"""Input layer of networks for any image size: a padded batch from ragged or padded images."""
+"""Input layer of networks for any image size: ragged images on canvases, or padded."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,9 +16,10 @@ from spp_keras.ops import _assertions, _inputs
 
 @keras.saving.register_keras_serializable(package="spp_keras")
 class PadRagged(keras.layers.Layer):
-    """Turns images of different sizes into a padded batch and their sizes.
+    """Turns images of different sizes into dense canvases and their places on these.
 
-    The first layer of a network that takes any size, see `spp_keras.any_size`. A batch of
+    The first layer of a network that takes any size, see `spp_keras.any_size`. Ragged images
+    are laid on few canvases, as close to each other as `canvas_rules` allow. A batch of
     images of one size passes through, with `None` for the sizes, at no cost. What lies beyond
     images is left as it is.
 
@@ -26,7 +27,8 @@ class PadRagged(keras.layers.Layer):
         min_size: The shortest side that the following layers accept. Images
             with a shorter one are refused. Defaults to 1.
         canvas_rules: `CanvasRules` of the following layers, or their configuration: how
-            close images may lie on one canvas. Defaults to `None`, one image a canvas.
+            close images may lie on one canvas. Defaults to `None`, one image a canvas:
+            ragged images are padded with zeros.
         equal_cells: Layers that merge maps which have one size for some image sizes alone,
             `(name, axis, steps, steps)` with the steps of both `CellCount`s. Images of other
             sizes are refused. Defaults to none.
@@ -41,10 +43,12 @@ class PadRagged(keras.layers.Layer):
             batch that is padded already. Defaults to the size of the batch.
         placements: Integer tensor `(images, 5)`: canvas, top, left, height and width of each
             image where `images` are canvases with any number of images. Defaults to `None`.
+        training: Whether ragged images are laid out for training. Defaults to `None`, not.
 
     Output:
         A tensor `(batch, height, width, channels)`, and the sizes or placements as an int32
-        tensor, or `None` where every image has the size of the batch.
+        tensor, or `None` where every image has the size of the batch. Ragged images have
+        placements where there are `canvas_rules`, else sizes.
 
     Example:
 
@@ -83,11 +87,13 @@ class PadRagged(keras.layers.Layer):
     ) -> None:
         _checks.feature_maps(images_shape, "channels_last", "images")
 
-    def call(self, images: Any, sizes: Any = None, placements: Any = None) -> Any:
+    def call(
+        self, images: Any, sizes: Any = None, placements: Any = None, training: Any = None
+    ) -> Any:
         if _inputs.is_ragged(images):
             if sizes is not None or placements is not None:
                 raise ValueError("`sizes` must be None for ragged `images`, which hold their own.")
-            images, sizes = self._make_dense(images)
+            images, sizes = self._make_dense(images, training)
         elif sizes is not None:
             sizes = _assertions.check_sizes(sizes, images)
         checks = []
@@ -98,13 +104,14 @@ class PadRagged(keras.layers.Layer):
         checks += canvas_checks.check_equal_cells(images, sizes, self.equal_cells)
         return _assertions.after_checks(checks, images), sizes
 
-    def _make_dense(self, images: Any) -> tuple[Any, Any]:
+    def _make_dense(self, images: Any, training: Any) -> tuple[Any, Any]:
         """Ragged images on canvases, or padded to one size, and their placements or sizes."""
         if self.canvas_rules is None:
             return _inputs.to_dense(images, "images")
         from spp_keras.packing import draw_canvases, plan_canvases
 
-        layout = plan_canvases(_inputs.item_sizes(images, "images"), self.canvas_rules)
+        sizes = _inputs.item_sizes(images, "images")
+        layout = plan_canvases(sizes, self.canvas_rules, training is True)
         pixels = ops.reshape(images.flat_values, (-1, images.shape[-1]))
         return draw_canvases(pixels, layout), layout.placements
 
@@ -127,7 +134,9 @@ class PadRagged(keras.layers.Layer):
         sides = ops.stack([height, width])
         return _assertions.require(holds, message, "height and width", sides, ("the whole batch",))
 
-    def compute_output_spec(self, images: Any, sizes: Any = None, placements: Any = None) -> Any:
+    def compute_output_spec(
+        self, images: Any, sizes: Any = None, placements: Any = None, training: Any = None
+    ) -> Any:
         if sizes is None and placements is None:
             _refuse_sizes(images)
         places = (None, 5) if placements is not None else (images.shape[0], 2)

@@ -36,7 +36,9 @@ def apply_model(
 
     def wrap(layer: Any) -> Callable[..., Any]:
         if isinstance(layer, PadRagged):
-            return lambda *args, **kwargs: layer(images, sizes=sizes, placements=placements)
+            return lambda *args, **kwargs: layer(
+                images, sizes=sizes, placements=placements, training=training
+            )
         if training is None or "training" not in getattr(layer, "call_signature_parameters", ()):
             return layer
         return lambda *args, **kwargs: layer(*args, **{**kwargs, "training": training})

@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 from spp_keras import layers
+from spp_keras.canvas_rules import CanvasRules
+from spp_keras.cell_counts import CellCount
 
 IMAGES = tf.TensorSpec((None, None, None, 3))
 SIZES = tf.TensorSpec((None, 2), tf.int32)
@@ -79,6 +81,35 @@ def test_ragged_images_of_one_width_are_padded_below(run):
     padded, sizes = function(batch)
     np.testing.assert_array_equal(padded, oracles.padded(images))
     np.testing.assert_array_equal(sizes, sizes_of(images))
+
+
+RULES = CanvasRules(4, ((CellCount(), 2),), ((CellCount(), 3),))
+
+
+@pytest.mark.tensorflow
+@eager_and_graph
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("training", [None, True], ids=["inference", "training"])
+def test_ragged_images_lie_on_canvases(run, dtype, training):
+    images = [np.abs(100 * x).astype(dtype) for x in drawn([(40, 6), (5, 22), (9, 9), (30, 7)])]
+    packing = layers.PadRagged(canvas_rules=RULES)
+    function = packing if run == "eager" else tf.function(packing)
+    canvases, placements = function(tf.ragged.stack(images), training=training)
+    np.testing.assert_array_equal(placements[:, 3:], sizes_of(images))
+    for image, (canvas, top, left, height, width) in zip(images, placements.numpy(), strict=True):
+        placed = canvases[canvas, top : top + height, left : left + width]
+        np.testing.assert_array_equal(placed, image)
+    assert np.prod(canvases.shape[:3]) < len(images) * 40 * 22 / 2
+    # As a user would send them: the layer accepts its own layout.
+    packing(canvases, placements=placements)
+
+
+@pytest.mark.tensorflow
+def test_ragged_images_of_one_size_get_a_canvas_each():
+    images = drawn([(10, 30)] * 3)
+    canvases, placements = layers.PadRagged(canvas_rules=RULES)(tf.ragged.stack(images))
+    assert placements.numpy().tolist() == [[index, 0, 0, 10, 30] for index in range(3)]
+    np.testing.assert_array_equal(canvases[:, :10, :30], images)
 
 
 @pytest.mark.parametrize("ragged", [False, backends.IS_RAGGED], ids=["dense", "ragged"])
