@@ -35,15 +35,24 @@ MAY_IMPORT = {
     "canvas_rules": {"cell_counts"},
     "packing": {"canvas_rules"},
     "ops": {"_checks", "_private_apis", "geometry"},
-    "layers": {"_checks", "_private_apis", "canvas_rules", "cell_counts", "geometry", "ops", "packing"},
+    "layers": {
+        "_checks",
+        "_private_apis",
+        "canvas_rules",
+        "cell_counts",
+        "geometry",
+        "ops",
+        "packing",
+    },
     "models": HELPERS | {"layers"},
     "conversion": HELPERS | COMPUTE | {"cell_counts", "stand_in"},
-    "data": HELPERS | {"geometry"},
+    "data": HELPERS | {"canvas_rules", "geometry", "packing"},
     "metrics": HELPERS | {"data", "ops"},
     "zoo": HELPERS | COMPUTE | {"conversion"},
     "recipes": {"_checks", "data", "zoo"},
     "run_folder": HELPERS | {"data", "recipes", "zoo"},
-    "training": HELPERS | {"data", "metrics", "models", "recipes", "run_folder", "zoo"},
+    "training": HELPERS
+    | {"canvas_rules", "data", "layers", "metrics", "models", "recipes", "run_folder", "zoo"},
     "evaluation": HELPERS
     | COMPUTE
     | {"conversion", "data", "metrics", "recipes", "run_folder", "zoo"},

@@ -40,9 +40,9 @@ def lay_images(sizes: Any, rules: CanvasRules | None) -> CanvasLayout:
     [[0, 0, 0, 30, 40], [1, 0, 0, 50, 20]]
     """
     sizes = tf.convert_to_tensor(sizes, tf.int32)
-    padded = _pad_images(sizes)
     if rules is None:
-        return padded
+        return _pad_images(sizes, 1)
+    padded = _pad_images(sizes, _PIECE)
     image_pixels = tf.reduce_sum(tf.cast(tf.reduce_prod(sizes, axis=1), tf.float32))
     is_full = image_pixels >= _FULL * _count_pixels(padded)
 
@@ -127,12 +127,12 @@ def _make_measure(rules: CanvasRules) -> Any:
     return tf.function(measure, input_signature=[tf.TensorSpec((None, 2), tf.int32)])
 
 
-def _pad_images(sizes: Any) -> CanvasLayout:
+def _pad_images(sizes: Any, piece: int) -> CanvasLayout:
     count, largest = tf.shape(sizes)[0], tf.reduce_max(sizes, axis=0)
     corners = tf.pad(tf.range(count)[:, tf.newaxis], [[0, 0], [0, 2]])
     placements = tf.concat([corners, sizes], axis=1)
-    width = (largest[1] + _PIECE - 1) // _PIECE * _PIECE
-    return CanvasLayout(count, largest[0], width, placements, _PIECE)
+    width = (largest[1] + piece - 1) // piece * piece
+    return CanvasLayout(count, largest[0], width, placements, tf.constant(piece))
 
 
 def _estimate_cost(layout: CanvasLayout) -> tf.Tensor:
