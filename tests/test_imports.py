@@ -35,7 +35,15 @@ MAY_IMPORT = {
     "canvas_rules": {"cell_counts"},
     "packing": {"canvas_rules"},
     "ops": {"_checks", "_private_apis", "geometry"},
-    "layers": {"_checks", "_private_apis", "canvas_rules", "cell_counts", "geometry", "ops", "packing"},
+    "layers": {
+        "_checks",
+        "_private_apis",
+        "canvas_rules",
+        "cell_counts",
+        "geometry",
+        "ops",
+        "packing",
+    },
     "models": HELPERS | {"layers"},
     "conversion": HELPERS | COMPUTE | {"cell_counts", "stand_in"},
     "data": HELPERS | {"canvas_rules", "geometry", "packing"},
@@ -44,8 +52,7 @@ MAY_IMPORT = {
     "recipes": {"_checks", "data", "zoo"},
     "run_folder": HELPERS | {"data", "recipes", "zoo"},
     "training": HELPERS
-    | COMPUTE
-    | {"data", "metrics", "recipes", "run_folder", "zoo"},
+    | {"canvas_rules", "data", "layers", "metrics", "models", "recipes", "run_folder", "zoo"},
     "evaluation": HELPERS
     | COMPUTE
     | {"conversion", "data", "metrics", "recipes", "run_folder", "zoo"},

@@ -41,7 +41,7 @@ def lay_images(sizes: Any, rules: CanvasRules | None) -> CanvasLayout:
     """
     sizes = tf.convert_to_tensor(sizes, tf.int32)
     if rules is None:
-        return _pad_images(sizes)
+        return _pad_images(sizes, 1)
     padded = _pad_images(sizes, _PIECE)
     image_pixels = tf.reduce_sum(tf.cast(tf.reduce_prod(sizes, axis=1), tf.float32))
     is_full = image_pixels >= _FULL * _count_pixels(padded)
@@ -83,7 +83,7 @@ def pays_to_pack(batches: Sequence[np.ndarray], rules: CanvasRules | None) -> bo
     # Quickly for most: a packer would have to fill more than it can.
     if _count_image_pixels(batches).sum() > _FULL / _COST_OF_PACKING * padded:
         return False
-    return _measure(batches, rules)[1] < padded
+    return bool(_measure(batches, rules)[1] < padded)
 
 
 def measure_pixels(batches: Sequence[np.ndarray], rules: CanvasRules | None) -> float:
@@ -127,12 +127,12 @@ def _make_measure(rules: CanvasRules) -> Any:
     return tf.function(measure, input_signature=[tf.TensorSpec((None, 2), tf.int32)])
 
 
-def _pad_images(sizes: Any, piece: int = 1) -> CanvasLayout:
+def _pad_images(sizes: Any, piece: int) -> CanvasLayout:
     count, largest = tf.shape(sizes)[0], tf.reduce_max(sizes, axis=0)
     corners = tf.pad(tf.range(count)[:, tf.newaxis], [[0, 0], [0, 2]])
     placements = tf.concat([corners, sizes], axis=1)
     width = (largest[1] + piece - 1) // piece * piece
-    return CanvasLayout(count, largest[0], width, placements, piece)
+    return CanvasLayout(count, largest[0], width, placements, tf.constant(piece))
 
 
 def _estimate_cost(layout: CanvasLayout) -> tf.Tensor:

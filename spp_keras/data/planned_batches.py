@@ -18,6 +18,12 @@ class PlannedBatch(NamedTuple):
         height: Height of each in pixels.
         width: Width of each in pixels.
         placements: int32 `(images, 5)`: canvas, top, left, height and width of each image.
+
+    Example:
+
+    >>> [batch] = plan_batches([[30, 40], [50, 20]], shuffle=False)
+    >>> batch.indices.tolist(), batch.placements.tolist()
+    ([1, 0], [[0, 0, 0, 50, 20], [1, 0, 0, 30, 40]])
     """
 
     indices: np.ndarray
