@@ -14,7 +14,6 @@ from packing_tables import (
     ONE_SIZE,
     PADDED,
     PIPELINE,
-    PIPELINE_IN_MEMORY,
 )
 from worker import Prepared, case, serve
 
@@ -205,48 +204,46 @@ class _PipelineWork:
     def __init__(self, setting: str):
         self.model = _build_model(setting)
         records = data.load_records("shapes/small", "train", _options().data_dir, progress=False)
-        steps = 6 if setting.endswith("0.25") else 3
-        records = records.select(np.arange(min(len(records), 32 * steps // _options().shrink)))
-        self.pipeline = data.Pipeline(records, batch_size=32)
-        self.sizes = np.asarray(records.sizes)
+        self._steps = max(1, (8 if setting.endswith("0.25") else 3) // _options().shrink)
+        self._pipeline = data.Pipeline(records, batch_size=32)
 
-    def measure(self) -> tuple[int, float]:
-        """Pixels of the images, and what part of the batches they are."""
-        every = images = 0
-        for inputs, *_ in self.pipeline.dataset():
-            every += int(np.prod(inputs["images"].shape[:3]))
+    def make_dataset(self) -> tf.data.Dataset:
+        """The batches, which are read once and then in memory."""
+        return self._pipeline.dataset().take(self._steps).cache()
+
+    def list_batches(self) -> tuple[list[np.ndarray], int]:
+        """Sizes of the images of each batch, and pixels of all batches."""
+        batches, pixels = [], 0
+        for inputs, *_ in self.make_dataset():
+            pixels += int(np.prod(inputs["images"].shape[:3]))
             places = inputs["placements"] if "placements" in inputs else inputs["sizes"]
-            images += int(tf.reduce_sum(tf.reduce_prod(places[:, -2:], axis=1)))
-        return images, images / every
+            sizes = places.numpy()[:, -2:]
+            # What fills a batch up is no image.
+            batches.append(sizes[sizes.min(axis=1) > 0])
+        return batches, pixels
 
 
 @case("pipeline", ONE_SIZE, "squares in memory, as many pixels in as many images")
 def _pipeline_one_size(setting: str) -> Prepared:
     work = _PipelineWork(setting)
-    sizes = _square(work.sizes)
+    batches, _ = work.list_batches()
+    sizes = _square(np.concatenate(batches))
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (len(sizes), *sizes[0], 3), dtype="uint8")
     labels = np.arange(len(sizes), dtype="int32") % _CLASSES
-    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(32)
-    call = _make_call(work.model, dataset, True)
-    return Prepared(call, None, len(sizes) * int(sizes[0].prod()), lambda: "1.0")
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+    dataset = dataset.batch(-(-len(sizes) // len(batches)))
+    pixels = int(sizes.prod(axis=1, dtype="int64").sum())
+    return Prepared(_make_call(work.model, dataset, True), None, pixels, lambda: "1.0")
 
 
-@case("pipeline", PIPELINE_IN_MEMORY, "batches of `Pipeline(records, batch_size=32)`, read once")
-def _pipeline_in_memory(setting: str) -> Prepared:
-    work = _PipelineWork(setting)
-    pixels, fill = work.measure()
-    call = _make_call(work.model, work.pipeline.dataset().cache(), True)
-    return Prepared(call, None, pixels, lambda: f"{fill}")
-
-
-@case("pipeline", PIPELINE, "`model.fit(pipeline)`, decoding included")
+@case("pipeline", PIPELINE, "batches of `Pipeline(records, batch_size=32)`, in memory")
 def _pipeline(setting: str) -> Prepared:
     work = _PipelineWork(setting)
-    pixels, fill = work.measure()
-    return Prepared(
-        lambda: work.model.fit(work.pipeline, verbose=0), None, pixels, lambda: f"{fill}"
-    )
+    batches, every = work.list_batches()
+    pixels = sum(int(sizes.prod(axis=1, dtype="int64").sum()) for sizes in batches)
+    call = _make_call(work.model, work.make_dataset(), True)
+    return Prepared(call, None, pixels, lambda: f"{pixels / every}")
 
 
 def _canvases(count: int) -> None:
