@@ -20,7 +20,8 @@ class SpatialPyramidPooling(keras.layers.Layer):
 
     Bin `i` of `n` over `L` cells covers cells `floor(i * L / n)` up to, not
     including, `ceil((i + 1) * L / n)`. Where several cells of a bin attain its
-    maximum, they share its gradient.
+    maximum, the first gets its gradient, row by row, as in PyTorch; with the JAX
+    backend they share it.
 
     Reference:
 

@@ -5,14 +5,17 @@ graph pools feature maps of every size by a fast kernel. But only TensorFlow on 
 has that kernel; TFLite, XLA and GPUs do not. So every graph calls the portable function
 (`_grid_pooling.max_pyramid`), and beside it lies the one for the CPU, under the same
 `api_implements` name: Grappler, TensorFlow's graph optimizer, swaps it in where the graph
-runs on a CPU. Gradients are those of the portable function. Without the second graph a
-pyramid takes 2.5 to 3.1 times as long (benchmarks/results/pooling.md, row "portable").
+runs on a CPU. Batches of mixed sizes have one of segments (`_segment_max_pooling`).
+Without the second graph a pyramid takes 2.5 to 3.1 times as long
+(benchmarks/results/pooling.md, row "portable").
+
+The gradient is one of numbers of cells (`_max_grid_gradient`), the same on every device. It
+takes the strips of the forward pass, the maxima over bins of columns in each row.
 
 When a TensorFlow upgrade breaks this: the attributes `api_implements` and
 `api_preferred_device` of `tf.function`, and `ConcreteFunction.add_to_graph`, are all that
-is not plain TensorFlow. If they go, let `ops.spatial_pyramid_pool` call
-`_grid_pooling.max_pyramid` on TensorFlow as it does on JAX (with `tf.RaggedTensor.to_tensor`
-for ragged batches) and delete this file: answers and gradients stay the same.
+is not plain TensorFlow. If they go, let `_swappable` return `portable` and delete the
+functions for the CPU: answers and gradients stay the same.
 """
 
 import functools
@@ -24,7 +27,7 @@ import tensorflow as tf
 from keras import ops
 
 from spp_keras import geometry
-from spp_keras.ops import _grid_pooling, _inputs
+from spp_keras.ops import _canvases, _grid_pooling, _inputs
 from spp_keras.ops._max_grid_gradient import MapLayout, add_at, find_maxima
 from spp_keras.ops._segment_max_pooling import (
     Sequences,
@@ -74,17 +77,39 @@ def ragged_max_pyramid(
     return _with_gradient(lambda x: forward(x, sizes), levels, _layout_of_ragged(sizes), cells)
 
 
+def packed_max_pyramid(
+    features: tf.Tensor, levels: Sequence[geometry.Level], placements: tf.Tensor
+) -> tf.Tensor:
+    """The same for feature maps of canvases, on which the map of each image lies somewhere."""
+    signature = [
+        _maps_spec(features.shape[-1], features.dtype),
+        tf.TensorSpec((None, 5), tf.int32),
+    ]
+    name = _implementation_name("packed", levels, features.shape[-1], features.dtype)
+    forward = _swappable(
+        _portable_packed, _cpu_packed_max_pyramid, tuple(levels), tuple(signature), name
+    )
+    layout = _layout_of_packed(features, placements)
+    return _with_gradient(lambda x: forward(x, placements), levels, layout, features)
+
+
 def _layout_of_padded(features: tf.Tensor, sizes: tf.Tensor) -> MapLayout:
     batch, height, width, _ = ops.shape(features)
-    maps = tf.range(batch)
-    return MapLayout(maps * (height * width), width, maps * height, sizes, (height, width))
+    first_cells = tf.range(batch) * (height * width)
+    return MapLayout(first_cells, width, sizes, (height, width))
 
 
 def _layout_of_ragged(sizes: tf.Tensor) -> MapLayout:
-    cells = tf.cumsum(sizes[:, 0] * sizes[:, 1], exclusive=True)
-    rows = tf.cumsum(sizes[:, 0], exclusive=True)
+    first_cells = tf.cumsum(sizes[:, 0] * sizes[:, 1], exclusive=True)
     bounds = tf.unstack(tf.reduce_max(sizes, axis=0))
-    return MapLayout(cells, sizes[:, 1], rows, sizes, tuple(bounds))
+    return MapLayout(first_cells, sizes[:, 1], sizes, tuple(bounds))
+
+
+def _layout_of_packed(features: tf.Tensor, placements: tf.Tensor) -> MapLayout:
+    _, height, width, _ = ops.shape(features)
+    canvas, top, left = tf.unstack(placements[:, :3], axis=1)
+    first_cells = (canvas * height + top) * width + left
+    return MapLayout(first_cells, width, placements[:, 3:], (height, width))
 
 
 _SIZES = tf.TensorSpec((None, 2), tf.int32)
@@ -110,14 +135,15 @@ def _with_gradient(
 
     @tf.custom_gradient
     def pool(x: Any) -> Any:
-        vectors, *strips = forward(x)
+        vectors, first_rows, *strips = forward(x)
 
         def gradient(upstream: Any) -> Any:
-            cells = tf.reshape(x, (-1, x.shape[-1]))
-            grids = _grid_pooling.split_grids(vectors, levels)
+            channels = x.shape[-1]
+            cells = tf.reshape(x, (-1, channels))
+            grids = _grid_pooling.split_grids(vectors, levels, channels)
             arriving = _root_gradients({root: grids[root] for root in roots}, levels, upstream)
             places = [
-                find_maxima(cells, strip, grids[root], layout)
+                find_maxima(cells, layout, strip, first_rows, grids[root])
                 for root, strip in zip(roots, strips, strict=True)
             ]
             flat = (tf.concat([tf.reshape(y, (-1,)) for y in z], 0) for z in (places, arriving))
@@ -136,7 +162,8 @@ def _root_gradients(
     with tf.GradientTape() as tape:
         tape.watch(grids)
         coarsened = _grid_pooling.coarsen_grids(grids, levels)
-    parts = _grid_pooling.split_grids(upstream, levels)
+    channels = next(iter(grids.values())).shape[-1]
+    parts = _grid_pooling.split_grids(upstream, levels, channels)
     gradients = tape.gradient(coarsened, grids, parts)
     return list(gradients.values())
 
@@ -170,7 +197,8 @@ def _swappable(
     return lambda *tensors: (in_graph if tf.executing_eagerly() else call)(*tensors)
 
 
-# Each of these gives the pyramid and, for every grid that is pooled from the maps, its strips.
+# Each of these gives the pyramid; and what finds its maxima again, the number of each map's
+# first row, and for every grid that is pooled from the maps its strips of all rows.
 
 
 def _portable(
@@ -180,7 +208,8 @@ def _portable(
     for root in _roots(levels):
         grids[root], strip = _grid_pooling.max_grid(features, *levels[root], sizes, masked=False)
         strips.append(strip)
-    return [_pyramid(grids, levels), *strips]
+    batch, height = ops.shape(features)[:2]
+    return [_pyramid(grids, levels), tf.range(batch) * height, *strips]
 
 
 def _portable_ragged(
@@ -188,9 +217,13 @@ def _portable_ragged(
 ) -> list[tf.Tensor]:
     rows = tf.RaggedTensor.from_row_lengths(cells, tf.repeat(sizes[:, 1], sizes[:, 0]))
     features = tf.RaggedTensor.from_row_lengths(rows, sizes[:, 0]).to_tensor()
-    vectors, *strips = _portable(levels, features, sizes)
-    inside = tf.sequence_mask(sizes[:, 0], tf.shape(features)[1])
-    return [vectors, *(tf.boolean_mask(strip, tf.reshape(inside, (-1,))) for strip in strips)]
+    return _portable(levels, features, sizes)
+
+
+def _portable_packed(
+    levels: Sequence[geometry.Level], features: tf.Tensor, placements: tf.Tensor
+) -> list[tf.Tensor]:
+    return _portable(levels, *_canvases.unpack(features, placements))
 
 
 def _cpu_padded_max_pyramid(
@@ -211,6 +244,18 @@ def _cpu_ragged_max_pyramid(
     return _cpu_mixed_max_pyramid(levels, cells, maps, rows)
 
 
+def _cpu_packed_max_pyramid(
+    levels: Sequence[geometry.Level], features: tf.Tensor, placements: tf.Tensor
+) -> list[tf.Tensor]:
+    maps = ragged_sequences(placements[:, 3])
+    rows = ragged_sequences(tf.gather(placements[:, 4], maps.items))
+    layout = _layout_of_packed(features, placements)
+    row_starts = tf.gather(layout.first_cells, maps.items) + maps.positions * layout.row_steps
+    numbers = tf.gather(row_starts, rows.items) + rows.positions
+    cells = tf.gather(tf.reshape(features, (-1, features.shape[-1])), numbers)
+    return _cpu_mixed_max_pyramid(levels, cells, maps, rows)
+
+
 def _cpu_mixed_max_pyramid(
     levels: Sequence[geometry.Level], cells: tf.Tensor, maps: Sequences, rows: Sequences
 ) -> list[tf.Tensor]:
@@ -222,7 +267,7 @@ def _cpu_mixed_max_pyramid(
         lines = tf.reshape(strip, (-1, levels[root][1] * channels))
         grid = bin_maxima(lines, levels[root][0], maps)
         grids[root] = tf.reshape(grid, (-1, *levels[root], channels))
-    return [_pyramid(grids, levels), *strips]
+    return [_pyramid(grids, levels), maps.firsts, *strips]
 
 
 def _cpu_max_pyramid(levels: Sequence[geometry.Level], features: tf.Tensor) -> list[tf.Tensor]:
@@ -236,7 +281,7 @@ def _cpu_max_pyramid(levels: Sequence[geometry.Level], features: tf.Tensor) -> l
         strips.append(strip)
         z = tf.reshape(strip, (batch, height, columns * channels))
         grids[root] = tf.reshape(_whole_bin_maxima(z, rows), (batch, rows, columns, channels))
-    return [_pyramid(grids, levels), *strips]
+    return [_pyramid(grids, levels), tf.range(batch) * height, *strips]
 
 
 def _roots(levels: Sequence[geometry.Level]) -> list[int]:

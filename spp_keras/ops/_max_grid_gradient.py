@@ -18,24 +18,24 @@ from spp_keras import geometry
 
 
 class MapLayout(NamedTuple):
-    """Where feature maps lie in a table of cells, and the rows of each in a table of rows.
+    """Where feature maps lie in a table of cells.
 
     Attributes:
         first_cells: `(maps,)`, the number of each map's first cell.
         row_steps: Cells from a row of a map to its next, an int or `(maps,)`.
-        first_rows: `(maps,)`, the number of each map's first row.
         sizes: `(maps, 2)`, rows and columns of each map.
         bounds: Rows and columns that no map exceeds, ints where they are known.
     """
 
     first_cells: Any
     row_steps: Any
-    first_rows: Any
     sizes: Any
     bounds: tuple[Any, Any]
 
 
-def find_maxima(cells: Any, strips: Any, grids: Any, layout: MapLayout) -> Any:
+def find_maxima(
+    cells: Any, layout: MapLayout, strips: Any, first_rows: Any, grids: Any
+) -> Any:
     """Numbers of the values that the bins of a level get their maxima from.
 
     Value `cell * channels + channel` is a cell's value of a channel. They are int32: the
@@ -43,23 +43,24 @@ def find_maxima(cells: Any, strips: Any, grids: Any, layout: MapLayout) -> Any:
 
     Args:
         cells: All cells, `(cells, channels)`.
-        strips: Maxima over the bins of columns in each row, `(rows, columns, channels)`.
-        grids: Maxima of the bins, `(maps, rows, columns, channels)`.
         layout: Where the maps lie.
+        strips: Maxima over the bins of columns in each row, `(rows, columns, channels)`.
+        first_rows: `(maps,)`, the number of each map's first row in `strips`.
+        grids: Maxima of the bins, `(maps, rows, columns, channels)`.
 
     Returns:
         int32, of the shape of `grids`.
     """
     rows, columns, channels = grids.shape[1:]
     heights, widths = layout.sizes[:, 0], layout.sizes[:, 1]
-    first_rows, first_cells = layout.first_rows[:, None], layout.first_cells[:, None, None, None]
+    first_cells = layout.first_cells[:, None, None, None]
     row_steps = tf.reshape(layout.row_steps, (-1, 1, 1, 1))
 
     # Bins in rows: all channels of a strip at a time.
     starts, lengths, longest = _bins(heights, rows, layout.bounds[0])
     steps = _steps(lengths, longest)
     candidates = tf.gather(
-        tf.reshape(strips, (-1, columns * channels)), (first_rows + starts)[..., None] + steps
+        tf.reshape(strips, (-1, columns * channels)), (first_rows[:, None] + starts)[..., None] + steps
     )
     candidates = tf.reshape(candidates, (-1, longest, columns * channels))
     step = _first_equal(candidates, tf.reshape(grids, (-1, 1, columns * channels)), longest, 1)

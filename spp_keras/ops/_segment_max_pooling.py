@@ -5,7 +5,7 @@ come before the next bin begins, which are segments of a table of all entries, a
 last entry. Nothing is padded, and no sequence needs a call of its own.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -59,6 +59,6 @@ def bin_maxima(entries: tf.Tensor, bins: int, sequences: Sequences) -> tf.Tensor
     return tf.maximum(begun, tf.gather(entries, firsts[:, None] + stops - 1))
 
 
-def _last_bin(position: tf.Tensor, length: tf.Tensor, bins: int) -> tf.Tensor:
+def _last_bin(position: Any, length: Any, bins: int) -> Any:
     """The last bin that has begun at a position."""
     return ((position + 1) * bins - 1) // length
