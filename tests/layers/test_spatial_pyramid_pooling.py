@@ -585,6 +585,63 @@ def test_tensorflow_puts_the_function_for_cpus_in_its_place_on_a_cpu(form):
     assert not any(name.startswith(functions["GPU"]) for name in called)
 
 
+# Several images on one map.
+
+PLACEMENTS = np.array(
+    [[0, 0, 0, 5, 9], [1, 1, 2, 13, 2], [0, 6, 3, 1, 1], [1, 0, 5, 7, 8], [0, 9, 0, 6, 13]], "int32"
+)
+
+
+def packed(maps, fill):
+    canvases = np.full((2, 15, 13, CHANNELS), fill, "float32")
+    for one, (canvas, top, left, rows, columns) in zip(maps, PLACEMENTS, strict=True):
+        canvases[canvas, top : top + rows, left : left + columns] = one
+    return canvases
+
+
+@both_modes
+@eager_and_graph
+@pytest.mark.parametrize("kind", ["distinct", "three values"])
+@pytest.mark.parametrize("levels", SOME_LEVELS, ids=str)
+def test_a_map_on_a_canvas_gives_what_it_gives_alone(mode, run, kind, levels):
+    maps = drawn_maps([tuple(place[3:]) for place in PLACEMENTS], 15, kind)
+    layer, canvases = pooling(levels, mode), packed(maps, 1e30)
+    function = backends.quick if run == "eager" else backends.compiled
+    answer = function(lambda x: layer(x, sizes=PLACEMENTS))(canvases)
+    assert_pooled(answer, maps, levels, mode)
+
+
+@both_modes
+@pytest.mark.parametrize("kind", ["distinct", "three values"])
+@pytest.mark.parametrize("levels", SOME_LEVELS, ids=str)
+def test_a_map_on_a_canvas_gets_the_gradient_it_gets_alone(mode, kind, levels):
+    maps = drawn_maps([tuple(place[3:]) for place in PLACEMENTS], 16, kind)
+    upstream = upstream_for(levels, len(maps), 16)
+    layer = pooling(levels, mode)
+    gradient = backends.gradient(
+        lambda x: layer(x, sizes=PLACEMENTS), packed(maps, 1e5 if mode == "max" else 0.0), upstream
+    )
+    alone = [
+        dense_gradient(layer, one[None], arriving[None])[0]
+        for one, arriving in zip(maps, upstream, strict=True)
+    ]
+    np.testing.assert_allclose(gradient, packed(alone, 0.0), rtol=1e-5, atol=1e-5)
+
+
+def test_maps_outside_their_canvas_are_refused():
+    canvases, outside = np.zeros((2, 15, 13, CHANNELS), "float32"), PLACEMENTS.copy()
+    outside[3, 1] = 9
+    with pytest.raises(ValueError, match=r"inside a canvas.*placements=\[1, 9, 5, 7, 8\] of image 3"):
+        pooling()(canvases, sizes=outside)
+
+
+@pytest.mark.tensorflow
+def test_a_functional_model_gives_a_vector_for_each_image_on_its_maps():
+    maps, sizes = keras.Input((None, None, CHANNELS), batch_size=2), keras.Input((5,), dtype="int32")
+    outputs = layers.SpatialPyramidPooling((2,))(maps, sizes=sizes)
+    assert outputs.shape == (None, 4 * CHANNELS)
+
+
 # What Keras asks of a layer.
 
 
