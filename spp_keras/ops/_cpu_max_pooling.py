@@ -146,12 +146,15 @@ def _with_gradient(
                 find_maxima(cells, layout, strip, first_rows, grids[root])
                 for root, strip in zip(roots, strips, strict=True)
             ]
-            flat = (tf.concat([tf.reshape(y, (-1,)) for y in z], 0) for z in (places, arriving))
-            return add_at(*flat, x)
+            return add_at(_join(places), _join(arriving), x)
 
         return vectors, gradient
 
     return pool(features)
+
+
+def _join(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.concat([tf.reshape(tensor, (-1,)) for tensor in tensors], axis=0)
 
 
 def _root_gradients(

@@ -101,9 +101,7 @@ def flatten_grids(grids: dict[int, Any], levels: Sequence[geometry.Level], chann
     )
 
 
-def split_grids(
-    vectors: Any, levels: Sequence[geometry.Level], channels: int
-) -> dict[int, Any]:
+def split_grids(vectors: Any, levels: Sequence[geometry.Level], channels: int) -> dict[int, Any]:
     """The grids, `(items, rows, columns, channels)` a level, that `flatten_grids` joined."""
     grids, first = {}, 0
     for level, (rows, columns) in enumerate(levels):

@@ -33,9 +33,7 @@ class MapLayout(NamedTuple):
     bounds: tuple[Any, Any]
 
 
-def find_maxima(
-    cells: Any, layout: MapLayout, strips: Any, first_rows: Any, grids: Any
-) -> Any:
+def find_maxima(cells: Any, layout: MapLayout, strips: Any, first_rows: Any, grids: Any) -> Any:
     """Numbers of the values that the bins of a level get their maxima from.
 
     Value `cell * channels + channel` is a cell's value of a channel. They are int32: the
@@ -60,7 +58,8 @@ def find_maxima(
     starts, lengths, longest = _bins(heights, rows, layout.bounds[0])
     steps = _steps(lengths, longest)
     candidates = tf.gather(
-        tf.reshape(strips, (-1, columns * channels)), (first_rows[:, None] + starts)[..., None] + steps
+        tf.reshape(strips, (-1, columns * channels)),
+        (first_rows[:, None] + starts)[..., None] + steps,
     )
     candidates = tf.reshape(candidates, (-1, longest, columns * channels))
     step = _first_equal(candidates, tf.reshape(grids, (-1, 1, columns * channels)), longest, 1)
@@ -81,11 +80,9 @@ def find_maxima(
 
 
 def add_at(places: Any, values: Any, cells: Any) -> Any:
-    """Zeros in the shape of `cells`, with values added at these places."""
+    """Zeros in the shape of `cells`, with values added at these places, both `(values,)`."""
     count = tf.size(cells) if None in cells.shape else cells.shape.num_elements()
-    sums = tf.math.unsorted_segment_sum(
-        tf.reshape(values, (-1,)), tf.reshape(places, (-1,)), count
-    )
+    sums = tf.math.unsorted_segment_sum(values, places, count)
     return tf.reshape(sums, tf.shape(cells))
 
 
@@ -94,7 +91,7 @@ def _bins(extents: Any, bins: int, bound: Any) -> tuple[Any, Any, Any]:
     starts, stops = geometry.bin_edges(np.arange(bins, dtype="int32"), extents[:, None], bins)
     lengths = stops - starts
     # XLA wants it to be known; a tensor is tighter.
-    known = isinstance(bound, int)
+    known = isinstance(bound, int) and not tf.executing_eagerly()
     longest = geometry.longest_bin(bound, bins) if known else tf.maximum(tf.reduce_max(lengths), 1)
     return starts, lengths, longest
 

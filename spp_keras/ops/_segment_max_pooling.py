@@ -50,9 +50,7 @@ def bin_maxima(entries: tf.Tensor, bins: int, sequences: Sequences) -> tf.Tensor
     starts, stops = geometry.bin_edges(np.arange(bins, dtype="int32"), lengths[:, None], bins)
     entry_lengths = tf.gather(lengths, items)
     # What does not count is a segment of its own.
-    last_bins = tf.where(
-        positions < entry_lengths, _last_bin(positions, entry_lengths, bins), bins
-    )
+    last_bins = tf.where(positions < entry_lengths, _last_bin(positions, entry_lengths, bins), bins)
     segments = tf.math.segment_max(entries, items * (bins + 1) + last_bins)
     numbers = tf.range(tf.shape(lengths)[0])[:, None] * (bins + 1)
     begun = tf.gather(segments, numbers + _last_bin(starts, lengths[:, None], bins))

@@ -40,8 +40,8 @@ def spatial_pyramid_pool(
             `keras.config.image_data_format()`.
 
     Returns:
-        `(batch, bins * channels)`, or as many as there are images: levels in the order given; inside a level row
-        by row, inside a bin channel by channel.
+        `(batch, bins * channels)`, or a vector for each of the images: levels in the order
+        given; inside a level row by row, inside a bin channel by channel.
 
     Example:
 

@@ -631,13 +631,18 @@ def test_a_map_on_a_canvas_gets_the_gradient_it_gets_alone(mode, kind, levels):
 def test_maps_outside_their_canvas_are_refused():
     canvases, outside = np.zeros((2, 15, 13, CHANNELS), "float32"), PLACEMENTS.copy()
     outside[3, 1] = 9
-    with pytest.raises(ValueError, match=r"inside a canvas.*placements=\[1, 9, 5, 7, 8\] of image 3"):
+    with pytest.raises(
+        ValueError, match=r"inside a canvas.*placements=\[1, 9, 5, 7, 8\] of image 3"
+    ):
         pooling()(canvases, sizes=outside)
 
 
 @pytest.mark.tensorflow
 def test_a_functional_model_gives_a_vector_for_each_image_on_its_maps():
-    maps, sizes = keras.Input((None, None, CHANNELS), batch_size=2), keras.Input((5,), dtype="int32")
+    maps, sizes = (
+        keras.Input((None, None, CHANNELS), batch_size=2),
+        keras.Input((5,), dtype="int32"),
+    )
     outputs = layers.SpatialPyramidPooling((2,))(maps, sizes=sizes)
     assert outputs.shape == (None, 4 * CHANNELS)
 
