@@ -20,7 +20,8 @@ class SpatialPyramidPooling(keras.layers.Layer):
 
     Bin `i` of `n` over `L` cells covers cells `floor(i * L / n)` up to, not
     including, `ceil((i + 1) * L / n)`. Where several cells of a bin attain its
-    maximum, they share its gradient.
+    maximum, the first gets its gradient, row by row, as in PyTorch; with the JAX
+    backend they share it.
 
     Reference:
 
@@ -44,7 +45,9 @@ class SpatialPyramidPooling(keras.layers.Layer):
               map of its own size.
         sizes: Integer tensor `(batch, 2)`, how many rows and columns of each
             map are valid, for maps of different sizes padded to one. Padding
-            has no effect on the output. Defaults to all rows and columns.
+            has no effect on the output. Or `(images, 5)`, where several images
+            lie on one map: map, top, left, rows and columns of each. Defaults
+            to all rows and columns.
 
     Output shape:
         `(batch, bins * channels)`, levels in the order given; inside a level
@@ -72,9 +75,10 @@ class SpatialPyramidPooling(keras.layers.Layer):
     def call(self, inputs: Any, sizes: Any = None) -> Any:
         return ops.spatial_pyramid_pool(inputs, self.levels, self.mode, sizes, self.data_format)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        channels = _checks.feature_maps(input_shape, self.data_format, "inputs")
-        return (input_shape[0], sum(rows * columns for rows, columns in self.levels) * channels)
+    def compute_output_shape(self, inputs_shape: Any, sizes_shape: Any = None) -> Any:
+        channels = _checks.feature_maps(inputs_shape, self.data_format, "inputs")
+        items = inputs_shape[0] if sizes_shape is None else sizes_shape[0]
+        return (items, sum(rows * columns for rows, columns in self.levels) * channels)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -5,14 +5,17 @@ graph pools feature maps of every size by a fast kernel. But only TensorFlow on 
 has that kernel; TFLite, XLA and GPUs do not. So every graph calls the portable function
 (`_grid_pooling.max_pyramid`), and beside it lies the one for the CPU, under the same
 `api_implements` name: Grappler, TensorFlow's graph optimizer, swaps it in where the graph
-runs on a CPU. Gradients are those of the portable function. Without the second graph a
-pyramid takes 2.5 to 3.1 times as long (benchmarks/results/pooling.md, row "portable").
+runs on a CPU. Batches of mixed sizes have one of segments (`_segment_max_pooling`).
+Without the second graph a pyramid takes 2.5 to 3.1 times as long
+(benchmarks/results/pooling.md, row "portable").
+
+The gradient is one of numbers of cells (`_max_grid_gradient`), the same on every device. It
+takes the strips of the forward pass, the maxima over bins of columns in each row.
 
 When a TensorFlow upgrade breaks this: the attributes `api_implements` and
 `api_preferred_device` of `tf.function`, and `ConcreteFunction.add_to_graph`, are all that
-is not plain TensorFlow. If they go, let `ops.spatial_pyramid_pool` call
-`_grid_pooling.max_pyramid` on TensorFlow as it does on JAX (with `tf.RaggedTensor.to_tensor`
-for ragged batches) and delete this file: answers and gradients stay the same.
+is not plain TensorFlow. If they go, let `_swappable` return `portable` and delete the
+functions for the CPU: answers and gradients stay the same.
 """
 
 import functools
@@ -21,9 +24,17 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from spp_keras import geometry
-from spp_keras.ops import _grid_pooling
+from spp_keras.ops import _canvases, _grid_pooling, _inputs
+from spp_keras.ops._max_grid_gradient import MapLayout, add_at, find_maxima
+from spp_keras.ops._segment_max_pooling import (
+    Sequences,
+    bin_maxima,
+    padded_sequences,
+    ragged_sequences,
+)
 
 # Numbers of bins that are one max pooling at every length, see `geometry.pooling_window`.
 _EVEN_BINS = (1, 2, 3, 4, 6)
@@ -37,7 +48,8 @@ def max_pyramid(features: tf.Tensor, levels: Sequence[geometry.Level]) -> tf.Ten
     signature = [_maps_spec(features.shape[-1], features.dtype)]
     name = _implementation_name("whole", levels, features.shape[-1], features.dtype)
     forward = _swappable(_portable, _cpu_max_pyramid, tuple(levels), tuple(signature), name)
-    return _with_gradient_of(lambda x: _grid_pooling.max_pyramid(x, levels), forward, features)
+    layout = _layout_of_padded(features, _inputs.full_sizes(features))
+    return _with_gradient(forward, levels, layout, features)
 
 
 def padded_max_pyramid(
@@ -47,11 +59,8 @@ def padded_max_pyramid(
     signature = [_maps_spec(features.shape[-1], features.dtype), _SIZES]
     name = _implementation_name("padded", levels, features.shape[-1], features.dtype)
     forward = _swappable(_portable, _cpu_padded_max_pyramid, tuple(levels), tuple(signature), name)
-
-    def reference(x: Any) -> Any:
-        return _grid_pooling.max_pyramid(_grid_pooling.zero_padding(x, sizes), levels, sizes)
-
-    return _with_gradient_of(reference, lambda x: forward(x, sizes), features)
+    layout = _layout_of_padded(features, sizes)
+    return _with_gradient(lambda x: forward(x, sizes), levels, layout, features)
 
 
 def ragged_max_pyramid(
@@ -64,12 +73,43 @@ def ragged_max_pyramid(
     forward = _swappable(
         _portable_ragged, _cpu_ragged_max_pyramid, tuple(levels), tuple(signature), name
     )
-
-    def reference(cells: Any) -> Any:
-        return _grid_pooling.max_pyramid(_pad_cells(cells, sizes), levels, sizes)
-
     cells = tf.reshape(features.flat_values, (-1, channels))
-    return _with_gradient_of(reference, lambda cells: forward(cells, sizes), cells)
+    return _with_gradient(lambda x: forward(x, sizes), levels, _layout_of_ragged(sizes), cells)
+
+
+def packed_max_pyramid(
+    features: tf.Tensor, levels: Sequence[geometry.Level], placements: tf.Tensor
+) -> tf.Tensor:
+    """The same for feature maps of canvases, on which the map of each image lies somewhere."""
+    signature = [
+        _maps_spec(features.shape[-1], features.dtype),
+        tf.TensorSpec((None, 5), tf.int32),
+    ]
+    name = _implementation_name("packed", levels, features.shape[-1], features.dtype)
+    forward = _swappable(
+        _portable_packed, _cpu_packed_max_pyramid, tuple(levels), tuple(signature), name
+    )
+    layout = _layout_of_packed(features, placements)
+    return _with_gradient(lambda x: forward(x, placements), levels, layout, features)
+
+
+def _layout_of_padded(features: tf.Tensor, sizes: tf.Tensor) -> MapLayout:
+    batch, height, width, _ = ops.shape(features)
+    first_cells = tf.range(batch) * (height * width)
+    return MapLayout(first_cells, width, sizes, (height, width))
+
+
+def _layout_of_ragged(sizes: tf.Tensor) -> MapLayout:
+    first_cells = tf.cumsum(sizes[:, 0] * sizes[:, 1], exclusive=True)
+    bounds = tf.unstack(tf.reduce_max(sizes, axis=0))
+    return MapLayout(first_cells, sizes[:, 1], sizes, tuple(bounds))
+
+
+def _layout_of_packed(features: tf.Tensor, placements: tf.Tensor) -> MapLayout:
+    _, height, width, _ = ops.shape(features)
+    canvas, top, left = tf.unstack(placements[:, :3], axis=1)
+    first_cells = (canvas * height + top) * width + left
+    return MapLayout(first_cells, width, placements[:, 3:], (height, width))
 
 
 _SIZES = tf.TensorSpec((None, 2), tf.int32)
@@ -87,24 +127,48 @@ def _implementation_name(
     return f"spp_keras_{form}_max_pyramid_{bins}_of_{channels}_{dtype.name}"
 
 
-def _with_gradient_of(
-    reference: Callable[..., Any], forward: Callable[..., Any], features: Any
+def _with_gradient(
+    forward: Callable[..., Any], levels: Sequence[geometry.Level], layout: MapLayout, features: Any
 ) -> Any:
-    """`forward(features)` with the gradient of `reference`, in which ties share equally."""
+    """The pyramid of `forward(features)`; bins give their gradient to their first maximal cell."""
+    roots = _roots(levels)
 
     @tf.custom_gradient
     def pool(x: Any) -> Any:
-        def gradient(upstream: Any) -> Any:
-            # In a loop `x` belongs to the forward graph; a tape needs a tensor of this graph.
-            local = tf.identity(x)
-            with tf.GradientTape() as tape:
-                tape.watch(local)
-                y = reference(local)
-            return tf.convert_to_tensor(tape.gradient(y, local, upstream))
+        vectors, first_rows, *strips = forward(x)
 
-        return forward(x), gradient
+        def gradient(upstream: Any) -> Any:
+            channels = x.shape[-1]
+            cells = tf.reshape(x, (-1, channels))
+            grids = _grid_pooling.split_grids(vectors, levels, channels)
+            arriving = _root_gradients({root: grids[root] for root in roots}, levels, upstream)
+            places = [
+                find_maxima(cells, layout, strip, first_rows, grids[root])
+                for root, strip in zip(roots, strips, strict=True)
+            ]
+            return add_at(_join(places), _join(arriving), x)
+
+        return vectors, gradient
 
     return pool(features)
+
+
+def _join(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.concat([tf.reshape(tensor, (-1,)) for tensor in tensors], axis=0)
+
+
+def _root_gradients(
+    grids: dict[int, tf.Tensor], levels: Sequence[geometry.Level], upstream: tf.Tensor
+) -> list[tf.Tensor]:
+    """The gradients of the grids that are pooled from the maps, of all that they are part of."""
+    grids = {level: tf.identity(grid) for level, grid in grids.items()}
+    with tf.GradientTape() as tape:
+        tape.watch(grids)
+        coarsened = _grid_pooling.coarsen_grids(grids, levels)
+    channels = next(iter(grids.values())).shape[-1]
+    parts = _grid_pooling.split_grids(upstream, levels, channels)
+    gradients = tape.gradient(coarsened, grids, parts)
+    return list(gradients.values())
 
 
 @functools.cache
@@ -136,81 +200,108 @@ def _swappable(
     return lambda *tensors: (in_graph if tf.executing_eagerly() else call)(*tensors)
 
 
+# Each of these gives the pyramid; and what finds its maxima again, the number of each map's
+# first row, and for every grid that is pooled from the maps its strips of all rows.
+
+
 def _portable(
     levels: Sequence[geometry.Level], features: tf.Tensor, sizes: tf.Tensor | None = None
-) -> tf.Tensor:
-    return _grid_pooling.max_pyramid(features, levels, sizes, masked=False)
+) -> list[tf.Tensor]:
+    grids, strips = {}, []
+    for root in _roots(levels):
+        grids[root], strip = _grid_pooling.max_grid(features, *levels[root], sizes, masked=False)
+        strips.append(strip)
+    batch, height = ops.shape(features)[:2]
+    return [_pyramid(grids, levels), tf.range(batch) * height, *strips]
 
 
 def _portable_ragged(
     levels: Sequence[geometry.Level], cells: tf.Tensor, sizes: tf.Tensor
-) -> tf.Tensor:
-    return _grid_pooling.max_pyramid(_pad_cells(cells, sizes), levels, sizes, masked=False)
-
-
-def _pad_cells(cells: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
-    """All cells of a ragged batch, `(cells, channels)`, as padded feature maps."""
+) -> list[tf.Tensor]:
     rows = tf.RaggedTensor.from_row_lengths(cells, tf.repeat(sizes[:, 1], sizes[:, 0]))
-    return tf.RaggedTensor.from_row_lengths(rows, sizes[:, 0]).to_tensor()
+    features = tf.RaggedTensor.from_row_lengths(rows, sizes[:, 0]).to_tensor()
+    return _portable(levels, features, sizes)
+
+
+def _portable_packed(
+    levels: Sequence[geometry.Level], features: tf.Tensor, placements: tf.Tensor
+) -> list[tf.Tensor]:
+    return _portable(levels, *_canvases.unpack(features, placements))
 
 
 def _cpu_padded_max_pyramid(
     levels: Sequence[geometry.Level], features: tf.Tensor, sizes: tf.Tensor
-) -> tf.Tensor:
-    def pool_item(item: Any) -> Any:
-        height, width = tf.unstack(sizes[item])
-        return _cpu_max_pyramid(levels, features[item, :height, :width][tf.newaxis])[0]
-
-    return _map_items(pool_item, sizes, levels, features)
+) -> list[tf.Tensor]:
+    height, width = tf.unstack(tf.shape(features)[1:3])
+    maps = padded_sequences(sizes[:, 0], height)
+    rows = padded_sequences(tf.repeat(sizes[:, 1], height), width)
+    cells = tf.reshape(features, (-1, features.shape[-1]))
+    return _cpu_mixed_max_pyramid(levels, cells, maps, rows)
 
 
 def _cpu_ragged_max_pyramid(
     levels: Sequence[geometry.Level], cells: tf.Tensor, sizes: tf.Tensor
-) -> tf.Tensor:
-    ends = tf.cumsum(sizes[:, 0] * sizes[:, 1])
-
-    def pool_item(item: Any) -> Any:
-        height, width = tf.unstack(sizes[item])
-        item_cells = cells[ends[item] - height * width : ends[item]]
-        features = tf.reshape(item_cells, (1, height, width, cells.shape[-1]))
-        return _cpu_max_pyramid(levels, features)[0]
-
-    return _map_items(pool_item, sizes, levels, cells)
+) -> list[tf.Tensor]:
+    maps = ragged_sequences(sizes[:, 0])
+    rows = ragged_sequences(tf.gather(sizes[:, 1], maps.items))
+    return _cpu_mixed_max_pyramid(levels, cells, maps, rows)
 
 
-def _map_items(
-    pool_item: Callable[..., Any], sizes: tf.Tensor, levels: Sequence[geometry.Level], x: tf.Tensor
-) -> tf.Tensor:
-    length = sum(rows * columns for rows, columns in levels) * x.shape[-1]
-    return tf.map_fn(
-        pool_item,
-        tf.range(tf.shape(sizes)[0]),
-        fn_output_signature=tf.TensorSpec((length,), x.dtype),
-        parallel_iterations=8,
-    )
+def _cpu_packed_max_pyramid(
+    levels: Sequence[geometry.Level], features: tf.Tensor, placements: tf.Tensor
+) -> list[tf.Tensor]:
+    maps = ragged_sequences(placements[:, 3])
+    rows = ragged_sequences(tf.gather(placements[:, 4], maps.items))
+    layout = _layout_of_packed(features, placements)
+    row_starts = tf.gather(layout.first_cells, maps.items) + maps.positions * layout.row_steps
+    numbers = tf.gather(row_starts, rows.items) + rows.positions
+    cells = tf.gather(tf.reshape(features, (-1, features.shape[-1])), numbers)
+    return _cpu_mixed_max_pyramid(levels, cells, maps, rows)
 
 
-def _cpu_max_pyramid(levels: Sequence[geometry.Level], features: tf.Tensor) -> tf.Tensor:
+def _cpu_mixed_max_pyramid(
+    levels: Sequence[geometry.Level], cells: tf.Tensor, maps: Sequences, rows: Sequences
+) -> list[tf.Tensor]:
+    """From the maps as sequences of rows, and the rows as sequences of cells."""
+    grids, strips, channels = {}, [], cells.shape[-1]
+    for root in _roots(levels):
+        strip = bin_maxima(cells, levels[root][1], rows)
+        strips.append(strip)
+        lines = tf.reshape(strip, (-1, levels[root][1] * channels))
+        grid = bin_maxima(lines, levels[root][0], maps)
+        grids[root] = tf.reshape(grid, (-1, *levels[root], channels))
+    return [_pyramid(grids, levels), maps.firsts, *strips]
+
+
+def _cpu_max_pyramid(levels: Sequence[geometry.Level], features: tf.Tensor) -> list[tf.Tensor]:
     batch, height, width, _ = tf.unstack(tf.shape(features))
     channels = features.shape[-1]
-    grids: dict[int, tf.Tensor] = {}
-    for level, source, pool in geometry.derive_levels(levels):
-        rows, columns = levels[level]
-        if source is not None:
-            window = (1, *pool, 1)
-            grids[level] = tf.raw_ops.MaxPoolV2(
-                input=grids[source], ksize=window, strides=window, padding="VALID"
-            )
-        elif rows in _EVEN_BINS and columns in _EVEN_BINS:
-            z = tf.reshape(features, (batch, height, width * channels))
-            z = tf.reshape(_even_bin_maxima(z, rows), (batch * rows, width, channels))
-            grids[level] = tf.reshape(
-                _even_bin_maxima(z, columns), (batch, rows, columns, channels)
-            )
-        else:
-            vector = _grid_pooling.max_pyramid(features, ((rows, columns),), masked=False)
-            grids[level] = tf.reshape(vector, (batch, rows, columns, channels))
+    grids, strips = {}, []
+    for root in _roots(levels):
+        rows, columns = levels[root]
+        z = tf.reshape(features, (batch * height, width, channels))
+        strip = _whole_bin_maxima(z, columns)
+        strips.append(strip)
+        z = tf.reshape(strip, (batch, height, columns * channels))
+        grids[root] = tf.reshape(_whole_bin_maxima(z, rows), (batch, rows, columns, channels))
+    return [_pyramid(grids, levels), tf.range(batch) * height, *strips]
+
+
+def _roots(levels: Sequence[geometry.Level]) -> list[int]:
+    """The levels that are pooled from the maps."""
+    return [step.level for step in geometry.derive_levels(levels) if step.source is None]
+
+
+def _pyramid(grids: dict[int, tf.Tensor], levels: Sequence[geometry.Level]) -> tf.Tensor:
+    channels = next(iter(grids.values())).shape[-1]
+    grids = _grid_pooling.coarsen_grids(grids, levels)
     return _grid_pooling.flatten_grids(grids, levels, channels)
+
+
+def _whole_bin_maxima(z: tf.Tensor, bins: int) -> tf.Tensor:
+    if bins in _EVEN_BINS:
+        return _even_bin_maxima(z, bins)
+    return _grid_pooling.bin_maxima(z, bins, masked=False)
 
 
 def _even_bin_maxima(z: tf.Tensor, bins: int) -> tf.Tensor:

@@ -28,11 +28,30 @@ def max_pyramid(
             the length of the longest bin.
     """
     grids = {
-        step.level: _max_grid(features, *levels[step.level], sizes, masked)
+        step.level: max_grid(features, *levels[step.level], sizes, masked)[0]
         for step in geometry.derive_levels(levels)
         if step.source is None
     }
     return flatten_grids(coarsen_grids(grids, levels), levels, features.shape[-1])
+
+
+def max_grid(
+    features: Any, rows: int, columns: int, sizes: Any = None, masked: bool = True
+) -> tuple[Any, Any]:
+    """The grid of maxima of one level, `(batch, rows, columns, channels)`, and its strips.
+
+    Strips are the maxima over bins of columns in each row of the feature maps,
+    `(batch * height, columns, channels)`.
+    """
+    batch, height, width, channels = ops.shape(features)
+    heights, widths = (None, None) if sizes is None else (sizes[:, 0], sizes[:, 1])
+    if widths is not None:
+        widths = ops.repeat(widths, height)
+    lines = ops.reshape(features, (batch * height, width, channels))
+    strips = bin_maxima(lines, columns, widths, masked)
+    lines = ops.reshape(strips, (batch, height, columns * channels))
+    grid = bin_maxima(lines, rows, heights, masked)
+    return ops.reshape(grid, (batch, rows, columns, channels)), strips
 
 
 def average_pyramid(features: Any, levels: Sequence[geometry.Level], sizes: Any = None) -> Any:
@@ -82,6 +101,16 @@ def flatten_grids(grids: dict[int, Any], levels: Sequence[geometry.Level], chann
     )
 
 
+def split_grids(vectors: Any, levels: Sequence[geometry.Level], channels: int) -> dict[int, Any]:
+    """The grids, `(items, rows, columns, channels)` a level, that `flatten_grids` joined."""
+    grids, first = {}, 0
+    for level, (rows, columns) in enumerate(levels):
+        last = first + rows * columns * channels
+        grids[level] = ops.reshape(vectors[:, first:last], (-1, rows, columns, channels))
+        first = last
+    return grids
+
+
 def coarsen_grids(grids: dict[int, Any], levels: Sequence[geometry.Level]) -> dict[int, Any]:
     """The grids of maxima of all levels, from those that no other level gives."""
     grids = dict(grids)
@@ -125,18 +154,6 @@ def bin_maxima(z: Any, bins: int, lengths: Any = None, masked: bool = True) -> A
 
 def _max(lengths: Any) -> Any:
     return int(lengths.max()) if isinstance(lengths, np.ndarray) else ops.max(lengths)
-
-
-def _max_grid(features: Any, rows: int, columns: int, sizes: Any, masked: bool) -> Any:
-    # Rows first: a row of all its columns and channels is contiguous, and the
-    # second step then reads a fraction of the feature map.
-    batch, height, width, channels = ops.shape(features)
-    heights, widths = (None, None) if sizes is None else (sizes[:, 0], sizes[:, 1])
-    z = bin_maxima(ops.reshape(features, (batch, height, width * channels)), rows, heights, masked)
-    if widths is not None:
-        widths = ops.repeat(widths, rows)
-    z = bin_maxima(ops.reshape(z, (batch * rows, width, channels)), columns, widths, masked)
-    return ops.reshape(z, (batch, rows, columns, channels))
 
 
 def _mean_weights(lengths: Any, padded: Any, bins: int, dtype: str) -> Any:

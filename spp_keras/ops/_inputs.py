@@ -43,9 +43,16 @@ def prepare_maps(
 def prepare_ragged_maps(
     features: Any, sizes: Any, data_format: str | None, name: str
 ) -> tuple[Any, Any]:
-    """Feature maps, dense or ragged, and their sizes, checked; see `prepare_maps`."""
+    """Feature maps, dense, packed or ragged, and their sizes, checked; see `prepare_maps`.
+
+    Those of packed maps, with several images on one, are `(images, 5)`.
+    """
     if not is_ragged(features):
-        return prepare_maps(features, sizes, data_format, name)
+        if sizes is None or tuple(sizes.shape[1:]) != (5,):
+            return prepare_maps(features, sizes, data_format, name)
+        features, _ = prepare_maps(features, None, data_format, name)
+        placements = _assertions.check_placements(ops.convert_to_tensor(sizes), features)
+        return features, placements
     _checks.channels_last_only(_checks.data_format(data_format), f"ragged `{name}`")
     if sizes is not None:
         raise ValueError(f"`sizes` must be None for ragged `{name}`, which hold their own.")

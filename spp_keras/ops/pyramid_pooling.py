@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from spp_keras import _checks, geometry
-from spp_keras.ops import _grid_pooling, _inputs
+from spp_keras.ops import _canvases, _grid_pooling, _inputs
 
 if keras.backend.backend() == "tensorflow":
     from spp_keras.ops import _cpu_max_pooling
@@ -34,13 +34,14 @@ def spatial_pyramid_pool(
         levels: Sequence of ints, or of `(rows, columns)` pairs.
         mode: `"max"` or `"average"`.
         sizes: Integer tensor `(batch, 2)`, the valid rows and columns of each
-            feature map of a padded batch. Defaults to all.
+            feature map of a padded batch; or `(images, 5)`, feature map, top, left, rows
+            and columns of each image, where several lie on one. Defaults to all.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to
             `keras.config.image_data_format()`.
 
     Returns:
-        `(batch, bins * channels)`: levels in the order given; inside a level row
-        by row, inside a bin channel by channel.
+        `(batch, bins * channels)`, or a vector for each of the images: levels in the order
+        given; inside a level row by row, inside a bin channel by channel.
 
     Example:
 
@@ -123,6 +124,10 @@ def _adaptive_pool(
 
 
 def _max_pyramid(features: Any, levels: Sequence[geometry.Level], sizes: Any) -> Any:
+    if _is_packed(sizes):
+        if keras.backend.backend() == "tensorflow":
+            return _cpu_max_pooling.packed_max_pyramid(features, levels, sizes)
+        features, sizes = _canvases.unpack(features, sizes)
     if keras.backend.backend() != "tensorflow":
         if sizes is not None:
             features = _grid_pooling.zero_padding(features, sizes)
@@ -135,8 +140,14 @@ def _max_pyramid(features: Any, levels: Sequence[geometry.Level], sizes: Any) ->
 
 
 def _average_pyramid(features: Any, levels: Sequence[geometry.Level], sizes: Any) -> Any:
-    if _inputs.is_ragged(features):
+    if _is_packed(sizes):
+        features, sizes = _canvases.unpack(features, sizes)
+    elif _inputs.is_ragged(features):
         features = features.to_tensor()
     elif sizes is not None:
         features = _grid_pooling.zero_padding(features, sizes)
     return _grid_pooling.average_pyramid(features, levels, sizes)
+
+
+def _is_packed(sizes: Any) -> bool:
+    return sizes is not None and _canvases.is_packed(sizes)

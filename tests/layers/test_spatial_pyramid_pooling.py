@@ -407,7 +407,7 @@ def test_what_is_not_a_number_beyond_a_map_does_not_reach_its_gradient(mode):
     seed=seeds,
     kind=values,
 )
-def test_ties_share_all_of_the_gradient_among_maxima_only(levels, rows, columns, seed, kind):
+def test_ties_leave_all_of_the_gradient_to_maxima_only(levels, rows, columns, seed, kind):
     x = drawn((1, rows, columns, CHANNELS), seed, kind)
     upstream = np.abs(upstream_for(levels, 1, seed)) + 0.1
     gradient = dense_gradient(pooling(levels), x, upstream)[0]
@@ -418,28 +418,38 @@ def test_ties_share_all_of_the_gradient_among_maxima_only(levels, rows, columns,
     assert not gradient[~oracles.maximal_somewhere(x[0], levels)].any()
 
 
+TIES = [
+    ([[5], [1], [5], [0]], [[1], [0], [0], [0]], [[1 / 2], [0], [1 / 2], [0]]),
+    ([[5, 1, 5, 0]], [[1, 0, 0, 0]], [[1 / 2, 0, 1 / 2, 0]]),
+    ([[2, 2], [2, 2]], [[1, 0], [0, 0]], [[1 / 4, 1 / 4], [1 / 4, 1 / 4]]),
+    ([[-1, 0], [0, -1]], [[0, 1], [0, 0]], [[0, 1 / 2], [1 / 2, 0]]),
+    (
+        [[0, 0], [0, -1], [0, 0]],
+        [[1, 0], [0, 0], [0, 0]],
+        [[1 / 6, 1 / 6], [1 / 3, 0], [1 / 6, 1 / 6]],
+    ),
+]
+
+
 @eager_and_graph
 @pytest.mark.parametrize(
-    ("x", "expected"),
-    [
-        ([[5], [1], [5], [0]], [[0.5], [0], [0.5], [0]]),
-        ([[5, 1, 5, 0]], [[0.5, 0, 0.5, 0]]),
-        ([[2, 2], [2, 2]], [[0.25, 0.25], [0.25, 0.25]]),
-        ([[0, 0], [0, -1], [0, 0]], [[1 / 6, 1 / 4], [1 / 6, 0], [1 / 6, 1 / 4]]),
-    ],
-    ids=["in a column", "in a row", "everywhere", "columns first, then cells"],
+    ("x", "first", "shared"),
+    TIES,
+    ids=["in a column", "in a row", "everywhere", "across", "rows first, then cells"],
 )
-def test_tied_cells_of_a_bin_share_its_gradient(run, x, expected):
+def test_the_first_tied_cell_gets_the_gradient_and_on_jax_all_share_it(run, x, first, shared):
     x = np.tile(np.array(x, "float32")[None, ..., None], CHANNELS)
     gradient = dense_gradient(pooling((1,)), x, np.ones((1, CHANNELS), "float32"), run)
+    expected = shared if backends.BACKEND == "jax" else first
     for channel in range(CHANNELS):
         np.testing.assert_allclose(gradient[0, ..., channel], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("form", ["dense", "padded", backends.RAGGED])
-def test_tied_cells_share_equally_in_short_bins_and_in_long_ones(form):
+def test_ties_are_settled_alike_in_short_bins_and_in_long_ones(form):
     # Bins of 10 cells are (0, 2), (1, 4), (3, 5), (5, 7), (6, 9), (8, 10).
-    expected = np.array([3, 5, 2, 5, 3, 3, 5, 2, 5, 3]) / 6
+    first = np.array([1, 1, 0, 1, 0, 1, 1, 0, 1, 0])
+    shared = np.array([3, 5, 2, 5, 3, 3, 5, 2, 5, 3]) / 6
     x = np.ones((10, 1, CHANNELS), "float32")
     maps = [x, np.ones((31, 2, CHANNELS), "float32")]
     upstream = np.ones((2, 6 * CHANNELS), "float32")
@@ -448,7 +458,28 @@ def test_tied_cells_share_equally_in_short_bins_and_in_long_ones(form):
         gradient = dense_gradient(layer, x[None], upstream[:1])[0]
     else:
         gradient = mixed_gradients(form, layer, maps, upstream)[0][0]
+    expected = shared if backends.BACKEND == "jax" else first
     np.testing.assert_allclose(gradient[:, 0, 0], expected, rtol=1e-6)
+
+
+@pytest.mark.tensorflow
+def test_gradients_have_gradients():
+    # Linear in what arrives, and constant in the maps as long as no other cell is maximal.
+    x, upstream = tf.constant(drawn((1, 7, 9, CHANNELS), 13)), upstream_for((2, 1), 1, 13)
+    weights, arriving = drawn(x.shape, 14), tf.constant(upstream)
+    with tf.GradientTape() as outer:
+        outer.watch([x, arriving])
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = pooling((2, 1))(x)
+        slope = tf.reduce_sum(inner.gradient(y, x, arriving) * weights)
+    by_x, by_arriving = outer.gradient(slope, [x, arriving])
+    expected = [
+        np.sum(oracles.pyramid_gradient(x[0].numpy(), (2, 1), "max", one) * weights[0])
+        for one in np.eye(upstream.size)
+    ]
+    np.testing.assert_allclose(by_arriving[0], expected, rtol=1e-5, atol=1e-5)
+    assert by_x is None or not np.any(by_x)
 
 
 @pytest.mark.tensorflow
@@ -470,7 +501,9 @@ def both_functions(levels):
     spec = [tf.TensorSpec((None, None, None, 2))]
     return (
         tf.function(lambda x: _grid_pooling.max_pyramid(x, levels), input_signature=spec),
-        tf.function(lambda x: _cpu_max_pooling._cpu_max_pyramid(levels, x), input_signature=spec),
+        tf.function(
+            lambda x: _cpu_max_pooling._cpu_max_pyramid(levels, x)[0], input_signature=spec
+        ),
     )
 
 
@@ -550,6 +583,68 @@ def test_tensorflow_puts_the_function_for_cpus_in_its_place_on_a_cpu(form):
     }
     assert any(name.startswith(functions["CPU"]) for name in called)
     assert not any(name.startswith(functions["GPU"]) for name in called)
+
+
+# Several images on one map.
+
+PLACEMENTS = np.array(
+    [[0, 0, 0, 5, 9], [1, 1, 2, 13, 2], [0, 6, 3, 1, 1], [1, 0, 5, 7, 8], [0, 9, 0, 6, 13]], "int32"
+)
+
+
+def packed(maps, fill):
+    canvases = np.full((2, 15, 13, CHANNELS), fill, "float32")
+    for one, (canvas, top, left, rows, columns) in zip(maps, PLACEMENTS, strict=True):
+        canvases[canvas, top : top + rows, left : left + columns] = one
+    return canvases
+
+
+@both_modes
+@eager_and_graph
+@pytest.mark.parametrize("kind", ["distinct", "three values"])
+@pytest.mark.parametrize("levels", SOME_LEVELS, ids=str)
+def test_a_map_on_a_canvas_gives_what_it_gives_alone(mode, run, kind, levels):
+    maps = drawn_maps([tuple(place[3:]) for place in PLACEMENTS], 15, kind)
+    layer, canvases = pooling(levels, mode), packed(maps, 1e30)
+    function = backends.quick if run == "eager" else backends.compiled
+    answer = function(lambda x: layer(x, sizes=PLACEMENTS))(canvases)
+    assert_pooled(answer, maps, levels, mode)
+
+
+@both_modes
+@pytest.mark.parametrize("kind", ["distinct", "three values"])
+@pytest.mark.parametrize("levels", SOME_LEVELS, ids=str)
+def test_a_map_on_a_canvas_gets_the_gradient_it_gets_alone(mode, kind, levels):
+    maps = drawn_maps([tuple(place[3:]) for place in PLACEMENTS], 16, kind)
+    upstream = upstream_for(levels, len(maps), 16)
+    layer = pooling(levels, mode)
+    gradient = backends.gradient(
+        lambda x: layer(x, sizes=PLACEMENTS), packed(maps, 1e5 if mode == "max" else 0.0), upstream
+    )
+    alone = [
+        dense_gradient(layer, one[None], arriving[None])[0]
+        for one, arriving in zip(maps, upstream, strict=True)
+    ]
+    np.testing.assert_allclose(gradient, packed(alone, 0.0), rtol=1e-5, atol=1e-5)
+
+
+def test_maps_outside_their_canvas_are_refused():
+    canvases, outside = np.zeros((2, 15, 13, CHANNELS), "float32"), PLACEMENTS.copy()
+    outside[3, 1] = 9
+    with pytest.raises(
+        ValueError, match=r"inside a canvas.*placements=\[1, 9, 5, 7, 8\] of image 3"
+    ):
+        pooling()(canvases, sizes=outside)
+
+
+@pytest.mark.tensorflow
+def test_a_functional_model_gives_a_vector_for_each_image_on_its_maps():
+    maps, sizes = (
+        keras.Input((None, None, CHANNELS), batch_size=2),
+        keras.Input((5,), dtype="int32"),
+    )
+    outputs = layers.SpatialPyramidPooling((2,))(maps, sizes=sizes)
+    assert outputs.shape == (None, 4 * CHANNELS)
 
 
 # What Keras asks of a layer.
