@@ -13,6 +13,8 @@ from spp_keras.export import argument_checks
 from spp_keras.export.tf_serving import classifier_signatures, input_decoding, version_writer
 from spp_keras.models import graph_run
 
+DEFAULT_MAX_PIXELS = 250_000
+
 
 def export_saved_model(
     model: keras.Model,
@@ -24,6 +26,7 @@ def export_saved_model(
     on_error: Literal["fail", "report"] = "fail",
     limits: image_rules.ImageLimits = image_rules.ImageLimits(),  # noqa: B008  immutable
     orientation: Literal["exif", "file"] = "exif",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Path:
     """Exports a classifier as the next version of a model of TensorFlow Serving.
 
@@ -90,11 +93,11 @@ def export_saved_model(
         policy, on_error, graph_run.min_image_size(model), limits, orientation
     )
     signatures = classifier_signatures.build_classifier_signatures(
-        model, labels, files, top_k=top_k
+        model, labels, files, top_k=top_k, packed_pixels=max_pixels
     )
     # Not None: `resolve_size_policy` has checked that there is a limit.
-    max_pixels: Any = policy.max_pixels(1)
-    warm_up_size = model.input_shape[1] or min(224, math.isqrt(max_pixels))
+    largest: Any = policy.max_pixels(1)
+    warm_up_size = model.input_shape[1] or min(224, math.isqrt(largest))
     return version_writer.write_version(
         model, output, labels, signatures, warm_up_size, orientation
     )
