@@ -80,6 +80,7 @@ def asked_directly(model, files, policy=None, signature="bytes"):
             "exif",
         ),
         top_k=len(LABELS),
+        packed_pixels=20_000,
     )[signature]
     found = tf.function(call, input_signature=specifications)(tf.constant(files))
     return {name: value.numpy() for name, value in found.items()}
