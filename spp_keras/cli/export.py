@@ -7,7 +7,7 @@ from pathlib import Path
 from spp_keras.cli import _arguments
 from spp_keras.cli._command import add_command, load_tensorflow
 
-_SERVING_OPTIONS = ("top", "on_error")
+_SERVING_OPTIONS = ("top", "on_error", "max_pixels")
 _TFLITE_OPTIONS = ("quantize", "image_size", "calibration_data")
 
 
@@ -41,6 +41,13 @@ def add(commands: argparse._SubParsersAction) -> None:
         choices=("fail", "report"),
         help="whether an unusable image fails its request, or is reported beside the answers "
         "for the others (default: fail)",
+    )
+    serving.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="pixels of image files that are packed and mapped together; a larger image is mapped "
+        "alone (default: 60000, for CPUs; such as 4000000 for an accelerator)",
     )
     tflite = parser.add_argument_group("for TFLite")
     tflite.add_argument(
@@ -82,8 +89,9 @@ def _export(options: argparse.Namespace) -> int:
     load_tensorflow()
     from spp_keras import export
 
-    names = {"top": "top_k", "on_error": "on_error", "quantize": "quantization"}
-    names |= {"image_size": "image_size", "calibration_data": "calibration_data"}
+    names = {"top": "top_k", "on_error": "on_error", "max_pixels": "max_pixels"}
+    names |= {"quantize": "quantization", "image_size": "image_size"}
+    names |= {"calibration_data": "calibration_data"}
     arguments = {
         argument: getattr(options, name)
         for name, argument in names.items()

@@ -8,9 +8,9 @@ from spp_keras.layers import SpatialPyramidPooling
 
 
 def convert_pyramid(graph: GraphBuilder, layer: Any, x: FeatureMap, **kwargs: Any) -> Any:
-    """Pyramid and adaptive pooling take the rows and columns of each image."""
-    maps, sizes = graph.unpack(graph.fill(x, "finite", layer))
-    return graph.call(graph.share(layer), maps, sizes=sizes, **kwargs)
+    """Pyramid and adaptive pooling take the place of each image."""
+    graph.require_free(x, (0, 0))
+    return graph.call(graph.share(layer), x, sizes=graph.place(x), **kwargs)
 
 
 def convert_flatten(graph: GraphBuilder, layer: Any, x: FeatureMap) -> Any:
@@ -24,8 +24,8 @@ def convert_flatten(graph: GraphBuilder, layer: Any, x: FeatureMap) -> Any:
     pyramid = SpatialPyramidPooling(
         [(rows, columns)], data_format="channels_last", name=graph.name_layer(layer)
     )
-    maps, sizes = graph.unpack(graph.fill(x, "finite", layer))
-    return graph.call(pyramid, maps, sizes=sizes)
+    graph.require_free(x, (0, 0))
+    return graph.call(pyramid, x, sizes=graph.place(x))
 
 
 def convert_reshape(graph: GraphBuilder, layer: Any, x: FeatureMap) -> Any:

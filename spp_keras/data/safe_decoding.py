@@ -72,6 +72,34 @@ def decode_safely(
     >>> decode_safely(tf.constant("Not found"), size_policies.Whole()).reason.numpy()
     b'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
+    return _catch_errors(
+        lambda file: decode_or_raise(file, size_policy, min_side, limits, orientation), image
+    )
+
+
+def decode_or_raise(
+    image: Any,
+    size_policy: size_policies.SizePolicy,
+    min_side: int = 1,
+    limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
+    orientation: str = "exif",
+) -> DecodedImage:
+    """Decodes an image as `decode_safely` does, but fails if the file is damaged.
+
+    For code that catches the errors of several images together.
+
+    Args:
+        image: See `decode_safely`, as the others.
+        size_policy: Size policy.
+        min_side: Minimum length of the shorter side. Defaults to 1.
+        limits: Limits on the size of the image. Defaults to `ImageLimits()`.
+        orientation: `"exif"` or `"file"`. Defaults to `"exif"`.
+
+    Example:
+
+    >>> decode_or_raise(tf.constant(""), size_policies.Whole()).reason.numpy()
+    b'is empty'
+    """
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
     header = byte_strings.read_bytes(image, 0, _HEADER_BYTES)
     formats = [
@@ -80,11 +108,8 @@ def decode_safely(
     ]
 
     def decode() -> DecodedImage:
-        return _catch_errors(
-            lambda x: _decode_known_format(
-                x, header, formats, size_policy, min_side, limits, orientation
-            ),
-            image,
+        return _decode_known_format(
+            image, header, formats, size_policy, min_side, limits, orientation
         )
 
     def refuse() -> DecodedImage:
@@ -93,6 +118,14 @@ def decode_safely(
         return _refuse(unknown.code, tf.where(is_empty, empty.reason, unknown.reason))
 
     return tf.cond(tf.reduce_any(formats), decode, refuse)
+
+
+def make_options() -> tf.data.Options:
+    """Options of a small dataset: optimizing it costs more than it gains."""
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return options
 
 
 def make_decoder(
@@ -134,11 +167,7 @@ def _catch_errors(decode: Callable[[Any], DecodedImage], image: Any) -> DecodedI
     damaged = tf.data.Dataset.from_tensors(_refuse(*image_rules.BROKEN))
     decoded = tf.data.Dataset.from_tensors(image).map(decode).ignore_errors()
     result = decoded.concatenate(damaged).take(1)
-    options = tf.data.Options()
-    # Optimizing a dataset of one element costs more than it gains.
-    options.experimental_optimization.apply_default_optimizations = False
-    options.autotune.enabled = False
-    return result.with_options(options).get_single_element()
+    return result.with_options(make_options()).get_single_element()
 
 
 def _decode_known_format(

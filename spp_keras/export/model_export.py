@@ -35,6 +35,7 @@ def export_model(
     top_k: int | None = None,
     on_error: Literal["fail", "report"] | None = None,
     limits: image_rules.ImageLimits | None = None,
+    max_pixels: int | None = None,
     longest_side: int | None = None,
     quantization: Literal["none", "float16", "dynamic", "int8"] | None = None,
     image_size: int | tuple[int, int] | None = None,
@@ -72,6 +73,9 @@ def export_model(
             `error_codes` and `errors`. Defaults to `"fail"`.
         limits: TensorFlow Serving: limits for image files. Defaults to
             `ImageLimits()`.
+        max_pixels: TensorFlow Serving, classifiers: budget of pixels for image files that
+            are packed on canvases and mapped together; a larger image is mapped alone. See
+            `export_saved_model`. Defaults to 60,000.
         longest_side: TensorFlow Serving, detectors: image files are scaled down to
             so many pixels. Defaults to 1024.
         quantization: TFLite: `"none"`, `"float16"`, `"dynamic"` or, classifiers
@@ -107,6 +111,7 @@ def export_model(
         "top_k": top_k,
         "on_error": on_error,
         "limits": limits,
+        "max_pixels": max_pixels,
         "longest_side": longest_side,
         "quantization": quantization,
         "image_size": _make_pair(image_size),

@@ -15,12 +15,18 @@ from photographs import decoded, encoded, photograph
 from spp_keras import data, export, zoo
 from spp_keras.data import inspection
 from spp_keras.export import argument_checks
-from spp_keras.export.tf_serving import classifier_signatures, input_decoding, version_writer
+from spp_keras.export.tf_serving import (
+    classifier_signatures,
+    file_pooling,
+    input_decoding,
+    version_writer,
+)
 from spp_keras.export.tf_serving.classifier import export_saved_model
 from spp_keras.export.tf_serving.detector import export_detector
 from spp_keras.models import graph_run
 
 LABELS = [f"class {number}" for number in range(7)]
+PACKED_PIXELS = 20_000
 FORMS = {"JPEG": {"quality": 90}, "PNG": {}, "BMP": {}}
 
 
@@ -80,6 +86,7 @@ def asked_directly(model, files, policy=None, signature="bytes"):
             "exif",
         ),
         top_k=len(LABELS),
+        packed_pixels=PACKED_PIXELS,
     )[signature]
     found = tf.function(call, input_signature=specifications)(tf.constant(files))
     return {name: value.numpy() for name, value in found.items()}
@@ -108,6 +115,38 @@ def test_images_of_random_sizes_have_the_answers_of_keras_alone(model, served, c
     found = np.concatenate([by_class(batch) for batch in batches])
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert len(set(np.argmax(found, axis=1))) > 1
+
+
+def test_32_photographs_of_all_sizes_are_packed_in_groups_and_answered_as_alone(
+    model, monkeypatch
+):
+    sides = np.exp(np.random.default_rng(5).uniform(np.log(29), np.log(300), (32, 2))).astype(int)
+    pictures = [photograph(*map(int, size), seed) for seed, size in enumerate(sides)]
+    groups = []
+    plan = file_pooling.plan_canvases
+
+    def spied(sizes, rules):
+        # While the graph runs: it is traced once for all groups.
+        tf.py_function(lambda x: groups.append(x.numpy()), [sizes], [])
+        return plan(sizes, rules)
+
+    monkeypatch.setattr(file_pooling, "plan_canvases", spied)
+    monkeypatch.setattr(input_decoding, "_DECODED_PIXELS", 20 * 1024**2)
+    found = by_class(asked_directly(model, [encoded(picture, "PNG") for picture in pictures]))
+    expected = [np.asarray(model(picture[np.newaxis]))[0] for picture in pictures]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    pixels = [int(sizes.prod(axis=1).sum()) for sizes in groups]
+    assert max(pixels) <= PACKED_PIXELS < sides.prod(axis=1).max()
+    # Of 20 files and of 12, which are decoded one after the other.
+    assert len(groups) > 2
+    assert sum(map(len, groups)) > 16
+
+
+def test_the_index_of_a_bad_file_counts_from_the_first_of_the_request(model, monkeypatch):
+    monkeypatch.setattr(input_decoding, "_DECODED_PIXELS", 2 * 1024**2)
+    (good,) = mixed_files(1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`image_bytes` 3 is cut short"):
+        asked_directly(model, [good, good, good, UNUSABLE["half a PNG"][0], b""])
 
 
 def test_labels_and_indices_are_those_of_the_best_scores_in_order(served):
@@ -248,6 +287,7 @@ WRONG = {
     "a label of two lines": ({"labels": [*LABELS[:-1], "a\nb"]}, "strings of one line"),
     "an empty label": ({"labels": [*LABELS[:-1], " "]}, "strings of one line"),
     "a number for a label": ({"labels": [*LABELS[:-1], 7]}, "strings of one line"),
+    "no pixels": ({"max_pixels": 0}, "`max_pixels` must be an int >= 1"),
     "no class": ({"top_k": 0}, "`top_k` must be an int >= 1"),
     "another word for errors": (
         {"on_error": "ignore"},

@@ -4,7 +4,7 @@ import pytest
 from photographs import encoded, photograph
 from PIL import Image
 
-from spp_keras import zoo
+from spp_keras import layers, zoo
 from spp_keras.serving import predict_images
 
 SIZES = [(40, 61), (90, 33), (40, 61), (47, 52), (30, 44), (64, 64), (35, 80)]
@@ -75,18 +75,35 @@ def test_neighbors_make_batches_within_a_budget_and_are_read_when_due(model, mon
             yield image
 
     monkeypatch.setattr(model, "predict_on_batch", spied)
-    scores = predict_images(model, images(), batch_size=2, batch_pixels=9000)
+    scores = predict_images(model, images(), batch_size=2, max_pixels=6000)
     assert scores.shape == (8, 5)
     assert batches == [
-        ([(40, 61)], 2),
-        ([(90, 33)], 3),
-        # Each with the one read ahead; 90 x 61 twice would be too much.
+        # Each with the one read ahead; padded to 90x61 these would be 10,980 pixels.
+        ([(40, 61), (90, 33)], 3),
         ([(40, 61)], 4),
         ([(200, 150)], 5),
         ([(47, 52), (30, 44)], 7),
         ([(64, 64)], 8),
         ([(35, 80)], 8),
     ]
+
+
+def test_a_model_that_pads_ragged_batches_gets_batches_that_fit_padded(monkeypatch):
+    images = keras.Input((None, None, 3))
+    entrance = layers.PadRagged(canvas_rules=None)
+    maps, sizes = entrance(images)
+    pooled = layers.SpatialPyramidPooling(levels=(1,))(maps, sizes)
+    model = zoo.ImageModel(images, pooled)
+    counts = []
+    answer = model.predict_on_batch
+    monkeypatch.setattr(
+        model,
+        "predict_on_batch",
+        lambda images: counts.append(int(images.nrows())) or answer(images),
+    )
+    scores = predict_images(model, PIXELS[:2], max_pixels=6000)
+    np.testing.assert_allclose(scores, [image.max(axis=(0, 1)) for image in PIXELS[:2]])
+    assert counts == [1, 1]
 
 
 def test_no_images_have_no_scores(model):
@@ -100,6 +117,7 @@ def test_no_images_have_no_scores(model):
         (encoded(PIXELS[0])[:500], ValueError, r"`images\[1\]` is cut short or damaged"),
         ("gone.jpg", FileNotFoundError, r"gone\.jpg"),
         (np.zeros((40, 50)), ValueError, r"`images\[1\]` must be \(height, width, 3\), RGB"),
+        (np.zeros((0, 50, 3)), ValueError, r"`images\[1\]` must be .*Received: shape \(0, 50, 3\)"),
         (np.zeros((40, 20, 3)), ValueError, r"`images\[1\]` must be at least 29 pixels.*40x20"),
     ],
 )

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from spp_keras.data import image_rules, safe_decoding
+from spp_keras.data import image_rules
 from spp_keras.export.graph_writer import Signature
-from spp_keras.export.tf_serving import input_decoding
+from spp_keras.export.tf_serving import file_pooling, input_decoding
 from spp_keras.zoo.model_parts import ModelParts, split_at_pooling
 
 
@@ -18,6 +18,7 @@ def build_classifier_signatures(
     files: input_decoding.FileInputs,
     *,
     top_k: int,
+    packed_pixels: int,
 ) -> dict[str, Signature]:
     """Builds the signatures that `export_saved_model` describes.
 
@@ -26,6 +27,7 @@ def build_classifier_signatures(
         labels: Class names.
         files: How image files are decoded.
         top_k: Number of classes that `bytes` returns.
+        packed_pixels: Pixels of images in files that are packed together.
     """
     parts, feature_names = _split(model)
     # Not None: `resolve_size_policy` has checked that there is a limit.
@@ -43,13 +45,11 @@ def build_classifier_signatures(
         images = input_decoding.limit_pixels(images, max_pixels, "bytes")
         return name_features(parts.pool(images))
 
-    def pool_files(image_bytes: Any) -> tuple[Any, dict[str, Any]]:
-        def pool(image: safe_decoding.DecodedImage) -> dict[str, Any]:
-            return {"pooled": tf.cast(parts.pool(image.pixels[tf.newaxis]), tf.float32)[0]}
+    channels = parts.pooling.output.shape[-1]
+    pool_decoded = file_pooling.make_file_pooler(model, parts, packed_pixels)
 
-        blank = {"pooled": tf.zeros(parts.pooling.output.shape[-1:])}
-        results = input_decoding.map_files(pool, blank, files, image_bytes)
-        return results.pop("pooled"), results
+    def pool_files(image_bytes: Any) -> tuple[Any, dict[str, Any]]:
+        return input_decoding.map_file_batches(pool_decoded, channels, files, image_bytes)
 
     def classify_files(image_bytes: Any) -> dict[str, Any]:
         pooled, errors = pool_files(image_bytes)

@@ -5,13 +5,16 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from spp_keras.data import image_rules, safe_decoding, size_policies
+from spp_keras.data import batch_decoding, image_rules, safe_decoding, size_policies
+from spp_keras.export.tf_serving import image_groups
 
 ON_ERROR = ("fail", "report")
 
 # More than one, so that an image is decoded while others are convolved, and few, as the feature
 # maps of each take memory.
 _PARALLEL_IMAGES = 4
+# Pixels that files are decoded to before the network sees them, some 100 MB of bytes.
+_DECODED_PIXELS = 2**25
 
 
 class FileInputs(NamedTuple):
@@ -125,3 +128,65 @@ def map_files(
     if files.on_error == "report":
         blank_row |= {"error_codes": tf.constant(image_rules.OK), "errors": tf.constant("")}
     return map_images(decode_and_apply, blank_row, {"image_bytes": image_bytes, **others})
+
+
+def map_file_batches(
+    function: Callable[[batch_decoding.DecodedBatch], Any],
+    channels: int,
+    files: FileInputs,
+    image_bytes: Any,
+) -> tuple[Any, dict[str, Any]]:
+    """Decodes many files at once and applies a function to them.
+
+    Args:
+        function: From decoded files to float32 `(files, channels)`.
+        channels: Values of each file.
+        files: How files are decoded.
+        image_bytes: The files, as they were sent.
+
+    Returns:
+        The values of all files; and `error_codes` and `errors`, if these are reported.
+    """
+    image_bytes = tf.ensure_shape(image_bytes, image_bytes.shape)
+    # Not None: `resolve_size_policy` has checked that there is a limit.
+    largest: Any = files.size_policy.max_pixels(files.limits.max_aspect)
+    length = max(1, _DECODED_PIXELS // largest)
+    count = tf.size(image_bytes)
+    check = tf.debugging.Assert(count > 0, ["`image_bytes` must hold one image or more."])
+    with tf.control_dependencies([check]):
+        num_batches = (count + length - 1) // length
+
+    def map_batch(index: Any) -> tuple[Any, Any, Any]:
+        first = index * length
+        batch = batch_decoding.decode_batch(
+            image_bytes[first : first + length],
+            files.size_policy,
+            files.min_side,
+            files.limits,
+            files.orientation,
+        )
+        if files.on_error == "fail":
+            batch = _require_all(batch, first)
+        return function(batch), batch.codes, batch.reasons
+
+    specs = [tf.TensorSpec((None, channels), tf.float32)]
+    specs += [tf.TensorSpec((None,), dtype) for dtype in (tf.int32, tf.string)]
+    values, codes, reasons = image_groups.concatenate_results(map_batch, num_batches, tuple(specs))
+    is_reported = files.on_error == "report"
+    return values, {"error_codes": codes, "errors": reasons} if is_reported else {}
+
+
+def _require_all(batch: batch_decoding.DecodedBatch, first: Any) -> batch_decoding.DecodedBatch:
+    """Returns the batch, or fails over the first file that cannot be used.
+
+    Args:
+        batch: Decoded files.
+        first: Index of the first one in the request.
+    """
+    is_bad = tf.not_equal(batch.codes, image_rules.OK)
+    worst = tf.argmax(is_bad, output_type=tf.int32)
+    beginning = tf.strings.format("`image_bytes` {} ", first + worst)
+    message = tf.strings.join([beginning, batch.reasons[worst]])
+    check = tf.debugging.Assert(tf.logical_not(tf.reduce_any(is_bad)), [message])
+    with tf.control_dependencies([check]):
+        return batch._replace(codes=tf.identity(batch.codes))
