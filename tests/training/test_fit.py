@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import two_devices
+from PIL import Image
 
 from spp_keras import zoo
 from spp_keras.data import Crop, Pipeline, Whole, load_records
@@ -126,6 +127,34 @@ def test_two_devices_learn_and_answer_as_one_does(photographs):
     command = [sys.executable, "-W", "error::UserWarning", *script]
     done = subprocess.run(command, timeout=600, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1:] == ["the same"], done.stderr[-3000:]
+
+
+@pytest.fixture
+def wild(tmp_path):
+    """Images that are wide, and others that are tall, which padding does not suit."""
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        size = (140, 16 + index)[:: 1 if index % 2 else -1]
+        path = tmp_path / "train" / ("blue", "green", "red")[index % 3] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (*size, 3)).astype("uint8")).save(path)
+    return load_records(tmp_path, "train")
+
+
+def test_a_network_gets_canvases_where_padding_does_not_suit(wild, recorder):
+    train, model = Pipeline(wild, batch_size=6), two_devices.network()
+    recorder.fit(train, verbose=0)
+    assert all(sorted(x) == ["images", "placements"] for x, _ in recorder.seen)
+    assert all(len(x["images"]) < len(labels) for x, labels in recorder.seen)
+    assert [len(labels) for _, labels in recorder.seen] == [6, 6]
+    # Scores and losses are those of padded batches.
+    padded = train.dataset(repeat=True).take(train.steps_per_epoch)
+    expected = np.concatenate([model(x).numpy() for x, _ in padded])
+    np.testing.assert_allclose(model.predict(train, verbose=0), expected, atol=1e-6)
+    assert np.ptp(expected, axis=0).max() > 0.01
+    labels = wild.labels[train.order()]
+    loss, _ = model.evaluate(train, verbose=0)
+    assert loss == pytest.approx(logarithmic_loss(expected, labels), rel=1e-5)
 
 
 def test_a_model_that_takes_no_pipeline_is_told_what_to_take(pipelines):
