@@ -94,7 +94,7 @@ def _pack(images: Sequence[np.ndarray]) -> _Packed:
     layout = plan_canvases(sizes, find_entrance(network).canvas_rules)
     pixels = tf.constant(np.concatenate([image.reshape(-1, 3) for image in images]))
     canvases = draw_canvases(pixels, layout)
-    trunk = keras.Model(network.inputs, [x for x in network.get_layer("spp").input])
+    trunk = keras.Model(network.inputs, network.get_layer("spp").input)
     maps, windows = apply_model(trunk, canvases, placements=layout.placements)
     placements = layout.placements.numpy()
     mask = _paint(placements, canvases.shape[:3])

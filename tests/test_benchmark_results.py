@@ -9,7 +9,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RESULTS = BENCHMARKS / "results"
-TABLES = ("training", "serving", "evaluation", "network", "any_size")
+TABLES = ("training", "serving", "evaluation", "network", "any_size", "packing_exactness")
 
 
 @pytest.fixture
@@ -28,7 +28,9 @@ def test_a_table_is_that_of_its_figures(name, load):
     assert (RESULTS / f"{name}.md").read_text() == tables.markdown(results(name))
 
 
-@pytest.mark.parametrize("name", ["training", "serving", "network", "any_size"])
+@pytest.mark.parametrize(
+    "name", ["training", "serving", "network", "any_size", "packing_exactness"]
+)
 def test_render_makes_the_table_again_and_measures_nothing(name, load, tmp_path):
     (tmp_path / f"{name}.json").write_bytes((RESULTS / f"{name}.json").read_bytes())
     assert load(name).main(["--render", "--out", str(tmp_path)]) == 0

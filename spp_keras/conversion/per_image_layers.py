@@ -59,9 +59,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         mean = _average_cells(x, weights)
         variance = _average_cells(ops.square(x - mean), weights)
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(
-                ops.cast(moving, dtype) * self.momentum + value * (1.0 - self.momentum)
-            )
+            moving.assign(ops.cast(moving, dtype) * self.momentum + value * (1.0 - self.momentum))
         gamma, beta = (w if w is None else ops.cast(w, dtype) for w in (self.gamma, self.beta))
         outputs = ops.batch_normalization(
             x, mean, variance, axis=-1, offset=beta, scale=gamma, epsilon=self.epsilon

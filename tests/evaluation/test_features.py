@@ -80,7 +80,9 @@ def test_all_listed_layers_have_features(network):
 
 
 @pytest.mark.parametrize(
-    "layers", [[], ["fc8"], ["fc7", "fc7"], ["spp/6x6"], ["cell_placements"], ["conv5/3x3"]], ids=str
+    "layers",
+    [[], ["fc8"], ["fc7", "fc7"], ["spp/6x6"], ["cell_placements"], ["conv5/3x3"]],
+    ids=str,
 )
 def test_check_layers_refuses_unknown_layers(network, layers):
     with pytest.raises(ValueError, match=r"`layers` must be one or more of .*'spp/3x3', 'spp/2x1'"):

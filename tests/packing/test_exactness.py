@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import random_networks
 import tensorflow as tf
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import HealthCheck, Phase, assume, given, note, settings
 from hypothesis import strategies as st
 
 from spp_keras import any_size
@@ -22,13 +22,15 @@ pytestmark = pytest.mark.tensorflow
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 # Keras itself computes layer and group normalizations to seven digits.
-NORMALIZED = 3e-6
+TOLERANCE = 3e-6
 # Steps from the least height and width that the network takes.
 STEPS = st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25)), min_size=1, max_size=7)
 SETTINGS = {
     "deadline": None,
     "database": None,
     "derandomize": True,
+    # To make a failing network smaller takes minutes.
+    "phases": [Phase.generate],
     "suppress_health_check": list(HealthCheck),
 }
 
@@ -73,7 +75,7 @@ def check(plan, steps):
     packed = converted(tf.ragged.stack(images))
 
     alone = [cases._flatten(original(image[np.newaxis])) for image in images]
-    assert cases._measure(alone, packed, range(len(images))) < NORMALIZED
+    assert cases._measure(alone, packed, range(len(images))) < TOLERANCE
 
 
 @pytest.mark.integration
