@@ -26,7 +26,7 @@ from spp_keras.layers import SpatialPyramidPooling
 from spp_keras.ops import _grid_pooling
 
 _LEVELS = _checks.levels(inputs.LEVELS)
-_PORTABLE = "`keras.ops` alone, without the kernel of `layers/_tensorflow.py`"
+_PORTABLE = "`keras.ops` alone, without the kernels of `ops/_cpu_max_pooling.py`"
 
 
 @case("whole", "spp_keras", "any height and width")
@@ -68,7 +68,7 @@ def _whole_floor(setting: str) -> Prepared:
     return Prepared(lambda: maxima(x))
 
 
-@case("gradient", "spp_keras", "any height and width; ties share")
+@case("gradient", "spp_keras", "any height and width; the first of a tie has it all")
 def _gradient(setting: str) -> Prepared:
     return _gradient_of(SpatialPyramidPooling(inputs.LEVELS), setting)
 
@@ -142,7 +142,7 @@ def _mixed_floor(setting: str) -> Prepared:
     return Prepared(lambda: maxima(ragged))
 
 
-@case("mixed gradient", "spp_keras", "ragged tensor; ties share")
+@case("mixed gradient", "spp_keras", "ragged tensor; the first of a tie has it all")
 def _mixed_gradient(setting: str) -> Prepared:
     return _mixed_gradient_of(SpatialPyramidPooling(inputs.LEVELS))
 
