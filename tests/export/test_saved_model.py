@@ -117,9 +117,7 @@ def test_images_of_random_sizes_have_the_answers_of_keras_alone(model, served, c
     assert len(set(np.argmax(found, axis=1))) > 1
 
 
-def test_32_photographs_of_all_sizes_are_packed_in_groups_and_answered_as_alone(
-    model, monkeypatch
-):
+def test_32_photographs_of_all_sizes_are_packed_in_groups_and_answered_as_alone(model, monkeypatch):
     sides = np.exp(np.random.default_rng(5).uniform(np.log(29), np.log(300), (32, 2))).astype(int)
     pictures = [photograph(*map(int, size), seed) for seed, size in enumerate(sides)]
     groups = []
