@@ -62,9 +62,10 @@ MAY_IMPORT = {
     "tflite_files": HELPERS | {"data"},
     "export": HELPERS
     | COMPUTE
-    | {"data", "detection", "model_repository", "run_folder", "tflite_files", "zoo"},
+    | {"data", "detection", "model_repository", "packing", "run_folder", "tflite_files", "zoo"},
     "serving": HELPERS
-    | {"data", "detection", "model_repository", "models", "run_folder", "tflite_files", "zoo"},
+    | {"data", "detection", "layers", "model_repository", "models", "run_folder", "tflite_files"}
+    | {"zoo"},
     "runs": {"detection", "evaluation", "recipes", "run_folder", "serving", "training"},
     "report": HELPERS
     | {"data", "detection", "evaluation", "geometry", "metrics", "recipes", "run_folder"}

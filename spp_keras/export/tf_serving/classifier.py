@@ -13,7 +13,7 @@ from spp_keras.export import argument_checks
 from spp_keras.export.tf_serving import classifier_signatures, input_decoding, version_writer
 from spp_keras.models import graph_run
 
-# Of ZF-5 on two cores no larger budget was quicker, for 32 photographs of any size.
+# For ZF-5 on two cores no larger budget was quicker, for 32 images of whatever sizes.
 _DEFAULT_MAX_PIXELS = 60_000
 
 
