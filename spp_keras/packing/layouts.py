@@ -48,7 +48,9 @@ def plan_canvases(sizes: Any, rules: CanvasRules) -> CanvasLayout:
     )
     cells, occupied = _divide_up(ordered, step), _divide_up(footprints, step)
     strip_widths, num_strips = _list_candidates(cells, occupied)
-    places, rows = skyline.place_on_strips(cells, occupied, strip_widths, num_strips)
+    places, rows = skyline.place_on_strips(
+        cells, occupied, strip_widths, num_strips
+    )
     costs = tf.repeat(tf.constant(list(_COST_OF_PIXEL.values())), len(_WIDTHS))
     costs *= tf.cast(rows * strip_widths * num_strips, tf.float32)
     best = tf.argmin(costs, output_type=tf.int32)
