@@ -3,7 +3,7 @@
 First means in the first such row the first such column. Bins and cells are found by their
 numbers, and only those cells are written to: the cost is that of one map of zeros, a look at
 every cell of a row of each bin, and one addition a bin. Comparing all cells of the maps
-with their maxima instead takes several times as long.
+with their maxima instead takes two to three times as long on large maps.
 
 Cells are `(cells, channels)`, maps of any sizes one after the other or with gaps between
 them. `MapLayout` tells where they lie.
