@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spp_keras import metrics as metrics
     from spp_keras import models as models
     from spp_keras import ops as ops
+    from spp_keras import packing as packing
     from spp_keras import recipes as recipes
     from spp_keras import report as report
     from spp_keras import serving as serving
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 # Where each public name is; `None` for packages and modules. A test compares it with the above.
 _HOMES = {
     **dict.fromkeys(("conversion", "data", "detection", "evaluation", "export")),
-    **dict.fromkeys(("geometry", "layers", "metrics", "models", "ops", "recipes")),
+    **dict.fromkeys(("geometry", "layers", "metrics", "models", "ops", "packing", "recipes")),
     **dict.fromkeys(("report", "serving", "training", "zoo")),
     **dict.fromkeys(("any_size", "register_rule"), "spp_keras.conversion"),
     **dict.fromkeys(("create_model", "list_models"), "spp_keras.zoo"),

@@ -1,7 +1,6 @@
 """How the images of a batch lie on canvases: the layout that costs least of some dozens."""
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -66,22 +65,27 @@ def plan_canvases(sizes: Any, rules: CanvasRules, training: bool = False) -> Can
     """
     sizes = tf.cast(sizes, tf.int32)
     footprints = tf.stack(rules.footprint(sizes[:, 0], sizes[:, 1], tf.maximum), axis=1)
-    step = _choose_step(footprints, rules.stride)
+    step, piece = _choose_step(footprints, rules.stride), math.gcd(rules.stride, _PIECE)
     cells, occupied = _divide_up(sizes, step), _divide_up(footprints, step)
-    widths, numbers, prices = _list_candidates(cells, occupied, training)
-    # The highest first; a training step takes long enough to try the widest first, too.
-    packed, cost = _pack(cells, occupied, widths, numbers, prices)
+    candidates = _list_candidates(occupied, cells, training)
+    # One image a canvas, which is best where they are alike; the highest first; and the widest
+    # first, for a training step, which takes long enough.
+    layouts = [_separate(sizes), _pack(cells, occupied, step, *candidates)]
     if training:
-        other, other_cost = _pack(cells, occupied, widths, numbers, prices, by_width=True)
-        packed, cost = _choose(other_cost < cost, other, packed), tf.minimum(cost, other_cost)
-    separate, separate_cost = _separate(cells)
-    canvases, corners = _choose(separate_cost <= cost, separate, packed)
-    corners *= [1, step, step]
-    placements = tf.concat([corners, sizes], axis=1)
-    # No larger than the images need.
-    height, width = tf.unstack(tf.reduce_max(corners[:, 1:] + sizes, axis=0))
-    piece = math.gcd(rules.stride, _PIECE)
-    return CanvasLayout(canvases, height, _divide_up(width, piece) * piece, placements, piece)
+        layouts.append(_pack(cells, occupied, step, *candidates, by_width=True))
+    placements, canvases, heights, widths, costs = [], [], [], [], []
+    for number, price, corners in layouts:
+        # No larger than the images need.
+        height, width = tf.unstack(tf.reduce_max(corners[:, 1:] + sizes, axis=0))
+        width = _divide_up(width, piece) * piece
+        placements.append(tf.concat([corners, sizes], axis=1))
+        canvases.append(number)
+        heights.append(height)
+        widths.append(width)
+        costs.append(price * tf.cast(number * height * width, tf.float32))
+    best = tf.argmin(costs)
+    shape = (tf.stack(x)[best] for x in (canvases, heights, widths))
+    return CanvasLayout(*shape, tf.stack(placements)[best], piece)
 
 
 def _choose_step(footprints: Any, stride: int) -> tf.Tensor:
@@ -92,7 +96,7 @@ def _choose_step(footprints: Any, stride: int) -> tf.Tensor:
 
 
 def _list_candidates(
-    cells: Any, occupied: Any, training: bool
+    occupied: Any, cells: Any, training: bool
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Widths and numbers of canvases, and what a pixel of each costs."""
     area = tf.cast(tf.reduce_sum(tf.reduce_prod(occupied, axis=1)), tf.float32)
@@ -107,29 +111,29 @@ def _list_candidates(
 
 
 def _pack(
-    cells: Any, occupied: Any, widths: Any, numbers: Any, prices: Any, by_width: bool = False
-) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-    """The candidate that costs least: number of canvases, and corners; its cost."""
+    cells: Any,
+    occupied: Any,
+    step: Any,
+    widths: Any,
+    numbers: Any,
+    prices: Any,
+    by_width: bool = False,
+) -> tuple[Any, Any, tf.Tensor]:
+    """The candidate that costs least: number of canvases, price of a pixel, corners."""
     first, second = (cells[:, axis] for axis in ((1, 0) if by_width else (0, 1)))
     order = tf.argsort(-(tf.cast(first, tf.int64) * 2**32 + tf.cast(second, tf.int64)))
     places, rows = skyline.place_on_strips(
         tf.gather(cells, order), tf.gather(occupied, order), widths, numbers
     )
-    costs = prices * tf.cast(rows * widths * numbers, tf.float32)
-    best = tf.argmin(costs, output_type=tf.int32)
-    corners = tf.gather(places[:, best], tf.argsort(order))
-    return (numbers[best], corners), costs[best]
+    best = tf.argmin(prices * tf.cast(rows * widths * numbers, tf.float32))
+    corners = tf.gather(places[:, best], tf.argsort(order)) * [1, step, step]
+    return numbers[best], prices[best], corners
 
 
-def _separate(cells: Any) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-    """One image a canvas: number of canvases, and corners; its cost."""
-    count, (rows, columns) = tf.shape(cells)[0], tf.unstack(tf.reduce_max(cells, axis=0))
-    corners = tf.pad(tf.range(count)[:, tf.newaxis], [[0, 0], [0, 2]])
-    return (count, corners), tf.cast(count * rows * columns, tf.float32)
-
-
-def _choose(condition: Any, first: Sequence[Any], second: Sequence[Any]) -> tuple[tf.Tensor, ...]:
-    return tuple(tf.where(condition, x, y) for x, y in zip(first, second, strict=True))
+def _separate(sizes: Any) -> tuple[Any, Any, tf.Tensor]:
+    """One image a canvas: number of canvases, price of a pixel, corners."""
+    count = tf.shape(sizes)[0]
+    return count, 1.0, tf.pad(tf.range(count)[:, tf.newaxis], [[0, 0], [0, 2]])
 
 
 def _divide_up(pixels: Any, step: Any) -> Any:

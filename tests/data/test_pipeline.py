@@ -370,7 +370,8 @@ def test_max_pixels_is_halved_down_to_the_largest_image(records):
             <= limit
         )
     assert limits == sorted(limits, reverse=True)
-    assert limits[-1] == pipeline.least_max_pixels == records.sizes.prod(axis=1).max()
+    # Batches may be single images already, before the limit is that of the largest.
+    assert limits[-1] >= pipeline.least_max_pixels == records.sizes.prod(axis=1).max()
     assert Pipeline(records, Crop(image_sizes=(12,), short_side=12)).halve_max_pixels() is None
 
 
