@@ -75,7 +75,7 @@ def export_model(
             `ImageLimits()`.
         max_pixels: TensorFlow Serving, classifiers: budget of pixels for image files that
             are packed on canvases and mapped together; a larger image is mapped alone. See
-            `export_saved_model`. Defaults to 60,000.
+            `export_saved_model`. Defaults to 250,000.
         longest_side: TensorFlow Serving, detectors: image files are scaled down to
             so many pixels. Defaults to 1024.
         quantization: TFLite: `"none"`, `"float16"`, `"dynamic"` or, classifiers

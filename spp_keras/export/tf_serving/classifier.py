@@ -14,7 +14,7 @@ from spp_keras.export.tf_serving import classifier_signatures, input_decoding, v
 from spp_keras.models import graph_run
 
 # For ZF-5 on two cores no larger budget was quicker, for 32 images of whatever sizes.
-_DEFAULT_MAX_PIXELS = 60_000
+_DEFAULT_MAX_PIXELS = 250_000
 
 
 def export_saved_model(
@@ -70,7 +70,7 @@ def export_saved_model(
             alone. It bounds the memory of feature maps, with the largest image that
             `size_policy` allows: two groups are in work at once. Decoded files take 100 MB
             more at most. Large budgets are for accelerators, such as 4,000,000.
-            Defaults to 60,000, for CPUs.
+            Defaults to 250,000, for CPUs.
 
     Returns:
         Path of the version's folder.
