@@ -84,8 +84,10 @@ def plan_canvases(sizes: Any, rules: CanvasRules, training: bool = False) -> Can
         widths.append(width)
         costs.append(price * tf.cast(number * height * width, tf.float32))
     best = tf.argmin(costs)
-    shape = (tf.stack(x)[best] for x in (canvases, heights, widths))
-    return CanvasLayout(*shape, tf.stack(placements)[best], piece)
+    number, height, width, placement = (
+        tf.stack(x)[best] for x in (canvases, heights, widths, placements)
+    )
+    return CanvasLayout(number, height, width, placement, piece)
 
 
 def _choose_step(footprints: Any, stride: int) -> tf.Tensor:
