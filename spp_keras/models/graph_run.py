@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from spp_keras._private_apis import run_graph
+from spp_keras.canvas_rules import CanvasRules
 from spp_keras.layers import PadRagged
 
 
@@ -63,6 +64,21 @@ def find_entrance(model: keras.Model) -> PadRagged:
         "`model` must be a network for images of any size: one of `spp_keras.any_size` or an SPP "
         f"network of the zoo. Received: model={getattr(model, 'name', model)!r}."
     )
+
+
+def find_canvas_rules(model: keras.Model) -> CanvasRules | None:
+    """How close images may lie on one canvas of a network; `None` where each needs its own.
+
+    Args:
+        model: Any Keras model.
+
+    Example:
+
+    >>> find_canvas_rules(zf5_spp(classes=10, width=0.125)).footprint(224, 100)
+    (240, 112)
+    """
+    entrances = (layer for layer in model.layers if isinstance(layer, PadRagged))
+    return next((layer.canvas_rules for layer in entrances), None)
 
 
 def min_image_size(model: keras.Model) -> int:

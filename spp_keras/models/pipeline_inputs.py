@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from spp_keras.layers import PadRagged
+from spp_keras.models.graph_run import find_canvas_rules
 
 _FIT = inspect.signature(keras.Model.fit)
 _EVALUATE = inspect.signature(keras.Model.evaluate)
@@ -66,9 +66,7 @@ def _replace_pipeline(
     if not hasattr(pipeline, "batches_for"):
         return False
     strategy = getattr(model, "distribute_strategy", None)
-    # Rules by which the model takes several images a canvas.
-    entrances = (layer for layer in model.layers if isinstance(layer, PadRagged))
-    rules = next((layer.canvas_rules for layer in entrances), None)
+    rules = find_canvas_rules(model)
     arguments[name] = pipeline.batches_for(strategy, epoch, training=training, canvas_rules=rules)
     if arguments.get(steps_name) is None:
         arguments[steps_name] = pipeline.steps_per_epoch

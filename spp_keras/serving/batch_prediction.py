@@ -13,7 +13,6 @@ from PIL import Image
 
 from spp_keras import _checks
 from spp_keras.data import image_rules, safe_decoding, size_policies
-from spp_keras.layers import PadRagged
 from spp_keras.models import graph_run
 from spp_keras.serving import image_inputs
 
@@ -67,7 +66,8 @@ def predict_images(
     check = _make_size_check(graph_run.min_image_size(model), height, width)
     scores = [np.zeros((0, model.output_shape[-1]), "float32")]
     is_dense = None not in (height, width)
-    count_pixels = _count_padded if is_dense or not _packs_images(model) else _count_packed
+    packs = not is_dense and graph_run.find_canvas_rules(model) is not None
+    count_pixels = _count_image_pixels if packs else _count_padded
     loaded = _load_images(images, check)
     for batch in _make_batches(loaded, batch_size, max_pixels, count_pixels):
         predicted = model.predict_on_batch(np.stack(batch) if is_dense else _make_ragged(batch))
@@ -139,12 +139,6 @@ def _get_decoder() -> Callable[[bytes], safe_decoding.DecodedImage]:
     return safe_decoding.make_decoder(size_policies.Whole(), limits=limits)
 
 
-def _packs_images(model: keras.Model) -> bool:
-    """Whether a model lays the images of a ragged batch on canvases."""
-    entrances = [layer for layer in model.layers if isinstance(layer, PadRagged)]
-    return any(layer.canvas_rules is not None for layer in entrances)
-
-
 def _make_batches(
     images: Iterator[np.ndarray],
     batch_size: int,
@@ -163,7 +157,7 @@ def _make_batches(
         yield batch
 
 
-def _count_packed(sizes: list[tuple[int, int]]) -> int:
+def _count_image_pixels(sizes: list[tuple[int, int]]) -> int:
     return sum(height * width for height, width in sizes)
 
 

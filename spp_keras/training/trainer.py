@@ -10,10 +10,9 @@ import keras
 import tensorflow as tf
 
 from spp_keras import _extras, _files, run_folder, zoo
-from spp_keras.canvas_rules import CanvasRules
 from spp_keras.data.pipeline import Pipeline
 from spp_keras.data.records import Records
-from spp_keras.layers import PadRagged
+from spp_keras.models.graph_run import find_canvas_rules
 from spp_keras.recipes import Recipe
 from spp_keras.run_folder import RunFolder
 from spp_keras.training import (
@@ -231,7 +230,7 @@ class _TrainingLoop:
         # The rest of an epoch that was begun, then the others: `fit` has one length of epoch.
         spans = [(checkpoint.epoch, checkpoint.epoch + 1)] if checkpoint.step else []
         spans.append((checkpoint.epoch + len(spans), self.recipe.epochs))
-        rules = self._canvas_rules
+        rules = find_canvas_rules(self.model)
         validation_data = distribution.distribute_batches(
             self.validation, self.strategy, canvas_rules=rules
         )
@@ -273,16 +272,11 @@ class _TrainingLoop:
             writes=is_chief,
         )
 
-    @property
-    def _canvas_rules(self) -> CanvasRules | None:
-        entrances = (layer for layer in self.model.layers if isinstance(layer, PadRagged))
-        return next((layer.canvas_rules for layer in entrances), None)
-
     def _measure_fill(self, epoch: int) -> float:
         replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
         key = (epoch, self.training.max_pixels)
         if key not in self._fills:
-            rules = self.training.choose_rules(self._canvas_rules)
+            rules = self.training.choose_rules(find_canvas_rules(self.model))
             self._fills = {key: self.training.fill(epoch, replicas, rules)}
         return self._fills[key]
 

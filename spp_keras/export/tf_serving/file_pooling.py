@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from spp_keras.data import batch_decoding, image_rules
 from spp_keras.export.tf_serving import image_groups
-from spp_keras.layers import PadRagged
 from spp_keras.models import graph_run
 from spp_keras.packing import draw_canvases, plan_canvases
 from spp_keras.zoo.model_parts import ModelParts
@@ -66,9 +65,7 @@ def make_file_pooler(
 
 def _make_packed_pooler(model: keras.Model, parts: ModelParts) -> Callable[[Any, Any], Any] | None:
     """A function from the pixels of images and their sizes to vectors, if they can be packed."""
-    if not any(isinstance(layer, PadRagged) for layer in model.layers):
-        return None
-    rules = graph_run.find_entrance(model).canvas_rules
+    rules = graph_run.find_canvas_rules(model)
     if rules is None:
         return None
     pooler = keras.Model(model.input, parts.pooling.output)

@@ -49,7 +49,7 @@ def concatenate_results(
         parallel_iterations: Indices that are worked on at once. Defaults to 1.
     """
     arrays = tf.nest.map_structure(
-        lambda one: tf.TensorArray(one.dtype, count, element_shape=one.shape, infer_shape=False),
+        lambda row: tf.TensorArray(row.dtype, count, element_shape=row.shape, infer_shape=False),
         spec,
     )
 
