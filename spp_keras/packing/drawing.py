@@ -17,6 +17,16 @@ def draw_canvases(pixels: Any, layout: CanvasLayout) -> tf.Tensor:
     Returns:
         `(canvases, height, width, channels)` of the same dtype. What lies around images is
         any of the pixels.
+
+    Example:
+
+    >>> from spp_keras.canvas_rules import CanvasRules
+    >>> from spp_keras.packing import plan_canvases
+    >>> sizes = np.array([[1, 2], [3, 2]])
+    >>> layout = plan_canvases(sizes, CanvasRules(stride=2))
+    >>> canvases = draw_canvases(np.arange(8)[:, None], layout)
+    >>> tuple(canvases.shape)
+    (1, 5, 2, 1)
     """
     placements = layout.placements
     canvas, tops, lefts, heights, widths = (placements[:, i : i + 1] for i in range(5))

@@ -32,6 +32,12 @@ class CanvasLayout(NamedTuple):
         width: Width of each in pixels.
         placements: int32 `(images, 5)`: canvas, top, left, height and width of each image.
         step: Pixels that lefts and the width of canvases are multiples of.
+
+    Example:
+
+    >>> layout = plan_canvases(np.array([[30, 20], [30, 20]]), CanvasRules(stride=4))
+    >>> int(layout.canvases), int(layout.height), int(layout.width), layout.step
+    (2, 30, 20, 4)
     """
 
     canvases: Any
