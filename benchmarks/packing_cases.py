@@ -129,12 +129,12 @@ def _build_model(setting: str) -> keras.Model:
     return model
 
 
-def measure_fill(model: keras.Model, batches: Sequence[np.ndarray]) -> float:
+def measure_fill(model: keras.Model, batches: Sequence[np.ndarray], training: bool) -> float:
     """Part of the canvases that is images, where the network packs batches of these sizes."""
     rules = find_entrance(model).canvas_rules
     images = canvases = 0
     for sizes in batches:
-        layout = plan_canvases(sizes, rules)
+        layout = plan_canvases(sizes, rules, training)
         canvases += int(layout.canvases) * int(layout.height) * int(layout.width)
         images += int(sizes.prod(axis=1, dtype="int64").sum())
     return images / canvases
@@ -151,7 +151,7 @@ def _register(section: str, make: Any) -> None:
 
     def as_they_come(setting: str) -> Prepared:
         work = make(setting)
-        fill = measure_fill(work.model, work.list_batches())
+        fill = measure_fill(work.model, work.list_batches(), work.trains)
         return work.prepare(work.make_images().ragged_batch(work.batch), work.pixels, fill)
 
     def padded(setting: str) -> Prepared:

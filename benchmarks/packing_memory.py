@@ -100,7 +100,7 @@ def _measure_point(form: str, count: int, seed: int, width: float) -> dict[str, 
     if form == tables.PADDED:
         fill = pixels / (count * int(sizes.max(axis=0).prod()))
     elif form == tables.PACKED:
-        fill = measure_fill(model, [sizes])
+        fill = measure_fill(model, [sizes], training=True)
     # Traces the step, and makes the variables of the optimizer.
     side, other = (64, 64) if form == tables.ONE_SIZE else (64, 80)
     tiny = [np.zeros((length, 64, 3), "uint8") for length in (side, other)]
