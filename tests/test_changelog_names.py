@@ -19,7 +19,7 @@ TITLES = (
     "Files and keys in them",
 )
 # Names of 0.2 that later versions do not have.
-GONE = {"spp_keras.layers.MaskPadding", "spp_keras.data.Pipeline.padding_fraction"}
+GONE = ("spp_keras.layers.MaskPadding", "spp_keras.data.Pipeline.padding_fraction")
 CHANGELOG = Path(__file__).parents[1] / "CHANGELOG.md"
 
 
