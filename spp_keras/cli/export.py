@@ -47,7 +47,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         type=int,
         metavar="N",
         help="pixels of image files that are packed and mapped together; a larger image is mapped "
-        "alone (default: 60000, for CPUs; such as 4000000 for an accelerator)",
+        "alone (default: 250000, for CPUs; such as 4000000 for an accelerator)",
     )
     tflite = parser.add_argument_group("for TFLite")
     tflite.add_argument(

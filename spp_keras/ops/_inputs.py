@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from spp_keras import _checks
@@ -48,7 +49,8 @@ def prepare_ragged_maps(
     Those of packed maps, with several images on one, are `(images, 5)`.
     """
     if not is_ragged(features):
-        if sizes is None or tuple(sizes.shape[1:]) != (5,):
+        shape = sizes.shape if hasattr(sizes, "shape") else np.shape(sizes)
+        if sizes is None or tuple(shape[1:]) != (5,):
             return prepare_maps(features, sizes, data_format, name)
         features, _ = prepare_maps(features, None, data_format, name)
         placements = _assertions.check_placements(ops.convert_to_tensor(sizes), features)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tensorflow.python.eager import context
 
-from spp_keras import layers
+from spp_keras import layers, ops
 from spp_keras.ops import _cpu_max_pooling, _grid_pooling
 
 CHANNELS = 3
@@ -816,3 +816,9 @@ def test_ragged_maps_with_channels_first_are_refused():
     layer = layers.SpatialPyramidPooling(data_format="channels_first")
     with pytest.raises(ValueError, match="`data_format` must be 'channels_last' for ragged"):
         layer(ragged_of_rows([3, 3]))
+
+
+def test_sizes_may_be_a_list():
+    maps = np.random.default_rng(0).normal(size=(1, 5, 6, 2)).astype("float32")
+    expected = ops.spatial_pyramid_pool(maps[:, :3, :4], (2, 1))
+    np.testing.assert_array_equal(ops.spatial_pyramid_pool(maps, (2, 1), sizes=[[3, 4]]), expected)
