@@ -15,7 +15,7 @@ import numpy as np
 from packing_cases import draw_photographs, draw_shapes
 
 from spp_keras import _files
-from spp_keras.models.graph_run import find_entrance
+from spp_keras.models.graph_run import find_canvas_rules
 from spp_keras.packing import plan_canvases
 from spp_keras.zoo import zf5_spp
 
@@ -32,14 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="default: benchmarks/gpu_batches.json",
     )
     output = parser.parse_args(arguments).output
-    rules = find_entrance(zf5_spp(12, width=0.02)).canvas_rules
-    drawn = {
+    rules = find_canvas_rules(zf5_spp(12, width=0.02))
+    sizes_by_name = {
         "tiny, to try the command": np.maximum(draw_shapes(4) // 6, 32),
         "16 of `shapes`": draw_shapes(16),
         "64 of `shapes`": draw_shapes(64, seed=1),
         "64 photographs around 375x500": draw_photographs(64, None),
     }
-    batches = {name: _plan_batch(sizes, rules) for name, sizes in drawn.items()}
+    batches = {name: _plan_batch(sizes, rules) for name, sizes in sizes_by_name.items()}
     _files.write_file(output, json.dumps(batches) + "\n")
     print(output)
     return 0

@@ -20,7 +20,7 @@ from worker import Prepared, case, serve
 import spp_keras
 from spp_keras import data, zoo
 from spp_keras.data.shapes import outlines, scenes
-from spp_keras.models.graph_run import find_entrance
+from spp_keras.models.graph_run import find_canvas_rules, find_entrance
 from spp_keras.packing import plan_canvases
 
 _CLASSES = 12
@@ -131,7 +131,7 @@ def _build_model(setting: str) -> keras.Model:
 
 def measure_fill(model: keras.Model, batches: Sequence[np.ndarray], training: bool) -> float:
     """Part of the canvases that is images, where the network packs batches of these sizes."""
-    rules = find_entrance(model).canvas_rules
+    rules = find_canvas_rules(model)
     images = canvases = 0
     for sizes in batches:
         layout = plan_canvases(sizes, rules, training)

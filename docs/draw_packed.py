@@ -25,7 +25,7 @@ from PIL import Image, ImageFilter
 
 from spp_keras import _files
 from spp_keras.data.shapes import drawing
-from spp_keras.models.graph_run import apply_model, find_entrance
+from spp_keras.models.graph_run import apply_model, find_canvas_rules
 from spp_keras.packing import draw_canvases, plan_canvases
 from spp_keras.zoo import zf5_spp
 
@@ -91,7 +91,7 @@ def _pack(images: Sequence[np.ndarray]) -> _Packed:
     keras.utils.set_random_seed(0)
     network = zf5_spp(10, width=0.25)
     sizes = np.array([image.shape[:2] for image in images], "int32")
-    layout = plan_canvases(sizes, find_entrance(network).canvas_rules)
+    layout = plan_canvases(sizes, find_canvas_rules(network))
     pixels = tf.constant(np.concatenate([image.reshape(-1, 3) for image in images]))
     canvases = draw_canvases(pixels, layout)
     trunk = keras.Model(network.inputs, network.get_layer("spp").input)
@@ -149,10 +149,10 @@ def draw_picture(packed: _Packed) -> bytes:
                 if panel:
                     places = packed.placements if panel == 1 else packed.windows
                     _outline(axes, places, canvas)
-        drawn, small = io.BytesIO(), io.BytesIO()
-        page.savefig(drawn, format="png", dpi=72 * _SCALE)
+        picture, small = io.BytesIO(), io.BytesIO()
+        page.savefig(picture, format="png", dpi=72 * _SCALE)
     # A palette of 256 colors is a third of the bytes.
-    Image.open(drawn).convert("RGB").quantize(256).save(small, format="png", optimize=True)
+    Image.open(picture).convert("RGB").quantize(256).save(small, format="png", optimize=True)
     return small.getvalue()
 
 

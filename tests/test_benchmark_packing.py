@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spp_keras.models.graph_run import find_entrance
+from spp_keras.models.graph_run import find_canvas_rules
 from spp_keras.zoo import zf5_spp
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -148,7 +148,7 @@ def test_memory_is_said_for_each_pixel_and_beside_packed_batches(load, tmp_path)
 
 
 def test_planned_batches_for_gpus_are_exact_for_their_network():
-    rules = find_entrance(zf5_spp(2, width=0.02)).canvas_rules
+    rules = find_canvas_rules(zf5_spp(2, width=0.02))
     for planned in json.loads((BENCHMARKS / "gpu_batches.json").read_text()).values():
         count, height, width = planned["canvases"]
         seen = np.zeros((count, height + 200, width + 200), bool)

@@ -156,16 +156,15 @@ class GraphBuilder:
         layer = SpreadToCells(name=self.make_name(f"spread_before_{before.name}"))
         return layer(values, x.tensor, self.place(x))
 
-    def unpack(self, x: FeatureMap) -> tuple[Any, Any]:
-        """The map of each image as an item of its own, and its rows and columns."""
+    def unpack(self, x: FeatureMap) -> Any:
+        """The map of each image as an item of its own, a symbolic tensor."""
         key = id(x.tensor)
         if key not in self._unpacked:
             self.require_free(x, (0, 0))
             layer = UnpackImages(name=self.make_name("image_maps"))
             # With the tensor itself, so that its id is not given to another one.
-            self._unpacked[key] = (x.tensor, layer(x.tensor, self.place(x)))
-        maps, sizes = self._unpacked[key][1]
-        return maps, sizes
+            self._unpacked[key] = (x.tensor, layer(x.tensor, self.place(x))[0])
+        return self._unpacked[key][1]
 
     def reserve_names(self, names: Iterable[str]) -> None:
         """Keeps the names of the layers of the model itself for them."""

@@ -87,7 +87,7 @@ def convert_model(model: keras.Model, input_shape: Sequence[int | None], name: s
     operations = getattr(model, "operations", model.layers)
     graph.reserve_names(x.name for x in operations if not isinstance(x, keras.layers.InputLayer))
     outputs = [
-        graph.unpack(y)[0] if isinstance(y, FeatureMap) else y
+        graph.unpack(y) if isinstance(y, FeatureMap) else y
         for y in convert_graph(graph, model, [FeatureMap(canvases)])
     ]
     entrance.min_size, entrance.canvas_rules, entrance.equal_cells = graph.requirements.resolve()

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from spp_keras.canvas_rules import CanvasRules
 from spp_keras.data import batch_layouts
+from spp_keras.data.batch_shards import Shards
 from spp_keras.packing import draw_canvases
 
 FORMS = ("dense", "padded", "ragged", "canvases")
@@ -20,7 +21,18 @@ def batch_images(images: tf.data.Dataset, count: tf.Tensor, form: str) -> tf.dat
     return images.ragged_batch(count)
 
 
-def form_inputs(images: Any, sizes: Any, form: str, rules: CanvasRules | None) -> Any:
+def format_batch(
+    images: Any, rows: dict[str, tf.Tensor], form: str, rules: CanvasRules | None, shards: Shards
+) -> tuple[Any, ...]:
+    """A batch as Keras takes it: `(x, labels)` or `(x, labels, weights)`."""
+    x = _form_inputs(images, rows["size"], form, rules)
+    labels, weights = rows["label"], rows["weight"]
+    if shards.has_weights:
+        return x, labels, weights
+    return _drop_filler(x, labels, weights) if shards.may_be_empty else (x, labels)
+
+
+def _form_inputs(images: Any, sizes: Any, form: str, rules: CanvasRules | None) -> Any:
     """The inputs of a network for a batch.
 
     Args:
@@ -38,7 +50,7 @@ def form_inputs(images: Any, sizes: Any, form: str, rules: CanvasRules | None) -
     return images
 
 
-def drop_filler(inputs: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
+def _drop_filler(inputs: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
     """Inputs and labels without the one image of weight 0 of an empty shard."""
     count = tf.math.count_nonzero(weights, dtype=tf.int32)
     # Of canvases all or none, however many images are on them.

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras.canvas_rules import CanvasRules
-from spp_keras.packing import CanvasLayout, plan_canvases
+from spp_keras.packing import CanvasLayout, plan_canvases, separate_images
 
 # Padded batches with so large a part that is image are not packed: no packer fills more.
 _FULL = 0.93
@@ -41,10 +41,10 @@ def lay_images(sizes: Any, rules: CanvasRules | None) -> CanvasLayout:
     """
     sizes = tf.convert_to_tensor(sizes, tf.int32)
     if rules is None:
-        return _pad_images(sizes, 1)
-    padded = _pad_images(sizes, _PIECE)
+        return separate_images(sizes)
+    padded = separate_images(sizes, _PIECE)
     image_pixels = tf.reduce_sum(tf.cast(tf.reduce_prod(sizes, axis=1), tf.float32))
-    is_full = image_pixels >= _FULL * _count_pixels(padded)
+    is_full = image_pixels >= _FULL * padded.count_pixels()
 
     def pack() -> CanvasLayout:
         packed = plan_canvases(sizes, rules, training=True)
@@ -122,24 +122,11 @@ def _count_image_pixels(batches: Sequence[np.ndarray]) -> np.ndarray:
 def _make_measure(rules: CanvasRules) -> Any:
     def measure(sizes: Any) -> tf.Tensor:
         layout = lay_images(sizes, rules)
-        return tf.stack([_count_pixels(layout), _estimate_cost(layout)])
+        return tf.stack([layout.count_pixels(), _estimate_cost(layout)])
 
     return tf.function(measure, input_signature=[tf.TensorSpec((None, 2), tf.int32)])
 
 
-def _pad_images(sizes: Any, piece: int) -> CanvasLayout:
-    count, largest = tf.shape(sizes)[0], tf.reduce_max(sizes, axis=0)
-    corners = tf.pad(tf.range(count)[:, tf.newaxis], [[0, 0], [0, 2]])
-    placements = tf.concat([corners, sizes], axis=1)
-    width = (largest[1] + piece - 1) // piece * piece
-    return CanvasLayout(count, largest[0], width, placements, tf.constant(piece))
-
-
 def _estimate_cost(layout: CanvasLayout) -> tf.Tensor:
     is_packed = layout.canvases < tf.shape(layout.placements)[0]
-    return _count_pixels(layout) * tf.where(is_packed, _COST_OF_PACKING, _COST_OF_PLACEMENTS)
-
-
-def _count_pixels(layout: CanvasLayout) -> tf.Tensor:
-    shape = tf.stack([layout.canvases, layout.height, layout.width])
-    return tf.reduce_prod(tf.cast(shape, tf.float32))
+    return layout.count_pixels() * tf.where(is_packed, _COST_OF_PACKING, _COST_OF_PLACEMENTS)

@@ -1,5 +1,6 @@
 """The batches of an epoch, a function of seed and epoch alone."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -120,6 +121,19 @@ class BatchPlanner:
         shuffled_cells = tf.gather(cells, permutation)
         shuffled_by_cell = tf.gather(permutation, tf.argsort(shuffled_cells, stable=True))
         return tf.gather(shuffled_by_cell, tf.argsort(by_cell))
+
+
+def count_epochs(first: int, repeat: bool) -> tf.data.Dataset:
+    """Indices of epochs: endless, or one, which is one more when the dataset is iterated again."""
+    if repeat:
+        return tf.data.Dataset.range(first, np.iinfo("int32").max)
+    # Counted at the first element, not by iterators: Keras makes more of them than it uses.
+    counter = itertools.count(first)
+    return tf.data.Dataset.from_tensors(0).map(
+        lambda _: tf.ensure_shape(
+            tf.numpy_function(lambda: np.int64(next(counter)), [], tf.int64), ()
+        )
+    )
 
 
 def _check_sizes(sizes: Any, max_pixels: int | None, names: Any) -> np.ndarray:

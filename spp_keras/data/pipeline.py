@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -331,7 +330,7 @@ class Pipeline:
     ) -> tf.data.Dataset:
         """From epochs to batches of rows, of images, and of what Keras takes: a stage a line."""
         form = self._choose_form(batch_format, canvas_rules)
-        epochs = _count_epochs(start_step // self.steps_per_epoch, repeat)
+        epochs = batch_planner.count_epochs(start_step // self.steps_per_epoch, repeat)
         epochs = epochs.map(self._plan_epoch).prefetch(1)
         batches = epochs.flat_map(
             lambda epoch, plan, table: self._list_batches(epoch, plan, table, start_step, shards)
@@ -342,7 +341,7 @@ class Pipeline:
             num_parallel_calls=_BATCHES_AT_ONCE,
         )
         batches = batches.map(
-            lambda images, rows: _format_batch(images, rows, form, canvas_rules, shards),
+            lambda images, rows: batch_forms.format_batch(images, rows, form, canvas_rules, shards),
             tf.data.AUTOTUNE,
         )
         # Without a cardinality, `fit` takes a step too many.
@@ -391,27 +390,3 @@ class Pipeline:
         count = tf.size(rows["weight"], tf.int64)
         images = batch_forms.batch_images(images, count, form)
         return tf.data.Dataset.zip((images, tf.data.Dataset.from_tensors(rows)))
-
-
-def _format_batch(
-    images: Any, rows: dict[str, tf.Tensor], form: str, rules: CanvasRules | None, shards: Shards
-) -> tuple[Any, ...]:
-    """A batch as Keras takes it: `(x, labels)` or `(x, labels, weights)`."""
-    x = batch_forms.form_inputs(images, rows["size"], form, rules)
-    labels, weights = rows["label"], rows["weight"]
-    if shards.has_weights:
-        return x, labels, weights
-    return batch_forms.drop_filler(x, labels, weights) if shards.may_be_empty else (x, labels)
-
-
-def _count_epochs(first: int, repeat: bool) -> tf.data.Dataset:
-    """Indices of epochs: endless, or one, which is one more when the dataset is iterated again."""
-    if repeat:
-        return tf.data.Dataset.range(first, np.iinfo("int32").max)
-    # Counted at the first element, not by iterators: Keras makes more of them than it uses.
-    counter = itertools.count(first)
-    return tf.data.Dataset.from_tensors(0).map(
-        lambda _: tf.ensure_shape(
-            tf.numpy_function(lambda: np.int64(next(counter)), [], tf.int64), ()
-        )
-    )

@@ -242,21 +242,24 @@ def _cpu_padded_max_pyramid(
 def _cpu_ragged_max_pyramid(
     levels: Sequence[geometry.Level], cells: tf.Tensor, sizes: tf.Tensor
 ) -> list[tf.Tensor]:
-    maps = ragged_sequences(sizes[:, 0])
-    rows = ragged_sequences(tf.gather(sizes[:, 1], maps.items))
-    return _cpu_mixed_max_pyramid(levels, cells, maps, rows)
+    return _cpu_mixed_max_pyramid(levels, cells, *_list_sequences(sizes))
 
 
 def _cpu_packed_max_pyramid(
     levels: Sequence[geometry.Level], features: tf.Tensor, placements: tf.Tensor
 ) -> list[tf.Tensor]:
-    maps = ragged_sequences(placements[:, 3])
-    rows = ragged_sequences(tf.gather(placements[:, 4], maps.items))
+    maps, rows = _list_sequences(placements[:, 3:])
     layout = _layout_of_packed(features, placements)
     row_starts = tf.gather(layout.first_cells, maps.items) + maps.positions * layout.row_steps
     numbers = tf.gather(row_starts, rows.items) + rows.positions
     cells = tf.gather(tf.reshape(features, (-1, features.shape[-1])), numbers)
     return _cpu_mixed_max_pyramid(levels, cells, maps, rows)
+
+
+def _list_sequences(sizes: tf.Tensor) -> tuple[Sequences, Sequences]:
+    """Maps of these sizes as sequences of rows, and the rows as sequences of cells."""
+    maps = ragged_sequences(sizes[:, 0])
+    return maps, ragged_sequences(tf.gather(sizes[:, 1], maps.items))
 
 
 def _cpu_mixed_max_pyramid(

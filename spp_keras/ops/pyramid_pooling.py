@@ -124,14 +124,11 @@ def _adaptive_pool(
 
 
 def _max_pyramid(features: Any, levels: Sequence[geometry.Level], sizes: Any) -> Any:
-    if _is_packed(sizes):
-        if keras.backend.backend() == "tensorflow":
-            return _cpu_max_pooling.packed_max_pyramid(features, levels, sizes)
-        features, sizes = _canvases.unpack(features, sizes)
     if keras.backend.backend() != "tensorflow":
-        if sizes is not None:
-            features = _grid_pooling.zero_padding(features, sizes)
+        features, sizes = _separate_maps(features, sizes)
         return _grid_pooling.max_pyramid(features, levels, sizes)
+    if _is_packed(sizes):
+        return _cpu_max_pooling.packed_max_pyramid(features, levels, sizes)
     if _inputs.is_ragged(features):
         return _cpu_max_pooling.ragged_max_pyramid(features, levels, sizes)
     if sizes is not None:
@@ -140,13 +137,20 @@ def _max_pyramid(features: Any, levels: Sequence[geometry.Level], sizes: Any) ->
 
 
 def _average_pyramid(features: Any, levels: Sequence[geometry.Level], sizes: Any) -> Any:
-    if _is_packed(sizes):
-        features, sizes = _canvases.unpack(features, sizes)
-    elif _inputs.is_ragged(features):
+    if _inputs.is_ragged(features):
         features = features.to_tensor()
-    elif sizes is not None:
-        features = _grid_pooling.zero_padding(features, sizes)
+    else:
+        features, sizes = _separate_maps(features, sizes)
     return _grid_pooling.average_pyramid(features, levels, sizes)
+
+
+def _separate_maps(features: Any, sizes: Any) -> tuple[Any, Any]:
+    """The map of each image as an item of its own, with zeros beyond its valid size."""
+    if _is_packed(sizes):
+        return _canvases.unpack(features, sizes)
+    if sizes is not None:
+        features = _grid_pooling.zero_padding(features, sizes)
+    return features, sizes
 
 
 def _is_packed(sizes: Any) -> bool:

@@ -46,6 +46,11 @@ class CanvasLayout(NamedTuple):
     placements: Any
     step: Any
 
+    def count_pixels(self) -> tf.Tensor:
+        """Pixels of all canvases, as a float."""
+        shape = tf.stack([self.canvases, self.height, self.width])
+        return tf.reduce_prod(tf.cast(shape, tf.float32))
+
 
 def plan_canvases(sizes: Any, rules: CanvasRules, training: bool = False) -> CanvasLayout:
     """Lays the images of a batch on canvases of one size, close together.
@@ -74,26 +79,41 @@ def plan_canvases(sizes: Any, rules: CanvasRules, training: bool = False) -> Can
     step, piece = _choose_step(footprints, rules.stride), math.gcd(rules.stride, _PIECE)
     cells, occupied = _divide_up(sizes, step), _divide_up(footprints, step)
     candidates = _list_candidates(occupied, cells, training)
-    # One image a canvas, which is best where they are alike; the highest first; and the widest
-    # first, for a training step, which takes long enough.
-    layouts = [_separate(sizes), _pack(cells, occupied, step, *candidates)]
-    if training:
-        layouts.append(_pack(cells, occupied, step, *candidates, by_width=True))
-    placements, canvases, heights, widths, costs = [], [], [], [], []
-    for number, price, corners in layouts:
-        # No larger than the images need.
-        height, width = tf.unstack(tf.reduce_max(corners[:, 1:] + sizes, axis=0))
-        width = _divide_up(width, piece) * piece
-        placements.append(tf.concat([corners, sizes], axis=1))
-        canvases.append(number)
-        heights.append(height)
-        widths.append(width)
-        costs.append(price * tf.cast(number * height * width, tf.float32))
-    best = tf.argmin(costs)
-    number, height, width, placement = (
-        tf.stack(x)[best] for x in (canvases, heights, widths, placements)
-    )
-    return CanvasLayout(number, height, width, placement, piece)
+    # One image a canvas is best where they are alike. The highest first; and the widest first,
+    # for a training step, which takes long enough.
+    layouts, prices = [separate_images(sizes, piece)], [tf.constant(1.0)]
+    for by_width in (False, True) if training else (False,):
+        number, corners, price = _pack(cells, occupied, step, *candidates, by_width)
+        layouts.append(_make_layout(number, corners, sizes, piece))
+        prices.append(price)
+    best = tf.argmin([price * x.count_pixels() for x, price in zip(layouts, prices, strict=True)])
+    chosen = CanvasLayout(*(tf.stack(values)[best] for values in zip(*layouts, strict=True)))
+    return chosen._replace(step=piece)
+
+
+def separate_images(sizes: Any, step: int = 1) -> CanvasLayout:
+    """Lays each image on a canvas of its own, all as large as the largest height and width.
+
+    Args:
+        sizes: int32 `(images, 2)`, height and width of each image.
+        step: Pixels that the width of canvases is a multiple of. Defaults to 1.
+
+    Example:
+
+    >>> layout = separate_images(tf.constant([[30, 40], [50, 20]]))
+    >>> layout.placements.numpy().tolist()
+    [[0, 0, 0, 30, 40], [1, 0, 0, 50, 20]]
+    """
+    count = tf.shape(sizes)[0]
+    corners = tf.pad(tf.range(count)[:, tf.newaxis], [[0, 0], [0, 2]])
+    return _make_layout(count, corners, sizes, step)
+
+
+def _make_layout(canvases: Any, corners: Any, sizes: Any, step: int) -> CanvasLayout:
+    """Canvases no larger than their images need."""
+    height, width = tf.unstack(tf.reduce_max(corners[:, 1:] + sizes, axis=0))
+    placements = tf.concat([corners, sizes], axis=1)
+    return CanvasLayout(canvases, height, _divide_up(width, step) * step, placements, step)
 
 
 def _choose_step(footprints: Any, stride: int) -> tf.Tensor:
@@ -125,9 +145,9 @@ def _pack(
     widths: Any,
     numbers: Any,
     prices: Any,
-    by_width: bool = False,
-) -> tuple[Any, Any, tf.Tensor]:
-    """The candidate that costs least: number of canvases, price of a pixel, corners."""
+    by_width: bool,
+) -> tuple[Any, tf.Tensor, Any]:
+    """The candidate that costs least: number of canvases, corners, price of a pixel."""
     first, second = (cells[:, axis] for axis in ((1, 0) if by_width else (0, 1)))
     order = tf.argsort(-(tf.cast(first, tf.int64) * 2**32 + tf.cast(second, tf.int64)))
     places, rows = skyline.place_on_strips(
@@ -135,13 +155,7 @@ def _pack(
     )
     best = tf.argmin(prices * tf.cast(rows * widths * numbers, tf.float32))
     corners = tf.gather(places[:, best], tf.argsort(order)) * [1, step, step]
-    return numbers[best], prices[best], corners
-
-
-def _separate(sizes: Any) -> tuple[Any, Any, tf.Tensor]:
-    """One image a canvas: number of canvases, price of a pixel, corners."""
-    count = tf.shape(sizes)[0]
-    return count, 1.0, tf.pad(tf.range(count)[:, tf.newaxis], [[0, 0], [0, 2]])
+    return numbers[best], corners, prices[best]
 
 
 def _divide_up(pixels: Any, step: Any) -> Any:
