@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from spp_keras.zoo.alexnet import alexnet5_spp as alexnet5_spp
     from spp_keras.zoo.backbone_classifier import spp_classifier as spp_classifier
     from spp_keras.zoo.caffe.loading import load_caffe_model as load_caffe_model
+    from spp_keras.zoo.efficientnet_lite import efficientnet_lite0 as efficientnet_lite0
+    from spp_keras.zoo.efficientnet_lite import efficientnet_lite1 as efficientnet_lite1
+    from spp_keras.zoo.efficientnet_lite import efficientnet_lite2 as efficientnet_lite2
+    from spp_keras.zoo.imagenet import decode_predictions as decode_predictions
     from spp_keras.zoo.model_inputs import with_boxes as with_boxes
     from spp_keras.zoo.model_inputs import with_sizes as with_sizes
     from spp_keras.zoo.overfeat import overfeat5 as overfeat5
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     **{name: f"spp_keras.zoo.{module}" for name, module in _NETWORKS.items()},
     "ImageModel": "spp_keras.models.image_model",
+    "decode_predictions": "spp_keras.zoo.imagenet",
     "load_caffe_model": "spp_keras.zoo.caffe.loading",
     "spp_classifier": "spp_keras.zoo.backbone_classifier",
     "with_boxes": "spp_keras.zoo.model_inputs",
