@@ -133,8 +133,10 @@ _MERGING = (
     keras.layers.Multiply,
     keras.layers.Subtract,
 )
-# Operators on symbolic tensors, whose classes are not public.
-_OPERATORS = {"Add", "Divide", "Maximum", "Minimum", "Multiply", "Subtract", "TrueDivide"}
+# Operators on symbolic tensors and layers of `keras.applications`, whose classes are not public.
+_MERGING_NAMES = {"Add", "Divide", "Maximum", "Minimum", "Multiply", "Subtract", "TrueDivide"}
+_MERGING_NAMES |= {"CustomScaleLayer"}
+_CELLWISE_NAMES = {"LayerScale", "StochasticDepth"}
 
 
 def _trace(model: keras.Model, pixels: _Pixels) -> tuple[Axis, Axis]:
@@ -199,9 +201,11 @@ def _trace_layer(
     maps = [axes for axes in inputs if axes is not None]
     if not maps or isinstance(layer, _GLOBAL):
         return [None]
-    if isinstance(layer, _MERGING) or type(layer).__name__ in _OPERATORS:
+    if isinstance(layer, _MERGING) or type(layer).__name__ in _MERGING_NAMES:
         return [_merge(layer, maps)]
-    if isinstance(layer, _CELLWISE) or getattr(layer, "keeps_cells", False):
+    if isinstance(layer, _CELLWISE) or type(layer).__name__ in _CELLWISE_NAMES:
+        return [maps[0]]
+    if getattr(layer, "keeps_cells", False):
         return [maps[0]]
     if isinstance(layer, _SLIDING):
         return [_slide(layer, maps[0], pixels)]
