@@ -28,6 +28,7 @@ CLASSES = {
     "GlobalMaxPooling2D": "spp_keras.conversion.per_image_layers",
     "GroupNormalization": "spp_keras.conversion.per_image_layers",
     "ImageModel": "spp_keras.models.image_model",
+    "ImageSizes": "spp_keras.zoo.image_sizes",
     "LayerNormalization": "spp_keras.conversion.per_image_layers",
     "LocalResponseNormalization": "spp_keras.layers.local_response_normalization",
     "MaskCells": "spp_keras.conversion.placement_layers",

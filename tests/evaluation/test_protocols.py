@@ -261,7 +261,7 @@ def test_inner_cells_are_equal_in_crop_and_feature_map(trunk):
     """A window that begins on a multiple of the step has the cells of its crop."""
     model = getattr(zoo, f"{trunk.name}_spp")(classes=3, width=0.0625, levels=LEVELS)
     halves, side, radius = model_parts.split_model(model), 224, receptive_radius(trunk)
-    step, first, _ = trunk.grid
+    step, first = trunk.grid[:2]
     image = photographs.photograph(side + 4 * step, side + 4 * step).astype("float32")
     of_image = halves.trunk(image[None])[0].numpy()
     of_crop = halves.trunk(image[None, 2 * step : 2 * step + side, step : step + side])[0].numpy()
