@@ -111,9 +111,7 @@ def test_the_view_of_the_whole_map_is_the_whole_image(run, image):
 
 
 def test_evaluation(run, tmp_path):
-    results = spp_keras.evaluate(
-        run.path, ["full", "10-view-map"], view_size=48, output=tmp_path
-    )
+    results = spp_keras.evaluate(run.path, ["full", "10-view-map"], view_size=48, output=tmp_path)
     assert [row["protocol"] for row in results["rows"]] == ["full", "10-view-map"]
 
 
@@ -177,7 +175,8 @@ def test_page(run, image):
     result = page.predict(image)
     expected = run.predict(image)
     assert result["whole"]["scores"][0]["label"] == expected.labels[0]
-    box = page.predict_box(result["id"], [9.0, 12.0, 60.0, 70.0])
+    edges = {"left": 9, "top": 12, "right": 60, "bottom": 70}
+    box = page.predict_box(result["id"], edges)
     inputs = {"images": read_pixels(image)[None], "boxes": np.array([[[9, 12, 60, 70]]], "f4")}
     scores = zoo.with_boxes(run.model)(inputs).numpy()[0, 0]
     found = {row["label"]: row["score"] for row in box["scores"]}
