@@ -1,3 +1,5 @@
+import hashlib
+import importlib
 import subprocess
 import sys
 
@@ -382,11 +384,71 @@ def test_the_table_has_every_network_that_can_be_converted():
 @pytest.mark.integration
 @pytest.mark.parametrize(
     "name",
-    ["ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3"]
-    + ["MobileNet", "MobileNetV2", "MobileNetV3Large", "ResNet50", "ResNet50V2", "VGG16"]
-    + ["Xception"],
+    [
+        *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3"),
+        *("MobileNet", "MobileNetV2", "MobileNetV3Large", "ResNet50", "ResNet50V2", "VGG16"),
+        "Xception",
+    ],
 )
 def test_the_table_has_the_smallest_size(name):
     model = zoo.spp_classifier(name, 2, levels=(1,))
     assert graph_run.min_image_size(model) == backbones.find_backbone(name).min_size
     keras.utils.clear_session()
+
+
+# Keras' own weights. There is no network here: files of the right names lie in its cache, which
+# Keras checks by their hash but for some networks.
+
+CACHED = {
+    "MobileNet": ("mobilenet_2_5_224_tf_no_top.h5", 0.25, None),
+    "MobileNetV2": (
+        "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5",
+        0.35,
+        None,
+    ),
+    "MobileNetV3Small": (
+        "weights_mobilenet_v3_small_224_0.75_float_no_top_v2.h5",
+        0.75,
+        ("mobilenet_v3", "small_224_0.75_float"),
+    ),
+}
+
+
+@pytest.fixture
+def keras_home(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", list(CACHED))
+def test_weights_in_the_cache_of_keras_are_found(name, keras_home, monkeypatch):
+    file, alpha, hashed = CACHED[name]
+    path = keras_home / "models" / file
+    original = getattr(keras.applications, name)(
+        input_shape=(None, None, 3), include_top=False, weights=None, alpha=alpha
+    )
+    # Keras 2's format, which these files have.
+    original.save(path)
+    if hashed:
+        module, key = hashed
+        hashes = importlib.import_module(f"keras.src.applications.{module}").WEIGHTS_HASHES
+        digest = hashlib.md5(path.read_bytes()).hexdigest()
+        monkeypatch.setitem(hashes, key, (digest, digest))
+    model = zoo.spp_classifier(name, 3, weights="imagenet", alpha=alpha, levels=(1,))
+    for ours, theirs in zip(model.get_weights()[:-2], original.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert not any(
+        layer.trainable
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    )
+
+
+def test_weights_of_a_trained_classifier_are_loaded(tmp_path):
+    first, second = (classifier("MobileNetV3Small", alpha=0.25) for _ in range(2))
+    first.save_weights(tmp_path / "a.weights.h5")
+    third = classifier("MobileNetV3Small", alpha=0.25, weights=str(tmp_path / "a.weights.h5"))
+    assert np.abs(first.get_weights()[0] - second.get_weights()[0]).max() > 0
+    for ours, theirs in zip(third.get_weights(), first.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
