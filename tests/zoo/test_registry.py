@@ -7,13 +7,16 @@ from spp_keras.zoo import tables
 def test_list_models_has_two_networks_for_each_table():
     names = zoo.list_models()
     assert names == sorted(names)
-    assert set(names) == {f"{t.name}{end}" for t in tables.TRUNKS for end in ("", "_spp")}
+    of_the_paper = {f"{t.name}{end}" for t in tables.TRUNKS for end in ("", "_spp")}
+    assert set(names) == of_the_paper | {f"efficientnet_lite{n}" for n in range(3)}
+    assert zoo.list_models(weights="imagenet") == [f"efficientnet_lite{n}" for n in range(3)]
+    assert zoo.list_models("*1", weights="imagenet") == ["efficientnet_lite1"]
 
 
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
-        ("*", 8),
+        ("*", 11),
         ("*_spp", 4),
         ("overfeat*", 4),
         ("zf5", 1),
