@@ -211,7 +211,11 @@ def make_linear(model):
         for weight in layer.weights:
             name = weight.path.split("/")[-1]
             value = 1 if name in ("gamma", "moving_variance") else 0
-            if "kernel" in name and "_squeeze_excite" not in layer.name and "_se_" not in layer.name:
+            if (
+                "kernel" in name
+                and "_squeeze_excite" not in layer.name
+                and "_se_" not in layer.name
+            ):
                 # Twice the mean, so that what is far from the center does not become zero.
                 depthwise = isinstance(layer, layers.DepthwiseConv2D) or name == "depthwise_kernel"
                 value = 2 / np.prod(weight.shape[: 2 if depthwise else 3])

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import oracles
 import pytest
 
 from spp_keras import zoo
@@ -95,9 +96,52 @@ def test_with_boxes_takes_another_backbone():
     np.testing.assert_allclose(scores[:, 0], model(images), rtol=1e-5, atol=1e-5)
 
 
-def test_with_boxes_refuses_a_backbone_whose_cells_move_with_the_size_of_the_image():
-    with pytest.raises(ValueError, match="layer 'strided' depend on the size of the image"):
-        zoo.with_boxes(make_backbone("same"))
+def make_mobilenet():
+    images = {"input_shape": (None, None, 3), "include_top": False, "weights": None}
+    backbone = keras.applications.MobileNetV3Small(alpha=0.25, **images)
+    return zoo.spp_classifier(backbone, 3, levels=(2, 1), units=())
+
+
+# By hand: Of 2n pixels the first window of the strided convolution begins with the image, of
+# 2n + 1 one pixel before. The other strides of MobileNetV3Small are padded by layers of their own.
+@pytest.mark.parametrize(
+    ("make", "stride", "first_centers"),
+    [
+        pytest.param(lambda: make_backbone("same"), 2, (1, 0), id="convolution"),
+        pytest.param(
+            make_mobilenet, 32, (31, 30), id="MobileNetV3Small", marks=pytest.mark.integration
+        ),
+    ],
+)
+def test_boxes_on_a_backbone_whose_cells_move_with_the_size_of_the_image(
+    make, stride, first_centers, tmp_path
+):
+    model = make()
+    boxes_model = zoo.with_boxes(model)
+    pool = keras.Model(boxes_model.input, boxes_model.get_layer("roi_spp").output)
+    boxes_model.save(tmp_path / "boxes.keras")
+    loaded = keras.models.load_model(tmp_path / "boxes.keras")
+    trunk = model_parts.split_model(model).trunk
+    boxes = [(-99, -99, 999, 999), (0, 0, 90, 70), (62, 61, 127, 95), (63, 62, 160, 94.5)]
+    for height, width in [(160, 192), (161, 192), (160, 193), (161, 163)]:
+        images, firsts = (
+            make_images(height, width, 1),
+            [first_centers[n % 2] for n in (height, width)],
+        )
+        feature_map = np.asarray(trunk(images))[0]
+        windows = [
+            oracles.window_of_box(box, stride, firsts, *feature_map.shape[:2]) for box in boxes
+        ]
+        assert len(set(windows)) == 4
+        expected = [
+            oracles.window_pyramid(feature_map, window, [(2, 2), (1, 1)], "max")
+            for window in windows
+        ]
+        found = pool({"images": images, "boxes": np.array([boxes], "float32")})
+        np.testing.assert_allclose(found[0], expected, rtol=1e-5, atol=1e-7)
+        scores = score_boxes(boxes_model, images, [boxes])
+        np.testing.assert_allclose(scores[:, 0], model(images), rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(score_boxes(loaded, images, [boxes]), scores)
 
 
 @pytest.mark.parametrize(("name", "pooling"), [("zf5_spp", "spp"), ("zf5", "flatten")])
