@@ -5,6 +5,7 @@ import functools
 import caffe_nets
 import exif_files
 import keras
+import moving_cells
 import numpy as np
 import oracles
 import photographs
@@ -182,28 +183,25 @@ def test_protocols_of_a_network_without_pyramid(name):
     np.testing.assert_allclose(scorer(image), np.mean(LITERAL[name](network, image), 0), **CLOSE)
 
 
-def make_convolution(padding):
-    convolution = keras.layers.Conv2D(4, 3, strides=2, padding=padding)
-    return keras.Sequential([keras.Input((None, None, 3)), convolution])
-
-
-def make_mobilenet():
-    images = {"input_shape": (None, None, 3), "include_top": False, "weights": None}
-    return keras.applications.MobileNetV3Small(alpha=0.25, **images)
+def make_convolution():
+    convolution = keras.layers.Conv2D(4, 3, 2)
+    backbone = keras.Sequential([keras.Input((None, None, 3)), convolution])
+    return zoo.spp_classifier(backbone, 3, levels=LEVELS, units=())
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: make_convolution("valid"),
-        lambda: make_convolution("same"),
-        pytest.param(make_mobilenet, marks=pytest.mark.integration),
+        pytest.param(make_convolution, id="convolution"),
+        pytest.param(moving_cells.make_small_network, id="moving cells"),
+        pytest.param(
+            moving_cells.make_mobilenet, id="MobileNetV3Small", marks=pytest.mark.integration
+        ),
     ],
-    ids=["valid", "same", "MobileNetV3Small"],
 )
 def test_protocols_of_a_network_with_another_trunk(make):
     keras.utils.set_random_seed(1)
-    other = zoo.spp_classifier(make(), 3, levels=LEVELS, units=())
+    other = make()
     # Scores that differ.
     other.layers[-1].kernel.assign(other.layers[-1].kernel * 30)
     image = picture((60, 83))
