@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from spp_keras.evaluation import evaluate as evaluate
     from spp_keras.export import export_model as export_model
     from spp_keras.model_geometry import map_geometry as map_geometry
+    from spp_keras.models import features as features
     from spp_keras.runs import Run as Run
     from spp_keras.runs import load_run as load_run
     from spp_keras.runs import train as train
@@ -53,6 +54,7 @@ _HOMES = {
     **dict.fromkeys(("load_detector", "load_predictor", "predict_images"), "spp_keras.serving"),
     "evaluate": "spp_keras.evaluation",
     "export_model": "spp_keras.export",
+    "features": "spp_keras.models",
     "map_geometry": "spp_keras.model_geometry",
 }
 __all__ = sorted(_HOMES)
