@@ -39,6 +39,7 @@ CLASSES = {
     "PerImageMetric": "spp_keras.training.objectives",
     "PerImageNoise": "spp_keras.conversion.per_image_layers",
     "RegionProposalNetwork": "spp_keras.detection.rpn",
+    "ReverseChannels": "spp_keras.zoo.preprocessing",
     "RoIAlign": "spp_keras.layers.roi_pooling",
     "RoIPool": "spp_keras.layers.roi_pooling",
     "RoISpatialPyramidPooling": "spp_keras.layers.roi_spatial_pyramid_pooling",

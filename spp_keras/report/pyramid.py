@@ -16,7 +16,7 @@ _RIGHT, _LONGEST = 3, 480
 def section(results: predictions.Predictions) -> html.Markup:
     """A few images, each with a panel for every level."""
     model = results.run.recipe.model
-    if not model.endswith("_spp"):
+    if not results.run.recipe.has_pyramid:
         return html.render_missing(_TITLE, f"Nothing: {model} has no pyramid; {model}_spp has one.")
     parts = model_parts.split_model(results.network)
     figures = [_figure(results, parts, index) for index in choose_images(results)]

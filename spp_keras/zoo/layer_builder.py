@@ -1,7 +1,7 @@
 """Keras layers from rows: the trunk of a network and its top."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -46,9 +46,11 @@ def build_top(x: Any, rows: Sequence[TopRow], kernel_initializer: str | None = N
     return x
 
 
-def make_pyramid(levels: Sequence[int | Level]) -> SpatialPyramidPooling:
+def make_pyramid(
+    levels: Sequence[int | Level], mode: Literal["max", "average"] = "max"
+) -> SpatialPyramidPooling:
     """The pyramid pooling of a network."""
-    return SpatialPyramidPooling(levels, data_format="channels_last", name="spp")
+    return SpatialPyramidPooling(levels, mode, data_format="channels_last", name="spp")
 
 
 def _make_layers(row: Any, kernel_initializer: str | None) -> Iterator[keras.layers.Layer]:

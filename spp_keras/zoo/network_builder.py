@@ -31,19 +31,20 @@ def build_spp_network(
     pooling: Literal["avg", "max", "spp"] | None,
     classifier_activation: str | None,
     levels: Levels,
+    mode: Literal["max", "average"],
     dropout: float,
     width: float,
     name: str,
 ) -> keras.Model:
     """A network with a pyramid; the arguments are those of `spp_keras.zoo.zf5_spp`."""
-    _check_options(include_top, pooling, ("avg", "max", "spp"), classes)
+    check_options(include_top, pooling, ("avg", "max", "spp"), classes)
     images, maps = _build_trunk(table, input_shape, width)
     if include_top:
-        vectors = layer_builder.make_pyramid(levels)(maps)
+        vectors = layer_builder.make_pyramid(levels, mode)(maps)
         top = _list_paper_top(table, classes, classifier_activation, dropout, width)
         outputs = layer_builder.build_top(vectors, top)
     else:
-        outputs = maps if pooling is None else _pool(maps, pooling, levels)
+        outputs = maps if pooling is None else pool_maps(maps, pooling, levels, mode)
     return _make_any_size(images, outputs, name, weights)
 
 
@@ -61,10 +62,10 @@ def build_fixed_network(
     name: str,
 ) -> keras.Model:
     """A network without a pyramid; the arguments are those of `spp_keras.zoo.zf5`."""
-    _check_options(include_top, pooling, ("avg", "max"), classes)
+    check_options(include_top, pooling, ("avg", "max"), classes)
     if not include_top:
         images, maps = _build_trunk(table, input_shape, width)
-        outputs = maps if pooling is None else _pool(maps, pooling, ())
+        outputs = maps if pooling is None else pool_maps(maps, pooling, ())
         return _make_any_size(images, outputs, name, weights)
 
     shape = _checks.image_shape(
@@ -109,6 +110,28 @@ def list_top_rows(
     return [*top, layer_rows.Dense(classes, activation, layer_rows.PREDICTIONS)]
 
 
+def pool_maps(
+    maps: Any, pooling: str, levels: Levels, mode: Literal["max", "average"] = "max"
+) -> Any:
+    """Vectors of feature maps by the argument `pooling` of a network without top."""
+    if pooling == "spp":
+        return layer_builder.make_pyramid(levels, mode)(maps)
+    mode = "max" if pooling == "max" else "average"
+    name = f"{pooling}_pool"
+    return SpatialPyramidPooling((1,), mode, data_format="channels_last", name=name)(maps)
+
+
+def check_options(include_top: bool, pooling: Any, choices: Sequence[str], classes: int) -> None:
+    """Checks arguments that every network of the zoo has."""
+    _checks.one_of(pooling, (None, *choices), "pooling")
+    _checks.at_least(classes, 1, "classes")
+    if include_top and pooling is not None:
+        raise ValueError(
+            "`pooling` is for `include_top=False`; the top has its own. "
+            f"Received: pooling={pooling!r} with include_top=True."
+        )
+
+
 def _build_trunk(
     table: tables.Trunk, input_shape: InputShape | None, width: float
 ) -> tuple[Any, Any]:
@@ -129,14 +152,6 @@ def _list_paper_top(
     first = 1 + layer_rows.count_convolutions(table.rows)
     units = (_scale(_HIDDEN_UNITS, width),) * 2
     return list_top_rows(first, units, dropout, classes, activation)
-
-
-def _pool(maps: Any, pooling: str, levels: Levels) -> Any:
-    if pooling == "spp":
-        return layer_builder.make_pyramid(levels)(maps)
-    mode: Literal["max", "average"] = "max" if pooling == "max" else "average"
-    name = f"{pooling}_pool"
-    return SpatialPyramidPooling((1,), mode, data_format="channels_last", name=name)(maps)
 
 
 def _make_any_size(images: Any, outputs: Any, name: str, weights: str | None) -> keras.Model:
@@ -164,13 +179,3 @@ def _scale_filters(
 
 def _scale(count: int, width: float) -> int:
     return max(1, round(count * _checks.positive(width, "width")))
-
-
-def _check_options(include_top: bool, pooling: Any, choices: Sequence[str], classes: int) -> None:
-    _checks.one_of(pooling, (None, *choices), "pooling")
-    _checks.at_least(classes, 1, "classes")
-    if include_top and pooling is not None:
-        raise ValueError(
-            "`pooling` is for `include_top=False`; the top has its own. "
-            f"Received: pooling={pooling!r} with include_top=True."
-        )

@@ -8,6 +8,9 @@ import fnmatch
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from spp_keras import _checks
+from spp_keras.zoo import weight_packages
+
 if TYPE_CHECKING:
     import keras
 
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 NETWORKS = {
     "alexnet5": "alexnet",
     "alexnet5_spp": "alexnet",
+    "efficientnet_lite0": "efficientnet_lite",
+    "efficientnet_lite1": "efficientnet_lite",
+    "efficientnet_lite2": "efficientnet_lite",
     "overfeat5": "overfeat",
     "overfeat5_spp": "overfeat",
     "overfeat7": "overfeat",
@@ -24,11 +30,13 @@ NETWORKS = {
 }
 
 
-def list_models(pattern: str = "*") -> list[str]:
+def list_models(pattern: str = "*", *, weights: str | None = None) -> list[str]:
     """Names of the networks that `create_model` builds.
 
     Args:
         pattern: Shell pattern, as for `fnmatch`. Defaults to all names.
+        weights: `"imagenet"` for those that have weights trained on ImageNet. Defaults to
+            `None`, all.
 
     Returns:
         The names that match, sorted.
@@ -37,8 +45,12 @@ def list_models(pattern: str = "*") -> list[str]:
 
     >>> list_models("zf*")
     ['zf5', 'zf5_spp']
+    >>> list_models(weights="imagenet")
+    ['efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2']
     """
-    return [name for name in sorted(NETWORKS) if fnmatch.fnmatchcase(name, pattern)]
+    _checks.one_of(weights, (None, "imagenet"), "weights")
+    names = sorted(NETWORKS if weights is None else weight_packages.PACKAGES)
+    return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
 
 
 def create_model(name: str, **kwargs: Any) -> "keras.Model":

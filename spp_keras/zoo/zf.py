@@ -22,6 +22,7 @@ def zf5_spp(
     pooling: Literal["avg", "max", "spp"] | None = None,
     classifier_activation: str | None = "softmax",
     levels: Levels = (6, 3, 2, 1),
+    mode: Literal["max", "average"] = "max",
     dropout: float = 0.5,
     width: float = 1.0,
     name: str = "zf5_spp",
@@ -47,6 +48,7 @@ def zf5_spp(
         classifier_activation: Activation of the last layer; `None` for logits.
             Defaults to `"softmax"`.
         levels: Pyramid levels. Defaults to the paper's `(6, 3, 2, 1)`.
+        mode: `"max"` or `"average"`, how the pyramid pools its bins. Defaults to `"max"`.
         dropout: Rate after each hidden dense layer. Defaults to 0.5.
         width: Factor on filters and units, for smaller networks. Defaults to 1.
         name: Name of the model. Defaults to `"zf5_spp"`.
@@ -69,6 +71,7 @@ def zf5_spp(
         pooling=pooling,
         classifier_activation=classifier_activation,
         levels=levels,
+        mode=mode,
         dropout=dropout,
         width=width,
         name=name,
