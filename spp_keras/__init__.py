@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from spp_keras.serving import load_detector as load_detector
     from spp_keras.serving import load_predictor as load_predictor
     from spp_keras.serving import predict_images as predict_images
+    from spp_keras.training import fine_tune as fine_tune
     from spp_keras.zoo import create_model as create_model
     from spp_keras.zoo import decode_predictions as decode_predictions
     from spp_keras.zoo import list_backbones as list_backbones
@@ -59,6 +60,7 @@ _HOMES = {
     "evaluate": "spp_keras.evaluation",
     "export_model": "spp_keras.export",
     "features": "spp_keras.models",
+    "fine_tune": "spp_keras.training",
     "map_geometry": "spp_keras.model_geometry",
 }
 __all__ = sorted(_HOMES)

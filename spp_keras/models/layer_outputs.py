@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from spp_keras.models.graph_run import find_entrance
 from spp_keras.models.image_model import ImageModel
 from spp_keras.ops import _canvases, _inputs
 
@@ -19,8 +18,8 @@ def features(model: keras.Model, layers: str | Sequence[str]) -> Callable[[Any],
     pyramid, or a feature map without the cells that padding makes.
 
     Args:
-        model: Network for images of any size: one of `spp_keras.any_size`, of the zoo or of
-            `spp_keras.zoo.spp_classifier`.
+        model: Network of `spp_keras.any_size`, of the zoo or of `spp_keras.zoo.spp_classifier`;
+            any other functional model for images of the sizes that it takes.
         layers: Name of a layer of the network, see `model.layers`, or several names.
 
     Returns:
@@ -38,7 +37,6 @@ def features(model: keras.Model, layers: str | Sequence[str]) -> Callable[[Any],
     ((2, 1600), [(6, None, 32), (3, None, 32)])
     """
     names = [layers] if isinstance(layers, str) else list(layers)
-    find_entrance(model)
     outputs = [_get_output(model, name) for name in names]
     part = ImageModel(model.input, outputs, name=f"{model.name}_features")
     has_maps = [len(output.shape) == 4 for output in outputs]

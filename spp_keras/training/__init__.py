@@ -4,6 +4,7 @@ from spp_keras.training.checkpoints import Checkpoint as Checkpoint
 from spp_keras.training.distribution import ReplicatedModel as ReplicatedModel
 from spp_keras.training.distribution import WorkerLost as WorkerLost
 from spp_keras.training.distribution import choose_strategy as choose_strategy
+from spp_keras.training.fine_tuning import fine_tune as fine_tune
 from spp_keras.training.learning_rate_multiplier import (
     LearningRateMultiplier as LearningRateMultiplier,
 )

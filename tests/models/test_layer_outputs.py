@@ -114,10 +114,13 @@ def test_a_layer_without_an_output_is_refused(layers):
         spp_keras.features(model, layers)
 
 
-def test_a_network_for_one_size_is_refused():
+def test_a_network_for_one_size_takes_this_size():
     images = keras.Input((8, 8, 3))
-    with pytest.raises(ValueError, match="must be a network for images of any size"):
-        spp_keras.features(keras.Model(images, keras.layers.Conv2D(1, 1)(images)), "conv2d")
+    model = keras.Model(images, keras.layers.Conv2D(1, 1, name="conv")(images))
+    extract, batch = spp_keras.features(model, "conv"), np.ones((2, 8, 8, 3), "float32")
+    np.testing.assert_allclose(extract(batch), model(batch), rtol=1e-6)
+    with pytest.raises(ValueError, match="it does not mix sizes"):
+        extract({"images": batch, "sizes": np.array([[8, 8], [4, 4]])})
 
 
 @pytest.mark.integration
