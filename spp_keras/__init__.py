@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from spp_keras.evaluation import evaluate as evaluate
     from spp_keras.export import export_model as export_model
     from spp_keras.model_geometry import map_geometry as map_geometry
+    from spp_keras.models import features as features
     from spp_keras.runs import Run as Run
     from spp_keras.runs import load_run as load_run
     from spp_keras.runs import train as train
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from spp_keras.serving import load_detector as load_detector
     from spp_keras.serving import load_predictor as load_predictor
     from spp_keras.serving import predict_images as predict_images
+    from spp_keras.training import fine_tune as fine_tune
     from spp_keras.zoo import create_model as create_model
     from spp_keras.zoo import decode_predictions as decode_predictions
     from spp_keras.zoo import list_backbones as list_backbones
@@ -57,6 +59,8 @@ _HOMES = {
     **dict.fromkeys(("load_detector", "load_predictor", "predict_images"), "spp_keras.serving"),
     "evaluate": "spp_keras.evaluation",
     "export_model": "spp_keras.export",
+    "features": "spp_keras.models",
+    "fine_tune": "spp_keras.training",
     "map_geometry": "spp_keras.model_geometry",
 }
 __all__ = sorted(_HOMES)

@@ -60,6 +60,13 @@ def positive(value: Any, name: str) -> float:
     return float(value)
 
 
+def not_negative(value: Any, name: str) -> float:
+    """A number that is zero or above."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ValueError(f"`{name}` must be a number >= 0. Received: {name}={value!r}.")
+    return float(value)
+
+
 def half_integer(value: Any, name: str) -> float:
     """A multiple of one half."""
     if isinstance(value, bool) or not isinstance(value, int | float) or 2 * value % 1:

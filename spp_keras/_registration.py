@@ -30,6 +30,7 @@ CLASSES = {
     "ImageModel": "spp_keras.models.image_model",
     "ImageSizes": "spp_keras.zoo.image_sizes",
     "LayerNormalization": "spp_keras.conversion.per_image_layers",
+    "LearningRateMultiplier": "spp_keras.training.learning_rate_multiplier",
     "LocalResponseNormalization": "spp_keras.layers.local_response_normalization",
     "MaskCells": "spp_keras.conversion.placement_layers",
     "MaxPooling2D": "spp_keras.conversion.sliding_layers",

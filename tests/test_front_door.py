@@ -67,6 +67,12 @@ assert spp_keras.geometry.CellGrid.of(model).stride == 2
     "RegionProposalNetwork": "assert callable(spp_keras.detection.RegionProposalNetwork)",
     "Pipeline": "assert callable(spp_keras.data.Pipeline)",
     "top_k_accuracy": "assert callable(spp_keras.metrics.top_k_accuracy)",
+    "features": """
+model = spp_keras.create_model("zf5_spp", classes=10, width=0.0625)
+assert spp_keras.features(model, "spp")(numpy.ones((1, 64, 80, 3), "float32")).shape == (1, 800)
+""",
+    "fine_tune": "assert callable(spp_keras.fine_tune)",
+    "LearningRateMultiplier": "assert callable(spp_keras.training.LearningRateMultiplier)",
     "Recipe": "assert spp_keras.recipes.Recipe(epochs=3).epochs == 3",
     "train": "assert callable(spp_keras.train)",
     "train_detector": "assert callable(spp_keras.train_detector)",

@@ -44,7 +44,7 @@ MAY_IMPORT = {
         "ops",
         "packing",
     },
-    "models": HELPERS | {"canvas_rules", "layers"},
+    "models": HELPERS | {"canvas_rules", "layers", "ops"},
     "conversion": HELPERS | COMPUTE | {"cell_counts", "stand_in"},
     "data": HELPERS | {"canvas_rules", "geometry", "packing"},
     "metrics": HELPERS | {"data", "ops"},

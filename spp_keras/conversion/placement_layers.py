@@ -139,7 +139,9 @@ class CropCanvases(_PlacedLayer):
         return [x[:, :rows, :columns] for x in maps]
 
     def compute_output_spec(self, maps: Any, placements: Any = None) -> Any:
-        return [keras.KerasTensor((x.shape[0], None, None, x.shape[-1]), x.dtype) for x in maps]
+        sides = [[x.shape[axis] for x in maps] for axis in (1, 2)]
+        least = [None if None in lengths else min(lengths) for lengths in sides]
+        return [keras.KerasTensor((x.shape[0], *least, x.shape[-1]), x.dtype) for x in maps]
 
 
 def _find_least(sides: Sequence[Any]) -> Any:

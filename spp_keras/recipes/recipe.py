@@ -66,6 +66,11 @@ class Recipe:
         learning_rate: Initial learning rate of SGD. Defaults to 0.01.
         momentum: Momentum of SGD. Defaults to 0.9.
         weight_decay: Weight decay of SGD. Defaults to 5e-4.
+        top_epochs: Epochs of the layers behind the pyramid alone, before the others: every
+            image goes through the rest once, its vector is kept in memory. For networks that
+            start from weights. Defaults to 0, none.
+        trunk_multiplier: Factor on the learning rate of everything in front of the pyramid.
+            Defaults to 1.
         num_lr_drops: How often the learning rate is divided by ten. Defaults to 2.
         patience: Epochs without improvement before the learning rate drops. Defaults to 5.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`. Defaults to
@@ -112,6 +117,8 @@ class Recipe:
     learning_rate: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    top_epochs: int = 0
+    trunk_multiplier: float = 1.0
     num_lr_drops: int = 2
     patience: int = 5
     precision: str = "float32"
@@ -147,17 +154,14 @@ def _check_values(recipe: Recipe) -> None:
     _checks.one_of(recipe.orientation, ORIENTATIONS, "orientation")
     for name in ("batch_size", "epochs", "patience", "short_side"):
         _checks.at_least(getattr(recipe, name), 1, name)
-    for name in ("num_lr_drops", "seed", "longest_side", "max_pixels"):
+    for name in ("top_epochs", "num_lr_drops", "seed", "longest_side", "max_pixels"):
         _checks.at_least(getattr(recipe, name), 0, name)
     for name in ("width", "learning_rate", "checkpoint_minutes"):
         _checks.positive(getattr(recipe, name), name)
     for name in ("dropout", "momentum", "max_skipped_fraction"):
         _checks.fraction(getattr(recipe, name), name)
-    for name in ("color_jitter", "weight_decay"):
-        if getattr(recipe, name) < 0:
-            raise ValueError(
-                f"`{name}` must be a number >= 0. Received: {name}={getattr(recipe, name)!r}."
-            )
+    for name in ("color_jitter", "weight_decay", "trunk_multiplier"):
+        _checks.not_negative(getattr(recipe, name), name)
     if recipe.seed >= 2**32:
         raise ValueError(f"`seed` must be below 2**32, as in NumPy. Received: seed={recipe.seed}.")
     if not recipe.data:

@@ -22,6 +22,7 @@ from spp_keras.training import (
     objectives,
     progress_bar,
     recipe_pipelines,
+    top_training,
 )
 
 
@@ -80,7 +81,7 @@ def train_model(
         network = _build_network(recipe, training.records)
         # The same layers in a second model, so that `network` stays free of the compilation.
         model = zoo.ImageModel(network.input, network.output, name=network.name)
-        metric = _compile(model, recipe, training.records)
+        metric = _compile(model, recipe, training.records, recipe.trunk_multiplier)
         model.optimizer.build(model.trainable_variables)
     if is_chief:
         # After all errors in the arguments, so that these leave no folder behind.
@@ -108,9 +109,12 @@ def train_model(
         writes=is_chief,
         epoch_path=run / run_folder.EPOCH_START,
     )
-    if checkpoint.restore(model.optimizer) and is_chief:
-        position = f"epoch {checkpoint.epoch}, batch {checkpoint.step}"
-        print(f"{run.path}: resumed after {position}.", file=sys.stderr)
+    if checkpoint.restore(model.optimizer):
+        if is_chief:
+            position = f"epoch {checkpoint.epoch}, batch {checkpoint.step}"
+            print(f"{run.path}: resumed after {position}.", file=sys.stderr)
+    elif recipe.top_epochs:
+        _train_top(network, recipe, training, validation)
     loop = _TrainingLoop(model, recipe, training, validation, strategy, checkpoint)
     loop.run(user_callbacks, run, is_chief)
     return TrainingResult(network, checkpoint.history, run)
@@ -131,7 +135,35 @@ def _build_network(recipe: Recipe, records: Records) -> keras.Model:
     return network
 
 
-def _compile(model: keras.Model, recipe: Recipe, records: Records) -> str:
+def _train_top(
+    network: keras.Model, recipe: Recipe, training: Pipeline, validation: Pipeline
+) -> None:
+    """Trains the top alone, on vectors that are computed once and kept in memory."""
+    metric = objectives.choose_loss_and_metrics(
+        len(training.classes), training.records.multi_label
+    )[1][0].name
+    stop = keras.callbacks.EarlyStopping(
+        f"val_{metric}", mode="max", patience=recipe.patience, restore_best_weights=True
+    )
+    history = top_training.train_top(
+        network,
+        top_training.pool_images(network, training),
+        top_training.pool_images(network, validation),
+        lambda top: _compile(top, recipe, training.records),
+        epochs=recipe.top_epochs,
+        seed=recipe.seed,
+        callbacks=[stop],
+    )
+    values = history[f"val_{metric}"]
+    print(
+        f"The layers behind the pyramid, {len(values)} epochs: val_{metric} {max(values):.4f}.",
+        file=sys.stderr,
+    )
+
+
+def _compile(
+    model: keras.Model, recipe: Recipe, records: Records, trunk_multiplier: float = 1.0
+) -> str:
     """Compiles the model; returns the name of the metric that decides which weights are best."""
     optimizer = keras.optimizers.SGD(
         recipe.learning_rate,
@@ -142,6 +174,7 @@ def _compile(model: keras.Model, recipe: Recipe, records: Records) -> str:
     )
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer = top_training.slow_down_trunk(optimizer, model, trunk_multiplier)
     loss, metrics = objectives.choose_loss_and_metrics(len(records.classes), records.multi_label)
     model.compile(optimizer, loss, weighted_metrics=metrics)
     return metrics[0].name

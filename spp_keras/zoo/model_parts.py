@@ -86,6 +86,29 @@ def split_at_pooling(model: keras.Model) -> ModelParts:
     >>> parts.pooling.name, parts.top[0].name
     ('flatten', 'fc6')
     """
+    pooling, top = find_top(model)
+    maps = keras.tree.flatten(pooling.input)[0]
+    trunk = keras.Model(model.input, maps, name=f"{model.name}_trunk")
+    if any(isinstance(layer, PadRagged) for layer in model.layers):
+        # With an input for images of one size: ragged ones would have to be padded first.
+        first = model.inputs[0]
+        images = keras.Input(first.shape[1:], name="images", dtype=first.dtype)
+        trunk = keras.Model(images, apply_model(trunk, images), name=trunk.name)
+    return ModelParts(trunk, pooling, top)
+
+
+def find_top(model: keras.Model) -> tuple[keras.layers.Layer, tuple[keras.layers.Layer, ...]]:
+    """The layer that turns feature maps into vectors, and those behind it in their order.
+
+    Args:
+        model: Network as for `split_at_pooling`.
+
+    Example:
+
+    >>> pooling, top = find_top(zf5_spp(classes=10, width=0.125))
+    >>> pooling.name, top[-1].name
+    ('spp', 'predictions')
+    """
     layers = model.layers
     indices = [i for i, layer in enumerate(layers) if isinstance(layer, _POOLING)]
     if not indices:
@@ -97,15 +120,7 @@ def split_at_pooling(model: keras.Model) -> ModelParts:
             "that, as the networks of this zoo and of `spp_classifier` do. "
             f"Received: model={model.name!r}."
         )
-    pooling, top = layers[indices[0]], tuple(layers[indices[0] + 1 :])
-    maps = keras.tree.flatten(pooling.input)[0]
-    trunk = keras.Model(model.input, maps, name=f"{model.name}_trunk")
-    if any(isinstance(layer, PadRagged) for layer in model.layers):
-        # With an input for images of one size: ragged ones would have to be padded first.
-        first = model.inputs[0]
-        images = keras.Input(first.shape[1:], name="images", dtype=first.dtype)
-        trunk = keras.Model(images, apply_model(trunk, images), name=trunk.name)
-    return ModelParts(trunk, pooling, top)
+    return layers[indices[0]], tuple(layers[indices[0] + 1 :])
 
 
 def make_roi_pooling(
