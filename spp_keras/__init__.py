@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from spp_keras.serving import predict_images as predict_images
     from spp_keras.zoo import create_model as create_model
     from spp_keras.zoo import decode_predictions as decode_predictions
+    from spp_keras.zoo import list_backbones as list_backbones
     from spp_keras.zoo import list_models as list_models
+    from spp_keras.zoo import spp_classifier as spp_classifier
 
 # Where each public name is; `None` for packages and modules. A test compares it with the above.
 _HOMES = {
@@ -49,7 +51,8 @@ _HOMES = {
     **dict.fromkeys(("geometry", "layers", "metrics", "models", "ops", "packing", "recipes")),
     **dict.fromkeys(("report", "serving", "training", "zoo")),
     **dict.fromkeys(("any_size", "register_rule"), "spp_keras.conversion"),
-    **dict.fromkeys(("create_model", "decode_predictions", "list_models"), "spp_keras.zoo"),
+    **dict.fromkeys(("create_model", "decode_predictions"), "spp_keras.zoo"),
+    **dict.fromkeys(("list_backbones", "list_models", "spp_classifier"), "spp_keras.zoo"),
     **dict.fromkeys(("Run", "load_run", "train", "train_detector"), "spp_keras.runs"),
     **dict.fromkeys(("load_detector", "load_predictor", "predict_images"), "spp_keras.serving"),
     "evaluate": "spp_keras.evaluation",

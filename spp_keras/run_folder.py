@@ -244,17 +244,19 @@ def build_model(
         multi_label: Whether an image may have any number of classes.
         weights: A `.weights.h5` file. Defaults to `None`, the one that the recipe names.
     """
-    from spp_keras import zoo
+    from spp_keras.zoo import networks
 
-    options: dict[str, Any] = {"levels": recipe.levels}
-    if not recipe.has_pyramid:
-        options = {"input_shape": (*recipe.image_sizes * 2, 3)}
-    model: keras.Model = getattr(zoo, recipe.model)(
-        classes=classes,
-        classifier_activation="sigmoid" if multi_label else "softmax",
+    return networks.build_classifier(
+        recipe.model,
+        classes,
+        image_size=None if recipe.has_pyramid else recipe.image_sizes[0],
         weights=weights or recipe.weights or None,
+        levels=recipe.levels,
+        mode=recipe.mode,
+        units=recipe.units,
         width=recipe.width,
         dropout=recipe.dropout,
-        **options,
+        classifier_activation="sigmoid" if multi_label else "softmax",
+        # With trained weights, stored statistics are better than those of small batches.
+        train_normalization=not recipe.weights,
     )
-    return model

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spp_keras import recipes, run_folder
+from spp_keras import pretrained, recipes, run_folder
 from spp_keras.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -89,12 +89,13 @@ def load_run(path: str | Path) -> Run:
     """Loads a run folder; its model is loaded on first use.
 
     Args:
-        path: Path of the folder.
+        path: Path of the folder; or the name of a network with weights, such as
+            `"efficientnet_lite0"`, see `spp_keras.list_models`.
 
     Returns:
         A `Run`.
     """
-    run = Run(path)
+    run = Run(pretrained.find_run(path))
     if not run.is_detector:
         run.check_is_trained()
     return run
@@ -151,9 +152,9 @@ def train_detector(
     """Trains a detector on the convolutions of a trained classifier, or resumes.
 
     Args:
-        run: The classifier's run, or its folder.
+        run: The classifier's run, its folder, or the name of a network with weights.
         output: The detector's run folder. Defaults to the classifier's with
-            `-detector` behind its name.
+            `-detector` behind its name; for a network with weights, in `runs`.
         recipe: Path of a TOML file or name of a recipe for detectors. Defaults to
             `None`, the defaults of `DetectorRecipe`.
         feature_cache: Folder for the feature maps, which several trainings may share.
@@ -164,14 +165,15 @@ def train_detector(
     Returns:
         The `Run`, whose `model` is a `spp_keras.detection.Detector`.
     """
-    folder = run.path if isinstance(run, RunFolder) else Path(run)
+    folder = run.path if isinstance(run, RunFolder) else pretrained.find_run(run)
     overrides["run"] = str(folder)
     detector_recipe = (
         recipes.DetectorRecipe(**overrides)
         if recipe is None
         else recipes.read_recipe(recipe, task="detection", **overrides)
     )
-    output = output or folder.with_name(f"{folder.name}-detector")
+    beside = folder if folder == Path(run) else Path("runs") / folder.name
+    output = output or beside.with_name(f"{folder.name}-detector")
 
     from spp_keras import detection
 

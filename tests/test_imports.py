@@ -51,32 +51,37 @@ MAY_IMPORT = {
     "zoo": HELPERS | COMPUTE | {"conversion"},
     "recipes": {"_checks", "data", "zoo"},
     "run_folder": HELPERS | {"data", "recipes", "zoo"},
+    "pretrained": HELPERS | {"recipes", "run_folder", "zoo"},
     "training": HELPERS
     | {"canvas_rules", "data", "layers", "metrics", "models", "recipes", "run_folder", "zoo"},
     "evaluation": HELPERS
     | COMPUTE
-    | {"conversion", "data", "metrics", "recipes", "run_folder", "zoo"},
+    | {"conversion", "data", "metrics", "pretrained", "recipes", "run_folder", "zoo"},
     "detection": HELPERS
     | COMPUTE
     | {"_old_files", "data", "metrics", "recipes", "run_folder", "training", "zoo"},
     "tflite_files": HELPERS | {"data"},
     "export": HELPERS
     | COMPUTE
-    | {"data", "detection", "model_repository", "packing", "run_folder", "tflite_files", "zoo"},
+    | {"data", "detection", "model_repository", "packing", "pretrained", "run_folder"}
+    | {"tflite_files", "zoo"},
     "serving": HELPERS
     | {"data", "detection", "layers", "model_repository", "models", "run_folder", "tflite_files"}
-    | {"zoo"},
-    "runs": {"detection", "evaluation", "recipes", "run_folder", "serving", "training"},
+    | {"pretrained", "zoo"},
+    "runs": {"detection", "evaluation", "pretrained", "recipes", "run_folder", "serving"}
+    | {"training"},
     "report": HELPERS
     | {"data", "detection", "evaluation", "geometry", "metrics", "recipes", "run_folder"}
     | {"serving", "training", "zoo"},
-    "app": HELPERS | {"data", "detection", "models", "recipes", "run_folder", "serving", "zoo"},
+    "app": HELPERS
+    | {"data", "detection", "models", "pretrained", "recipes", "run_folder", "serving", "zoo"},
     "demo": HELPERS
     | {"data", "evaluation", "export", "recipes", "report", "run_folder", "runs", "serving"}
     | {"training"},
     "cli": HELPERS
     | {"app", "conversion", "data", "demo", "detection", "evaluation", "export"}
-    | {"model_repository", "recipes", "report", "run_folder", "runs", "serving", "training", "zoo"},
+    | {"model_repository", "pretrained", "recipes", "report", "run_folder", "runs", "serving"}
+    | {"training", "zoo"},
 }
 
 every_module = pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from spp_keras import pretrained
 from spp_keras.app import box_input, image_decoding
 from spp_keras.app.classifier_view import ClassifierView
 from spp_keras.app.detector_view import DetectorView
@@ -119,7 +120,7 @@ def load_session(
         max_pixels: Pixels that an image may have. Defaults to
             `image_decoding.MAX_PIXELS`.
     """
-    run = run if isinstance(run, RunFolder) else RunFolder(run)
+    run = run if isinstance(run, RunFolder) else RunFolder(pretrained.find_run(run))
     view: ClassifierView | DetectorView
     view = DetectorView(run, max_pixels) if run.is_detector else ClassifierView(run, max_pixels)
     # Graphs are traced when they are first called: not while a user waits for an image.

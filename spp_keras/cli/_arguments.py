@@ -7,6 +7,7 @@ from typing import Any
 
 from spp_keras import run_folder
 from spp_keras.recipes import fields
+from spp_keras.zoo import weight_packages
 
 # Keys of recipes that are arguments of their own, or not for the command line.
 _NOT_FLAGS = ("task", "run")
@@ -66,7 +67,16 @@ def choose_run(path: str) -> Path:
     """The run folder of an argument, or an error that names the runs there are."""
     if Path(path).exists():
         return Path(path)
-    raise ValueError(f"RUN must be an existing folder. {describe_runs()} Received: {path}.")
+    if path in weight_packages.PACKAGES:
+        from spp_keras import pretrained
+        from spp_keras.cli._command import load_tensorflow
+
+        load_tensorflow()
+        return pretrained.find_run(path)
+    raise ValueError(
+        "RUN must be an existing folder, or the name of a network with weights. "
+        f"{describe_runs()} Received: {path}."
+    )
 
 
 def describe_runs() -> str:

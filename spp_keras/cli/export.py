@@ -20,14 +20,15 @@ def add(commands: argparse._SubParsersAction) -> None:
         description="Exports the best network of a run, or its detector: as the next version of a "
         "model in a repository of TensorFlow Serving, or, where --output ends in .tflite, as a "
         "TFLite file of built-in operations with its labels beside it. Prints the path.",
-        examples="  spp-keras export runs/zf5_spp-shapes\n"
+        examples="  spp-keras export efficientnet_lite0\n"
+        "  spp-keras export runs/zf5_spp-shapes\n"
         "  spp-keras export runs/zf5_spp-shapes --output saved_models/zf5_spp --on-error report\n"
         "  spp-keras export runs/zf5_spp-shapes --output phone/zf5_spp.tflite\n"
         "  spp-keras export runs/zf5_spp-shapes --output phone/zf5_spp.tflite --quantize int8 "
         "--image-size 224\n"
         "  spp-keras export runs/detector --output phone/detector.tflite --quantize float16",
     )
-    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("run", metavar="RUN", help="run folder, or network with weights")
     parser.add_argument(
         "--output",
         help="REPOSITORY/MODEL, a folder, or FILE.tflite (default: saved_models/ and RUN's name)",

@@ -20,12 +20,15 @@ def add(commands: argparse._SubParsersAction) -> None:
         "scores. A run, the SavedModel exported from it and the TFLite file exported from it see "
         "the same of an image, turned by its EXIF orientation. Images that cannot be used are "
         "reported, the others classified; the exit code is then 2.",
-        examples="  spp-keras predict runs/zf5_spp-shapes photo.jpg\n"
+        examples="  spp-keras predict efficientnet_lite0 photo.jpg\n"
+        "  spp-keras predict runs/zf5_spp-shapes photo.jpg\n"
         "  spp-keras predict saved_models/zf5_spp --top 1 photos/\n"
         "  spp-keras predict phone/zf5_spp.tflite --json photo.png\n"
         "  curl -s https://example.org/photo.jpg | spp-keras predict runs/zf5_spp-shapes -",
     )
-    add_model_and_images(parser, "run folder, SavedModel or folder of its versions, or .tflite")
+    add_model_and_images(
+        parser, "network with weights, run folder, SavedModel or folder of its versions, or .tflite"
+    )
     parser.add_argument("--top", type=int, default=5, help="number of classes (default: 5)")
     _arguments.add_json_flag(parser)
     parser.set_defaults(run_command=_predict)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spp_keras import _files, run_folder
+from spp_keras import _files, pretrained, run_folder
 from spp_keras.data import splits
 from spp_keras.data.records import Records, load_records
 from spp_keras.evaluation import feature_svm, features, result_format, run_settings, score_cache
@@ -76,10 +76,11 @@ def evaluate_features(
         `"accuracy"`, its `"standard_deviation"` and the accuracy of each of the `"draws"`.
     """
     layers = [layers] if isinstance(layers, str) else list(layers)
-    output = Path(Path(run) / run_folder.EVALUATION if output is None else output)
+    path = pretrained.find_run(run)
+    output = Path(path / run_folder.EVALUATION if output is None else output)
     feature_svm.check_options(svm)
     feature_svm.import_svm()
-    evaluated, protocol = run_settings.read_run_for_features(Path(run), view_size, short_side)
+    evaluated, protocol = run_settings.read_run_for_features(path, view_size, short_side)
     network = evaluated.folder.load_model()
     features.check_layers(network, layers, protocol)
     records = _load_splits(evaluated.recipe, data, data_dir, train_split, split)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from spp_keras import _checks, _files, run_folder
+from spp_keras import _checks, _files, pretrained, run_folder
 from spp_keras.data.records import Records
 from spp_keras.evaluation import protocols, result_format, run_settings, score_cache
 from spp_keras.evaluation.run_settings import EvaluatedRun
@@ -43,7 +43,7 @@ def evaluate(
     are too small to be sent whole, as in training, are skipped by all protocols.
 
     Args:
-        run: Run folder, or several.
+        run: Run folder, or the name of a network with weights; or several.
         protocol: Name of a protocol, or several, see `Scorer`. Defaults to `None`, what
             prediction does: `"full"`, or `"crop"` or `"warp"` without a pyramid.
         data: Folder or data set. Defaults to the training data of the first run.
@@ -60,7 +60,7 @@ def evaluate(
         and, of more than five classes, `"top5"`, or `"mean_average_precision"` where images
         have several classes.
     """
-    paths = [Path(path) for path in ([run] if isinstance(run, str | Path) else run)]
+    paths = [pretrained.find_run(path) for path in ([run] if isinstance(run, str | Path) else run)]
     output = _check_runs(paths, output)
     if protocol is None:
         protocol = run_settings.choose_protocol(paths)

@@ -19,7 +19,7 @@ from spp_keras.metrics import classification
 from spp_keras.recipes import Recipe
 from spp_keras.recipes.size_policies import make_prediction_policy, make_training_policy
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import tables
+from spp_keras.zoo import imagenet
 
 # Part of cache keys: another number when scores mean something else.
 _FORMAT = "2"
@@ -256,7 +256,7 @@ def _find_large_images(
     """Mask of the images that are large enough for the network as the protocols send them."""
     if not {"full", "96-view+full"} & set(protocol_names):
         return np.ones(len(records), bool)
-    min_size = tables.get_trunk(run.recipe.model).min_size
+    min_size = run.recipe.min_image_size
     sizes: np.ndarray = run.views.whole.output_sizes(records.sizes)
     return sizes.min(axis=1) >= min_size
 
@@ -272,8 +272,7 @@ def _check_built_size(folder: RunFolder, view_size: int) -> None:
 
 def _check_min_size(folder: RunFolder, name: str, value: int) -> None:
     _checks.at_least(value, 1, name)
-    model = folder.recipe.model
-    min_size = tables.get_trunk(model).min_size
+    model, min_size = folder.recipe.model, folder.recipe.min_image_size
     if value < min_size:
         raise ValueError(
             f"`{name}` must be at least {min_size}, the smallest image size of {model}. "
@@ -282,7 +281,9 @@ def _check_min_size(folder: RunFolder, name: str, value: int) -> None:
 
 
 def _check_classes(folder: RunFolder, records: Records) -> None:
-    if folder.labels == records.classes and folder.multi_label == records.multi_label:
+    # TensorFlow Datasets names ImageNet's classes by their synsets.
+    classes = imagenet.name_synsets(records.classes)
+    if folder.labels == classes and folder.multi_label == records.multi_label:
         return
     kinds = {True: "any number of classes", False: "one class"}
     raise ValueError(

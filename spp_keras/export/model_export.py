@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import keras
 
-from spp_keras import _checks
+from spp_keras import _checks, pretrained
 from spp_keras.data import image_rules, size_policies
 from spp_keras.detection import Detector
 from spp_keras.export import calibration
@@ -26,7 +26,7 @@ _EXPORTS: dict[tuple[str, str], Callable[..., Path]] = {
 
 
 def export_model(
-    model: keras.Model | RunFolder,
+    model: keras.Model | RunFolder | str | Path,
     output: str | Path,
     *,
     labels: Sequence[str] | None = None,
@@ -54,7 +54,8 @@ def export_model(
     default of every option is `None`, which stands for the value named below.
 
     Args:
-        model: A run, or a model: a classifier of the zoo or `spp_classifier`, or a
+        model: A run or its folder, the name of a network with weights, see
+            `spp_keras.list_models`, or a model: a classifier of the zoo or `spp_classifier`, or a
             `spp_keras.detection.Detector`. A run has labels, size policy,
             orientation and calibration images of its own.
         output: `"saved_models/NAME"`, or a path that ends in `.tflite`.
@@ -103,6 +104,8 @@ def export_model(
     ... ).name
     'pets.tflite'
     """
+    if isinstance(model, str | Path):
+        model = RunFolder(pretrained.find_run(model))
     run = model if isinstance(model, RunFolder) else None
     options = {
         "labels": labels,

@@ -4,13 +4,12 @@ import dataclasses
 
 from spp_keras import _checks
 from spp_keras.recipes import fields
-from spp_keras.zoo import tables
+from spp_keras.zoo import backbones, networks
 
 SIZE_POLICIES = ("fixed", "alternating", "range", "warped", "whole", "native")
 CROPS = ("corners", "random", "center")
 ORIENTATIONS = ("exif", "file")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-MODELS = tuple(f"{trunk.name}{ending}" for trunk in tables.TRUNKS for ending in ("", "_spp"))
 
 # The same size for every image of a batch.
 _SQUARE = ("fixed", "alternating", "range", "warped")
@@ -23,12 +22,19 @@ class Recipe:
     Args:
         task: Always `"classification"`; tells recipe files apart. Defaults to
             `"classification"`.
-        model: Name of a network of the zoo. Defaults to `"zf5_spp"`.
-        width: Factor on its filters and units. Defaults to 1.
+        model: Name of a network of the zoo, or of `keras.applications` such as
+            `"MobileNetV3Small"`. Defaults to `"zf5_spp"`.
+        width: Factor on its filters and units, `alpha` of a network of `keras.applications`.
+            Defaults to 1.
         levels: Pyramid levels; networks without a pyramid ignore them. Defaults to
             `(6, 3, 2, 1)`.
+        mode: `"max"` or `"average"`, how the pyramid pools its bins. Defaults to `"max"`.
+        units: Units of hidden dense layers behind the pyramid, for networks of
+            `keras.applications`; those of the zoo have their own. Defaults to `()`, none.
         dropout: Dropout rate after each hidden dense layer. Defaults to 0.5.
-        weights: A `.weights.h5` file to start from. Defaults to `""`, random weights.
+        weights: A `.weights.h5` file to start from, or `"imagenet"` for weights trained on
+            ImageNet, where the network has them. Batch normalization then keeps its stored
+            statistics. Defaults to `""`, random weights.
         freeze: Layers that are not trained, by their names or by beginnings of names
             such as `"conv"`. Defaults to `()`.
         data: Image folder, or name of a data set. Defaults to `"shapes"`.
@@ -84,6 +90,8 @@ class Recipe:
     model: str = "zf5_spp"
     width: float = 1.0
     levels: fields.Levels = (6, 3, 2, 1)
+    mode: str = "max"
+    units: tuple[int, ...] = ()
     dropout: float = 0.5
     weights: str = ""
     freeze: tuple[str, ...] = ()
@@ -121,21 +129,16 @@ class Recipe:
     @property
     def has_pyramid(self) -> bool:
         """Whether the network has a spatial pyramid and so takes images of any size."""
-        return self.model.endswith("_spp")
+        return networks.describe_network(self.model).has_pyramid
 
     @property
     def min_image_size(self) -> int:
         """Shortest side in pixels of an image that the network can map."""
-        trunk = tables.get_trunk(self.model)
-        return trunk.min_size if self.has_pyramid else trunk.grid.min_pixels(trunk.last_pool.kernel)
+        return networks.describe_network(self.model).min_size
 
 
 def _check_values(recipe: Recipe) -> None:
-    if recipe.model not in MODELS:
-        raise ValueError(
-            f"`model` must be one of {', '.join(MODELS)}."
-            f"{fields.suggest_name(recipe.model, MODELS)} Received: model={recipe.model!r}."
-        )
+    _check_network(recipe)
     _checks.one_of(recipe.task, ("classification",), "task")
     _checks.one_of(recipe.size_policy, SIZE_POLICIES, "size_policy")
     _checks.one_of(recipe.crop, CROPS, "crop")
@@ -159,9 +162,35 @@ def _check_values(recipe: Recipe) -> None:
         raise ValueError(f"`seed` must be below 2**32, as in NumPy. Received: seed={recipe.seed}.")
     if not recipe.data:
         raise ValueError("`data` must be a folder or the name of a data set. Received: data=''.")
-    if recipe.weights and not recipe.weights.endswith(".weights.h5"):
+
+
+def _check_network(recipe: Recipe) -> None:
+    """Checks the keys that the network decides on."""
+    network = networks.describe_network(recipe.model)
+    _checks.one_of(recipe.mode, ("max", "average"), "mode")
+    if recipe.units and not network.has_units:
         raise ValueError(
-            "`weights` must be the path of a file ending in .weights.h5, or empty. "
+            f"`units` must be empty for {recipe.model}, which has its own dense layers. "
+            f"Received: units={list(recipe.units)}."
+        )
+    for units in recipe.units:
+        _checks.at_least(units, 1, "units")
+    backbone = backbones.BACKBONES.get(recipe.model)
+    if recipe.width != 1 and backbone is not None and not backbone.has_alpha:
+        raise ValueError(
+            f"`width` must be 1 for {recipe.model}, which has no such factor. "
+            f"Received: width={recipe.width}."
+        )
+    if recipe.weights == "imagenet":
+        if not network.has_weights:
+            raise ValueError(
+                f"`weights` must be a file or empty for {recipe.model}, of which there are no "
+                "weights trained on ImageNet: `list_models(weights='imagenet')` lists networks "
+                "that have them. Received: weights='imagenet'."
+            )
+    elif recipe.weights and not recipe.weights.endswith(".weights.h5"):
+        raise ValueError(
+            "`weights` must be the path of a file ending in .weights.h5, 'imagenet', or empty. "
             f"Received: weights={recipe.weights!r}."
         )
 

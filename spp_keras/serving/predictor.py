@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _checks, _extras, model_repository, run_folder, tflite_files
+from spp_keras import _checks, _extras, model_repository, pretrained, run_folder, tflite_files
 from spp_keras.data import image_rules, safe_decoding
 from spp_keras.models import graph_run
 from spp_keras.run_folder import RunFolder
@@ -33,7 +33,8 @@ def load_predictor(model: str | Path | RunFolder, top_k: int = 5) -> LoadedModel
     """Loads a classifier as a function from an image to a `Prediction`.
 
     Args:
-        model: A run or its folder; a SavedModel or a folder of its versions, of which the
+        model: A run or its folder; the name of a network with weights, see
+            `spp_keras.list_models`; a SavedModel or a folder of its versions, of which the
             highest is taken; or a TFLite file with its labels beside it.
         top_k: Number of classes in a prediction; of a SavedModel no more than it was
             exported with. Defaults to 5.
@@ -59,7 +60,7 @@ def load_predictor(model: str | Path | RunFolder, top_k: int = 5) -> LoadedModel
     'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
     _checks.at_least(top_k, 1, "top_k")
-    run = model if isinstance(model, RunFolder) else RunFolder(model)
+    run = model if isinstance(model, RunFolder) else RunFolder(pretrained.find_run(model))
     path = run.path
     if path.suffix == ".tflite" and path.is_file():
         return _load_tflite(path, top_k)

@@ -6,6 +6,7 @@ Names load on first use, so that models can be listed without TensorFlow and Ker
 from typing import TYPE_CHECKING
 
 from spp_keras import _lazy_names
+from spp_keras.zoo.backbones import list_backbones as list_backbones
 from spp_keras.zoo.registry import NETWORKS as _NETWORKS
 from spp_keras.zoo.registry import create_model as create_model
 from spp_keras.zoo.registry import list_models as list_models
@@ -38,5 +39,5 @@ _HOMES = {
     "with_boxes": "spp_keras.zoo.model_inputs",
     "with_sizes": "spp_keras.zoo.model_inputs",
 }
-__all__ = ["create_model", "list_models", *_HOMES]
+__all__ = ["create_model", "list_backbones", "list_models", *_HOMES]
 __getattr__, __dir__ = _lazy_names.make_lazy(__name__, _HOMES)

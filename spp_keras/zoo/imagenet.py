@@ -1,6 +1,7 @@
 """The 1000 classes of ImageNet 2012, in the order in which networks score them."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,18 @@ def list_labels() -> tuple[str, ...]:
     'Egyptian cat'
     """
     return tuple(name for _, name in _list_classes())
+
+
+def name_synsets(classes: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes where they are ImageNet's synsets, else the classes as they are.
+
+    Example:
+
+    >>> name_synsets(["cat", "dog"])
+    ('cat', 'dog')
+    """
+    synsets = tuple(synset for synset, _ in _list_classes())
+    return list_labels() if tuple(classes) == synsets else tuple(classes)
 
 
 @functools.cache

