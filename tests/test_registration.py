@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import keras
+import moving_cells
 import numpy as np
 import pytest
 import small_detectors
@@ -47,6 +48,7 @@ def files(tmp_path_factory):
         "network": network,
         "with_sizes": zoo.with_sizes(network),
         "with_boxes": zoo.with_boxes(network),
+        "moving_cells": zoo.with_boxes(moving_cells.make_small_network()),
         "classifier": zoo.spp_classifier(backbone, 2, levels=(1,), units=()),
         "detector": detector,
         "converted": spp_keras.any_size(small_networks.every_rule()),

@@ -181,7 +181,7 @@ SUBJECTS = [
         lambda h, w: {
             "features": maps(h, w),
             "boxes": boxes(h // 2, w - 2),
-            "image_sizes": STEP * sizes(h, w) - np.array([[0, 3], [7, 5]], "int32"),
+            "image_sizes": STEP * sizes(h, w) - np.array([[0, 3], [6, 5]], "int32"),
         },
     ),
     Subject(
