@@ -64,6 +64,9 @@ def pool_multiscale(
     scale_indices = _assign_scales(rois, factors, input_size)
     map_sizes = tf.stack([tf.shape(feature_map)[1:3] for feature_map in feature_maps])
     scaled = rois * tf.gather(tf.gather(factors, scale_indices), [1, 0, 1, 0], axis=1)
+    # A box in the last half pixel must not be rounded out of its image.
+    ends = tf.cast(tf.gather(scaled_sizes, scale_indices), tf.float32)[:, ::-1] - 0.5
+    scaled = tf.concat([tf.minimum(scaled[:, :2], ends), scaled[:, 2:]], axis=1)
     windows = pooling.windows(scaled, scale_indices, map_sizes, scaled_sizes)
     windows, scale_indices, rows = _merge_equal(windows, scale_indices)
     if len(feature_maps) == 1:

@@ -10,7 +10,15 @@ from spp_keras import _checks
 from spp_keras.conversion import transformation
 from spp_keras.layers import PadRagged, PerImage
 from spp_keras.models.image_model import ImageModel
-from spp_keras.zoo import backbones, layer_builder, network_builder, preprocessing
+from spp_keras.zoo import (
+    backbones,
+    layer_builder,
+    model_parts,
+    network_builder,
+    preprocessing,
+    registry,
+    weight_packages,
+)
 from spp_keras.zoo.weights import load_weights
 
 
@@ -37,11 +45,11 @@ def spp_classifier(
     runs on one image at a time, see `spp_keras.layers.PerImage`.
 
     Args:
-        backbone: Name of a network of `keras.applications`, see `spp_keras.zoo.list_backbones`;
-            its preprocessing becomes a part of the network, which takes raw RGB values 0..255.
-            Or a `keras.Model` from images to one feature map, such as one of
-            `keras.applications` with `include_top=False` or of keras-hub; it gets raw pixels:
-            include the preprocessing it needs.
+        backbone: Name of a network of `keras.applications`, see `spp_keras.zoo.list_backbones`,
+            or of one with a pyramid of the zoo. Its preprocessing becomes a part of the network,
+            which takes raw RGB values 0..255. Or a `keras.Model` from images to one feature map,
+            such as one of `keras.applications` with `include_top=False` or of keras-hub; it gets
+            raw pixels: include the preprocessing it needs.
         classes: Number of classes.
         weights: `"imagenet"`, for a backbone by name: those that Keras downloads, or has in its
             cache; or the path of a file that `save_weights` of this network wrote. Defaults to
@@ -78,6 +86,20 @@ def spp_classifier(
     (None, 10)
     """
     _checks.at_least(classes, 1, "classes")
+    if isinstance(backbone, str) and backbone in registry.NETWORKS:
+        _check_zoo_options(backbone, layer=layer, units=tuple(units))
+        model = registry.find_builder(backbone)(
+            classes,
+            weights=weights,
+            levels=levels,
+            mode=mode,
+            dropout=dropout,
+            classifier_activation=classifier_activation,
+            name=name or backbone,
+            **options,
+        )
+        _set_trainable(model, train_backbone, train_normalization)
+        return model
     of_backbone = weights if weights == "imagenet" else None
     if isinstance(backbone, str):
         backbone = _create_backbone(backbone, of_backbone, options)
@@ -90,7 +112,6 @@ def spp_classifier(
     if layer is not None:
         backbone = _cut_backbone(backbone, layer)
     _check_backbone(backbone)
-    backbone.trainable = train_backbone
     name = name or f"{backbone.name}_spp"
     pyramid = layer_builder.make_pyramid(levels, mode)
     top = network_builder.list_top_rows(1, tuple(units), dropout, classes, classifier_activation)
@@ -99,14 +120,34 @@ def spp_classifier(
         model = transformation.any_size(keras.Model(backbone.inputs, scores, name=name))
     except ValueError as error:
         model = _build_per_image(backbone, pyramid, top, name, error)
+        backbone.trainable = train_backbone
     else:
-        for part in model.layers:
-            if isinstance(part, keras.layers.BatchNormalization):
-                # Frozen, it keeps its stored statistics: Keras' way.
-                part.trainable = train_normalization
+        _set_trainable(model, train_backbone, train_normalization)
     if weights is not None and not of_backbone:
         load_weights(model, weights)
     return model
+
+
+def _check_zoo_options(name: str, **options: Any) -> None:
+    if not name.endswith("_spp") and name not in weight_packages.PACKAGES:
+        raise ValueError(
+            f"`backbone` must be a network with a pyramid, such as {name}_spp. "
+            f"Received: backbone={name!r}."
+        )
+    for option, value in options.items():
+        if value:
+            raise ValueError(
+                f"`{option}` is not for networks of the zoo, which have their own. "
+                f"Received: {option}={value!r} with backbone={name!r}."
+            )
+
+
+def _set_trainable(model: keras.Model, train_backbone: bool, train_normalization: bool) -> None:
+    pooling, _ = model_parts.find_top(model)
+    for part in model.layers[: model.layers.index(pooling)]:
+        # Frozen, batch normalization keeps its stored statistics: Keras' way.
+        is_normalization = isinstance(part, keras.layers.BatchNormalization)
+        part.trainable = train_normalization if is_normalization else train_backbone
 
 
 def _create_backbone(name: str, weights: str | None, options: dict[str, Any]) -> keras.Model:

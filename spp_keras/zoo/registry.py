@@ -6,6 +6,7 @@ Listing them loads neither TensorFlow nor Keras.
 import difflib
 import fnmatch
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from spp_keras import _checks
@@ -68,6 +69,21 @@ def create_model(name: str, **kwargs: Any) -> "keras.Model":
     >>> create_model("zf5_spp", classes=10, width=0.125).output_shape
     (None, 10)
     """
+    model: keras.Model = find_builder(name)(**kwargs)
+    return model
+
+
+def find_builder(name: str) -> "Callable[..., keras.Model]":
+    """The function that builds a network.
+
+    Args:
+        name: Name from `list_models`.
+
+    Example:
+
+    >>> find_builder("zf5_spp").__name__
+    'zf5_spp'
+    """
     names = list_models()
     if name not in names:
         near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
@@ -76,5 +92,5 @@ def create_model(name: str, **kwargs: Any) -> "keras.Model":
             f"`name` must be the name of a network of the zoo; {hint}. Received: name={name!r}."
         )
     module = importlib.import_module(f"spp_keras.zoo.{NETWORKS[name]}")
-    model: keras.Model = getattr(module, name)(**kwargs)
-    return model
+    builder: Callable[..., keras.Model] = getattr(module, name)
+    return builder

@@ -452,3 +452,17 @@ def test_weights_of_a_trained_classifier_are_loaded(tmp_path):
     assert np.abs(first.get_weights()[0] - second.get_weights()[0]).max() > 0
     for ours, theirs in zip(third.get_weights(), first.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_network_of_the_zoo_by_name_is_the_same_network_frozen():
+    options = {"levels": (2, 1), "width": 0.0625}
+    model = zoo.spp_classifier("zf5_spp", 4, **options)
+    assert model.name == "zf5_spp"
+    names = [layer.name for layer in model.layers if layer.trainable_weights]
+    assert names == ["fc6", "fc7", "predictions"]
+    trained = zoo.spp_classifier("zf5_spp", 4, train_backbone=True, **options)
+    assert len(trained.trainable_weights) == len(zoo.zf5_spp(4, **options).trainable_weights)
+    with pytest.raises(ValueError, match="`backbone` must be a network with a pyramid, such as zf"):
+        zoo.spp_classifier("zf5", 4)
+    with pytest.raises(ValueError, match=r"`units` is not for networks of the zoo"):
+        zoo.spp_classifier("zf5_spp", 4, units=(9,))
