@@ -97,10 +97,7 @@ def fine_tune(
         return [*callbacks, stop]
 
     if top_epochs:
-        train = pool_images(model, train_data, quiet=verbose == 0)
-        validation = None
-        if validation_data is not None:
-            validation = pool_images(model, validation_data, quiet=verbose == 0)
+        train, validation = pool_images(model, train_data, validation_data, quiet=verbose == 0)
         options |= {"seed": seed, "callbacks": stop_early()}
         _extend(history, train_top(model, train, validation, compile_model, **options), "top")
         del train, validation

@@ -32,35 +32,26 @@ class PooledImages(NamedTuple):
     batch_size: int
 
 
-def pool_images(model: keras.Model, data: Any, *, quiet: bool = False) -> PooledImages:
+def pool_images(
+    model: keras.Model, *data: Any, quiet: bool = False
+) -> tuple[PooledImages | None, ...]:
     """Computes the inputs of a network's top for all images, in inference mode.
 
     Args:
         model: Network as for `spp_keras.zoo.model_parts.find_top`.
-        data: Batches of images and labels that end, or a `Pipeline`, whose augmentation is left
-            out.
+        *data: Batches of images and labels that end, each a `tf.data.Dataset` or
+            `keras.utils.PyDataset`, or a `Pipeline`, whose augmentation is left out; or `None`.
         quiet: Whether to show no progress. Defaults to `False`.
+
+    Returns:
+        `PooledImages`, or `None`, for each.
     """
     pooling, _ = find_top(model)
     pool = features(model, pooling.name)
-    rows: list[list[np.ndarray]] = []
     with _progress.create_bar(description="Vectors of images", disable=quiet) as bar:
-        for batch in _iterate(model, data):
-            images, labels, weights = keras.utils.unpack_x_y_sample_weight(batch)
-            if labels is None:
-                raise ValueError(
-                    "`train_data` must be batches of images and labels. Received: images alone."
-                )
-            columns = [pool(images), labels, *([] if weights is None else [weights])]
-            rows.append([keras.ops.convert_to_numpy(column) for column in columns])
-            bar.update(len(rows[-1][0]))
-    if not rows:
-        raise ValueError("`train_data` must have a batch. Received: none.")
-    vectors, labels, *others = (np.concatenate(column) for column in zip(*rows, strict=True))
-    batch_size = data.batch_size if isinstance(data, Pipeline) else len(rows[0][0])
-    return PooledImages(
-        vectors.astype("float32"), labels, others[0] if others else None, batch_size
-    )
+        return tuple(
+            None if batches is None else _pool(pool, model, batches, bar) for batches in data
+        )
 
 
 def train_top(
@@ -148,6 +139,26 @@ def _shuffle_batches(images: PooledImages, seed: int) -> tf.data.Dataset:
 
     signature = tuple(tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in columns)
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)
+
+
+def _pool(pool: Callable[[Any], Any], model: keras.Model, data: Any, bar: Any) -> PooledImages:
+    rows: list[list[np.ndarray]] = []
+    for batch in _iterate(model, data):
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        if labels is None:
+            raise ValueError(
+                "`train_data` must be batches of images and labels. Received: images alone."
+            )
+        columns = [pool(images), labels, *([] if weights is None else [weights])]
+        rows.append([keras.ops.convert_to_numpy(column) for column in columns])
+        bar.update(len(rows[-1][0]))
+    if not rows:
+        raise ValueError("`train_data` must have a batch. Received: none.")
+    vectors, labels, *others = (np.concatenate(column) for column in zip(*rows, strict=True))
+    batch_size = data.batch_size if isinstance(data, Pipeline) else len(rows[0][0])
+    return PooledImages(
+        vectors.astype("float32"), labels, others[0] if others else None, batch_size
+    )
 
 
 def _iterate(model: keras.Model, data: Any) -> Iterator[Any]:

@@ -147,8 +147,7 @@ def _train_top(
     )
     history = top_training.train_top(
         network,
-        top_training.pool_images(network, training),
-        top_training.pool_images(network, validation),
+        *top_training.pool_images(network, training, validation),
         lambda top: _compile(top, recipe, training.records),
         epochs=recipe.top_epochs,
         seed=recipe.seed,
