@@ -39,6 +39,7 @@ def test_a_factor_of_zero_keeps_the_trunk_exactly(run, untrained):
     assert run.run.recipe.top_epochs == 5
 
 
+@pytest.mark.integration
 def test_a_factor_scales_the_way_of_the_trunk(recipe, undisturbed, untrained, tmp_path):
     # One step, so that both see the same gradients.
     options = {"epochs": 1, "dropout": 0.0, "batch_size": 64, "max_pixels": 0}
