@@ -4,6 +4,7 @@ import hashlib
 import os
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,12 @@ from typing import Any
 import numpy as np
 
 from spp_keras import _files
+
+# What NumPy raises for a damaged file; where a bit says that it is encrypted, a RuntimeError.
+_READ_ERRORS = (
+    *(OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def make_key(*parts: Any) -> str:
@@ -103,7 +110,7 @@ class ArrayCache:
             # NumPy would leave a file open that it cannot read.
             with self.path(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return {name: _bytes_to_str(arrays[name]) for name in arrays.files}
-        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile):
+        except _READ_ERRORS:
             return None
 
     def save(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:

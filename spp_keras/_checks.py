@@ -74,6 +74,16 @@ def half_integer(value: Any, name: str) -> float:
     return float(value)
 
 
+def half_integers(value: Any, name: str) -> tuple[float, ...]:
+    """A sequence of multiples of one half."""
+    try:
+        return tuple(half_integer(item, name) for item in value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`{name}` must be a sequence of multiples of 0.5. Received: {name}={value!r}."
+        ) from None
+
+
 def fraction(value: Any, name: str) -> float:
     """A number in [0, 1)."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:

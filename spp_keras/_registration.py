@@ -28,6 +28,7 @@ CLASSES = {
     "GlobalMaxPooling2D": "spp_keras.conversion.per_image_layers",
     "GroupNormalization": "spp_keras.conversion.per_image_layers",
     "ImageModel": "spp_keras.models.image_model",
+    "ImageSizes": "spp_keras.zoo.image_sizes",
     "LayerNormalization": "spp_keras.conversion.per_image_layers",
     "LearningRateMultiplier": "spp_keras.training.learning_rate_multiplier",
     "LocalResponseNormalization": "spp_keras.layers.local_response_normalization",

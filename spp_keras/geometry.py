@@ -154,17 +154,24 @@ class CellGrid(NamedTuple):
     `ceil((L - k) / s) = floor((L + s - 1 - k) / s)`. So the map sizes are those
     of an image that is some pixels longer, and the centers stay.
 
+    A layer of stride `s` with "same" padding pads more or less in front as the
+    size of the image asks for, with the total stride as period. There the first
+    center of a side of `pixels` is
+    `first_center + shifts[pixels % len(shifts)]`, see `at`.
+
     Args:
         stride: Pixels from one cell to the next, the product of all strides.
         first_center: Pixel that cell 0 is centered on, 0-based. A multiple
             of one half.
         ceil_excess: Pixels added to the image size where layers round up.
+        shifts: What is added to `first_center` for each remainder of the side of
+            an image divided by their number. Defaults to `()`, nothing.
 
     Example:
 
     >>> grid = CellGrid().after_layer(kernel=7, stride=2, padding=3).after_layer(kernel=3, stride=2)
     >>> grid
-    CellGrid(stride=4, first_center=2.0, ceil_excess=0)
+    CellGrid(stride=4, first_center=2.0, ceil_excess=0, shifts=())
     >>> grid.map_size(224), grid.min_pixels()
     (55, 5)
     """
@@ -172,34 +179,37 @@ class CellGrid(NamedTuple):
     stride: int = 1
     first_center: float = 0.0
     ceil_excess: int = 0
+    shifts: tuple[float, ...] = ()
 
     def after_layer(
         self, kernel: int, stride: int = 1, padding: int = 0, *, ceil_mode: bool = False
     ) -> "CellGrid":
-        """The grid after one more convolution or pooling."""
+        """The grid after one more convolution or pooling, of a grid without `shifts`."""
         shift = self.stride * ((kernel - 1) / 2 - padding)
         excess = self.stride * (stride - 1) if ceil_mode else 0
         return CellGrid(self.stride * stride, self.first_center + shift, self.ceil_excess + excess)
 
     @classmethod
     def of(cls, model: Any) -> "CellGrid":
-        """The grid of the feature map of a Keras model, the same for images of every size.
+        """The grid of the feature map of a Keras model, for images of every size.
 
         Args:
             model: Functional or sequential `keras.Model` from images to one feature map,
                 see `spp_keras.map_geometry`.
 
         Raises:
-            ValueError: Where a layer makes the grid depend on the size of the image, as
-                strided ones with "same" padding do, with its name; where its geometry is
-                unknown; or where rows and columns differ.
+            ValueError: Where the geometry of a layer is unknown, with its name; or where
+                rows and columns differ.
 
         Example:
 
         >>> convolution = keras.layers.Conv2D(4, 7, strides=2)
         >>> model = keras.Sequential([keras.layers.ZeroPadding2D(3), convolution])
         >>> CellGrid.of(model)
-        CellGrid(stride=2, first_center=0.0, ceil_excess=0)
+        CellGrid(stride=2, first_center=0.0, ceil_excess=0, shifts=())
+        >>> model = keras.Sequential([keras.layers.Conv2D(4, 3, strides=2, padding="same")])
+        >>> CellGrid.of(model)
+        CellGrid(stride=2, first_center=1.0, ceil_excess=2, shifts=(0.0, -1.0))
         """
         from spp_keras import model_geometry
 
@@ -209,8 +219,25 @@ class CellGrid(NamedTuple):
                 "`model` must treat rows and columns alike, as a grid has one stride for both. "
                 f"Received: {model.name!r} with {rows} and {columns}."
             )
-        center = (rows.low + rows.high) / 2
-        return cls(rows.stride, center, 1 + rows.low + rows.high - rows.offset)
+        first, *_ = centers = [
+            (low + high) / 2 for low, high in zip(rows.low, rows.high, strict=True)
+        ]
+        shifts = _shorten_period([center - first for center in centers])
+        return cls(rows.stride, first, 1 + int(2 * first) - rows.offset, shifts)
+
+    def at(self, pixels: int) -> "CellGrid":
+        """The grid along a side of so many pixels, without `shifts`.
+
+        Example:
+
+        >>> CellGrid(2, 1.0, 2, shifts=(0.0, -1.0)).at(223)
+        CellGrid(stride=2, first_center=0.0, ceil_excess=0, shifts=())
+        """
+        if not self.shifts:
+            return self
+        shift = self.shifts[pixels % len(self.shifts)]
+        excess = self.ceil_excess + int(2 * shift)
+        return CellGrid(self.stride, self.first_center + shift, excess)
 
     def map_size(self, pixels: Any) -> Any:
         """Number of cells along a side of `pixels`; an int or a tensor."""
@@ -223,6 +250,14 @@ class CellGrid(NamedTuple):
     def max_pixels(self, cells: Any) -> Any:
         """The longest side that has `cells` cells; an int or a tensor."""
         return cells * self.stride + int(2 * self.first_center) - self.ceil_excess
+
+
+def _shorten_period(shifts: Sequence[float]) -> tuple[float, ...]:
+    """The first period of shifts that repeat, and none of shifts that are all zero."""
+    count = len(shifts)
+    periods = (n for n in range(1, count + 1) if count % n == 0)
+    period = next(n for n in periods if all(shifts[i] == shifts[i % n] for i in range(count)))
+    return tuple(shifts[:period]) if any(shifts) else ()
 
 
 def scale_side(side: Any, reference: Any, length: Any) -> Any:

@@ -30,15 +30,17 @@ class MapGeometry(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """Positions of cells along one axis.
+    """Positions of cells along one axis, for images of every size.
 
-    Cell `i` depends on pixels `low + stride * i` to `high + stride * i`. There are
-    `(pixels - offset) // stride + 1` cells.
+    There are `(pixels - offset) // stride + 1` cells. How much a strided layer with "same"
+    padding pads in front depends on the side of the image, with the total stride as period:
+    `low` and `high` have an entry for each remainder. Cell `i` depends on pixels
+    `low[pixels % stride] + stride * i` to `high[pixels % stride] + stride * i`.
     """
 
     stride: int = 1
-    low: int = 0
-    high: int = 0
+    low: tuple[int, ...] = (0,)
+    high: tuple[int, ...] = (0,)
     offset: int = 1
 
     def map_size(self, pixels: int) -> int:
@@ -71,26 +73,26 @@ def map_geometry(model: keras.Model, size: int | tuple[int, int]) -> MapGeometry
     (0.0, 0.0)
     """
     height, width = (size, size) if isinstance(size, int) else size
-    rows, columns = _trace(model, (height, width))
-    return MapGeometry(
-        (rows.map_size(height), columns.map_size(width)),
-        (rows.stride, columns.stride),
-        ((rows.low + rows.high) / 2, (columns.low + columns.high) / 2),
-        (rows.high - rows.low + 1, columns.high - columns.low + 1),
-    )
+    axes = _trace(model, (height, width))
+    fields = []
+    for axis, pixels in zip(axes, (height, width), strict=True):
+        low, high = (ends[pixels % axis.stride] for ends in (axis.low, axis.high))
+        fields.append((axis.map_size(pixels), axis.stride, (low + high) / 2, high - low + 1))
+    return MapGeometry(*zip(*fields, strict=True))
 
 
 def map_axes(model: keras.Model) -> tuple[Axis, Axis]:
-    """Rows and columns of the feature map, the same for images of every size.
+    """Rows and columns of the feature map, for images of every size.
 
     Raises:
-        ValueError: Where a layer makes them depend on the size, with its name.
+        ValueError: For a layer with unknown geometry, with its name.
     """
     return _trace(model, None)
 
 
 # Axes of a feature map, or `None` for what is none: vectors, sizes, global averages.
 _Axes = tuple[Axis, Axis] | None
+# Sides of an image that every layer must have a cell of, or `None` to check none.
 _Pixels = tuple[int, int] | None
 
 _SLIDING = (
@@ -131,8 +133,10 @@ _MERGING = (
     keras.layers.Multiply,
     keras.layers.Subtract,
 )
-# Operators on symbolic tensors, whose classes are not public.
-_OPERATORS = {"Add", "Divide", "Maximum", "Minimum", "Multiply", "Subtract", "TrueDivide"}
+# Operators on symbolic tensors and layers of `keras.applications`, whose classes are not public.
+_MERGING_NAMES = {"Add", "Divide", "Maximum", "Minimum", "Multiply", "Subtract", "TrueDivide"}
+_MERGING_NAMES |= {"CustomScaleLayer"}
+_CELLWISE_NAMES = {"LayerScale", "StochasticDepth"}
 
 
 def _trace(model: keras.Model, pixels: _Pixels) -> tuple[Axis, Axis]:
@@ -197,9 +201,11 @@ def _trace_layer(
     maps = [axes for axes in inputs if axes is not None]
     if not maps or isinstance(layer, _GLOBAL):
         return [None]
-    if isinstance(layer, _MERGING) or type(layer).__name__ in _OPERATORS:
+    if isinstance(layer, _MERGING) or type(layer).__name__ in _MERGING_NAMES:
         return [_merge(layer, maps)]
-    if isinstance(layer, _CELLWISE) or getattr(layer, "keeps_cells", False):
+    if isinstance(layer, _CELLWISE) or type(layer).__name__ in _CELLWISE_NAMES:
+        return [maps[0]]
+    if getattr(layer, "keeps_cells", False):
         return [maps[0]]
     if isinstance(layer, _SLIDING):
         return [_slide(layer, maps[0], pixels)]
@@ -224,7 +230,8 @@ def _merge(layer: Any, maps: Sequence[tuple[Axis, Axis]]) -> tuple[Axis, Axis]:
                 f"The inputs of layer {layer.name!r} must have one stride and size. "
                 f"Received: {axes}."
             )
-        low, high = min(axis.low for axis in axes), max(axis.high for axis in axes)
+        low = tuple(map(min, zip(*(axis.low for axis in axes), strict=True)))
+        high = tuple(map(max, zip(*(axis.high for axis in axes), strict=True)))
         merged.append(axes[0]._replace(low=low, high=high))
     return merged[0], merged[1]
 
@@ -233,8 +240,8 @@ def _pad(axes: tuple[Axis, Axis], margins: Any, sign: int) -> tuple[Axis, Axis]:
     rows, columns = (
         Axis(
             axis.stride,
-            axis.low - sign * axis.stride * before,
-            axis.high - sign * axis.stride * before,
+            tuple(low - sign * axis.stride * before for low in axis.low),
+            tuple(high - sign * axis.stride * before for high in axis.high),
             axis.offset - sign * axis.stride * (before + after),
         )
         for axis, (before, after) in zip(axes, margins, strict=True)
@@ -260,26 +267,22 @@ def _slide(layer: Any, axes: tuple[Axis, Axis], pixels: _Pixels) -> tuple[Axis, 
 
 
 def _slide_axis(layer: Any, axis: Axis, kernel: int, stride: int, pixels: int | None) -> Axis:
-    before, offset = 0, axis.offset
+    offset, total = axis.offset, axis.stride * stride
+    margins = [0] * total
     if layer.padding == "same":
         # Padding makes it `ceil(cells / stride)` cells, by as much before as after or one less.
-        remainders = range(1, stride + 1)
-        if pixels is not None:
-            remainders = range((axis.map_size(pixels) - 1) % stride + 1, stride + 1)[:1]
-        margins = {max(kernel - remainder, 0) // 2 for remainder in remainders}
-        if len(margins) > 1:
-            raise ValueError(
-                f"The positions of the cells of layer {layer.name!r} depend on the size of the "
-                f'image: it has padding="same" and stride {stride}. For one size call '
-                '`map_geometry(model, size)`; for all use `ZeroPadding2D` and padding="valid".'
-            )
-        (before,) = margins
+        remainders = [(axis.map_size(side) - 1) % stride + 1 for side in range(total)]
+        margins = [max(kernel - remainder, 0) // 2 for remainder in remainders]
     else:
         offset += axis.stride * (kernel - 1)
+    lows, highs = axis.low * stride, axis.high * stride
     behind = Axis(
-        axis.stride * stride,
-        axis.low - axis.stride * before,
-        axis.high + axis.stride * (kernel - 1 - before),
+        total,
+        tuple(low - axis.stride * before for low, before in zip(lows, margins, strict=True)),
+        tuple(
+            high + axis.stride * (kernel - 1 - before)
+            for high, before in zip(highs, margins, strict=True)
+        ),
         offset,
     )
     if pixels is not None and behind.map_size(pixels) < 1:

@@ -1,6 +1,5 @@
 """Run folders of the networks that come with weights: what a run does, they do."""
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,17 @@ def find_run(path: Any) -> Path:
     return folder
 
 
+def is_in_cache(run: Path) -> bool:
+    """Whether a run folder is one of `find_run`'s own, beside which nothing should be written.
+
+    Example:
+
+    >>> is_in_cache(Path("runs/zf5_spp"))
+    False
+    """
+    return run.is_relative_to(_cache.user_folder("pretrained"))
+
+
 def _make_recipe(name: str) -> recipes.Recipe:
     package = weight_packages.PACKAGES[name]
     return recipes.Recipe(
@@ -58,9 +68,13 @@ def _make_recipe(name: str) -> recipes.Recipe:
 def _make_run(recipe: recipes.Recipe, folder: Path) -> None:
     labels = imagenet.list_labels()
     model = run_folder.build_model(recipe, len(labels), multi_label=False)
-    # Another process may make it at the same time.
-    with contextlib.suppress(FileExistsError), _files.create_folder(folder) as temporary:
-        run = RunFolder(temporary)
-        model.save_weights(run / run_folder.BEST_WEIGHTS)
-        run.write_data_info(multi_label=False, longest_side=None)
-        run.write_recipe(recipe, labels)
+    try:
+        with _files.create_folder(folder) as temporary:
+            run = RunFolder(temporary)
+            model.save_weights(run / run_folder.BEST_WEIGHTS)
+            run.write_data_info(multi_label=False, longest_side=None)
+            run.write_recipe(recipe, labels)
+    except OSError:
+        # Another process may have made it at the same time.
+        if not RunFolder(folder).exists:
+            raise

@@ -172,7 +172,7 @@ def train_detector(
         if recipe is None
         else recipes.read_recipe(recipe, task="detection", **overrides)
     )
-    beside = folder if folder == Path(run) else Path("runs") / folder.name
+    beside = Path("runs") / folder.name if pretrained.is_in_cache(folder) else folder
     output = output or beside.with_name(f"{folder.name}-detector")
 
     from spp_keras import detection

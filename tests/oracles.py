@@ -73,10 +73,12 @@ def window_of_box(box, step, first_center, rows, columns):
     """Window `(top, left, bottom, right)` in cells of a box `(left, top, right, bottom)` in pixels.
 
     The cells whose centers lie strictly inside; where there are none, the one
-    nearest to the middle, the later of two as near.
+    nearest to the middle, the later of two as near. `first_center` is a number
+    or a pair, of rows and columns.
     """
+    first_row, first_column = np.broadcast_to(first_center, 2)
 
-    def cells(low, high, count):
+    def cells(low, high, first_center, count):
         centers = [first_center + step * i for i in range(count)]
         inside = [i for i in range(count) if low < centers[i] < high]
         if not inside:
@@ -85,8 +87,8 @@ def window_of_box(box, step, first_center, rows, columns):
             inside = [i for i in range(count) if abs(centers[i] - middle) == least][-1:]
         return inside[0], inside[-1] + 1
 
-    left, right = cells(box[0], box[2], columns)
-    top, bottom = cells(box[1], box[3], rows)
+    left, right = cells(box[0], box[2], first_column, columns)
+    top, bottom = cells(box[1], box[3], first_row, rows)
     return top, left, bottom, right
 
 

@@ -48,6 +48,22 @@ def test_damaged_file_is_not_loaded(content, cache):
     assert cache.load(key) is None
 
 
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_file_with_a_changed_bit_is_not_loaded_or_has_what_was_saved(compress, tmp_path):
+    cache, key = _cache.ArrayCache(tmp_path, compress=compress), _cache.make_key("key")
+    arrays = {"ids": np.arange(5), "boxes": np.ones((2, 4), "float32")}
+    cache.save(key, arrays)
+    path = cache.path(key)
+    content = path.read_bytes()
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        # A damaged directory can leave an array out.
+        for name, array in (cache.load(key) or {}).items():
+            np.testing.assert_array_equal(array, arrays[name], strict=True)
+
+
 def test_plain_numpy_file_is_not_loaded(cache):
     key = _cache.make_key("key")
     cache.path(key).parent.mkdir(parents=True)

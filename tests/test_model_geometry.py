@@ -112,7 +112,16 @@ def test_paths_through_the_whole_image_are_left_out():
 
 
 @pytest.mark.parametrize(
-    "name", ["EfficientNetB0", "MobileNetV2", "MobileNetV3Small", "ResNet50V2", "Xception"]
+    "name",
+    [
+        "EfficientNetB0",
+        "MobileNetV2",
+        "MobileNetV3Small",
+        "ResNet50V2",
+        "Xception",
+        pytest.param("ConvNeXtTiny", marks=pytest.mark.integration),
+        pytest.param("InceptionResNetV2", marks=pytest.mark.integration),
+    ],
 )
 def test_models_of_keras_applications_are_read(name):
     size = (231, 250)
@@ -143,6 +152,13 @@ def test_cell_grid_of_our_networks_is_that_of_their_table(name):
         ],
         lambda: [layers.Conv2D(2, 4, padding="same"), layers.MaxPooling2D(2, padding="same")],
         lambda: [layers.ZeroPadding2D((1, 1)), layers.Conv2D(2, 1, strides=3, padding="same")],
+        lambda: [layers.Conv2D(2, 3, strides=2, padding="same"), layers.MaxPooling2D(2)],
+        lambda: [
+            layers.Conv2D(2, 5, strides=3, padding="same"),
+            layers.Conv2D(2, 4),
+            layers.MaxPooling2D(3, 2, padding="same"),
+            layers.DepthwiseConv2D(3, strides=2, padding="same"),
+        ],
     ],
 )
 def test_cell_grid_of_a_model_holds_at_every_size(steps, size):
@@ -150,13 +166,94 @@ def test_cell_grid_of_a_model_holds_at_every_size(steps, size):
     grid, geometry = CellGrid.of(model), map_geometry(model, size)
     assert tuple(map(grid.map_size, size)) == geometry.size
     assert geometry.stride == (grid.stride, grid.stride)
-    assert geometry.first_center == (grid.first_center, grid.first_center)
+    assert geometry.first_center == tuple(grid.at(side).first_center for side in size)
+    for side in size:
+        fixed = grid.at(side)
+        assert not fixed.shifts
+        assert fixed.map_size(side) == grid.map_size(side)
 
 
-def test_cell_grid_of_a_model_with_strided_same_padding_is_refused_by_the_name_of_the_layer():
-    model = chain(layers.Conv2D(2, 3, strides=2, padding="same", name="stem"))
-    with pytest.raises(ValueError, match="cells of layer 'stem' depend on the size of the image"):
-        CellGrid.of(model)
+@pytest.mark.parametrize(
+    ("steps", "shifts"),
+    [
+        # By hand: of 2n pixels the last window sticks out by one, of 2n + 1 the first one, too.
+        (lambda: [layers.Conv2D(2, 3, strides=2, padding="same")], (0, -1)),
+        # Padded from 13 to 15 pixels by one on either side, from 14 by none in front; 15 are full.
+        (lambda: [layers.Conv2D(2, 3, strides=3, padding="same")], (0, -1, 0)),
+        # Four cells of stride 2 behind it are of 7 or 8 pixels.
+        (
+            lambda: [
+                layers.Conv2D(2, 2, strides=2),
+                layers.Conv2D(2, 3, strides=2, padding="same"),
+            ],
+            (0, 0, -2, -2),
+        ),
+        (lambda: [layers.Conv2D(2, 7, strides=2), layers.MaxPooling2D(3, 2)], ()),
+    ],
+)
+def test_shifts_of_the_first_center_have_the_shortest_period(steps, shifts):
+    assert CellGrid.of(chain(*steps())).shifts == shifts
+
+
+def linear(layer):
+    """The same layer for `clone_model`, without what bends or picks: no gradient hides a path."""
+    if isinstance(layer, layers.MaxPooling2D):
+        return layers.AveragePooling2D.from_config(layer.get_config())
+    if isinstance(layer, layers.Activation | layers.ReLU):
+        return layers.Identity(name=layer.name)
+    return type(layer).from_config(layer.get_config())
+
+
+def make_linear(model):
+    """A model of the same geometry, of positive weights, without squeeze-and-excite."""
+    model = keras.models.clone_model(model, clone_function=linear)
+    for layer in model.layers:
+        for weight in layer.weights:
+            name = weight.path.split("/")[-1]
+            value = 1 if name in ("gamma", "moving_variance") else 0
+            if (
+                "kernel" in name
+                and "_squeeze_excite" not in layer.name
+                and "_se_" not in layer.name
+            ):
+                # Twice the mean, so that what is far from the center does not become zero.
+                depthwise = isinstance(layer, layers.DepthwiseConv2D) or name == "depthwise_kernel"
+                value = 2 / np.prod(weight.shape[: 2 if depthwise else 3])
+            weight.assign(np.full(weight.shape, value))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "length", "step"),
+    [
+        ("MobileNetV3Small", {"alpha": 0.25}, 704, 1),
+        ("MobileNetV2", {"alpha": 0.35}, 704, 1),
+        ("EfficientNetV2B0", {}, 1024, 3),
+        ("Xception", {}, 1312, 3),
+    ],
+)
+@pytest.mark.integration
+def test_cells_of_models_of_keras_lie_where_gradients_show(name, options, length, step):
+    """Along the rows of a narrow image, for its lengths of every remainder, or every third."""
+    images = {"input_shape": (None, None, 3), "include_top": False, "weights": None}
+    model = make_linear(getattr(keras.applications, name)(**images, **options))
+    grid = CellGrid.of(model)
+    assert len(grid.shifts) > 1
+
+    @tf.function(input_signature=[tf.TensorSpec((1, None, 33, 3)), tf.TensorSpec((), tf.int32)])
+    def gradient(pixels, row):
+        return tf.gradients(model(pixels)[:, row, 0], pixels)
+
+    for pixels in range(length, length + grid.stride, step):
+        (reach, _) = map_geometry(model, (pixels, 33)).receptive_field
+        row = grid.map_size(pixels) // 2
+        by_pixel = gradient(tf.ones((1, pixels, 33, 3)), row)[0].numpy().any(axis=(0, 2, 3))
+        first, *_, last = np.flatnonzero(by_pixel)
+        # Of a cell that sees all of its receptive field.
+        assert 0 < first < last < pixels - 1
+        assert last - first + 1 == reach
+        assert (first + last) / 2 == grid.at(pixels).first_center + grid.stride * row
+        assert model.compute_output_shape((1, pixels, 33, 3))[1] == grid.map_size(pixels)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from spp_keras import recipes
@@ -61,7 +62,7 @@ class ClassifierView:
             self._compute_scores, input_signature=[feature_map], autograph=False
         )
         self._score_box = tf.function(
-            self._compute_box_scores, input_signature=[feature_map, box], autograph=False
+            self._compute_box_scores, input_signature=[feature_map, box, _PAIR], autograph=False
         )
         file = tf.TensorSpec((), tf.string)
         turn = 1 if self.orientation == "file" else None
@@ -112,7 +113,8 @@ class ClassifierView:
         """
         start = time.perf_counter()
         scaled = box_input.scale_box(box, result.size, result.decoded_size)
-        scores, cells = self._score_box(result.feature_maps[0], scaled)
+        decoded_size = np.array(result.decoded_size, "int32")
+        scores, cells = self._score_box(result.feature_maps[0], scaled, decoded_size)
         scores = scores.numpy()
         milliseconds = elapsed_milliseconds(start, time.perf_counter())
         top, left, bottom, right = cells.numpy().tolist()
@@ -128,10 +130,12 @@ class ClassifierView:
     def _compute_scores(self, feature_map: Any) -> Any:
         return self._parts.apply_top(self._parts.pooling(feature_map))[0]
 
-    def _compute_box_scores(self, feature_map: Any, boxes: Any) -> tuple[Any, Any]:
+    def _compute_box_scores(
+        self, feature_map: Any, boxes: Any, decoded_size: Any
+    ) -> tuple[Any, Any]:
         batch_indices = tf.zeros((1,), tf.int32)
         map_sizes = tf.shape(feature_map)[tf.newaxis, 1:3]
-        cells = self._roi_pooling.windows(boxes, batch_indices, map_sizes)
+        cells = self._roi_pooling.windows(boxes, batch_indices, map_sizes, decoded_size[tf.newaxis])
         vectors = self._roi_pooling.pool(feature_map, cells, batch_indices)
         return self._parts.apply_top(vectors)[0], cells[0]
 

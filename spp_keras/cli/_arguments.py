@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from spp_keras import pretrained, run_folder
+from spp_keras import run_folder
 from spp_keras.recipes import fields
 from spp_keras.zoo import weight_packages
 
@@ -68,6 +68,7 @@ def choose_run(path: str) -> Path:
     if Path(path).exists():
         return Path(path)
     if path in weight_packages.PACKAGES:
+        from spp_keras import pretrained
         from spp_keras.cli._command import load_tensorflow
 
         load_tensorflow()

@@ -35,14 +35,15 @@ def _show_zoo(options: argparse.Namespace) -> int:
         print(json.dumps([network._asdict() for network in networks], indent=2))
         return 0
     print(
-        f"{'name':<14} {'in the paper':<12} {'parameters':>12} {'GFLOPs at 224':>14} "
-        f" {'stride':>6} {'map at 180':>11} {'map at 224':>11}  image size"
+        f"{'name':<18} {'in its paper':<18} {'parameters':>11} {'GFLOPs at 224':>13} "
+        f"{'stride':>6} {'map at 180':>10} {'map at 224':>10}  {'image size':<22}  weights"
     )
     for network in networks:
         maps = [f"{side}x{side}" for side in (network.map_180, network.map_224)]
         size = f"any from {network.min_size}" if network.pyramid else "the one it is built for"
         print(
-            f"{network.name:<14} {network.title:<12} {network.parameters:>12,} "
-            f"{network.flops / 1e9:>14.2f}  {network.stride:>6} {maps[0]:>11} {maps[1]:>11}  {size}"
+            f"{network.name:<18} {network.title:<18} {network.parameters:>11,} "
+            f"{network.flops / 1e9:>13.2f} {network.stride:>6} {maps[0]:>10} {maps[1]:>10}  "
+            f"{size:<22}  {network.weights or ''}".rstrip()
         )
     return 0

@@ -59,7 +59,8 @@ class Detector(keras.Model):
             of the box, and the logarithms of the scale factors of width and height.
         labels: Name of each class.
         grid: Where the trunk's cells lie, a `geometry.CellGrid`: their stride, the first
-            center and, where the trunk rounds up, `ceil_excess`.
+            center, `ceil_excess` where the trunk rounds up, and `shifts` where cells move
+            with the size of the image.
         levels: Levels of the pyramid. Defaults to the paper's `(6, 3, 2, 1)`.
         mode: `"max"` or `"average"`. Defaults to `"max"`.
         scales: Shorter sides that an image is scaled to. Defaults to the paper's single
@@ -105,7 +106,7 @@ class Detector(keras.Model):
         head: keras.Model,
         *,
         labels: Sequence[str],
-        grid: geometry.CellGrid | tuple[int, float] | tuple[int, float, int],
+        grid: geometry.CellGrid | Sequence[Any],
         levels: Sequence[int | tuple[int, int]] = (6, 3, 2, 1),
         mode: Literal["max", "average"] = "max",
         scales: Sequence[int] = ONE_SCALE,
@@ -119,15 +120,15 @@ class Detector(keras.Model):
         super().__init__(**kwargs)
         self.trunk, self.head, self.rpn = trunk, head, rpn
         self.labels = tuple(labels)
-        self.grid = geometry.CellGrid(*grid)
         self.roi_spp = RoISpatialPyramidPooling(
-            *self.grid,
+            **geometry.CellGrid(*grid)._asdict(),
             levels=levels,
             mode=mode,
             data_format="channels_last",
             dtype=trunk.layers[-1].compute_dtype,
             name="roi_spp",
         )
+        self.grid = self.roi_spp.grid
         if not isinstance(scales, Sequence) or not scales:
             raise ValueError(
                 f"`scales` must be a non-empty sequence of ints. Received: scales={scales!r}."
@@ -250,10 +251,9 @@ class Detector(keras.Model):
             image_size: int32 `(2,)`, height and width of the image.
         """
         scaled_sizes = tf.stack([self.scale_image_size(image_size, scale) for scale in self.scales])
-        # float32, as TFLite divides nothing else.
-        factors = tf.cast(scaled_sizes, tf.float32)
-        factors /= tf.cast(tf.maximum(image_size, 1), tf.float32)
-        return pool_multiscale(self.roi_spp, feature_maps, rois, factors, self.input_size)
+        return pool_multiscale(
+            self.roi_spp, feature_maps, rois, image_size, scaled_sizes, self.input_size
+        )
 
     def predict_rois(self, vectors: Any) -> tuple[Any, Any]:
         """Scores and box deltas (or `None`) of pooled vectors, in float32."""

@@ -41,7 +41,8 @@ def pool_multiscale(
     pooling: RoISpatialPyramidPooling,
     feature_maps: Sequence[Any],
     rois: Any,
-    factors: Any,
+    image_size: Any,
+    scaled_sizes: Any,
     input_size: int,
 ) -> tuple[Any, Any]:
     """Pools each RoI from the feature map of its scale, those on the same cells once.
@@ -50,16 +51,20 @@ def pool_multiscale(
         pooling: The pooling layer.
         feature_maps: The feature map of each scale, `(1, rows, columns, channels)`.
         rois: float32 `(n, 4)`, in pixels of the image.
-        factors: float32 `(scales, 2)`, by which each scale stretches height and width.
+        image_size: int32 `(2,)`, height and width of the image.
+        scaled_sizes: int32 `(scales, 2)`, height and width of the image at each scale.
         input_size: Side of the square whose area a scaled RoI should have.
 
     Returns:
         Vectors of the distinct RoIs, and for each RoI the row of its vector.
     """
+    # float32, as TFLite divides nothing else.
+    factors = tf.cast(scaled_sizes, tf.float32)
+    factors /= tf.cast(tf.maximum(image_size, 1), tf.float32)
     scale_indices = _assign_scales(rois, factors, input_size)
     map_sizes = tf.stack([tf.shape(feature_map)[1:3] for feature_map in feature_maps])
     scaled = rois * tf.gather(tf.gather(factors, scale_indices), [1, 0, 1, 0], axis=1)
-    windows = pooling.windows(scaled, scale_indices, map_sizes)
+    windows = pooling.windows(scaled, scale_indices, map_sizes, scaled_sizes)
     windows, scale_indices, rows = _merge_equal(windows, scale_indices)
     if len(feature_maps) == 1:
         return pooling.pool(feature_maps[0], windows, scale_indices), rows

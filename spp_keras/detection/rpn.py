@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _checks, geometry
-from spp_keras.ops import clip_boxes, decode_boxes, nms
+from spp_keras.ops import _box_windows, clip_boxes, decode_boxes, nms
 
 # Candidates for non-maximum suppression, per proposal.
 _CANDIDATES_PER_PROPOSAL = 4
@@ -91,13 +91,17 @@ class RegionProposalNetwork(keras.layers.Layer):
         outputs = tf.cast(outputs, tf.float32)
         return outputs[:, 0], outputs[:, 1:]
 
-    def anchors(self, rows: Any, columns: Any, grid: geometry.CellGrid) -> Any:
+    def anchors(
+        self, rows: Any, columns: Any, grid: geometry.CellGrid, image_size: Any = None
+    ) -> Any:
         """The anchors of a feature map, `(rows * columns * sizes * ratios, 4)`, cell by cell.
 
         Args:
             rows: Rows of the feature map.
             columns: Columns of the feature map.
             grid: Where its cells lie in the scaled image.
+            image_size: Height and width of the scaled image. Defaults to `None`; needed for
+                a grid with `shifts`.
         """
         sides = np.array(
             [
@@ -107,9 +111,10 @@ class RegionProposalNetwork(keras.layers.Layer):
             ]
         )
         offsets = np.concatenate([-sides, sides], axis=1) / 2
+        first_row, first_column = _box_windows.first_centers(grid, image_size)
         x, y = (
-            tf.cast(tf.range(count), tf.float32) * grid.stride + grid.first_center + 0.5
-            for count in (columns, rows)
+            tf.cast(tf.range(count), tf.float32) * grid.stride + first + 0.5
+            for count, first in ((columns, first_column), (rows, first_row))
         )
         x, y = tf.meshgrid(x, y)
         centers = tf.reshape(tf.stack([x, y, x, y], axis=-1), (-1, 1, 4))
@@ -125,7 +130,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         """
         logits, deltas = self(feature_map)
         rows, columns = tf.unstack(tf.shape(feature_map)[1:3])
-        anchors = self.anchors(rows, columns, grid)
+        anchors = self.anchors(rows, columns, grid, image_size)
         count = tf.minimum(_CANDIDATES_PER_PROPOSAL * self.max_proposals, tf.shape(logits)[0])
         logits, best = tf.math.top_k(logits, count)
         boxes = decode_boxes(tf.gather(anchors, best), tf.gather(deltas, best))

@@ -50,7 +50,7 @@ def train_rpn(
             image, feature_map = cache.images[index], cache[index][middle]
             scaled_size = detector.scale_image_size(image.size, detector.scales[middle]).numpy()
             rows, columns = feature_map.shape[1:3]
-            anchors = rpn.anchors(rows, columns, detector.grid).numpy()
+            anchors = rpn.anchors(rows, columns, detector.grid, scaled_size).numpy()
             rng = np.random.default_rng((seed, epoch, index))
             train_step(feature_map, *_sample_anchors(image, anchors, scaled_size, rng))
 

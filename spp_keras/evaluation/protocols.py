@@ -69,8 +69,9 @@ class Scorer:
 
     Args:
         network: Model of the zoo from images to scores. One without a pyramid can be
-            evaluated by `"crop"`, `"warp"` and `"10-view"` alone, and one with another trunk
-            than the zoo's (`spp_classifier`) not by feature maps.
+            evaluated by `"crop"`, `"warp"` and `"10-view"` alone, and one of `spp_classifier`
+            by feature maps only if the geometry of its layers is known, see
+            `spp_keras.map_geometry`.
         protocol: Name of the protocol.
         view_size: Height and width of the square views, the image size in training. The six
             scales of the 96 views are the paper's if it is 224, else in proportion.
@@ -247,7 +248,9 @@ def _make_feature_map_scorer(
             [tf.reduce_sum(tf.cast(mask, tf.int32)) for mask in (~mirrored, mirrored)]
         )
         boxes = tf.RaggedTensor.from_row_lengths(tf.gather(windows, order), counts)
-        return tf.gather(roi_pooling(feature_maps, boxes).flat_values, tf.argsort(order))
+        image_sizes = tf.tile(tf.shape(pixels)[tf.newaxis, :2], (2, 1))
+        vectors = roi_pooling(feature_maps, boxes, image_sizes=image_sizes)
+        return tf.gather(vectors.flat_values, tf.argsort(order))
 
     specification = tf.TensorSpec((None, None), roi_pooling.compute_dtype, "vectors")
 

@@ -159,7 +159,7 @@ def cache_key(run: EvaluatedRun, name: str) -> str:
         keras.__version__,
         run.folder.multi_label,
         run.views,
-        (recipe.model, recipe.width, recipe.levels),
+        (recipe.model, recipe.width, recipe.levels, recipe.mode, recipe.units),
         _cache.digest_file(run.folder / run_folder.BEST_WEIGHTS),
     )
     return f"{name}-{key[:16]}"

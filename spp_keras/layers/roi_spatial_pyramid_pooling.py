@@ -33,6 +33,9 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
             Defaults to 0, the paper's backbone for detection.
         ceil_excess: Pixels added to the image size where layers of the backbone
             round up, see `spp_keras.geometry.CellGrid`. Defaults to 0.
+        shifts: Pixels by which the first center moves with the size of the image
+            where layers of the backbone have strides and "same" padding, see
+            `spp_keras.geometry.CellGrid`. Defaults to `()`, it stays.
         levels: Sequence of ints, or of `(rows, columns)` pairs. Defaults to
             the paper's 50 bins, `(6, 3, 2, 1)`.
         mode: `"max"` or `"average"`. Defaults to `"max"`.
@@ -50,9 +53,9 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
         sizes: Integer tensor `(batch, 2)`, the valid rows and columns of each
             feature map. Defaults to all.
         image_sizes: Integer tensor `(batch, 2)`, height and width in pixels of
-            each image. Needed for the relative box formats. Where it is given,
-            boxes wholly outside their image are refused, and `sizes` defaults
-            to the map sizes of these images.
+            each image. Needed for the relative box formats and with `shifts`.
+            Where it is given, boxes wholly outside their image are refused, and
+            `sizes` defaults to the map sizes of these images.
 
     Output shape:
         `(batch, boxes, bins * channels)`, ragged if the boxes are; in the order
@@ -71,6 +74,7 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
         stride: int,
         first_center: float = 0,
         ceil_excess: int = 0,
+        shifts: Sequence[float] = (),
         *,
         levels: Sequence[int | tuple[int, int]] = (6, 3, 2, 1),
         mode: Literal["max", "average"] = "max",
@@ -83,13 +87,14 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
         self.stride = _checks.at_least(stride, 1, "stride")
         self.first_center = _checks.half_integer(first_center, "first_center")
         self.ceil_excess = _checks.at_least(ceil_excess, 0, "ceil_excess")
+        self.shifts = _checks.half_integers(shifts, "shifts")
         self.levels = _checks.levels(levels)
         self.mode = _checks.one_of(mode, ("max", "average"), "mode")
         self.bounding_box_format = _checks.one_of(
             bounding_box_format, _box_windows.BOX_FORMATS, "bounding_box_format"
         )
         self.data_format = _checks.data_format(data_format)
-        self._grid = geometry.CellGrid(self.stride, self.first_center, self.ceil_excess)
+        self.grid = geometry.CellGrid(self.stride, self.first_center, self.ceil_excess, self.shifts)
 
     def build(
         self,
@@ -106,7 +111,7 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
         return ops.roi_spatial_pyramid_pool(
             keras.ops.cast(features, self.compute_dtype),
             boxes,
-            self._grid,
+            self.grid,
             self.levels,
             self.mode,
             sizes=sizes,
@@ -122,13 +127,13 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
             boxes: float32 `(n, 4)`.
             batch_indices: int32 `(n,)`, the index of each box's image.
             sizes: int32 `(batch, 2)`, rows and columns of each feature map.
-            image_sizes: See the layer. Defaults to `None`.
+            image_sizes: int32 `(batch, 2)`, see the layer. Defaults to `None`.
 
         Returns:
             int32 `(n, 4)`: first row and column, and the row and column after the last.
         """
         return _box_windows.to_windows(
-            boxes, batch_indices, self.bounding_box_format, self._grid, sizes, image_sizes
+            boxes, batch_indices, self.bounding_box_format, self.grid, sizes, image_sizes
         )
 
     def pool(self, features: Any, windows: Any, batch_indices: Any) -> Any:
@@ -153,6 +158,7 @@ class RoISpatialPyramidPooling(keras.layers.Layer):
             "stride": self.stride,
             "first_center": self.first_center,
             "ceil_excess": self.ceil_excess,
+            "shifts": self.shifts,
             "levels": self.levels,
             "mode": self.mode,
             "bounding_box_format": self.bounding_box_format,

@@ -50,21 +50,48 @@ def to_windows(
         grid: Positions of the cells of the feature maps.
         sizes: `(batch, 2)`, rows and columns of each feature map.
         image_sizes: `(batch, 2)`, height and width of each image in pixels.
-            Defaults to the largest that give feature maps of `sizes`.
+            Defaults to the largest that give feature maps of `sizes`. Needed for a
+            grid with `shifts`.
     """
-    height = width = None
+    height = width = image_size = None
     if image_sizes is not None:
-        height, width = (ops.take(image_sizes[:, i], batch_indices)[:, None] for i in (0, 1))
+        image_size = ops.take(image_sizes, batch_indices, axis=0)
+        height, width = image_size[:, :1], image_size[:, 1:]
     else:
         image_sizes = grid.max_pixels(sizes)
+    first_row, first_column = first_centers(grid, image_size)
     boxes = keras.utils.bounding_boxes.convert_format(
         boxes, source=bounding_box_format, target="xyxy", height=height, width=width
     )
     boxes = _check_boxes(boxes, batch_indices, image_sizes)
     rows, columns = (ops.take(sizes[:, i], batch_indices) for i in (0, 1))
-    left, right = _cell_range(boxes[:, 0], boxes[:, 2], grid, columns)
-    top, bottom = _cell_range(boxes[:, 1], boxes[:, 3], grid, rows)
+    left, right = _cell_range(boxes[:, 0], boxes[:, 2], first_column, grid.stride, columns)
+    top, bottom = _cell_range(boxes[:, 1], boxes[:, 3], first_row, grid.stride, rows)
     return ops.stack([top, left, bottom, right], axis=1)
+
+
+def first_centers(grid: geometry.CellGrid, image_sizes: Any) -> tuple[Any, Any]:
+    """Pixels that the first row and the first column of cells are centered on.
+
+    Args:
+        grid: Positions of the cells.
+        image_sizes: Integers `(..., 2)`, height and width of images. May be `None` for a grid
+            without `shifts`.
+
+    Returns:
+        Two floats for a grid without `shifts`, else two float32 tensors `(...)`.
+    """
+    if not grid.shifts:
+        return grid.first_center, grid.first_center
+    if image_sizes is None:
+        raise ValueError(
+            "`image_sizes` must be given for a grid with `shifts`, whose cells move with the size "
+            f"of the image. Received: image_sizes=None with grid={grid}."
+        )
+    centers = [grid.first_center + shift for shift in grid.shifts]
+    remainders = ops.mod(ops.cast(image_sizes, "int32"), len(centers))
+    firsts = ops.take(ops.convert_to_tensor(centers, "float32"), remainders)
+    return firsts[..., 0], firsts[..., 1]
 
 
 def _check_boxes(boxes: Any, batch_indices: Any, image_sizes: Any) -> Any:
@@ -85,10 +112,10 @@ def _check_boxes(boxes: Any, batch_indices: Any, image_sizes: Any) -> Any:
     return ops.where(holds[:, None], boxes, ops.zeros_like(boxes))
 
 
-def _cell_range(low: Any, high: Any, grid: geometry.CellGrid, cells: Any) -> tuple[Any, Any]:
+def _cell_range(low: Any, high: Any, first_center: Any, stride: int, cells: Any) -> tuple[Any, Any]:
     """First cell whose center is in `(low, high)`, and the one after the last."""
-    low = (low - grid.first_center) / grid.stride
-    high = (high - grid.first_center) / grid.stride
+    low = (low - first_center) / stride
+    high = (high - first_center) / stride
     limit = ops.cast(cells, "float32")
     start = ops.clip(ops.floor(low) + 1, 0, limit)
     stop = ops.clip(ops.ceil(high), 0, limit)

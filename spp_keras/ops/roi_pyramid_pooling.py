@@ -29,7 +29,8 @@ def boxes_to_cells(
         grid: Positions of the cells, see `spp_keras.geometry.CellGrid`.
         sizes: Integer tensor `(batch, 2)`, rows and columns of each feature map.
         image_sizes: Integer tensor `(batch, 2)`, height and width in pixels of
-            each image. Needed for the relative box formats.
+            each image. Needed for the relative box formats and for a grid with
+            `shifts`.
         bounding_box_format: A format of `keras.utils.bounding_boxes`.
 
     Returns:

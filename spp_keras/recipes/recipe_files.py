@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 from spp_keras.recipes import fields
 from spp_keras.recipes.detector_recipe import DetectorRecipe
 from spp_keras.recipes.recipe import Recipe
+from spp_keras.zoo import backbones
 
 # Keys of older versions: the last version that has them, the next one, and their names there.
 _OLD_KEYS = {
@@ -20,6 +21,8 @@ _OLD_KEYS = {
     "most_skipped": ("0.1", "0.2", "max_skipped_fraction"),
     "batch_pixels": ("0.2", "0.3", "max_pixels"),
 }
+# Fine-tuning of pretrained weights, which suits any network.
+_BACKBONE_RECIPE = "efficientnet_lite0"
 _TASKS: dict[str, type[Recipe] | type[DetectorRecipe]] = {
     "classification": Recipe,
     "detection": DetectorRecipe,
@@ -42,7 +45,8 @@ def read_recipe(
     """Reads a recipe from a file or from the zoo.
 
     Args:
-        path: Path of a TOML file, or a name from `list_recipes()`.
+        path: Path of a TOML file, or a name from `list_recipes()`; or that of a network of
+            `keras.applications`, for the recipe of `efficientnet_lite0` with that network.
         task: `"classification"` or `"detection"`, if the recipe must be for that.
             Defaults to `None`, either.
         **overrides: Other values for keys of the recipe. With another `size_policy`
@@ -57,6 +61,8 @@ def read_recipe(
     >>> recipe.batch_size, recipe.data, recipe.epochs
     (32, 'photos', 70)
     """
+    if str(path) in backbones.BACKBONES and not Path(path).is_file():
+        path, overrides = _BACKBONE_RECIPE, {"model": str(path)} | overrides
     file = _find_file(path)
     try:
         keys = tomllib.loads(file.read_text(encoding="utf-8"))

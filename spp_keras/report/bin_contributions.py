@@ -1,5 +1,6 @@
 """What each bin of the pyramid adds to the score of an answer, and where it found it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +20,12 @@ class BinContributions(NamedTuple):
 
     Args:
         levels: `(rows, columns)` of each level.
-        windows: `(bins, 4)` cells of the bins, see `bins.windows`.
-        channels: `(bins,)` the channel that adds most in each.
-        cells: `(bins, 2)` row and column that its maximum came from.
-        strongest: `(bins,)` what it adds.
+        windows: `(bins, 4)` cells of the bins, see `pyramid_bins.windows`.
+        channels: `(bins,)` the channel that adds most in each bin, or in its cell of `cells`
+            if bins are means.
+        cells: `(bins, 2)` row and column that the maximum of this channel came from, or of the
+            cell that adds most with all its channels if bins are means.
+        strongest: `(bins,)` what this channel adds, or this cell.
         totals: `(bins,)` what all channels of the bin add.
         score: Of the class, before the softmax.
     """
@@ -65,15 +68,40 @@ def compute_bin_contributions(
         score = tf.linalg.matvec(x, last.kernel[:, class_index])[0] + last.bias[class_index]
     feature_map, levels = maps[0].numpy(), parts.pooling.levels
     slopes = tape.gradient(score, pooled).numpy().reshape(-1, feature_map.shape[-1])
+    split = _split_maxima if parts.pooling.mode == "max" else _split_means
+    windows = pyramid_bins.windows(levels, *feature_map.shape[:2])
+    return BinContributions(
+        levels, windows, *split(feature_map, levels, slopes), score=float(score)
+    )
+
+
+# Channels, cells, what is strongest and totals.
+_Parts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _split_maxima(
+    feature_map: np.ndarray, levels: Sequence[geometry.Level], slopes: np.ndarray
+) -> _Parts:
+    """Of bins that are maxima, each of one cell."""
     values, cells = pyramid_bins.maxima(feature_map, levels)
     added = values * slopes
     channels, bins = added.argmax(axis=1), np.arange(len(added))
-    return BinContributions(
-        levels=levels,
-        windows=pyramid_bins.windows(levels, *feature_map.shape[:2]),
-        channels=channels,
-        cells=cells[bins, channels],
-        strongest=added[bins, channels],
-        totals=added.sum(axis=1),
-        score=float(score),
-    )
+    return channels, cells[bins, channels], added[bins, channels], added.sum(axis=1)
+
+
+def _split_means(
+    feature_map: np.ndarray, levels: Sequence[geometry.Level], slopes: np.ndarray
+) -> _Parts:
+    """Of bins that are means, to which all of their cells add."""
+    windows = pyramid_bins.windows(levels, *feature_map.shape[:2])
+    channels, cells, strongest, totals = [], [], [], []
+    for (top, left, bottom, right), bin_slopes in zip(windows, slopes, strict=True):
+        inside = feature_map[top:bottom, left:right]
+        added = inside * bin_slopes / (inside.shape[0] * inside.shape[1])
+        by_cell = added.sum(axis=-1, dtype="float32")
+        row, column = np.unravel_index(by_cell.argmax(), by_cell.shape)
+        channels.append(added[row, column].argmax())
+        cells.append((top + row, left + column))
+        strongest.append(by_cell[row, column])
+        totals.append(by_cell.sum())
+    return np.array(channels), np.array(cells), np.array(strongest), np.array(totals)

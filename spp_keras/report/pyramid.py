@@ -11,6 +11,11 @@ from spp_keras.zoo import model_parts
 
 _TITLE = "What the pyramid sees"
 _RIGHT, _LONGEST = 3, 480
+# What dots mark, by the mode of the pyramid.
+_DOTS = {
+    "max": "the cell that a maximum came from: that of the channel which there adds most",
+    "average": "the cell which with all its channels adds most",
+}
 
 
 def section(results: predictions.Predictions) -> html.Markup:
@@ -19,19 +24,18 @@ def section(results: predictions.Predictions) -> html.Markup:
     if not results.run.recipe.has_pyramid:
         return html.render_missing(_TITLE, f"Nothing: {model} has no pyramid; {model}_spp has one.")
     parts = model_parts.split_model(results.network)
-    figures = [_figure(results, parts, index) for index in choose_images(results)]
-    step = parts.grid.stride
+    grid = parts.grid
+    figures = [_figure(results, parts, grid, index) for index in choose_images(results)]
     return html.section(
         _TITLE,
         html.tag(
             "p",
             "Each image as the network was given it, and again in gray for each level. The lines "
             "are the borders of the bins, which share cells where they do not divide the map "
-            "evenly. In each bin the dot marks the cell that a maximum came from: that of the "
-            "channel which there adds most to the score of the answer (value times gradient, "
-            "before the softmax); the larger, the more. Blue bins speak for the answer with all "
-            f"their channels together, orange ones against it. Cells are {step} pixels apart, and "
-            "each sees more than its square.",
+            f"evenly. In each bin the dot marks {_DOTS[parts.pooling.mode]} to the score of the "
+            "answer (value times gradient, before the softmax); the larger, the more. Blue bins "
+            "speak for the answer with all their channels together, orange ones against it. Cells "
+            f"are {grid.stride} pixels apart, and each sees more than its square.",
             class_="note",
         ),
         *figures,
@@ -48,7 +52,10 @@ def choose_images(results: predictions.Predictions) -> list[int]:
 
 
 def _figure(
-    results: predictions.Predictions, parts: model_parts.ModelParts, index: int
+    results: predictions.Predictions,
+    parts: model_parts.ModelParts,
+    grid: geometry.CellGrid,
+    index: int,
 ) -> html.Markup:
     pixels = results.read_network_input(index)
     contributions = bin_contributions.compute_bin_contributions(
@@ -79,7 +86,7 @@ def _figure(
     panels, first = [html.tag("figure", picture, caption)], 0
     for down, across in contributions.levels:
         last = first + down * across
-        svg = _panel(contributions, range(first, last), parts.grid, (height, width), name)
+        svg = _panel(contributions, range(first, last), grid, (height, width), name)
         adds = f"{down}x{across} adds {contributions.totals[first:last].sum():+.1f}"
         panels.append(html.tag("figure", svg, html.tag("figcaption", adds)))
         first = last
@@ -113,15 +120,24 @@ def _panel(
     for i in indices:
         # Where nothing speaks for the answer there is nothing to mark.
         if contributions.strongest[i] > 0:
-            y, x = (center(int(cell), grid) for cell in contributions.cells[i])
+            y, x = (
+                center(int(cell), grid, side)
+                for cell, side in zip(contributions.cells[i], size, strict=True)
+            )
             radius = 0.42 * grid.stride * math.sqrt(contributions.strongest[i] / strongest)
             parts.append(html.tag("circle", cx=x, cy=y, r=float(radius)))
     return html.tag("svg", *parts, viewBox=f"0 0 {width} {height}", class_="bins")
 
 
-def center(cell: int, grid: geometry.CellGrid) -> float:
-    """Where a cell is centered, in a drawing whose first pixel reaches from 0 to 1."""
-    return grid.first_center + grid.stride * cell + 0.5
+def center(cell: int, grid: geometry.CellGrid, side: int) -> float:
+    """Where a cell is centered, in a drawing whose first pixel reaches from 0 to 1.
+
+    Args:
+        cell: Row or column of the cell.
+        grid: Where cells are.
+        side: Height or width of the image.
+    """
+    return grid.at(side).first_center + grid.stride * cell + 0.5
 
 
 def outline(
@@ -141,7 +157,8 @@ def outline(
     """
     half = grid.stride / 2
     (top, left), (bottom, right) = (
-        [center(int(cell), grid) - half for cell in corner] for corner in (window[:2], window[2:])
+        [center(int(cell), grid, side) - half for cell, side in zip(corner, size, strict=True)]
+        for corner in (window[:2], window[2:])
     )
     height, width = size
     return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))

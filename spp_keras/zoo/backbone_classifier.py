@@ -1,5 +1,6 @@
 """A pyramid and a classifier on any convolutional Keras model."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -114,14 +115,17 @@ def _create_backbone(name: str, weights: str | None, options: dict[str, Any]) ->
     mode = backbones.find_backbone(name).preprocessing
     x = preprocessing.apply_preprocessing(images, mode)
     try:
-        return getattr(keras.applications, name)(
-            input_tensor=x,
-            input_shape=(None, None, 3),
-            include_top=False,
-            weights=weights,
-            name=name,
-            **options,
-        )
+        with warnings.catch_warnings():
+            # That weights of 224 pixels are taken for images of any size is what is asked for.
+            warnings.filterwarnings("ignore", "`input_shape` is undefined")
+            return getattr(keras.applications, name)(
+                input_tensor=x,
+                input_shape=(None, None, 3),
+                include_top=False,
+                weights=weights,
+                name=name,
+                **options,
+            )
     except Exception as error:
         # Keras raises errors of downloads as plain exceptions.
         if weights is None or "URL fetch failure" not in str(error):

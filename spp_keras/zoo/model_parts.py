@@ -35,7 +35,7 @@ class ModelParts(NamedTuple):
 
     @property
     def grid(self) -> geometry.CellGrid:
-        """Grid of the feature maps; an error where it depends on the size of the image."""
+        """Grid of the feature maps, read from the layers of the trunk on each access."""
         return geometry.CellGrid.of(self.trunk)
 
     def pool(self, images: Any) -> Any:
@@ -141,7 +141,7 @@ def make_roi_pooling(
     """
     pyramid = parts.pooling
     return RoISpatialPyramidPooling(
-        *parts.grid,
+        **parts.grid._asdict(),
         levels=pyramid.levels,
         mode=pyramid.mode,
         bounding_box_format=bounding_box_format,

@@ -11,7 +11,9 @@ from spp_keras.zoo import weights as weight_files
 from spp_keras.zoo.layer_rows import PREDICTIONS
 
 # Part of cache keys: another number when converted files mean something else.
-_FORMAT = 1
+_FORMAT = 2
+# The array of a cache file that names the others.
+_NAMES = "names"
 _NORMALIZATION = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -63,7 +65,8 @@ def _read_arrays(network: str) -> dict[str, list[np.ndarray]]:
     )
     key = _cache.make_key(network, package.sha256, _FORMAT)
     arrays = cache.load(key)
-    if arrays is None:
+    # A damaged directory of the file can leave arrays out.
+    if arrays is None or sorted(arrays.pop(_NAMES, ())) != sorted(arrays):
         state = torch_files.read_torch_file(weight_packages.find_weight_file(network))
         layers = dict(_convert_layers(state))
         arrays = {
@@ -71,7 +74,7 @@ def _read_arrays(network: str) -> dict[str, list[np.ndarray]]:
             for name, layer_arrays in layers.items()
             for index, array in enumerate(layer_arrays)
         }
-        cache.save(key, arrays)
+        cache.save(key, {**arrays, _NAMES: np.array(list(arrays))})
     by_layer: dict[str, list[np.ndarray]] = {}
     for name in arrays:
         by_layer.setdefault(name.partition("/")[0], []).append(arrays[name])

@@ -1,25 +1,26 @@
 """Reads weight files that `torch.save` wrote before PyTorch 1.6, without PyTorch.
 
-Such a file is a row of pickles, and a pickle can call whatever it names. So the reader knows
-four names, those of tensors in a dictionary, and refuses a file with any other.
+Such a file is a row of pickles, and Python's unpickler calls whatever a pickle names. So it is
+not used: the reader knows four names, those of tensors in a dictionary, calls nothing, and refuses
+a file with any other.
 """
 
+import io
 import math
-import pickle
-from collections import OrderedDict
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from spp_keras.zoo import torch_pickles
+from spp_keras.zoo.torch_pickles import Call, Name, Reference
+
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PROTOCOL_VERSION = 1001
-_DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
-# What a broken or hostile pickle can make Python's unpickler raise.
-_PICKLE_ERRORS = (
-    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError),
-    *(AttributeError, ImportError, OverflowError, MemoryError, RecursionError, UnicodeError),
-)
+_REBUILD_TENSOR = Name("torch._utils", "_rebuild_tensor_v2")
+_DTYPES = {Name("torch", "FloatStorage"): "<f4", Name("torch", "LongStorage"): "<i8"}
+# More than NumPy has dimensions or a file has numbers.
+_MAX_DIMENSIONS, _MAX_COUNT = 32, 2**40
 
 
 def read_torch_file(path: str | Path) -> dict[str, np.ndarray]:
@@ -46,10 +47,10 @@ def read_torch_file(path: str | Path) -> dict[str, np.ndarray]:
         ...
     ValueError: `path` must be a file of tensors that `torch.save` wrote in its old format. ...
     """
+    content = Path(path).read_bytes()
     try:
-        with Path(path).open("rb") as file:
-            return _read(file, Path(path).stat().st_size)
-    except _PICKLE_ERRORS as error:
+        return _read(content)
+    except (ValueError, IndexError, KeyError) as error:
         raise ValueError(
             "`path` must be a file of tensors that `torch.save` wrote in its old format. "
             f"Received: path={str(path)!r}, which cannot be read: {error or type(error).__name__}."
@@ -71,35 +72,74 @@ class _Tensor(NamedTuple):
     strides: tuple[int, ...]
 
 
-def _read(file: BinaryIO, file_size: int) -> dict[str, np.ndarray]:
-    magic, version, system = (_Unpickler(file).load() for _ in range(3))
-    if magic != _MAGIC_NUMBER or version != _PROTOCOL_VERSION:
+def _read(content: bytes) -> dict[str, np.ndarray]:
+    stream = io.BytesIO(content)
+    magic, version, system = (torch_pickles.read_pickle(stream) for _ in range(3))
+    if not _is_number(magic, _MAGIC_NUMBER) or not _is_number(version, _PROTOCOL_VERSION):
         raise ValueError("it has no header of torch.save")
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise ValueError("its numbers are not little-endian")
-    state, keys = _Unpickler(file).load(), _Unpickler(file).load()
-    if not isinstance(state, OrderedDict) or not all(
-        isinstance(name, str) and isinstance(tensor, _Tensor) for name, tensor in state.items()
-    ):
+    state, keys = (torch_pickles.read_pickle(stream) for _ in range(2))
+    if not isinstance(state, dict):
         raise ValueError("it holds something else than tensors")
-    storages = {tensor.storage.key: tensor.storage for tensor in state.values()}
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages):
+    tensors = {name: _parse_tensor(value) for name, value in state.items()}
+    storages: dict[str, _Storage] = {}
+    for tensor in tensors.values():
+        if storages.setdefault(tensor.storage.key, tensor.storage) != tensor.storage:
+            raise ValueError("it describes a storage in two ways")
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ValueError("it has no list of storages")
+    if sorted(keys) != sorted(storages):
         raise ValueError("its tensors and its storages differ")
-    values = {key: _read_storage(file, storages[key], file_size) for key in keys}
-    if file.read(1):
+    start, values = stream.tell(), {}
+    for key in keys:
+        values[key] = _view_storage(content, start, storages[key])
+        start += 8 + values[key].nbytes
+    if start != len(content):
         raise ValueError("something follows its last storage")
-    return {name: _view(tensor, values[tensor.storage.key]) for name, tensor in state.items()}
+    return {name: _view_tensor(tensor, values) for name, tensor in tensors.items()}
 
 
-def _read_storage(file: BinaryIO, storage: _Storage, file_size: int) -> np.ndarray:
-    length, item_size = int.from_bytes(file.read(8), "little"), int(storage.dtype[-1])
-    # Before memory is taken for it.
-    if length != storage.length or file.tell() + length * item_size > file_size:
+def _parse_tensor(value: Any) -> _Tensor:
+    match value:
+        case Call(
+            Name() as function, (Reference(description), offset, shape, strides, bool(), {**hooks})
+        ):
+            storage = _parse_storage(description)
+        case Call(Name() as function):
+            raise ValueError(f"it calls {'.'.join(function)}, which no tensor needs")
+        case _:
+            raise ValueError("it holds something else than tensors")
+    if function != _REBUILD_TENSOR or hooks:
+        raise ValueError(f"it calls {'.'.join(function)} or hooks, which no tensor needs")
+    counts = (offset, *shape, *strides) if type(shape) is type(strides) is tuple else (-1,)
+    if not all(map(_is_count, counts)) or not len(shape) == len(strides) <= _MAX_DIMENSIONS:
+        raise ValueError("a tensor of it is not described as torch.save does")
+    if 0 in shape:
+        raise ValueError("it has a tensor without elements")
+    return _Tensor(storage, offset, shape, strides)
+
+
+def _parse_storage(description: Any) -> _Storage:
+    match description:
+        case ("storage", Name() as kind, str(key), "cpu", length, None):
+            if kind in _DTYPES and _is_count(length):
+                return _Storage(key, _DTYPES[kind], length)
+    raise ValueError("a storage of it is not described as torch.save does")
+
+
+def _view_storage(content: bytes, start: int, storage: _Storage) -> np.ndarray:
+    """The numbers of a storage, in the file's own memory, behind eight bytes for its length."""
+    length = int.from_bytes(content[start : start + 8], "little")
+    end = start + 8 + storage.length * int(storage.dtype[-1])
+    if length != storage.length or end > len(content):
         raise ValueError("it is cut, or the lengths of its storages are wrong")
-    return np.frombuffer(file.read(length * item_size), storage.dtype)
+    return np.frombuffer(content, storage.dtype, length, start + 8)
 
 
-def _view(tensor: _Tensor, values: np.ndarray) -> np.ndarray:
+def _view_tensor(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
+    """A tensor in the file's own memory: no file can make it take more."""
+    values = storages[tensor.storage.key]
     steps = sum(
         (size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True)
     )
@@ -109,38 +149,12 @@ def _view(tensor: _Tensor, values: np.ndarray) -> np.ndarray:
     strides = [stride * values.itemsize for stride in tensor.strides]
     return np.lib.stride_tricks.as_strided(
         values[tensor.offset :], tensor.shape, strides, writeable=False
-    ).copy()
-
-
-class _Unpickler(pickle.Unpickler):
-    """Python's unpickler with tensors in a dictionary alone."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _make_tensor
-        if module == "torch" and name in _DTYPES:
-            return name
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which no tensor needs")
-
-    def persistent_load(self, pid: Any) -> Any:
-        kind, storage_type, key, location, length, view = pid
-        valid = kind == "storage" and storage_type in _DTYPES and isinstance(key, str)
-        if not valid or location != "cpu" or not _is_count(length) or view is not None:
-            raise pickle.UnpicklingError("a storage of it is not described as torch.save does")
-        return _Storage(key, _DTYPES[storage_type], length)
-
-
-def _make_tensor(
-    storage: Any, offset: Any, shape: Any, strides: Any, requires_grad: Any, hooks: Any
-) -> _Tensor:
-    counts = (offset, *shape, *strides) if type(shape) is type(strides) is tuple else (-1,)
-    valid = isinstance(storage, _Storage) and all(map(_is_count, counts))
-    if not valid or len(shape) != len(strides) or 0 in shape:
-        raise pickle.UnpicklingError("a tensor of it is not described as torch.save does")
-    return _Tensor(storage, offset, shape, strides)
+    )
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 2**40
+    return type(value) is int and 0 <= value < _MAX_COUNT
+
+
+def _is_number(value: Any, expected: int) -> bool:
+    return type(value) is int and value == expected

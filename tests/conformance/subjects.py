@@ -172,6 +172,19 @@ SUBJECTS = [
         },
     ),
     Subject(
+        "windows-moving",
+        # Of three convolutions of kernel 3 and stride 2 with "same" padding.
+        lambda **kwargs: layers.RoISpatialPyramidPooling(
+            STEP, 7, 14, (0, -7, -6, -5, -4, -3, -2, -1), levels=(2, 1), **kwargs
+        ),
+        {"features": MAPS, "boxes": BOXES, "image_sizes": PAIRS},
+        lambda h, w: {
+            "features": maps(h, w),
+            "boxes": boxes(h // 2, w - 2),
+            "image_sizes": STEP * sizes(h, w) - np.array([[0, 3], [7, 5]], "int32"),
+        },
+    ),
+    Subject(
         "adaptive-max",
         lambda **kwargs: layers.AdaptiveMaxPooling2D((3, 2), **kwargs),
         {"inputs": MAPS},

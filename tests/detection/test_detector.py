@@ -1,4 +1,5 @@
 import keras
+import moving_cells
 import numpy as np
 import oracles
 import pytest
@@ -45,8 +46,9 @@ def detect_by_loops(detector, image, rois):
             distances.append(abs(area * factors[0] * factors[1] - detector.input_size**2))
         size, feature_map = scaled[detector.scales[int(np.argmin(distances))]]
         factors = np.array([size[1] / width, size[0] / height] * 2, "float32")
+        first_centers = [detector.grid.at(side).first_center for side in size]
         window = oracles.window_of_box(
-            box * factors, *detector.grid[:2], feature_map.shape[0], feature_map.shape[1]
+            box * factors, detector.grid.stride, first_centers, *feature_map.shape[:2]
         )
         levels = detector.roi_spp.levels
         vectors.append(oracles.window_pyramid(feature_map, window, levels, "max"))
@@ -83,6 +85,22 @@ def list_detections(outputs, item=0):
 @pytest.mark.parametrize("size", [(100, 150), (61, 40)])
 def test_detections_are_those_of_loops(network, scales, size):
     detector = create_detector(network, scales=scales)
+    image, rois = scenes.random_image(*size), scenes.random_boxes(40, *size)
+    expected = detect_by_loops(detector, image, rois)
+    assert len(expected.scores) > 5
+    boxes, scores, classes = list_detections(detector((image[np.newaxis], rois[np.newaxis])))
+    np.testing.assert_allclose(scores, expected.scores, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(boxes, expected.boxes, atol=1e-2)
+    np.testing.assert_array_equal(classes, expected.classes)
+
+
+@pytest.mark.parametrize("size", [(100, 150), (61, 40)])
+def test_detections_on_cells_that_move_with_the_size_are_those_of_loops(size):
+    detector = create_detector(moving_cells.make_small_network(), scales=(89, 120, 203))
+    scaled = [detector.scale_image_size(size, scale).numpy() for scale in detector.scales]
+    firsts = [moving_cells.first_center_of_small_network(n) for n in np.concatenate(scaled)]
+    assert [detector.grid.at(int(n)).first_center for n in np.concatenate(scaled)] == firsts
+    assert len(set(firsts)) > 2
     image, rois = scenes.random_image(*size), scenes.random_boxes(40, *size)
     expected = detect_by_loops(detector, image, rois)
     assert len(expected.scores) > 5
@@ -175,11 +193,14 @@ def test_rois_on_the_same_cells_are_pooled_once(network):
     assert rows[0] == rows[1] != rows[2]
 
 
-def test_a_saved_detector_gives_the_same_detections(network, tmp_path):
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_saved_detector_gives_the_same_detections(network, moving, tmp_path):
+    network = moving_cells.make_small_network() if moving else network
     detector = create_detector(network, scales=(90, 120), rpn=small_rpn())
     detector.save(tmp_path / "detector.keras")
     loaded = keras.models.load_model(tmp_path / "detector.keras")
     assert isinstance(loaded, Detector)
+    assert loaded.grid == detector.grid
     assert (loaded.labels, loaded.scales, loaded.input_size) == (scenes.CLASSES, (90, 120), 48)
     image = scenes.random_image(80, 100)[None]
     for inputs in (image, (image, scenes.random_boxes(9, 80, 100)[None])):

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 import scenes
 import tensorflow as tf
 
@@ -14,6 +15,17 @@ def test_anchors_lie_about_the_centers_of_cells():
     # Cell (1, 2), by hand: centered on pixels 30 and 46, whose centers are at 30.5 and 46.5.
     np.testing.assert_allclose(anchors[10], [30.5, 14.5, 62.5, 46.5])
     np.testing.assert_allclose(anchors[11], [38.5, -1.5, 54.5, 62.5])
+
+
+def test_anchors_move_with_the_size_of_the_image():
+    rpn, grid = RegionProposalNetwork(8, anchor_sizes=(32,)), geometry.CellGrid(16, 14)
+    moving = geometry.CellGrid(16, 15, 2, shifts=(0, -1))
+    for image_size, move in [((64, 64), (1, 1)), ((63, 64), (1, 0)), ((65, 33), (0, 0))]:
+        expected = rpn.anchors(2, 3, grid).numpy() + np.array([*move, *move])
+        anchors = rpn.anchors(2, 3, moving, np.array(image_size))
+        np.testing.assert_allclose(anchors, expected)
+    with pytest.raises(ValueError, match="`image_sizes` must be given for a grid with `shifts`"):
+        rpn.anchors(2, 3, moving)
 
 
 def test_proposals_are_in_the_image_and_apart(untrained):

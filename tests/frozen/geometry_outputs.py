@@ -27,7 +27,7 @@ def compute_bins_and_cells():
         **{trunk.name: trunk.grid for trunk in tables.TRUNKS},
     }
     for name, grid in grids.items():
-        outputs[f"grid {name}"] = np.array(tuple(grid), "float64")
+        outputs[f"grid {name}"] = np.array(grid[:3], "float64")
         outputs[f"cells {name}"] = np.array([grid.map_size(n) for n in range(20, 300, 3)])
         outputs[f"least pixels {name}"] = np.array([grid.min_pixels(n) for n in range(1, 20)])
         outputs[f"most pixels {name}"] = np.array([grid.max_pixels(n) for n in range(1, 20)])

@@ -10,7 +10,7 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spp_keras import layers
+from spp_keras import geometry, layers, ops
 from spp_keras.ops import _window_pooling
 
 CHANNELS = 3
@@ -212,6 +212,46 @@ def test_relative_boxes_are_relative_to_their_own_image():
         for height, width in image_sizes
     ]
     np.testing.assert_array_equal(windows, expected)
+
+
+# Two convolutions of kernel 3 and stride 2 with "same" padding: the first centers, by hand, of
+# sides of 4n to 4n + 3 pixels.
+MOVING = {"stride": 4, "first_center": 3, "ceil_excess": 6, "shifts": (0, -3, -2, -1)}
+FIRST_CENTERS = (3, 0, 1, 2)
+
+
+@eager_and_graph
+@pytest.mark.parametrize("box_format", ["xyxy", "rel_yxyx"])
+def test_cells_may_move_with_the_size_of_the_image(run, box_format):
+    image_sizes = np.array([(28, 37), (29, 34), (26, 35), (27, 40)], "int32")
+    sizes = -(-image_sizes // 4)
+    random = np.random.default_rng(3)
+    shares = np.sort(random.uniform(-0.1, 1.1, (4, 9, 2, 2)), axis=2).reshape(4, 9, 4)
+    boxes = (shares * image_sizes[:, None, [1, 0, 1, 0]]).astype("float32")
+    expected = [
+        [
+            list(oracles.window_of_box(box, 4, [FIRST_CENTERS[n % 4] for n in pixels], *cells))
+            for box in of_image
+        ]
+        for pixels, cells, of_image in zip(image_sizes, sizes, boxes, strict=True)
+    ]
+    given = boxes if box_format == "xyxy" else shares[..., [1, 0, 3, 2]].astype("float32")
+    layer = pooling(levels=(1,), bounding_box_format=box_format, **MOVING)
+    x = np.concatenate([places(8, 10)] * 4)
+    if run == "eager":
+        answer = layer(x, given, image_sizes=image_sizes)
+    else:
+        answer = in_graph(layer, "image_sizes", 4)(x, given, image_sizes)
+    windows = np.asarray(answer) * [-1, -1, 1, 1] + [0, 0, 1, 1]
+    np.testing.assert_array_equal(windows, expected)
+    grid = geometry.CellGrid(**MOVING)
+    found = ops.boxes_to_cells(given, grid, sizes, image_sizes, box_format)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_cells_that_move_need_the_sizes_of_images():
+    with pytest.raises(ValueError, match="`image_sizes` must be given for a grid with `shifts`"):
+        pooling(**MOVING)(drawn((1, 5, 5, CHANNELS)), one_box(0, 0, 9, 9))
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "float64"])
@@ -636,6 +676,8 @@ def test_defaults_are_the_papers():
         ({"first_center": 0.3}, "`first_center` must be a multiple of 0.5. Received: first_cen"),
         ({"first_center": "a"}, "`first_center` must be a multiple of 0.5. Received: first_cen"),
         ({"ceil_excess": -1}, "`ceil_excess` must be an int >= 0. Received: ceil_excess=-1."),
+        ({"shifts": (0, 0.3)}, "`shifts` must be a sequence of multiples of 0.5. Received: shi"),
+        ({"shifts": 1}, "`shifts` must be a sequence of multiples of 0.5. Received: shifts=1."),
         ({"levels": ()}, "`levels` must be a non-empty sequence of ints"),
         ({"levels": (0,)}, "where 0 is neither."),
         ({"mode": "mean"}, "`mode` must be one of 'max', 'average'. Received: mode='mean'."),

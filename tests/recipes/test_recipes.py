@@ -142,6 +142,7 @@ def _all(name):
 def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
     keys = tomllib.loads((ROOT / "zoo" / name / "recipe.toml").read_text()).keys()
     without_effect_here = {"weights", "freeze", "longest_side", "max_pixels", "width", "data_dir"}
+    without_effect_here |= {"units", "top_epochs", "trunk_multiplier"}
     of_the_machine = {
         "task",
         "on_error",
@@ -150,14 +151,15 @@ def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
         "checkpoint_minutes",
     }
     missing = {field.name for field in dataclasses.fields(Recipe)} - keys
-    expected = without_effect_here | of_the_machine | ({"levels"} - keys)
+    expected = without_effect_here | of_the_machine | ({"levels", "mode"} - keys)
     assert missing == expected
-    assert ("levels" in keys) == name.endswith("_spp")
+    assert ("levels" in keys) == ("mode" in keys) == name.endswith("_spp")
 
 
 def test_the_zoo_has_a_recipe_for_any_machine():
     assert set(recipes.list_recipes()) == {
         *NAMES,
+        "efficientnet_lite0",
         "zf5_spp/shapes",
         "zf5_spp/detector",
         "zf5_spp/shapes_detector",
@@ -316,7 +318,13 @@ def test_every_key_is_described():
         ("freeze = [1]", r"`freeze` must be a list of strings"),
         ("levels = [6, 0]", r"`levels` must be .*where 0 is neither"),
         ("levels = 6", r"`levels` must be a non-empty sequence"),
-        ("model = 'zf_spp'", r"`model` must be one of zf5, .* Did you mean `zf5_spp`\?"),
+        ("model = 'zf_spp'", r"`model` must be a network of .* Did you mean `zf5_spp`\?"),
+        ("model = 'MobilNetV2'", r"`model` must be a network of .* Did you mean `MobileNetV2`\?"),
+        ("mode = 'mean'", r"`mode` must be one of 'max', 'average'"),
+        ("units = [64]", r"`units` must be empty for zf5_spp, which has its own"),
+        ("model = 'MobileNetV2'\nunits = [0]", r"`units` must be an int >= 1"),
+        ("model = 'ResNet50'\nwidth = 0.5", r"`width` must be 1 for ResNet50"),
+        ("weights = 'imagenet'", r"`weights` must be a file or empty for zf5_spp, of which there"),
         (
             "size_policy = 'any'",
             r"`size_policy` must be one of 'fixed', .*Received: size_policy='any'",
@@ -442,3 +450,14 @@ print(sorted({'tensorflow', 'keras', 'numpy', 'h5py'} & set(sys.modules)))
         [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "ResNet50"])
+def test_the_name_of_a_backbone_is_the_recipe_of_fine_tuning_with_it(name):
+    recipe, expected = (
+        recipes.read_recipe(name, epochs=3),
+        recipes.read_recipe("efficientnet_lite0", epochs=3),
+    )
+    assert recipe == dataclasses.replace(expected, model=name)
+    assert recipe.has_pyramid
+    assert recipe.weights == "imagenet"

@@ -4,21 +4,27 @@ import oracles
 import pytest
 from photographs import photograph
 
-from spp_keras import zoo
+from spp_keras import layers, zoo
 from spp_keras.report import bin_contributions
 from spp_keras.zoo import model_parts
 
 LEVELS = ((3, 3), (2, 2), (1, 1))
 
 
-@pytest.fixture(scope="module")
-def halves():
+def make_parts(pooling=None):
+    """A network of the zoo cut at its pyramid, with another pyramid if one is given."""
     keras.utils.set_random_seed(3)
     network = zoo.zf5_spp(classes=4, width=0.0625, levels=(3, 2, 1))
     last = network.layers[-1]
     last.kernel.assign(last.kernel * 100)
     last.bias.assign([0.5, -1.0, 2.0, 0.0])
-    return model_parts.split_model(network)
+    parts = model_parts.split_model(network)
+    return parts if pooling is None else parts._replace(pooling=pooling)
+
+
+@pytest.fixture(scope="module")
+def halves():
+    return make_parts()
 
 
 def weights_of(halves):
@@ -65,3 +71,25 @@ def test_what_bins_and_biases_add_is_the_score(halves):
     vector = oracles.pyramid(feature_map, LEVELS, "max").astype("float64")
     scores = [score_and_slopes(vector * (1 + e), weights_of(halves), 3)[0] for e in (-1e-5, 1e-5)]
     assert seen.totals.sum() == pytest.approx((scores[1] - scores[0]) / 2e-5, rel=1e-3)
+
+
+@pytest.mark.parametrize(("size", "number"), [((101, 151), 1), ((64, 90), 2)])
+def test_of_bins_that_are_means_dots_are_at_the_cells_that_add_most(size, number):
+    parts = make_parts(layers.SpatialPyramidPooling((3, 2, 1), mode="average"))
+    pixels = photograph(*size)
+    seen = bin_contributions.compute_bin_contributions(parts, pixels, number)
+    feature_map = np.array(parts.trunk(pixels[np.newaxis].astype("float32")))[0]
+    vector = oracles.pyramid(feature_map, LEVELS, "average")
+    score, slopes = score_and_slopes(vector, weights_of(parts), number)
+    assert seen.score == pytest.approx(score, rel=1e-4)
+    by_bin = (vector * slopes).reshape(14, -1)
+    np.testing.assert_allclose(seen.totals, by_bin.sum(axis=1), rtol=1e-3, atol=1e-4)
+    for i, (top, bottom, left, right) in enumerate(
+        oracles.grid_bins(*feature_map.shape[:2], LEVELS)
+    ):
+        cells = [(row, column) for row in range(top, bottom) for column in range(left, right)]
+        added = [feature_map[cell] * slopes.reshape(14, -1)[i] / len(cells) for cell in cells]
+        best = int(np.argmax([one.sum() for one in added]))
+        assert tuple(seen.cells[i]) == cells[best]
+        assert seen.channels[i] == added[best].argmax()
+        assert seen.strongest[i] == pytest.approx(added[best].sum(), rel=1e-3, abs=1e-5)

@@ -166,6 +166,13 @@ def test_a_bin_is_outlined_around_the_centers_of_its_cells():
     assert pyramid.outline((0, 0, 2, 5), grid, (36, 80)) == (6.5, 6.5, 80, 36)
 
 
+def test_a_bin_is_outlined_where_the_size_of_the_image_puts_its_cells():
+    grid = geometry.CellGrid(16, 15.0, 2, shifts=(0.0, -1.0))
+    # Of an even height and an odd width: first centers are 15 and 14.
+    edges = pyramid.outline((0, 1, 2, 3), grid, (40, 91))
+    assert edges == (30.5 - 8, 15.5 - 8, 46.5 + 8, 31.5 + 8)
+
+
 def test_fewer_images_are_spread_over_the_split(run):
     results = predictions.predict_validation_images(run, 4)
     assert results.total == 21

@@ -1,3 +1,5 @@
+import hashlib
+import importlib
 import subprocess
 import sys
 
@@ -8,6 +10,8 @@ import tensorflow as tf
 from mixed_batches import alone, assert_close, padded
 
 from spp_keras import layers, zoo
+from spp_keras.models import graph_run
+from spp_keras.zoo import backbones
 
 SIZES = [(64, 97), (83, 64), (33, 35)]
 
@@ -182,17 +186,14 @@ def test_fit_moves_the_weights_it_should_and_never_the_statistics(train_backbone
 # Arguments.
 
 
-def test_defaults_are_the_top_of_the_paper():
-    with keras.StatelessScope(initialize_variables=False):
-        model = zoo.spp_classifier(hand_written(), 20)
-    keras.utils.clear_session()
+def test_defaults_are_the_pyramid_of_the_paper_and_one_dense_layer():
+    model = zoo.spp_classifier(hand_written(), 20)
     assert model.name == "hand_written_spp"
     assert model.output_shape == (None, 20)
     assert model.get_layer("spp").levels == ((6, 6), (3, 3), (2, 2), (1, 1))
-    assert [model.get_layer(name).units for name in ("fc1", "fc2")] == [4096, 4096]
-    assert [model.get_layer(name).rate for name in ("drop1", "drop2")] == [0.5, 0.5]
+    assert model.get_layer("spp").mode == "max"
     assert model.get_layer("predictions").activation is keras.activations.softmax
-    assert len(model.trainable_weights) == 6
+    assert len(model.trainable_weights) == 2
 
 
 def test_arguments_reach_their_layers():
@@ -201,10 +202,12 @@ def test_arguments_reach_their_layers():
         3,
         levels=(2, (1, 4)),
         units=(9, 5),
+        mode="average",
         dropout=0.1,
         classifier_activation=None,
         name="mine",
     )
+    assert model.get_layer("spp").mode == "average"
     assert model.name == "mine"
     assert model.get_layer("fc1").kernel.shape == (8 * 12, 9)
     assert model.get_layer("fc2").kernel.shape == (9, 5)
@@ -214,12 +217,11 @@ def test_arguments_reach_their_layers():
 
 
 def wrong_backbones():
-    dynamic, static = keras.Input((None, None, 3)), keras.Input((64, 64, 3))
+    dynamic = keras.Input((None, None, 3))
     conv = keras.layers.Conv2D(4, 3)
     flat = keras.layers.GlobalMaxPooling2D()(conv(dynamic))
     unbuilt = keras.Sequential([keras.layers.Conv2D(4, 3)])
     return {
-        "static size": (keras.Model(static, conv(static)), r"from \(None, 64, 64, 3\)"),
         "two outputs": (keras.Model(dynamic, [conv(dynamic)] * 2), r"None, None, 4\), \(None"),
         "two inputs": (keras.Model([dynamic, keras.Input((1,))], conv(dynamic)), "Received"),
         "flat output": (keras.Model(dynamic, flat), r"to \[\(None, 4\)\]"),
@@ -231,11 +233,11 @@ def wrong_backbones():
 
 @pytest.mark.parametrize(
     "kind",
-    ["static size", "two outputs", "two inputs", "flat output", "a layer", "a function", "unbuilt"],
+    ["two outputs", "two inputs", "flat output", "a layer", "a function", "unbuilt"],
 )
 def test_what_is_no_backbone_for_any_size_is_refused(kind):
     backbone, received = wrong_backbones()[kind]
-    with pytest.raises(ValueError, match=f"`backbone` must be a built `keras.Model`.*{received}"):
+    with pytest.raises(ValueError, match=f"`backbone` must be a name of .*{received}"):
         zoo.spp_classifier(backbone, 3)
 
 
@@ -289,3 +291,164 @@ def test_a_clone_from_its_config_gives_the_same_answers():
     clone.set_weights(model.get_weights())
     assert_close(clone(tf.ragged.stack(images)), alone(model, images))
     assert len(clone.trainable_weights) == 2
+
+
+# Networks of keras.applications by name.
+
+PREPROCESSING = {
+    "MobileNetV3Small": ("mobilenet_v3", {"alpha": 0.5}),
+    "MobileNetV2": ("mobilenet_v2", {"alpha": 0.35}),
+    "DenseNet121": ("densenet", {}),
+    "VGG16": ("vgg16", {}),
+}
+every_application = pytest.mark.parametrize(
+    "name",
+    [
+        "MobileNetV3Small",
+        *(
+            pytest.param(name, marks=pytest.mark.integration)
+            for name in ("MobileNetV2", "DenseNet121", "VGG16")
+        ),
+    ],
+)
+
+
+@every_application
+def test_a_network_by_name_takes_raw_pixels(name):
+    module, options = PREPROCESSING[name]
+    model = zoo.spp_classifier(
+        name, 4, levels=(2, 1), units=(6,), classifier_activation=None, **options
+    )
+    plain = getattr(keras.applications, name)(
+        input_shape=(None, None, 3), include_top=False, weights=None, **options
+    )
+    plain.set_weights(model.get_weights()[:-4])
+    image = np.random.default_rng(5).integers(0, 256, (1, 71, 94, 3)).astype("float32")
+    preprocess = getattr(keras.applications, module).preprocess_input
+    maps = plain.predict(preprocess(image.copy()), verbose=0)
+    kernel, bias, top_kernel, top_bias = model.get_weights()[-4:]
+    vector = layers.SpatialPyramidPooling((2, 1))(maps).numpy()
+    expected = np.maximum(vector @ kernel + bias, 0) @ top_kernel + top_bias
+    assert_close(model(image), expected, 1e-5)
+
+
+def test_a_network_by_name_takes_images_of_any_size():
+    model = classifier("MobileNetV3Small", alpha=0.5)
+    assert model.name == "MobileNetV3Small_spp"
+    images = [image * 60 + 120 for image in images_of(SIZES)]
+    assert_close(model(tf.ragged.stack(images)), alone(model, images))
+
+
+def test_a_layer_within_is_pooled():
+    options = {"alpha": 0.5, "layer": "expanded_conv_3_project_bn"}
+    model = classifier("MobileNetV3Small", **options)
+    assert model.get_layer("spp").input[0].shape[-1] == 24
+    with pytest.raises(ValueError, match=r"`layer` must be the name of a layer .*layer='conv9'"):
+        classifier("MobileNetV3Small", alpha=0.5, layer="conv9")
+
+
+def test_batch_normalization_is_trained_where_asked():
+    frozen, trained = (
+        classifier(hand_written(), train_backbone=True, train_normalization=asked)
+        for asked in (False, True)
+    )
+    assert len(trained.trainable_weights) == len(frozen.trainable_weights) + 4
+
+
+def test_names_and_weights_that_do_not_exist_are_refused(monkeypatch):
+    with pytest.raises(ValueError, match=r"near names are MobileNetV3Small"):
+        zoo.spp_classifier("MobilNetV3Small", 3)
+    with pytest.raises(ValueError, match=r"must be a name where .* weights='imagenet'"):
+        zoo.spp_classifier(hand_written(), 3, weights="imagenet")
+    with pytest.raises(ValueError, match=r"must be a name where .* made with alpha"):
+        zoo.spp_classifier(hand_written(), 3, alpha=0.5)
+
+    def fail(*args, **kwargs):
+        raise Exception("URL fetch failure on https://example.org: None -- no network")
+
+    monkeypatch.setattr("keras.src.applications.mobilenet_v3.file_utils.get_file", fail)
+    with pytest.raises(ValueError, match=r"`weights` 'imagenet' of MobileNetV3Small must be down"):
+        zoo.spp_classifier("MobileNetV3Small", 3, weights="imagenet")
+
+
+@pytest.mark.integration
+def test_the_table_has_every_network_that_can_be_converted():
+    functions = {
+        name
+        for name, value in vars(keras.applications).items()
+        if callable(value) and not name.startswith("NASNet")
+    }
+    assert set(zoo.list_backbones()) == functions
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3"),
+        *("MobileNet", "MobileNetV2", "MobileNetV3Large", "ResNet50", "ResNet50V2", "VGG16"),
+        "Xception",
+    ],
+)
+def test_the_table_has_the_smallest_size(name):
+    model = zoo.spp_classifier(name, 2, levels=(1,))
+    assert graph_run.min_image_size(model) == backbones.find_backbone(name).min_size
+    keras.utils.clear_session()
+
+
+# Keras' own weights. There is no network here: files of the right names lie in its cache, which
+# Keras checks by their hash but for some networks.
+
+CACHED = {
+    "MobileNet": ("mobilenet_2_5_224_tf_no_top.h5", 0.25, None),
+    "MobileNetV2": (
+        "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5",
+        0.35,
+        None,
+    ),
+    "MobileNetV3Small": (
+        "weights_mobilenet_v3_small_224_0.75_float_no_top_v2.h5",
+        0.75,
+        ("mobilenet_v3", "small_224_0.75_float"),
+    ),
+}
+
+
+@pytest.fixture
+def keras_home(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", list(CACHED))
+def test_weights_in_the_cache_of_keras_are_found(name, keras_home, monkeypatch):
+    file, alpha, hashed = CACHED[name]
+    path = keras_home / "models" / file
+    original = getattr(keras.applications, name)(
+        input_shape=(None, None, 3), include_top=False, weights=None, alpha=alpha
+    )
+    # Keras 2's format, which these files have.
+    original.save(path)
+    if hashed:
+        module, key = hashed
+        hashes = importlib.import_module(f"keras.src.applications.{module}").WEIGHTS_HASHES
+        digest = hashlib.md5(path.read_bytes()).hexdigest()
+        monkeypatch.setitem(hashes, key, (digest, digest))
+    model = zoo.spp_classifier(name, 3, weights="imagenet", alpha=alpha, levels=(1,))
+    for ours, theirs in zip(model.get_weights()[:-2], original.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert not any(
+        layer.trainable
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    )
+
+
+def test_weights_of_a_trained_classifier_are_loaded(tmp_path):
+    first, second = (classifier("MobileNetV3Small", alpha=0.25) for _ in range(2))
+    first.save_weights(tmp_path / "a.weights.h5")
+    third = classifier("MobileNetV3Small", alpha=0.25, weights=str(tmp_path / "a.weights.h5"))
+    assert np.abs(first.get_weights()[0] - second.get_weights()[0]).max() > 0
+    for ours, theirs in zip(third.get_weights(), first.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

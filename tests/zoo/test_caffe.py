@@ -237,7 +237,7 @@ def test_its_layers_are_named_as_in_the_zoo(released):
 def test_windows_are_pooled_from_cells_where_the_release_has_them(released):
     # Its offset is 21, counted from 1.
     # Its pools of stride 2 round up, at steps of 2 and 8 pixels.
-    assert model_parts.split_model(released).grid == (16, 20, 10)
+    assert model_parts.split_model(released).grid == (16, 20, 10, ())
     answer = zoo.with_boxes(released)(
         {"images": photograph()[np.newaxis], "boxes": np.array([[[0, 0, 224, 224]]])}
     )

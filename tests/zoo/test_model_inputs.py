@@ -1,5 +1,7 @@
 import keras
+import moving_cells
 import numpy as np
+import oracles
 import pytest
 
 from spp_keras import zoo
@@ -83,21 +85,59 @@ def test_with_boxes_refuses_a_network_without_pyramid():
         zoo.with_boxes(cut)
 
 
-def make_backbone(padding):
-    inputs = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(4, 3, strides=2, padding=padding, name="strided")(inputs)
-    return zoo.spp_classifier(keras.Model(inputs, x), 3, levels=(2, 1), units=())
-
-
 def test_with_boxes_takes_another_backbone():
-    model, images = make_backbone("valid"), make_images(21, 33)
+    inputs = keras.Input((None, None, 3))
+    backbone = keras.Model(inputs, keras.layers.Conv2D(4, 3, strides=2)(inputs))
+    model = zoo.spp_classifier(backbone, 3, levels=(2, 1), units=())
+    images = make_images(21, 33)
     scores = score_boxes(zoo.with_boxes(model), images, 2 * [[(0, 0, 33, 21)]])
     np.testing.assert_allclose(scores[:, 0], model(images), rtol=1e-5, atol=1e-5)
 
 
-def test_with_boxes_refuses_a_backbone_whose_cells_move_with_the_size_of_the_image():
-    with pytest.raises(ValueError, match="layer 'strided' depend on the size of the image"):
-        zoo.with_boxes(make_backbone("same"))
+@pytest.mark.parametrize(
+    ("make", "stride", "first_center"),
+    [
+        pytest.param(
+            moving_cells.make_small_network,
+            8,
+            moving_cells.first_center_of_small_network,
+            id="small",
+        ),
+        pytest.param(
+            moving_cells.make_mobilenet,
+            32,
+            moving_cells.first_center_of_mobilenet,
+            id="MobileNetV3Small",
+            marks=pytest.mark.integration,
+        ),
+    ],
+)
+def test_boxes_on_a_backbone_whose_cells_move_with_the_size_of_the_image(
+    make, stride, first_center, tmp_path
+):
+    model = make()
+    boxes_model = zoo.with_boxes(model)
+    pool = keras.Model(boxes_model.input, boxes_model.get_layer("roi_spp").output)
+    boxes_model.save(tmp_path / "boxes.keras")
+    loaded = keras.models.load_model(tmp_path / "boxes.keras")
+    trunk = model_parts.split_model(model).trunk
+    boxes = [(-99, -99, 999, 999), (0, 0, 90, 70), (62, 61, 127, 95), (63, 62, 160, 94.5)]
+    for height, width in [(160, 192), (161, 190), (164, 193), (163, 165)]:
+        images, firsts = make_images(height, width, 1), [*map(first_center, (height, width))]
+        feature_map = np.asarray(trunk(images))[0]
+        windows = [
+            oracles.window_of_box(box, stride, firsts, *feature_map.shape[:2]) for box in boxes
+        ]
+        assert len(set(windows)) == 4
+        expected = [
+            oracles.window_pyramid(feature_map, window, [(2, 2), (1, 1)], "max")
+            for window in windows
+        ]
+        found = pool({"images": images, "boxes": np.array([boxes], "float32")})
+        np.testing.assert_allclose(found[0], expected, rtol=1e-5, atol=1e-7)
+        scores = score_boxes(boxes_model, images, [boxes])
+        np.testing.assert_allclose(scores[:, 0], model(images), rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(score_boxes(loaded, images, [boxes]), scores)
 
 
 @pytest.mark.parametrize(("name", "pooling"), [("zf5_spp", "spp"), ("zf5", "flatten")])

@@ -1,19 +1,30 @@
 import pytest
 
 from spp_keras import zoo
-from spp_keras.zoo import tables
+from spp_keras.zoo import tables, weight_packages
 
 
-def test_list_models_has_two_networks_for_each_table():
+def test_list_models_has_two_networks_for_each_table_and_those_with_weights():
     names = zoo.list_models()
     assert names == sorted(names)
-    assert set(names) == {f"{t.name}{end}" for t in tables.TRUNKS for end in ("", "_spp")}
+    papers = {f"{t.name}{end}" for t in tables.TRUNKS for end in ("", "_spp")}
+    assert set(names) == papers | set(weight_packages.PACKAGES)
+
+
+def test_list_models_lists_those_with_weights():
+    names = zoo.list_models(weights="imagenet")
+    assert names == [f"efficientnet_lite{i}" for i in range(3)]
+    assert zoo.list_models("*lite1", weights="imagenet") == names[1:2]
+    assert zoo.list_models("zf*", weights="imagenet") == []
+    with pytest.raises(ValueError, match="`weights` must be one of None, 'imagenet'"):
+        zoo.list_models(weights="places")
 
 
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
-        ("*", 8),
+        ("*", 11),
+        ("efficientnet*", 3),
         ("*_spp", 4),
         ("overfeat*", 4),
         ("zf5", 1),
