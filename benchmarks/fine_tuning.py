@@ -91,23 +91,42 @@ def _fine_tune(records: Sequence[Records], policies: Sequence[Any], seed: int) -
     train = Pipeline(records[0], policies[0], batch_size=_BATCH_SIZE, flip=True, seed=seed)
     validation = Pipeline(records[1], policies[1], batch_size=_BATCH_SIZE, shuffle=False)
     model = efficientnet_lite0(len(train.classes), weights="imagenet", levels=_LEVELS)
-    row: dict[str, Any] = {
+    clock, start = _Clock(), time.perf_counter()
+    history = spp_keras.fine_tune(
+        model,
+        train,
+        validation,
+        top_epochs=_TOP_EPOCHS,
+        epochs=_EPOCHS,
+        seed=seed,
+        callbacks=[clock],
+        verbose=0,
+    ).history
+    end = time.perf_counter()
+    epochs = [history["phase"].count(phase) for phase in ("top", "network")]
+    best_of_top = int(np.argmin(history["val_loss"][: epochs[0]]))
+    result = model.evaluate(validation, verbose=0, return_dict=True)
+    accuracies = (history["val_accuracy"][best_of_top], result["accuracy"])
+    return {
         "images": [len(part) for part in records],
         "classes": len(train.classes),
         "levels": _LEVELS,
-        "side": getattr(policies[0], "image_size", _SHORT_SIDE),
-        "accuracies": [],
-        "seconds": [],
-        "epochs": [],
+        "accuracies": [round(float(accuracy), 4) for accuracy in accuracies],
+        # Of the top with the vectors, and of the network.
+        "seconds": [round(clock.begun[1] - start, 1), round(end - clock.begun[1], 1)],
+        "epochs": epochs,
     }
-    for epochs in ({"top_epochs": _TOP_EPOCHS, "epochs": 0}, {"top_epochs": 0, "epochs": _EPOCHS}):
-        start = time.perf_counter()
-        history = spp_keras.fine_tune(model, train, validation, seed=seed, verbose=0, **epochs)
-        row["seconds"].append(round(time.perf_counter() - start, 1))
-        row["epochs"].append(len(history.epoch))
-        result = model.evaluate(validation, verbose=0, return_dict=True)
-        row["accuracies"].append(round(float(result["accuracy"]), 4))
-    return row
+
+
+class _Clock(keras.callbacks.Callback):
+    """When each phase began."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[float] = []
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.begun.append(time.perf_counter())
 
 
 if __name__ == "__main__":

@@ -33,25 +33,27 @@ class PooledImages(NamedTuple):
 
 
 def pool_images(
-    model: keras.Model, *data: Any, quiet: bool = False
-) -> tuple[PooledImages | None, ...]:
+    model: keras.Model, train_data: Any, validation_data: Any = None, *, quiet: bool = False
+) -> tuple[PooledImages, PooledImages | None]:
     """Computes the inputs of a network's top for all images, in inference mode.
 
     Args:
         model: Network as for `spp_keras.zoo.model_parts.find_top`.
-        *data: Batches of images and labels that end, each a `tf.data.Dataset` or
-            `keras.utils.PyDataset`, or a `Pipeline`, whose augmentation is left out; or `None`.
+        train_data: Batches of images and labels that end, a `tf.data.Dataset` or
+            `keras.utils.PyDataset`; or a `Pipeline`, whose augmentation is left out.
+        validation_data: The same to validate on. Defaults to `None`.
         quiet: Whether to show no progress. Defaults to `False`.
 
     Returns:
-        `PooledImages`, or `None`, for each.
+        The vectors to train on, and those to validate on.
     """
     pooling, _ = find_top(model)
     pool = features(model, pooling.name)
     with _progress.create_bar(description="Vectors of images", disable=quiet) as bar:
-        return tuple(
-            None if batches is None else _pool(pool, model, batches, bar) for batches in data
-        )
+        train = _pool(pool, model, train_data, bar)
+        if validation_data is None:
+            return train, None
+        return train, _pool(pool, model, validation_data, bar)
 
 
 def train_top(

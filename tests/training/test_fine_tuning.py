@@ -162,7 +162,7 @@ def pipelines(photographs):
 def test_vectors_of_a_pipeline_are_those_of_its_images_as_they_are(pipelines):
     model = make_network()
     train = pipelines[0]
-    (pooled,) = pool_images(model, train, quiet=True)
+    pooled, _ = pool_images(model, train, quiet=True)
     plain = Pipeline(train.records, batch_size=1, shuffle=False)
     extractor = keras.Model(model.input, model.get_layer("spp").output)
     alone = [extractor(images["images"])[0] for images, _ in plain.dataset()]
