@@ -113,20 +113,20 @@ def _fine_tune(records: Sequence[Records], policies: Sequence[Any], seed: int) -
         "levels": _LEVELS,
         "accuracies": [round(float(accuracy), 4) for accuracy in accuracies],
         # Of the top with the vectors, and of the network.
-        "seconds": [round(clock.begun[1] - start, 1), round(end - clock.begun[1], 1)],
+        "seconds": [round(clock.ended[0] - start, 1), round(end - clock.ended[0], 1)],
         "epochs": epochs,
     }
 
 
 class _Clock(keras.callbacks.Callback):
-    """When each phase began."""
+    """When each phase ended."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.begun: list[float] = []
+        self.ended: list[float] = []
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.begun.append(time.perf_counter())
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.ended.append(time.perf_counter())
 
 
 if __name__ == "__main__":
