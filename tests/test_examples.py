@@ -205,11 +205,11 @@ def test_a_few_photographs_are_learned(photographs, tmp_path, monkeypatch):
     names = run("finetune.py", photographs, "--short-side", 64, "--epochs", 1)
     loaded = keras.models.load_model("finetuned.keras")
     evaluated = loaded.evaluate(names["validation"], verbose=0, return_dict=True)
-    assert evaluated["accuracy"] > 0.9
+    assert evaluated["accuracy"] >= 0.75
     predict = spp_keras.load_predictor("finetuned.tflite")
     files = sorted((photographs / "validation").glob("*/*.jpg"))
     right = [predict(file).labels[0] == file.parent.name for file in files]
-    assert np.mean(right) > 0.8
+    assert np.mean(right) == pytest.approx(evaluated["accuracy"], abs=0.06)
 
 
 @pytest.mark.parametrize("name", ["any_backbone.py", "finetune.py", "retrieval.py"])
