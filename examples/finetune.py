@@ -1,29 +1,39 @@
-"""Fine-tunes ZF-5 with a spatial pyramid on an image folder, each image at its own size.
+"""Fine-tunes a network with ImageNet weights on a folder of photographs, each at its own size.
 
-Run it with `python examples/finetune.py photos --weights runs/zf5_spp/best.weights.h5`.
+python examples/finetune.py photos          # photos/<class>/<any name>.jpg
+python examples/finetune.py photos --network MobileNetV3Small    # of keras.applications
 """
 
 import argparse
 
-import keras
-
-from spp_keras.data import Pipeline, load_records
-from spp_keras.zoo import zf5_spp
+import spp_keras
+from spp_keras.data import Pipeline, Whole, load_records
 
 parser = argparse.ArgumentParser()
 parser.add_argument("folder", help="photos/<class>/<any name>.jpg, .png, .gif or .bmp")
-parser.add_argument("--weights", required=True, help="file of any number of classes")
-parser.add_argument("--width", type=float, default=1, help="width of the network in that file")
-parser.add_argument("--epochs", type=int, default=10)
+parser.add_argument("--network", default="efficientnet_lite0", help="(%(default)s)")
+parser.add_argument("--weights", default="imagenet", help="imagenet or a file (%(default)s)")
+parser.add_argument("--short-side", type=int, default=160, help="of images (%(default)s)")
+parser.add_argument("--epochs", type=int, default=3, help="of the whole network (%(default)s)")
 options = parser.parse_args()
 
-train = Pipeline(load_records(options.folder, "train"), batch_size=16, flip=True)
-validation = Pipeline(load_records(options.folder, "validation"), batch_size=16, shuffle=False)
+size_policy = Whole(short_side=options.short_side, longest_side=4 * options.short_side)
+train, validation = (
+    Pipeline(load_records(options.folder, split), size_policy, batch_size=16, flip=split == "train")
+    for split in ("train", "validation")
+)
+settings = {"classes": len(train.classes), "weights": options.weights, "levels": (2, 1)}
+if options.network in spp_keras.list_models():
+    model = spp_keras.create_model(options.network, **settings)
+else:
+    model = spp_keras.zoo.spp_classifier(options.network, **settings)
 
-model = zf5_spp(len(train.classes), weights=options.weights, width=options.width)
-for layer in model.layers:
-    layer.trainable = not layer.name.startswith("conv")
-optimizer = keras.optimizers.SGD(1e-3, momentum=0.9)
-model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-model.fit(train, validation_data=validation, epochs=options.epochs)
+# The top on features that are computed once, then all: see `fine_tune`.
+spp_keras.fine_tune(model, train, validation, epochs=options.epochs)
+# Goes on as any Keras model does.
+model.fit(train, validation_data=validation, epochs=1)
+
 model.save("finetuned.keras")
+spp_keras.export_model(
+    model, "finetuned.tflite", labels=train.classes, size_policy=size_policy, quantization="float16"
+)

@@ -1,8 +1,9 @@
-"""Finds the images that are most similar to a query, by the pyramid features of a trained network.
+"""Finds the images that are most similar to a query, by the pyramid vectors of a trained network.
 
-Run it with `python examples/retrieval.py runs/zf5_spp-shapes photos query.jpg`. Vectors are stored
-in a file for the next query; delete it when the images change. `--score` without a query prints how
-often the nearest images have the same class.
+Run it with `python examples/retrieval.py photos query.jpg`. The network is EfficientNet-Lite0 with
+ImageNet weights, or that of a run, `--run runs/zf5_spp-shapes`. Vectors are stored in a file for
+the next query; delete it when the images change. `--score` without a query prints how often the
+nearest images have the same class.
 """
 
 import argparse
@@ -10,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -22,9 +22,9 @@ from spp_keras.data.safe_decoding import decode_safely
 from spp_keras.models import graph_run
 
 parser = argparse.ArgumentParser()
-parser.add_argument("run", help="run folder")
 parser.add_argument("images", help="folder of images at any depth, or name of a data set")
 parser.add_argument("query", nargs="?", help="an image")
+parser.add_argument("--run", default="efficientnet_lite0", help="run folder (%(default)s)")
 parser.add_argument("--nearest", type=int, default=5, help="number of images (%(default)s)")
 parser.add_argument("--split", default="validation", help="of a data set (%(default)s)")
 parser.add_argument("--layer", default="spp", help="layer to compare (%(default)s)")
@@ -36,9 +36,7 @@ options = parser.parse_args()
 run = spp_keras.load_run(options.run)
 size_policy = Warp(image_size=options.image_size) if options.image_size else run.size_policy
 min_size = graph_run.min_image_size(run.model)
-extractor = keras.Model(run.model.input, run.model.get_layer(options.layer).output)
-# One graph for all sizes.
-extract = tf.function(extractor.call, input_signature=[tf.TensorSpec((1, None, None, 3))])
+extract = spp_keras.features(run.model, options.layer)
 decode = tf.function(
     lambda file: decode_safely(file, size_policy, min_size, orientation=run.orientation)
 )

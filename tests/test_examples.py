@@ -8,10 +8,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import scikit_photographs
 import small_runs
 from image_files import REFUSAL
 from photographs import encoded, photograph
 
+import spp_keras
 from spp_keras.data import Warp, image_ops
 
 pytestmark = pytest.mark.integration
@@ -136,7 +138,7 @@ def test_the_nearest_are_those_of_the_largest_cosines(
     order = np.argsort(-expected)[:4]
     assert np.diff(np.sort(expected)[-5:]).min() > 1e-4
     index = ("--index", tmp_path / "index.npz", "--nearest", 4)
-    run("retrieval.py", folder, tmp_path / "pictures", names[2], *index, *arguments)
+    run("retrieval.py", tmp_path / "pictures", names[2], "--run", folder, *index, *arguments)
     found, nearest = answered(capsys)
     assert nearest == [names[number] for number in order]
     np.testing.assert_allclose(found, expected[order], atol=1e-4)
@@ -148,17 +150,17 @@ def test_the_next_query_takes_vectors_from_the_file_if_they_are_of_its_kind(
     trained_run, pictures, tmp_path, capsys
 ):
     index = tmp_path / "index.npz"
-    arguments = (trained_run[0], tmp_path / "pictures")
-    options = ("--index", index, "--nearest", 99)
-    run("retrieval.py", *arguments, *options)
+    pictures_folder = tmp_path / "pictures"
+    options = ("--run", trained_run[0], "--index", index, "--nearest", 99)
+    run("retrieval.py", pictures_folder, *options)
     for path in pictures:
         Path(path).write_bytes(b"no picture")
     (tmp_path / "query.png").write_bytes(encoded(pictures[max(pictures)]))
-    run("retrieval.py", *arguments, tmp_path / "query.png", *options)
+    run("retrieval.py", pictures_folder, tmp_path / "query.png", *options)
     found, names = answered(capsys)
     assert (names[0], found[0], len(names)) == (max(pictures), 1.0, len(SIZES))
     Path(max(pictures)).write_bytes((tmp_path / "query.png").read_bytes())
-    run("retrieval.py", *arguments, tmp_path / "query.png", *options, "--layer", "fc6")
+    run("retrieval.py", pictures_folder, tmp_path / "query.png", *options, "--layer", "fc6")
     output = capsys.readouterr()
     assert output.out.splitlines() == [f"1.0000  {max(pictures)}"]
     assert output.err.count(f"{REFUSAL}: left out") == len(SIZES) - 1
@@ -166,7 +168,7 @@ def test_the_next_query_takes_vectors_from_the_file_if_they_are_of_its_kind(
 
 def test_the_score_is_the_share_of_the_same_class(trained_run, pictures, tmp_path, capsys):
     options = ("--index", tmp_path / "index.npz", "--nearest", 2, "--score")
-    run("retrieval.py", trained_run[0], tmp_path / "pictures", *options)
+    run("retrieval.py", tmp_path / "pictures", "--run", trained_run[0], *options)
     cosines, same, pairs = similarities(trained_run[1], pictures), [], []
     classes = [Path(name).parent.name for name in pictures]
     for i, row in enumerate(cosines):
@@ -177,6 +179,39 @@ def test_the_score_is_the_share_of_the_same_class(trained_run, pictures, tmp_pat
     assert capsys.readouterr().out.strip() == words
 
 
-@pytest.mark.parametrize("name", ["any_backbone.py", "retrieval.py"])
+# Photographs, and a network with ImageNet weights.
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs") / "photographs"
+    return scikit_photographs.make_folder(folder, train=5, validation=4, classes=5)
+
+
+def test_parts_of_one_photograph_are_each_others_nearest(photographs, tmp_path, capsys):
+    folder = photographs / "validation"
+    query = folder / "coffee" / "1.jpg"
+    options = ("--index", tmp_path / "index.npz", "--nearest", 3)
+    run("retrieval.py", folder, query, *options)
+    similar, names = answered(capsys)
+    assert (names[0], similar[0]) == (str(query), 1.0)
+    assert {Path(name).parent.name for name in names} == {"coffee"}
+    run("retrieval.py", folder, *options, "--score")
+    assert float(capsys.readouterr().out.split()[0]) > 0.8
+
+
+def test_a_few_photographs_are_learned(photographs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run("finetune.py", photographs, "--short-side", 64, "--epochs", 1)
+    loaded = keras.models.load_model("finetuned.keras")
+    evaluated = loaded.evaluate(names["validation"], verbose=0, return_dict=True)
+    assert evaluated["accuracy"] >= 0.75
+    predict = spp_keras.load_predictor("finetuned.tflite")
+    files = sorted((photographs / "validation").glob("*/*.jpg"))
+    right = [predict(file).labels[0] == file.parent.name for file in files]
+    assert np.mean(right) == pytest.approx(evaluated["accuracy"], abs=0.06)
+
+
+@pytest.mark.parametrize("name", ["any_backbone.py", "finetune.py", "retrieval.py"])
 def test_an_example_is_short(name):
     assert len((EXAMPLES / name).read_text().splitlines()) < 100

@@ -88,7 +88,24 @@ def _make_function(model: keras.Model) -> Callable[[Any], Any]:
         return run
     import tensorflow as tf
 
-    return tf.function(run, autograph=False, reduce_retracing=True)
+    def relax(x: Any) -> Any:
+        """The type of a tensor with any number of images, rows and columns."""
+        shape = [*[None] * (len(x.shape) - 1), x.shape[-1]]
+        if _inputs.is_ragged(x):
+            return tf.RaggedTensorSpec(shape, x.dtype, x.ragged_rank, x.row_splits.dtype)
+        return tf.TensorSpec(shape, x.dtype)
+
+    # By the form of the images, as tracing takes long.
+    functions: dict[str, Any] = {}
+
+    def run_graph(images: Any) -> Any:
+        signature = [tf.nest.map_structure(relax, images)]
+        key = repr(signature)
+        if key not in functions:
+            functions[key] = tf.function(run, input_signature=signature, autograph=False)
+        return functions[key](images)
+
+    return run_graph
 
 
 def _pad_images(images: Any) -> Any:

@@ -70,8 +70,8 @@ def fine_tune(
     Example:
 
     >>> model = zf5_spp(classes=2, width=0.125)
-    >>> images = tf.ragged.stack([np.zeros((64, 96, 3)), np.ones((80, 50, 3))])
-    >>> data = tf.data.Dataset.from_tensor_slices((images, [0, 1])).batch(2)
+    >>> images, labels = np.zeros((2, 64, 96, 3), "float32"), np.array([0, 1])
+    >>> data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(2)
     >>> history = fine_tune(model, data, top_epochs=2, epochs=1, verbose=0)
     >>> history.history["phase"]
     ['top', 'top', 'network']
@@ -97,10 +97,7 @@ def fine_tune(
         return [*callbacks, stop]
 
     if top_epochs:
-        train = pool_images(model, train_data, quiet=verbose == 0)
-        validation = None
-        if validation_data is not None:
-            validation = pool_images(model, validation_data, quiet=verbose == 0)
+        train, validation = pool_images(model, train_data, validation_data, quiet=verbose == 0)
         options |= {"seed": seed, "callbacks": stop_early()}
         _extend(history, train_top(model, train, validation, compile_model, **options), "top")
         del train, validation

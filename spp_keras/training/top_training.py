@@ -32,35 +32,28 @@ class PooledImages(NamedTuple):
     batch_size: int
 
 
-def pool_images(model: keras.Model, data: Any, *, quiet: bool = False) -> PooledImages:
+def pool_images(
+    model: keras.Model, train_data: Any, validation_data: Any = None, *, quiet: bool = False
+) -> tuple[PooledImages, PooledImages | None]:
     """Computes the inputs of a network's top for all images, in inference mode.
 
     Args:
         model: Network as for `spp_keras.zoo.model_parts.find_top`.
-        data: Batches of images and labels that end, or a `Pipeline`, whose augmentation is left
-            out.
+        train_data: Batches of images and labels that end, a `tf.data.Dataset` or
+            `keras.utils.PyDataset`; or a `Pipeline`, whose augmentation is left out.
+        validation_data: The same to validate on. Defaults to `None`.
         quiet: Whether to show no progress. Defaults to `False`.
+
+    Returns:
+        The vectors to train on, and those to validate on.
     """
     pooling, _ = find_top(model)
     pool = features(model, pooling.name)
-    rows: list[list[np.ndarray]] = []
     with _progress.create_bar(description="Vectors of images", disable=quiet) as bar:
-        for batch in _iterate(model, data):
-            images, labels, weights = keras.utils.unpack_x_y_sample_weight(batch)
-            if labels is None:
-                raise ValueError(
-                    "`train_data` must be batches of images and labels. Received: images alone."
-                )
-            columns = [pool(images), labels, *([] if weights is None else [weights])]
-            rows.append([keras.ops.convert_to_numpy(column) for column in columns])
-            bar.update(len(rows[-1][0]))
-    if not rows:
-        raise ValueError("`train_data` must have a batch. Received: none.")
-    vectors, labels, *others = (np.concatenate(column) for column in zip(*rows, strict=True))
-    batch_size = data.batch_size if isinstance(data, Pipeline) else len(rows[0][0])
-    return PooledImages(
-        vectors.astype("float32"), labels, others[0] if others else None, batch_size
-    )
+        train = _pool(pool, model, train_data, bar)
+        if validation_data is None:
+            return train, None
+        return train, _pool(pool, model, validation_data, bar)
 
 
 def train_top(
@@ -148,6 +141,26 @@ def _shuffle_batches(images: PooledImages, seed: int) -> tf.data.Dataset:
 
     signature = tuple(tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in columns)
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)
+
+
+def _pool(pool: Callable[[Any], Any], model: keras.Model, data: Any, bar: Any) -> PooledImages:
+    rows: list[list[np.ndarray]] = []
+    for batch in _iterate(model, data):
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        if labels is None:
+            raise ValueError(
+                "`train_data` must be batches of images and labels. Received: images alone."
+            )
+        columns = [pool(images), labels, *([] if weights is None else [weights])]
+        rows.append([keras.ops.convert_to_numpy(column) for column in columns])
+        bar.update(len(rows[-1][0]))
+    if not rows:
+        raise ValueError("`train_data` must have a batch. Received: none.")
+    vectors, labels, *others = (np.concatenate(column) for column in zip(*rows, strict=True))
+    batch_size = data.batch_size if isinstance(data, Pipeline) else len(rows[0][0])
+    return PooledImages(
+        vectors.astype("float32"), labels, others[0] if others else None, batch_size
+    )
 
 
 def _iterate(model: keras.Model, data: Any) -> Iterator[Any]:

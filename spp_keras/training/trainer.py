@@ -145,10 +145,11 @@ def _train_top(
     stop = keras.callbacks.EarlyStopping(
         f"val_{metric}", mode="max", patience=recipe.patience, restore_best_weights=True
     )
+    vectors, validation_vectors = top_training.pool_images(network, training, validation)
     history = top_training.train_top(
         network,
-        top_training.pool_images(network, training),
-        top_training.pool_images(network, validation),
+        vectors,
+        validation_vectors,
         lambda top: _compile(top, recipe, training.records),
         epochs=recipe.top_epochs,
         seed=recipe.seed,

@@ -54,7 +54,17 @@ def compare(original, names, found, images):
             np.testing.assert_allclose(output, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("form", ["ragged", "padded", "list", "packed"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "packed",
+        # The same network is traced again.
+        *(
+            pytest.param(form, marks=pytest.mark.integration)
+            for form in ("ragged", "padded", "list")
+        ),
+    ],
+)
 def test_every_layer_gives_each_image_what_it_gets_alone(every_rule, form):
     original, converted = every_rule
     names, images = list_layers(original), cases.make_images(SIZES)

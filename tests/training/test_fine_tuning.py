@@ -48,7 +48,7 @@ def assert_same(found, expected, tolerance=0.0):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("units", [(), (8,)])
+@pytest.mark.parametrize("units", [(), pytest.param((8,), marks=pytest.mark.integration)])
 def test_the_top_learns_what_it_does_within_the_frozen_network(units):
     epochs, seed = 3, 7
     images, labels = make_images()
@@ -87,6 +87,7 @@ def test_then_all_learns_and_the_trunk_more_slowly():
     assert_same(get_weights(model, "norm"), norm)
 
 
+@pytest.mark.integration
 def test_ragged_images_are_as_good():
     model = make_network()
     ragged = tf.ragged.stack([tf.zeros((20, 30, 3)), tf.ones((32, 24, 3))])
@@ -95,6 +96,7 @@ def test_ragged_images_are_as_good():
     assert history.history["phase"] == ["top", "network"]
 
 
+@pytest.mark.integration
 def test_afterwards_plain_fit_goes_on():
     model = make_network()
     spp_keras.fine_tune(model, make_dataset(), top_epochs=1, epochs=1, verbose=0)
@@ -131,7 +133,7 @@ class LossesOf(keras.callbacks.Callback):
     [
         # The top's second epoch; early stopping after two more; the network gets no better.
         ([3.0, 1.0, 2.0, 2.0, 1.5, 1.4], 6, 1),
-        ([3.0, 1.0, 2.0, 2.0, 0.5, 0.9, 0.8], 7, 4),
+        pytest.param([3.0, 1.0, 2.0, 2.0, 0.5, 0.9, 0.8], 7, 4, marks=pytest.mark.integration),
     ],
 )
 def test_the_best_weights_of_both_phases_are_kept(losses, epochs, best):
@@ -156,10 +158,11 @@ def pipelines(photographs):
     return train, Pipeline(load_records(photographs, "val"), batch_size=4, shuffle=False)
 
 
+@pytest.mark.integration
 def test_vectors_of_a_pipeline_are_those_of_its_images_as_they_are(pipelines):
     model = make_network()
     train = pipelines[0]
-    pooled = pool_images(model, train, quiet=True)
+    pooled, _ = pool_images(model, train, quiet=True)
     plain = Pipeline(train.records, batch_size=1, shuffle=False)
     extractor = keras.Model(model.input, model.get_layer("spp").output)
     alone = [extractor(images["images"])[0] for images, _ in plain.dataset()]
@@ -171,6 +174,7 @@ def test_vectors_of_a_pipeline_are_those_of_its_images_as_they_are(pipelines):
     assert pooled.batch_size == 4
 
 
+@pytest.mark.integration
 def test_a_pipeline_trains_both_phases(pipelines):
     model = make_network()
     history = spp_keras.fine_tune(
@@ -180,6 +184,7 @@ def test_a_pipeline_trains_both_phases(pipelines):
     assert min(history["val_loss"]) < history["val_loss"][0]
 
 
+@pytest.mark.integration
 def test_labels_may_be_of_other_kinds_and_images_weighted():
     images, labels = make_images()
     one_hot, weights = keras.utils.to_categorical(labels, CLASSES), np.ones(COUNT, "float32")
@@ -203,6 +208,7 @@ def test_a_network_of_keras_with_global_pooling_is_tuned_as_well():
     assert history.history["phase"] == ["top", "network"]
 
 
+@pytest.mark.integration
 def test_a_backbone_that_runs_image_by_image_is_tuned_as_well():
     images = keras.Input((None, None, 3))
     maps = keras.layers.Conv2DTranspose(2, 3, name="transposed")(images)

@@ -48,27 +48,30 @@ def leave_rubbish(run):
         (run / f".{'0' * 32}.{name}").write_bytes(b"half a file")
 
 
-@pytest.mark.parametrize(("kills", "epochs"), [(1, 4), (3, 12)])
+@pytest.mark.parametrize(
+    ("kills", "epochs", "changes"),
+    [(1, 4, {}), (3, 12, {}), (1, 4, {"top_epochs": 3, "trunk_multiplier": 0.1})],
+)
 def test_a_run_killed_at_random_moments_ends_like_one_undisturbed(
-    kills, epochs, recipe, undisturbed, start, state, tmp_path
+    kills, epochs, changes, recipe, undisturbed, start, state, tmp_path
 ):
     run, moments = tmp_path / "run", []
     for number in range(kills):
         # With fewer epochs than in the end, so that the last resumption has more to do.
-        process = start(recipe(epochs=epochs - 1, checkpoint_minutes=0.0005), run)
+        process = start(recipe(epochs=epochs - 1, checkpoint_minutes=0.0005, **changes), run)
         wait_for_a_state(run, process)
         time.sleep(random.Random(number).uniform(0, 0.5))
         assert process.poll() is None, "it ended before it was killed: take more epochs"
         kill(process)
         moments.append((state(run)[1]["epoch"], state(run)[1]["step"]))
         leave_rubbish(run)
-    codes, said = ended(start(recipe(epochs=epochs), run))
+    codes, said = ended(start(recipe(epochs=epochs, **changes), run))
     assert codes == [0], said
     epoch, step = moments[-1]
     assert f"resumed after epoch {epoch}, batch {step}" in said
 
     values, stored = state(run)
-    expected, once = state(undisturbed(epochs=epochs).run)
+    expected, once = state(undisturbed(epochs=epochs, **changes).run)
     for key, value in expected.items():
         np.testing.assert_array_equal(values[key], value, err_msg=f"{key}, killed at {moments}")
     assert [row["epoch"] for row in stored["history"]] == list(range(1, epochs + 1))
