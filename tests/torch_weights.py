@@ -21,9 +21,8 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
 from photographs import photograph
+from PIL import Image
 
 GOLDENS = Path(__file__).with_name("goldens")
 FILE = GOLDENS / "efficientnet_lite_answers.npz"

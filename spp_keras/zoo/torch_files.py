@@ -147,9 +147,7 @@ def _view_tensor(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray
     if tensor.offset + steps >= len(values) or math.prod(tensor.shape) > len(values):
         raise ValueError("a tensor reaches beyond its storage")
     strides = [stride * values.itemsize for stride in tensor.strides]
-    return np.lib.stride_tricks.as_strided(
-        values[tensor.offset :], tensor.shape, strides, writeable=False
-    )
+    return np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides)
 
 
 def _is_count(value: Any) -> bool:
