@@ -30,8 +30,8 @@ from spp_keras.data import image_ops
 from spp_keras.evaluation import views
 from spp_keras.zoo import model_parts, weight_packages
 
-# The first is asked by all protocols, the others by few sizes and about photographs alone.
-_NETWORKS = tuple(weight_packages.PACKAGES)
+# The first is asked about photographs by all protocols; about cut-outs, and the second, by few.
+_NETWORKS = ("efficientnet_lite0", "efficientnet_lite1")
 _FEW_SIDES = (160, 192, 224, 256, 288)
 _VIEW_SIZE = 224
 
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_asker(network: str) -> Callable[[photograph_files.Photograph], dict[str, Any]]:
     """Makes the function from a picture to rank and probability of what is right, by protocol."""
     is_first = network == _NETWORKS[0]
-    find_scores = _Asker(network, tables.SIDES if is_first else _FEW_SIDES, with_views=is_first)
+    find_scores = _Asker(network, with_all=is_first)
     return lambda picture: {
         name: _judge(scores, picture.classes) for name, scores in find_scores(picture).items()
     }
@@ -99,8 +99,8 @@ def _judge(scores: np.ndarray, classes: Sequence[int]) -> tuple[int, float]:
 class _Asker:
     """Scores of a picture by every protocol, from few feature maps."""
 
-    def __init__(self, network: str, sides: Sequence[int], with_views: bool):
-        self.sides, self.with_views = sides, with_views
+    def __init__(self, network: str, with_all: bool):
+        self.with_all = with_all
         self.train_size = weight_packages.PACKAGES[network].image_size
         parts = model_parts.split_model(zoo.create_model(network, weights="imagenet"))
         self._apply_top = parts.apply_top
@@ -110,8 +110,10 @@ class _Asker:
     def __call__(self, picture: photograph_files.Photograph) -> dict[str, np.ndarray]:
         self._picture, self._maps = picture, {}
         size = picture.size
+        with_all = self.with_all and picture.group == "photographs"
+        sides = tables.SIDES if with_all else _FEW_SIDES
         scores = {"own size": self._score(self._find_map(size).mean((0, 1)))}
-        for side in self.sides:
+        for side in sides:
             for rule, target in (
                 (f"short side {side}", views.scale_size(size, side)),
                 (f"area {side}x{side}", _scale_area(size, side)),
@@ -121,18 +123,16 @@ class _Asker:
         scores["warp"] = self._score(self._find_map(square).mean((0, 1)))
         scores["crop"] = self._score(self._crop().mean((0, 1)))
         for kind in ("short side {}", "area {0}x{0}"):
-            for sides in tables.AVERAGES:
-                if not set(sides) <= set(self.sides):
-                    continue
-                together = np.mean([scores[kind.format(side)] for side in sides], axis=0)
-                scores[tables.name_average(kind, sides)] = together
-        if self.with_views:
+            for averaged in tables.AVERAGES:
+                if set(averaged) <= set(sides):
+                    together = np.mean([scores[kind.format(side)] for side in averaged], axis=0)
+                    scores[tables.name_average(kind, averaged)] = together
+        if with_all:
             at_256 = views.scale_size(size, 256)
             scores["10-view-map"] = self._score_views(at_256, views.ten_views)
             scores["short side 256, mirrored too"] = self._score_views(
                 at_256, lambda size, _: views.whole_and_mirrored_views(size)
             )
-        if self.with_views and picture.group == "photographs":
             targets = [views.scale_size(size, side) for side in views.six_short_sides(_VIEW_SIZE)]
             rows = [self._pool_views(target, views.eighteen_views) for target in targets]
             scores["96-view"] = self._score(np.concatenate(rows))

@@ -67,7 +67,8 @@ def choose(network: str, rows: Sequence[Row], kinds: Sequence[str] = ("",)) -> s
 
 def _list_protocols(network: str, rows: Sequence[Row]) -> list[str]:
     best = choose(network, rows)
-    single = choose(network, [_keep_single(row, network) for row in rows])
+    whole = choose(network, rows, ("own size", "short side ", "area "))
+    short_side = choose(network, rows, ("short side ",))
     lines = [
         "| | pixels | top-1 | top-5 | probability | log score | on others: top-1 | log score |",
         "|---|---:|---|---:|---:|---:|---:|---:|",
@@ -76,25 +77,18 @@ def _list_protocols(network: str, rows: Sequence[Row]) -> list[str]:
         top1, top5, log, probability = _measure(network, name, rows)
         other_top1, _, other_log, _ = _measure(network, name, rows[1::2])
         low, high = intervals.wilson(round(top1 * len(rows)), len(rows))
-        label = f"**{name}**" if name in (best, single) else name
+        label = f"**{name}**" if name in (best, whole, short_side) else name
         pixels = sorted(_count_pixels(network, name, row["size"]) for row in rows)
         lines.append(
             f"| {label} | {pixels[len(pixels) // 2] / 1000:.0f} "
             f"| {top1:.1%} [{low:.1%}, {high:.1%}] | {top5:.1%} | {probability:.2f} | {log:.2f} "
             f"| {other_top1:.1%} | {other_log:.2f} |"
         )
-    chosen = f"Chosen: {best}" + (f"; of single sizes: {single}" if single != best else "")
-    return [*lines, "", f"{chosen}."]
-
-
-def _keep_single(row: Row, network: str) -> Row:
-    """A picture with its answers to one look at the whole of it."""
-    answers = {
-        name: answer
-        for name, answer in row["answers"][network].items()
-        if name.startswith(("own", "short", "area")) and "," not in name
-    }
-    return {**row, "answers": {network: answers}}
+    return [
+        *lines,
+        "",
+        f"Chosen: {best}; for the whole picture at one size {whole}; by its short side {short_side}.",
+    ]
 
 
 def _measure(network: str, name: str, rows: Sequence[Row]) -> tuple[float, float, float, float]:
