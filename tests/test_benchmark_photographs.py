@@ -96,7 +96,7 @@ def rows_of(answers):
 
 
 def test_the_rule_has_the_best_log_score_on_every_second_picture(load):
-    tables = load("photographs_tables")
+    tables = load("photograph_scales_tables")
     rows = rows_of([((1, 0.5), (2, 0.4)), ((9, 0), (1, 1)), ((2, 0.3), (1, 0.3))])
     assert tables.choose("efficientnet_lite0", rows) == "short side 224"
     assert tables.choose("efficientnet_lite0", rows[1:]) == "area 224x224"
@@ -119,12 +119,12 @@ def test_the_rule_has_the_best_log_score_on_every_second_picture(load):
     ],
 )
 def test_pixels_are_counted(load, name, expected):
-    tables = load("photographs_tables")
+    tables = load("photograph_scales_tables")
     assert tables._count_pixels("efficientnet_lite0", name, (200, 300)) == expected
 
 
 def test_cells_of_a_view_are_those_centered_in_it(load):
-    find = load("photographs")._find_cells
+    find = load("photograph_scales")._find_cells
     assert find(8, 256, 0, 256) == slice(0, 8)
     assert find(8, 256, 16, 241) == slice(0, 8)
     assert find(8, 256, 17, 241) == slice(1, 8)

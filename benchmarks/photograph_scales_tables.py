@@ -1,4 +1,4 @@
-"""The results of `photographs.py` as Markdown: a function of what is in its JSON file."""
+"""The results of `photograph_scales.py` as Markdown: a function of what is in its JSON file."""
 
 import math
 from collections.abc import Sequence
@@ -87,7 +87,8 @@ def _list_protocols(network: str, rows: Sequence[Row]) -> list[str]:
     return [
         *lines,
         "",
-        f"Chosen: {best}; for the whole picture at one size {whole}; by its short side {short_side}.",
+        f"Chosen: {best}; for the whole picture at one size {whole}; by its short side "
+        f"{short_side}.",
     ]
 
 
