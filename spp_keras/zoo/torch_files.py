@@ -38,14 +38,10 @@ def read_torch_file(path: str | Path) -> dict[str, np.ndarray]:
 
     Example:
 
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "weights.pth"
-    >>> path.write_bytes(b"no weights")
-    10
-    >>> read_torch_file(path)
-    Traceback (most recent call last):
-        ...
-    ValueError: `path` must be a file of tensors that `torch.save` wrote in its old format. ...
+    >>> from spp_keras.zoo import weight_packages
+    >>> tensors = read_torch_file(weight_packages.find_weight_file("efficientnet_lite0"))
+    >>> tensors["_fc.weight"].shape, tensors["_fc.weight"].dtype
+    ((1000, 1280), dtype('float32'))
     """
     content = Path(path).read_bytes()
     try:
@@ -147,9 +143,7 @@ def _view_tensor(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray
     if tensor.offset + steps >= len(values) or math.prod(tensor.shape) > len(values):
         raise ValueError("a tensor reaches beyond its storage")
     strides = [stride * values.itemsize for stride in tensor.strides]
-    return np.lib.stride_tricks.as_strided(
-        values[tensor.offset :], tensor.shape, strides, writeable=False
-    )
+    return np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides)
 
 
 def _is_count(value: Any) -> bool:

@@ -2,6 +2,8 @@
 
 import functools
 import json
+import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -20,6 +22,7 @@ from spp_keras.zoo import (
     weight_packages,
 )
 
+ROOT = Path(__file__).parents[2]
 NETWORKS = list(weight_packages.PACKAGES)
 every_network = pytest.mark.parametrize("name", NETWORKS)
 TOLERANCE = 1e-4
@@ -209,3 +212,22 @@ def test_those_with_weights_are_the_ones_of_packages():
     rows = [row.name for row in model_summary.summarize_models() if row.weights]
     assert rows == NETWORKS == zoo.list_models(weights="imagenet")
     assert sorted(row.name for row in model_summary.summarize_models()) == zoo.list_models()
+
+
+@every_network
+def test_card_and_table_have_the_figures_of_the_network(name):
+    (network,) = [row for row in model_summary.summarize_models() if row.name == name]
+    package = weight_packages.PACKAGES[name]
+    card = (ROOT / "zoo" / name / "card.md").read_text()
+    (row,) = re.findall(rf"^\| \[{name}\].*", (ROOT / "zoo" / "README.md").read_text(), re.M)
+    for text in (card, row):
+        assert f"{network.parameters:,}" in text
+    accuracy, side = {"0": (75.1, 224), "1": (76.7, 240), "2": (77.6, 260)}[name[-1]]
+    assert f"| any from {network.min_size} |" in row
+    assert row.endswith(f"| {network.flops / 1e9:.2f} | {accuracy} at {side} |")
+    assert f"any size from {network.min_size}x{network.min_size}," in card
+    assert f"float32: {accuracy} %" in card
+    assert side == package.image_size
+    assert all(part in card for part in (package.sha256, Path(package.file).name, "Apache-2.0"))
+    measured = card.split("## Measured here")[1].split("## Reported by its authors")[0]
+    assert str(accuracy) not in measured

@@ -104,7 +104,7 @@ class Package:
         """Writes the file as the package comes with it."""
         self.path.write_bytes(content)
         entry = weight_packages.WeightPackage(
-            "small_weights_model", self.path.name, hashlib.sha256(content).hexdigest(), 224
+            "small_weights_model", self.path.name, hashlib.sha256(content).hexdigest(), 224, 256
         )
         self.monkeypatch.setitem(weight_packages.PACKAGES, NETWORK, entry)
         return self

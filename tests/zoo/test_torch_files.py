@@ -90,7 +90,7 @@ def test_attributes_of_the_dictionary_are_passed_over(read, expected):
 
 def test_arrays_cannot_be_written_to(read):
     # They are the memory of the file, and some share it.
-    assert not any(array.flags.writeable for array in read(FILE).values())
+    assert not any(array.flags["W"] for array in read(FILE).values())
 
 
 # Damage.
