@@ -22,12 +22,16 @@ def add(commands: argparse._SubParsersAction) -> None:
         "Several GPUs share the work, and several machines that TF_CONFIG names. Prints the run "
         "folder.",
         examples="  spp-keras train zf5_spp/shapes\n"
+        "  spp-keras train efficientnet_lite0 --data photos/\n"
+        "  spp-keras train MobileNetV3Small --data photos/\n"
         "  spp-keras train zf5_spp --data photos/ --epochs 3 --batch-size 16 "
         "--learning-rate 0.003\n"
         "  spp-keras train zoo/zf5_spp/recipe.toml --data voc/2007 --seed 1\n"
         "  spp-keras train zf5_spp --data imagenet2012 --data-dir /data --output runs/zf5_spp",
     )
-    parser.add_argument("recipe", metavar="RECIPE", help="a TOML file, or a recipe of the zoo")
+    parser.add_argument(
+        "recipe", metavar="RECIPE", help="a TOML file, a recipe of the zoo, or a network"
+    )
     parser.add_argument(
         "--output", metavar="RUN", help="the run folder (default: runs/RECIPE-DATA)"
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 from spp_keras.recipes import fields
 from spp_keras.recipes.detector_recipe import DetectorRecipe
 from spp_keras.recipes.recipe import Recipe
-from spp_keras.zoo import backbones
+from spp_keras.zoo import networks
 
 # Keys of older versions: the last version that has them, the next one, and their names there.
 _OLD_KEYS = {
@@ -22,7 +22,7 @@ _OLD_KEYS = {
     "batch_pixels": ("0.2", "0.3", "max_pixels"),
 }
 # Fine-tuning of pretrained weights, which suits any network.
-_BACKBONE_RECIPE = "efficientnet_lite0"
+_NETWORK_RECIPE = "efficientnet_lite0"
 _TASKS: dict[str, type[Recipe] | type[DetectorRecipe]] = {
     "classification": Recipe,
     "detection": DetectorRecipe,
@@ -45,8 +45,9 @@ def read_recipe(
     """Reads a recipe from a file or from the zoo.
 
     Args:
-        path: Path of a TOML file, or a name from `list_recipes()`; or that of a network of
-            `keras.applications`, for the recipe of `efficientnet_lite0` with that network.
+        path: Path of a TOML file, or a name from `list_recipes()`; or that of a network that
+            has no recipe of its own, such as `"MobileNetV3Small"`: the recipe of
+            `efficientnet_lite0` with that network.
         task: `"classification"` or `"detection"`, if the recipe must be for that.
             Defaults to `None`, either.
         **overrides: Other values for keys of the recipe. With another `size_policy`
@@ -61,8 +62,8 @@ def read_recipe(
     >>> recipe.batch_size, recipe.data, recipe.epochs
     (32, 'photos', 70)
     """
-    if str(path) in backbones.BACKBONES and not Path(path).is_file():
-        path, overrides = _BACKBONE_RECIPE, {"model": str(path)} | overrides
+    if _is_network_alone(path):
+        path, overrides = _NETWORK_RECIPE, {"model": str(path)} | overrides
     file = _find_file(path)
     try:
         keys = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -132,6 +133,14 @@ def read_card(model: str) -> str:
             f"`spp-keras zoo` lists them. Received: model={model!r}."
         )
     return cards[model].read_text(encoding="utf-8").rstrip()
+
+
+def _is_network_alone(path: str | Path) -> bool:
+    """Whether a path is the name of a network without a recipe of its own."""
+    name = str(path)
+    if Path(path).is_file() or name not in networks.list_networks():
+        return False
+    return name not in list_recipes()
 
 
 def _find_file(path: str | Path) -> Path:

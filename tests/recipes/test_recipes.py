@@ -452,7 +452,7 @@ print(sorted({'tensorflow', 'keras', 'numpy', 'h5py'} & set(sys.modules)))
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("name", ["MobileNetV3Small", "ResNet50"])
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "ResNet50", "efficientnet_lite1"])
 def test_the_name_of_a_backbone_is_the_recipe_of_fine_tuning_with_it(name):
     recipe, expected = (
         recipes.read_recipe(name, epochs=3),
