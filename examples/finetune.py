@@ -22,11 +22,9 @@ train, validation = (
     Pipeline(load_records(options.folder, split), size_policy, batch_size=16, flip=split == "train")
     for split in ("train", "validation")
 )
-settings = {"classes": len(train.classes), "weights": options.weights, "levels": (2, 1)}
-if options.network in spp_keras.list_models():
-    model = spp_keras.create_model(options.network, **settings)
-else:
-    model = spp_keras.zoo.spp_classifier(options.network, **settings)
+model = spp_keras.spp_classifier(
+    options.network, len(train.classes), weights=options.weights, levels=(2, 1), mode="average"
+)
 
 # The top on features that are computed once, then all: see `fine_tune`.
 spp_keras.fine_tune(model, train, validation, epochs=options.epochs)
