@@ -9,7 +9,10 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RESULTS = BENCHMARKS / "results"
-TABLES = ("training", "serving", "evaluation", "network", "any_size", "packing_exactness")
+TABLES = (
+    *("training", "serving", "evaluation", "network", "any_size", "packing_exactness"),
+    "pretrained_exports",
+)
 
 
 @pytest.fixture
@@ -29,7 +32,8 @@ def test_a_table_is_that_of_its_figures(name, load):
 
 
 @pytest.mark.parametrize(
-    "name", ["training", "serving", "network", "any_size", "packing_exactness"]
+    "name",
+    ["training", "serving", "network", "any_size", "packing_exactness", "pretrained_exports"],
 )
 def test_render_makes_the_table_again_and_measures_nothing(name, load, tmp_path):
     (tmp_path / f"{name}.json").write_bytes((RESULTS / f"{name}.json").read_bytes())
