@@ -1,6 +1,6 @@
 """Holds converted networks against their originals: each image of a batch beside the image alone.
 
-    pip install keras-hub '.[keras-cv]'
+    pip install keras-hub '.[augment]'
     python benchmarks/any_size.py
     python benchmarks/any_size.py --networks MobileNetV2 ResNet50
     python benchmarks/any_size.py --render    # the text again, from the JSON

@@ -2,7 +2,7 @@
 
     python3 -m venv .peers
     .peers/bin/pip install torch===2.13.0 torchvision===0.28.0 onnx onnxruntime openvino
-    pip install '.[keras-cv]'
+    pip install '.[augment]'
     python benchmarks/pooling.py --peers .peers/bin/python
     python benchmarks/pooling.py --render
 

@@ -75,7 +75,7 @@ def _windows_floor(setting: str) -> Prepared:
 
 @case("apart", "keras-cv `ROIPooler`", "its graph grows with the number of windows")
 def _windows_keras_cv(setting: str) -> Prepared:
-    import keras_cv  # Of the extra `keras-cv`.
+    import keras_cv  # Of the extra `augment`.
 
     pools = [
         keras_cv.layers.ROIPooler("yxyx", (bins, bins), (*inputs.MAP, 3)) for bins in inputs.LEVELS

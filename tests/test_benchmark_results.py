@@ -11,7 +11,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RESULTS = BENCHMARKS / "results"
 TABLES = (
     *("training", "serving", "evaluation", "network", "any_size", "packing_exactness"),
-    "photograph_scales",
+    *("photograph_scales", "pretrained_exports"),
 )
 
 
@@ -32,7 +32,12 @@ def test_a_table_is_that_of_its_figures(name, load):
 
 
 @pytest.mark.parametrize(
-    "name", ["training", "serving", "network", "any_size", "packing_exactness", "photograph_scales"]
+    "name",
+    [
+        *("training", "serving", "network", "any_size", "packing_exactness"),
+        "photograph_scales",
+        "pretrained_exports",
+    ],
 )
 def test_render_makes_the_table_again_and_measures_nothing(name, load, tmp_path):
     (tmp_path / f"{name}.json").write_bytes((RESULTS / f"{name}.json").read_bytes())

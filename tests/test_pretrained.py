@@ -79,6 +79,16 @@ def test_predict_names_a_photograph(cache, photo, capsys):
     assert answer["labels"] == list(run.predict(Image.open(photo), top_k=2).labels)
 
 
+def test_int8_needs_calibration_images(cache, tmp_path, capsys):
+    output = tmp_path / "lite0.tflite"
+    arguments = ["efficientnet_lite0", "--output", str(output), "--quantize", "int8"]
+    assert cli.main(["export", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert "`calibration_data` must be given for quantization='int8'" in said
+    assert "(--calibration-data photos/)" in said
+    assert not list(tmp_path.glob("lite0*"))
+
+
 def test_a_name_that_is_neither_run_nor_network_is_refused(capsys):
     assert cli.main(["predict", "efficientnet_lite9", "photo.jpg"]) == 2
     assert "or the name of a network with weights" in capsys.readouterr().err

@@ -113,6 +113,38 @@ def test_a_sample_can_be_of_other_images(tmp_path):
     assert [image.shape for image in images] == 2 * [(40, 50, 3)]
 
 
+def test_a_sample_can_be_of_files_without_classes(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(5):
+        content = encoded(photograph(40 + number, 80), "JPEG")
+        (tmp_path / "photos" / f"{number}.JPG").write_bytes(content)
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no image")
+    (tmp_path / "photos" / "small.png").write_bytes(encoded(photograph(9, 90)))
+    make_run(tmp_path / "run")
+    run, view = RunFolder(tmp_path / "run"), data.Whole(longest_side=60)
+    images = sample_images(run, view, str(tmp_path / "photos"))
+    assert {image.dtype.name for image in images} == {"uint8"}
+    assert sorted(image.shape for image in images) == [
+        (30, 60, 3),
+        (31, 60, 3),
+        *[(32, 60, 3)] * 2,
+        (33, 60, 3),
+    ]
+    few = sample_images(run, view, str(tmp_path / "photos"), count=2)
+    assert [image.shape for image in few] == [image.shape for image in images[:2]]
+
+
+def test_a_sample_of_files_of_which_none_can_be_used_is_refused(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "0.jpg").write_bytes(b"no image")
+    make_run(tmp_path / "run")
+    with pytest.raises(
+        ValueError, match=r"`calibration_data` must be a folder of photographs .*0\.jpg"
+    ):
+        sample_images(RunFolder(tmp_path / "run"), data.Whole(), str(tmp_path / "photos"))
+
+
 def test_a_run_predicts_an_image_in_every_form_as_its_model_does(tmp_path):
     network = make_run(tmp_path / "run")
     pixels = photograph(40, 50)

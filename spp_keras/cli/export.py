@@ -26,6 +26,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         "  spp-keras export runs/zf5_spp-shapes --output phone/zf5_spp.tflite\n"
         "  spp-keras export runs/zf5_spp-shapes --output phone/zf5_spp.tflite --quantize int8 "
         "--image-size 224\n"
+        "  spp-keras export efficientnet_lite0 --output phone/lite0.tflite --quantize int8 "
+        "--calibration-data photos/\n"
         "  spp-keras export runs/detector --output phone/detector.tflite --quantize float16",
     )
     parser.add_argument("run", metavar="RUN", help="run folder, or network with weights")
@@ -62,7 +64,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     tflite.add_argument(
         "--calibration-data",
         metavar="DATA",
-        help="image folder or data set to calibrate int8 with (default: that of the training)",
+        help="folder of images, or data set, to calibrate int8 with (default: that of the "
+        "training; a network with weights has none here)",
     )
     _arguments.add_json_flag(parser)
     parser.set_defaults(run_command=_export)

@@ -1,13 +1,23 @@
 """Images to calibrate int8 quantization with."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from spp_keras.data import image_ops, image_reader, records, splits
+from spp_keras.data import (
+    image_formats,
+    image_ops,
+    image_reader,
+    image_rules,
+    records,
+    safe_decoding,
+    splits,
+)
 from spp_keras.data.size_policies import SizePolicy
+from spp_keras.models import graph_run
 from spp_keras.run_folder import RunFolder
 
 
@@ -19,12 +29,15 @@ def sample_images(
     Args:
         run: The run folder.
         size_policy: How images are sized.
-        data: Another image folder or data set to take them from. Defaults to `None`.
+        data: Another folder of images, with or without a folder for each class, or another
+            data set to take them from. Defaults to `None`.
         count: Number of images. Defaults to 100, or all if there are fewer.
 
     Returns:
         uint8 arrays `(height, width, 3)`.
     """
+    if data is not None and _list_files(Path(data).expanduser()):
+        return _sample_files(run, size_policy, Path(data).expanduser(), count)
     recipe = run.recipe
     data_dir = recipe.data_dir or None
     split = None if data else recipe.train_split
@@ -86,6 +99,44 @@ def make_calibration_requests(
     if quantization == "int8" and not requests:
         raise ValueError("`calibration_images` must hold one image or more. Received: none.")
     return requests
+
+
+def _list_files(folder: Path) -> list[Path]:
+    """The image files that lie in a folder itself."""
+    if not folder.is_dir():
+        return []
+    return [path for path in sorted(folder.iterdir()) if _is_image_file(path)]
+
+
+def _is_image_file(path: Path) -> bool:
+    is_visible = not path.name.startswith(".")
+    return is_visible and path.suffix.lower() in image_formats.SUFFIXES and path.is_file()
+
+
+def _sample_files(
+    run: RunFolder, size_policy: SizePolicy, folder: Path, count: int
+) -> list[np.ndarray]:
+    """The same as `sample_images` from files without classes; those that are broken left out."""
+    files = _list_files(folder)
+    decode = safe_decoding.make_decoder(
+        size_policy, graph_run.min_image_size(run.model), orientation=run.orientation
+    )
+    samples: list[np.ndarray] = []
+    fault = ""
+    for index in np.random.default_rng(0).permutation(len(files)):
+        if len(samples) == count:
+            break
+        decoded = decode(files[index].read_bytes())
+        if decoded.code == image_rules.OK:
+            samples.append(decoded.pixels.numpy())
+        else:
+            fault = f"{str(files[index])!r} {decoded.reason.numpy().decode()}"
+    if not samples:
+        raise ValueError(
+            "`calibration_data` must be a folder of photographs that the network can take, about "
+            f"a hundred. Received: {str(folder)!r}, where {fault}."
+        )
+    return samples
 
 
 def _check_image(image: np.ndarray, index: int, shape: Sequence[int | None], min_side: int) -> None:

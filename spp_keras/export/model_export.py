@@ -84,8 +84,10 @@ def export_model(
         image_size: TFLite: height and width of every image, or the side of square
             images. Defaults to any size.
         calibration_images: TFLite, `quantization="int8"`: about a hundred images,
-            uint8 `(height, width, 3)`. Defaults to images of the run's training.
-        calibration_data: The same from an image folder or data set, for a run.
+            uint8 `(height, width, 3)`. Defaults to images of the run's training; a network
+            with weights that is given by its name has none here.
+        calibration_data: The same from a data set or a folder of images, with or without a
+            folder for each class, for a run or a network given by its name.
         with_boxes: TFLite, detectors: whether proposals come with each image.
             Defaults to whether the detector has no `rpn`.
 
@@ -128,6 +130,8 @@ def export_model(
     export = _EXPORTS[kind, target]
     _check_options(options, kind, target)
     _check_calibration_data(calibration_data, run, quantization)
+    if quantization == "int8" and calibration_data is calibration_images is None:
+        _check_has_training_data(run)
     if run is not None:
         defaults = _read_options(run, options, calibration_data)
         taken = _list_parameters(export)
@@ -167,6 +171,16 @@ def _check_calibration_data(
             "`calibration_data` is an option for the run of a classifier with "
             "quantization='int8'; without a run give `calibration_images`. "
             f"Received: calibration_data={data!r}."
+        )
+
+
+def _check_has_training_data(run: RunFolder | None) -> None:
+    if run is not None and pretrained.is_in_cache(run.path):
+        raise ValueError(
+            "`calibration_data` must be given for quantization='int8' of a network with weights, "
+            "whose training images are not here: a folder of about a hundred photographs such as "
+            f"the network will see (--calibration-data photos/). Received: model={run.name!r} with "
+            "calibration_data=None."
         )
 
 

@@ -47,8 +47,8 @@ def describe_fields(recipe_class: type) -> dict[str, str]:
     Example:
 
     >>> from spp_keras.recipes import Recipe
-    >>> describe_fields(Recipe)["width"]
-    'Factor on its filters and units. Defaults to 1.'
+    >>> describe_fields(Recipe)["momentum"]
+    'Momentum of SGD. Defaults to 0.9.'
     """
     section = inspect.cleandoc(recipe_class.__doc__ or "").split("\nArgs:\n")[1]
     section = section.split("\n\n")[0]

@@ -12,4 +12,6 @@ RENAMED_KEYS = {
     "max_pixels": "batch_pixels",
 }
 RENAMED_VALUES = {"center": "centre"}
-ADDED_KEYS = ("task",)
+ADDED_KEYS = ("task", "mode", "units", "top_epochs", "trunk_multiplier")
+# Networks that 0.1.1 did not have.
+ADDED_NETWORKS = ("efficientnet_lite0",)

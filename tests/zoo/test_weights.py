@@ -1,6 +1,4 @@
 import re
-import runpy
-import sys
 from pathlib import Path
 
 import h5py
@@ -260,33 +258,3 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         file["conv1/kernel:0"] = np.zeros(3)
     with pytest.raises(ValueError, match=r"of Keras 3 wrote.*no layers with weights"):
         network(weights=str(path))
-
-
-@pytest.mark.integration
-def test_the_fine_tuning_example_trains_dense_layers_on_photographs_of_every_size(
-    tmp_path, monkeypatch
-):
-    generator = np.random.default_rng(0)
-    for name, level in (("bright", 155), ("dark", 0)):
-        (tmp_path / "photographs" / name).mkdir(parents=True)
-        for index, size in enumerate(generator.integers(40, 90, (20, 2))):
-            image = level + generator.integers(0, 100, (*size, 3))
-            file = tmp_path / "photographs" / name / f"{index}.{('png', 'jpg')[index % 2]}"
-            keras.utils.save_img(file, image, scale=False)
-    path = str(tmp_path / "best.weights.h5")
-    network().save_weights(path)
-    monkeypatch.chdir(tmp_path)
-    arguments = ["photographs", "--weights", path, "--width", "0.04", "--epochs", "2"]
-    monkeypatch.setattr(sys, "argv", ["finetune.py", *arguments])
-    script = ROOT / "examples" / "finetune.py"
-    assert len(script.read_text().splitlines()) < 40
-
-    model = runpy.run_path(str(script), run_name="__main__")["model"]
-
-    tuned = keras.models.load_model(tmp_path / "finetuned.keras")
-    assert tuned.output_shape == (None, 2)
-    assert_holds(tuned, of_file(path), CONVOLUTIONS)
-    for name in EVERY_LAYER[5:]:
-        assert differs(tuned, of_file(path), name)
-        assert all(np.isfinite(value).all() for value in tuned.get_layer(name).get_weights())
-    assert_holds(model, {n: tuned.get_layer(n).get_weights() for n in EVERY_LAYER}, EVERY_LAYER)
