@@ -11,7 +11,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RESULTS = BENCHMARKS / "results"
 TABLES = (
     *("training", "serving", "evaluation", "network", "any_size", "packing_exactness"),
-    *("photograph_scales", "pretrained_exports"),
+    *("photograph_scales", "pretrained_exports", "fine_tuning"),
 )
 
 
@@ -35,8 +35,7 @@ def test_a_table_is_that_of_its_figures(name, load):
     "name",
     [
         *("training", "serving", "network", "any_size", "packing_exactness"),
-        "photograph_scales",
-        "pretrained_exports",
+        *("photograph_scales", "pretrained_exports", "fine_tuning"),
     ],
 )
 def test_render_makes_the_table_again_and_measures_nothing(name, load, tmp_path):
