@@ -45,4 +45,4 @@ def check_command(line):
     if recipe is not None and recipe.startswith("zoo/"):
         assert (ROOT / recipe).is_file()
     elif recipe is not None and not recipe.endswith(".toml"):
-        assert recipe in recipes.list_recipes()
+        recipes.read_recipe(recipe)
