@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from spp_keras import cli, recipes
+from spp_keras.zoo import networks
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,4 +46,4 @@ def check_command(line):
     if recipe is not None and recipe.startswith("zoo/"):
         assert (ROOT / recipe).is_file()
     elif recipe is not None and not recipe.endswith(".toml"):
-        recipes.read_recipe(recipe)
+        assert recipe in [*recipes.list_recipes(), *networks.list_networks()]

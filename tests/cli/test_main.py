@@ -20,6 +20,7 @@ def test_zoo_lists_every_network(capsys):
         "overfeat5_spp",
         "overfeat7",
         "overfeat7_spp",
+        *(f"efficientnet_lite{number}" for number in range(3)),
     ]
 
 
@@ -83,7 +84,8 @@ def test_a_missing_run_is_answered_with_the_runs_there_are(command, tmp_path, mo
     message = "Runs here, the newest first: runs/new, runs/old."
     assert message in capsys.readouterr().err
     assert cli.main([command, "gone", *(["x.jpg"] if command == "predict" else [])]) == 2
-    assert f"RUN must be an existing folder. {message}" in capsys.readouterr().err
+    rule = "RUN must be an existing folder, or the name of a network with weights."
+    assert f"{rule} {message}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["predict", "detect"])
