@@ -139,7 +139,7 @@ def test_the_wheel_says_what_it_is_and_needs(wheel):
 def test_the_installed_command_finds_what_it_needs(installed):
     assert installed("spp-keras", "--version") == f"spp-keras {spp_keras.__version__}\n"
     listed = installed("spp-keras", "zoo").splitlines()
-    assert len(listed) == 9
+    assert len(listed) == 12
     names = "from spp_keras import recipes; print(*recipes.list_recipes())"
     assert "zf5_spp/shapes" in installed(sys.executable, "-c", names)
 
