@@ -36,8 +36,9 @@ def sample_images(
     Returns:
         uint8 arrays `(height, width, 3)`.
     """
-    if data is not None and _list_files(Path(data).expanduser()):
-        return _sample_files(run, size_policy, Path(data).expanduser(), count)
+    files = [] if data is None else _list_files(Path(data).expanduser())
+    if files:
+        return _sample_files(run, size_policy, files, count)
     recipe = run.recipe
     data_dir = recipe.data_dir or None
     split = None if data else recipe.train_split
@@ -114,10 +115,9 @@ def _is_image_file(path: Path) -> bool:
 
 
 def _sample_files(
-    run: RunFolder, size_policy: SizePolicy, folder: Path, count: int
+    run: RunFolder, size_policy: SizePolicy, files: list[Path], count: int
 ) -> list[np.ndarray]:
     """The same as `sample_images` from files without classes; those that are broken left out."""
-    files = _list_files(folder)
     decode = safe_decoding.make_decoder(
         size_policy, graph_run.min_image_size(run.model), orientation=run.orientation
     )
@@ -134,7 +134,7 @@ def _sample_files(
     if not samples:
         raise ValueError(
             "`calibration_data` must be a folder of photographs that the network can take, about "
-            f"a hundred. Received: {str(folder)!r}, where {fault}."
+            f"a hundred. Received: {str(files[0].parent)!r}, where {fault}."
         )
     return samples
 

@@ -51,14 +51,14 @@ def features(model: keras.Model, layers: str | Sequence[str]) -> Callable[[Any],
     def extract(images: Any) -> Any:
         if any(has_maps):
             images = _pad_images(images)
-        found = keras.tree.flatten(run(images))
+        values = keras.tree.flatten(run(images))
         sizes = images.get("sizes") if isinstance(images, dict) else None
         if sizes is not None:
             sizes = [tuple(map(int, size)) for size in keras.ops.convert_to_numpy(sizes)]
             for index in np.flatnonzero(has_maps):
                 cells = np.array([find_shapes(*size)[index][1:3] for size in sizes])
-                found[index] = _crop_maps(found[index], cells)
-        return found[0] if isinstance(layers, str) else dict(zip(names, found, strict=True))
+                values[index] = _crop_maps(values[index], cells)
+        return values[0] if isinstance(layers, str) else dict(zip(names, values, strict=True))
 
     return extract
 

@@ -146,9 +146,7 @@ def _build(
         top = network_builder.list_top_rows(1, (), 0.0, classes, classifier_activation)
         outputs = layer_builder.build_top(vectors, top)
     else:
-        outputs = (
-            maps if pooling is None else network_builder.pool_maps(maps, pooling, levels, mode)
-        )
+        outputs = network_builder.pool_maps(maps, pooling, levels, mode)
     plain = keras.Model(images, outputs, name=name)
     model = transformation.convert_model(plain, images.shape[1:], name)
     has_global_average = mode == "average" and _checks.levels(levels) == ((1, 1),)

@@ -44,7 +44,7 @@ def build_spp_network(
         top = _list_paper_top(table, classes, classifier_activation, dropout, width)
         outputs = layer_builder.build_top(vectors, top)
     else:
-        outputs = maps if pooling is None else pool_maps(maps, pooling, levels, mode)
+        outputs = pool_maps(maps, pooling, levels, mode)
     return _make_any_size(images, outputs, name, weights)
 
 
@@ -65,7 +65,7 @@ def build_fixed_network(
     check_options(include_top, pooling, ("avg", "max"), classes)
     if not include_top:
         images, maps = _build_trunk(table, input_shape, width)
-        outputs = maps if pooling is None else pool_maps(maps, pooling, ())
+        outputs = pool_maps(maps, pooling, ())
         return _make_any_size(images, outputs, name, weights)
 
     shape = _checks.image_shape(
@@ -111,9 +111,11 @@ def list_top_rows(
 
 
 def pool_maps(
-    maps: Any, pooling: str, levels: Levels, mode: Literal["max", "average"] = "max"
+    maps: Any, pooling: str | None, levels: Levels, mode: Literal["max", "average"] = "max"
 ) -> Any:
     """Vectors of feature maps by the argument `pooling` of a network without top."""
+    if pooling is None:
+        return maps
     if pooling == "spp":
         return layer_builder.make_pyramid(levels, mode)(maps)
     mode = "max" if pooling == "max" else "average"

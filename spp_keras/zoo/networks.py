@@ -112,8 +112,6 @@ def build_classifier(
     >>> model.output_shape
     (None, 5)
     """
-    import keras
-
     from spp_keras.zoo.backbone_classifier import spp_classifier
 
     info = describe_network(name)
@@ -127,14 +125,8 @@ def build_classifier(
             name, classes=classes, input_shape=(image_size, image_size, 3), width=width, **options
         )
     options |= {"levels": levels, "mode": mode}
-    if not info.has_units:
-        model = registry.create_model(name, classes=classes, width=width, **options)
-        for layer in model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = train_normalization
-        return model
     if width != 1:
-        options["alpha"] = width
+        options["alpha" if name in backbones.BACKBONES else "width"] = width
     return spp_classifier(
         name,
         classes,

@@ -3,7 +3,6 @@
 Knowing which networks have weights loads neither TensorFlow nor Keras.
 """
 
-import hashlib
 import importlib.util
 from pathlib import Path
 from typing import NamedTuple
@@ -71,6 +70,9 @@ def find_weight_file(network: str) -> Path:
     >>> find_weight_file("efficientnet_lite0").name
     'efficientnet-lite0-57934424.pth'
     """
+    # Here, as it loads NumPy.
+    from spp_keras import _cache
+
     package = PACKAGES[network]
     spec = importlib.util.find_spec(package.module)
     if spec is None or not spec.submodule_search_locations:
@@ -79,7 +81,7 @@ def find_weight_file(network: str) -> Path:
     path = Path(next(iter(spec.submodule_search_locations))) / package.file
     if not path.is_file():
         reason = "which is missing"
-    elif (digest := _digest_file(path)) != package.sha256:
+    elif (digest := _cache.digest_file(path)) != package.sha256:
         reason = f"whose SHA-256 is {digest}, not {package.sha256}: it was cut or changed"
     else:
         return path
@@ -88,8 +90,3 @@ def find_weight_file(network: str) -> Path:
         f"it anew: {_extras.install_line('weights')} --force-reinstall. "
         f"Received: {str(path)!r}, {reason}."
     )
-
-
-def _digest_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
