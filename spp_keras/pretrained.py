@@ -5,7 +5,7 @@ from typing import Any
 
 from spp_keras import _cache, _files, recipes, run_folder
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import imagenet, weight_packages
+from spp_keras.zoo import imagenet, networks, weight_packages
 
 # Part of the folder's name: another number when the files mean something else.
 _FORMAT = 1
@@ -23,6 +23,9 @@ def find_run(path: Any) -> Path:
     Returns:
         The path of the run folder, there or not where it was given as a path.
 
+    Raises:
+        ValueError: For a network without trained weights.
+
     Example:
 
     >>> find_run("efficientnet_lite0").name
@@ -30,9 +33,15 @@ def find_run(path: Any) -> Path:
     >>> find_run("runs/zf5_spp")
     PosixPath('runs/zf5_spp')
     """
-    if str(path) not in weight_packages.PACKAGES or Path(path).exists():
-        return Path(path)
     name = str(path)
+    if Path(path).exists() or name not in networks.list_networks():
+        return Path(path)
+    if name not in weight_packages.PACKAGES:
+        raise ValueError(
+            "`run` must be a run folder, or a network with weights of "
+            f"{', '.join(weight_packages.PACKAGES)}; {name} is a network without trained weights: "
+            f"train it by `spp_keras.train` and give the run folder. Received: run={name!r}."
+        )
     recipe = _make_recipe(name)
     key = _cache.make_key(recipe, weight_packages.PACKAGES[name].sha256, _FORMAT)
     folder = _cache.user_folder("pretrained") / key / name

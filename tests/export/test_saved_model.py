@@ -318,9 +318,11 @@ def test_a_file_is_not_what_a_server_loads(name, tmp_path):
 
 
 def test_what_is_no_classifier_is_refused(model, tmp_path):
-    for other in (zoo.with_sizes(model), zoo.with_boxes(model), "zf5_spp"):
+    for other in (zoo.with_sizes(model), zoo.with_boxes(model)):
         with pytest.raises(ValueError, match=r"`model` must be a `keras.Model` from images"):
             export.export_model(other, tmp_path / "m", labels=LABELS)
+    with pytest.raises(ValueError, match="zf5_spp is a network without trained weights"):
+        export.export_model("zf5_spp", tmp_path / "m", labels=LABELS)
     cut = zoo.zf5_spp(include_top=False, pooling="spp", width=0.0625, levels=(1,))
     with pytest.raises(ValueError, match="`model` must end in a `Dense` layer"):
         export.export_model(
