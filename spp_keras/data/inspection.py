@@ -6,6 +6,7 @@ would stop an epoch.
 """
 
 import collections
+import hashlib
 import io
 import os
 import re
@@ -59,12 +60,15 @@ class Inspection(NamedTuple):
         reason: Why the image cannot be used; `None` if it can.
         orientation: EXIF orientation by which the pixels have to be turned, 1 to 8; 1 if
             they are taken as they lie in the file.
+        digest: Digest of the file, equal for files of the same bytes; 0 if it was not asked
+            for.
     """
 
     size: tuple[int, int] = (0, 0)
     converted: str | None = None
     reason: str | None = None
     orientation: int = 1
+    digest: int = 0
 
 
 def inspect_image(
@@ -92,7 +96,7 @@ def inspect_image(
 
     >>> gray = tf.io.encode_png(tf.zeros((20, 30, 1), "uint8")).numpy()
     >>> inspect_image(gray)
-    Inspection(size=(20, 30), converted='gray', reason=None, orientation=1)
+    Inspection(size=(20, 30), converted='gray', reason=None, orientation=1, digest=0)
     >>> inspect_image(b"Not found").reason
     'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
@@ -141,7 +145,7 @@ def inspect_images(
     limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
 ) -> Generator[tuple[Candidate, Inspection], None, None]:
-    """Inspects images in threads, in order, a few ahead of the consumer.
+    """Inspects images in threads, in order, a few ahead of the consumer, digests included.
 
     Args:
         candidates: The images. Those that their source refused keep that reason.
@@ -197,7 +201,8 @@ def _inspect_candidate(
         image = image_reader.read_span(files, candidate.span)
     except OSError as error:
         return Inspection(reason=f"cannot be read: {error.strerror}")
-    return inspect_image(image, limits, orientation)
+    digest = hashlib.blake2b(image, digest_size=8).digest()
+    return inspect_image(image, limits, orientation)._replace(digest=int.from_bytes(digest))
 
 
 def _check_webp_header(image: bytes, limits: ImageLimits) -> str | None:

@@ -17,7 +17,9 @@ from spp_keras.data.image_rules import ImageLimits
 from spp_keras.data.sources import Candidate, Objects, Skipped, Source
 
 # Part of cache keys: another number when cache files mean something else.
-_FORMAT = "3"
+_FORMAT = "4"
+# Fields that are kept as they are.
+_ARRAYS = ("ids", "labels", "sizes", "spans", "orientations", "digests")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,8 @@ class Records:
         orientations: `(N,)` uint8, EXIF orientation by which the pixels of an image have to
             be turned, 1 to 8; 1 takes them as they lie in the file. Defaults to `None`, 1
             for all.
+        digests: `(N,)` uint64, equal for images whose files have the same bytes. Defaults to
+            `None`, unknown.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Records:
     skipped: tuple[Skipped, ...]
     converted: dict[str, int]
     orientations: Any = None
+    digests: Any = None
 
     def __post_init__(self) -> None:
         if self.orientations is None:
@@ -83,6 +88,7 @@ class Records:
             sizes=self.sizes[indices],
             spans=self.spans[indices],
             orientations=self.orientations[indices],
+            digests=None if self.digests is None else self.digests[indices],
             objects=objects,
         )
 
@@ -233,7 +239,7 @@ class _Columns:
         self.multi_label = multi_label
         self.ids: list[str] = []
         self.positions, self.labels, self.spans, self.sizes = (array.array("q") for _ in range(4))
-        self.orientations = array.array("B")
+        self.orientations, self.digests = array.array("B"), array.array("Q")
         self.usable = 0
         self.reasons: dict[int, str] = {}
         self.objects: list[Objects] = []
@@ -248,6 +254,7 @@ class _Columns:
         self.spans.extend(candidate.span)
         self.sizes.extend(result.size)
         self.orientations.append(result.orientation)
+        self.digests.append(result.digest)
         for label in candidate.labels:
             self.labels.extend((self.usable, label))
         if candidate.objects is not None:
@@ -267,6 +274,7 @@ class _Columns:
             "sizes": np.array(self.sizes, np.int32).reshape(-1, 2),
             "spans": np.array(self.spans, np.int64).reshape(-1, 3),
             "orientations": np.array(self.orientations, np.uint8),
+            "digests": np.array(self.digests, np.uint64),
             "skipped": ids[skipped],
             "reasons": np.array(list(self.reasons.values()), np.str_),
             "converted": np.array(list(self.converted), np.str_),
@@ -319,7 +327,7 @@ def _from_arrays(source: Source, arrays: dict[str, np.ndarray]) -> Records:
         objects=objects,
         skipped=tuple(Skipped(*image) for image in skipped),
         converted=dict(converted),
-        **{field: arrays[field] for field in ("ids", "labels", "sizes", "spans", "orientations")},
+        **{field: arrays[field] for field in _ARRAYS},
     )
 
 
