@@ -118,9 +118,11 @@ def test_a_flag_that_is_no_key_of_a_recipe_is_refused(capsys):
 
 REFUSED = [
     (["zf5_sp"], "Did you mean zf5_spp or"),
-    (["zf5_spp", "--epochs", "0"], "`epochs` must be an int >= 1"),
-    (["zf5_spp", "--levels", "6,0"], "`levels` must be"),
+    (["zf5_spp/shapes", "--epochs", "0"], "`epochs` must be an int >= 1"),
+    (["zf5_spp/shapes", "--levels", "6,0"], "`levels` must be"),
     (["zf5_spp/detector"], "take it to `spp-keras train-detector`"),
+    (["zf5_spp"], "`data` must be a folder of images or the name of a data set"),
+    ([], "such as `--data photos/`. Received"),
     (["zf5_spp", "--data", "."], "`data` must have a folder for each of at least two classes"),
     (["zf5_spp", "--data", "/nowhere"], "`data` must be an existing folder."),
 ]
@@ -144,7 +146,7 @@ def trained(monkeypatch):
 
     calls = []
 
-    def train_model(recipe, output, *, devices=None, callbacks=()):
+    def train_model(recipe, output, *, devices=None, callbacks=(), reasons=None):
         calls.append((recipe, output, devices))
         if recipe.seed == 130:
             raise KeyboardInterrupt
@@ -155,7 +157,7 @@ def trained(monkeypatch):
 
 def test_settings_and_options_reach_the_training(trained, capsys):
     arguments = ["--data", "voc/2007", "--epochs", "3", "--no-flip", "--devices", "2"]
-    assert cli.main(["train", "zf5_spp", *arguments]) == 0
+    assert cli.main(["train", "zf5_spp/imagenet", *arguments]) == 0
     [(recipe, run, devices)] = trained
     assert (recipe.model, recipe.data, recipe.epochs, devices) == ("zf5_spp", "voc/2007", 3, 2)
     assert not recipe.flip
@@ -164,10 +166,10 @@ def test_settings_and_options_reach_the_training(trained, capsys):
 
 
 def test_the_folder_of_a_run_can_be_chosen(trained, tmp_path):
-    assert cli.main(["train", "zf5_spp", "--output", str(tmp_path / "mine")]) == 0
+    assert cli.main(["train", "zf5_spp/shapes", "--output", str(tmp_path / "mine")]) == 0
     assert trained[0][1] == str(tmp_path / "mine")
 
 
 def test_an_interruption_exits_with_130_and_says_how_to_go_on(trained, capsys):
-    assert cli.main(["train", "zf5_spp", "--seed", "130"]) == 130
+    assert cli.main(["train", "zf5_spp/shapes", "--seed", "130"]) == 130
     assert "the same command goes on" in capsys.readouterr().err
