@@ -14,7 +14,8 @@ def choose_splits(
     """Chooses the splits for training and for validation.
 
     Data without a validation split are validated on the test split, or on a tenth of the
-    training images if they have none.
+    training images if they have none: of each class in a folder, the last ones of a data set by
+    name.
 
     Args:
         data: A folder, or the name of a data set, as for `load_records`.
