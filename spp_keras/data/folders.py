@@ -58,7 +58,8 @@ def find_images(root: Path, split: str) -> Source:
     if len(classes) < 2:
         raise ValueError(
             f"`data` must have a folder for each of at least two classes in {str(home)!r}. "
-            f"Received: data={str(root)!r}, with {list(classes)}."
+            f"Received: data={str(root)!r}, with {list(classes)}. Without such folders it needs a "
+            "table labels.csv of files and labels, beside the images."
         )
     listing = _Listing(root)
     for label, name in enumerate(classes):
@@ -86,6 +87,25 @@ def find_images(root: Path, split: str) -> Source:
         dependencies=(),
         read=lambda: Contents(classes, False, len(listing.paths), listing.candidates()),
     )
+
+
+def list_images(root: Path) -> list[str]:
+    """Paths of the images in a folder and the folders in it, below that folder, with `/`.
+
+    Those that are not taken are among them, hidden ones not.
+
+    Example:
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> for name in ("1.jpg", "notes.txt", ".2.jpg"):
+    ...     (root / name).touch()
+    >>> list_images(root)
+    ['1.jpg']
+    """
+    listing = _Listing(root)
+    listing.add(root, 0)
+    return [path.removeprefix("./") for path in listing.paths]
 
 
 class _Listing:

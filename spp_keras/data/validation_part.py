@@ -27,7 +27,8 @@ def choose_validation_part(paths: Sequence[str], labels: Sequence[tuple[int, ...
 
     Example:
 
-    >>> paths = [f"cat/{index}.jpg" for index in range(20)] + ["dog/1.jpg", "owl/1.jpg", "owl/2.jpg"]
+    >>> paths = [f"cat/{index}.jpg" for index in range(20)]
+    >>> paths += ["dog/1.jpg", "owl/1.jpg", "owl/2.jpg"]
     >>> part = choose_validation_part(paths, [(0,)] * 20 + [(1,), (2,), (2,)])
     >>> [int(part[:20].sum()), int(part[20:21].sum()), int(part[21:].sum())]
     [2, 0, 1]
@@ -49,9 +50,9 @@ def _keep_classes(
     part: np.ndarray, labels: Sequence[tuple[int, ...]], hashes: Sequence[bytes]
 ) -> None:
     """Returns an image to training of each class that has all of its images in the part."""
-    kept = {label for index in np.flatnonzero(~part) for label in labels[index]}
+    kept = {label for index in np.flatnonzero(~part).tolist() for label in labels[index]}
     # Those that the rule would choose last go back first.
-    for index in sorted(np.flatnonzero(part), key=hashes.__getitem__, reverse=True):
+    for index in sorted(np.flatnonzero(part).tolist(), key=hashes.__getitem__, reverse=True):
         if not kept.issuperset(labels[index]):
             part[index] = False
             kept.update(labels[index])

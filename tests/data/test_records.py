@@ -102,7 +102,7 @@ def test_validation_part_of_each_class(tmp_path):
 def test_classes_of_one_image_have_none_for_validation(tmp_path):
     root = write(tmp_path, {"a/1.png": image(), "b/1.png": image()})
     assert len(records.load_records(root, "train")) == 2
-    with pytest.raises(ValueError, match="a class of two images or more.*2 images of 2 classes"):
+    with pytest.raises(ValueError, match=r"a class of two images or more.*2 images of 2 classes"):
         records.load_records(root, "validation")
 
 

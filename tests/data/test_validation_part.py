@@ -8,7 +8,8 @@ from spp_keras.data.validation_part import choose_validation_part
 
 
 def choose(paths, labels):
-    return {path for path, chosen in zip(paths, choose_validation_part(paths, labels)) if chosen}
+    part = choose_validation_part(paths, labels)
+    return {path for path, chosen in zip(paths, part, strict=True) if chosen}
 
 
 def smallest(paths, count):
@@ -29,7 +30,7 @@ def test_a_class_does_not_depend_on_others_nor_on_the_order():
     expected = {name: choose(paths[name], [(0,)] * 40) for name in paths}
     rows = [(path, (label,)) for label, name in enumerate(paths) for path in paths[name]]
     random.Random(0).shuffle(rows)
-    assert choose(*zip(*rows)) == set.union(*expected.values())
+    assert choose(*zip(*rows, strict=True)) == set.union(*expected.values())
 
 
 def test_no_images():
@@ -47,7 +48,7 @@ def test_of_several_classes_each_stays_in_training(seed):
     paths = [f"{index}.jpg" for index in range(len(labels))]
     part = choose_validation_part(paths, labels)
     present = {label for image in labels for label in image}
-    kept = {label for image, held in zip(labels, part) if not held for label in image}
+    kept = {label for image, held in zip(labels, part, strict=True) if not held for label in image}
     assert kept == present
     assert 0.02 * len(labels) <= part.sum() <= max(0.2 * len(labels), classes + 1)
     assert choose(paths[::-1], labels[::-1]) == choose(paths, labels)
