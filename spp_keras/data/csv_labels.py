@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spp_keras.data import folders
-from spp_keras.data.label_tables import LabelTable, Row, read_label_table
+from spp_keras.data.label_tables import LabelTable, read_label_table
 from spp_keras.data.sources import Candidate, Contents, Source
 from spp_keras.data.validation_part import choose_validation_part
 
@@ -19,17 +19,19 @@ SUFFIXES = (".csv", ".tsv")
 
 
 class LabeledFile(NamedTuple):
-    """An image that a table has a row for.
+    """An image of a folder and its labels.
 
     Args:
         path: Path below the folder of the images, or what the row calls it if there is none.
-        row: The row.
+        labels: Its class indices.
+        split: Its split, or `None` where none is named.
         reason: Why the image cannot be used, if that is known already.
     """
 
     path: str
-    row: Row
-    reason: str | None
+    labels: tuple[int, ...]
+    split: str | None = None
+    reason: str | None = None
 
 
 def find_table(data: Path) -> Path | None:
@@ -127,7 +129,7 @@ def match_files(table: LabelTable, paths: Sequence[str]) -> list[LabeledFile]:
             reason = f"is not there; line {row.line} of {table.path.name} names it"
         elif not row.labels and not table.multi_label:
             reason = f"has no label in line {row.line} of {table.path.name}"
-        files.append(LabeledFile(path, row, reason))
+        files.append(LabeledFile(path, row.labels, row.split, reason))
     _warn_about_others(table, [path for path in paths if path not in lines])
     return files
 
@@ -135,7 +137,7 @@ def match_files(table: LabelTable, paths: Sequence[str]) -> list[LabeledFile]:
 def make_candidates(root: Path, files: Sequence[LabeledFile]) -> Iterator[Candidate]:
     """Makes the candidates of images, from their folder."""
     for index, file in enumerate(files):
-        candidate = folders.make_candidate(root, file.path, index, file.row.labels)
+        candidate = folders.make_candidate(root, file.path, index, file.labels)
         yield candidate._replace(reason=file.reason or candidate.reason)
 
 
@@ -169,7 +171,7 @@ def _choose_split(table: LabelTable, files: list[LabeledFile], split: str) -> li
                 f"`split` must be one of {', '.join(map(repr, table.splits))}, those in column "
                 f"'split' of {str(table.path)!r}. Received: split={split!r}."
             )
-        return [file for file in files if file.row.split == split]
+        return [file for file in files if file.split == split]
     if split not in ("train", "validation"):
         raise ValueError(
             f"`split` must be 'train' or 'validation', since {str(table.path)!r} has no column "
@@ -180,7 +182,7 @@ def _choose_split(table: LabelTable, files: list[LabeledFile], split: str) -> li
     part = np.zeros(len(files), bool)
     part[usable] = choose_validation_part(
         [file.path for file in files if file.reason is None],
-        [file.row.labels for file in files if file.reason is None],
+        [file.labels for file in files if file.reason is None],
     )
     chosen = [file for file, held in zip(files, part, strict=True) if held == (split != "train")]
     if not chosen:

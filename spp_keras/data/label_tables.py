@@ -16,8 +16,10 @@ FILE_COLUMNS = (
     *("image", "image_file", "image_name", "image_path", "img", "image_id", "id", "id_code"),
     "name",
 )
-LABEL_COLUMNS = ("label", "labels", "class", "classes", "class_name", "category", "categories")
-LABEL_COLUMNS = (*LABEL_COLUMNS, "target", "targets", "tag", "tags")
+LABEL_COLUMNS = (
+    *("label", "labels", "class", "classes", "class_name", "category", "categories"),
+    *("target", "targets", "tag", "tags"),
+)
 _SPLIT_ALIASES = {"training": "train", "val": "validation", "valid": "validation"}
 _TRUTH = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 _SEPARATORS = "|;"

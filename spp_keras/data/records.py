@@ -156,7 +156,26 @@ def load_records(
     _checks.one_of(on_error, ("skip", "fail"), "on_error")
     _checks.fraction(max_skipped_fraction, "max_skipped_fraction")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
-    source = _find_source(data, split, data_dir)
+    return load_source(
+        _find_source(data, split, data_dir),
+        on_error=on_error,
+        max_skipped_fraction=max_skipped_fraction,
+        progress=progress,
+        limits=limits,
+        orientation=orientation,
+    )
+
+
+def load_source(
+    source: Source,
+    *,
+    on_error: str = "skip",
+    max_skipped_fraction: float = 0.05,
+    progress: bool = True,
+    limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
+    orientation: str = "exif",
+) -> Records:
+    """Loads the records of a source, as `load_records` does, or from the cache."""
     cache = _cache.ArrayCache(
         _cache.user_folder("records"),
         compress=True,
