@@ -247,20 +247,22 @@ def _choose_records(records: Records, chosen: list[int], label_mode: str | None)
 def _make_dataset(pipeline: Pipeline, has_labels: bool, is_batched: bool) -> tf.data.Dataset:
     """The dataset of a pipeline, as Keras gives it, which our models take as the pipeline."""
     size = (None, None) if pipeline.mixed else pipeline.size_policy.size  # type: ignore[union-attr]
-    if is_batched:
-        dataset = pipeline.dataset(batch_format="ragged")
-    else:
-        dataset = pipeline.dataset().unbatch()
+    dataset = pipeline.dataset(batch_format="ragged" if is_batched else "padded")
+    if not has_labels:
+        dataset = dataset.map(lambda images, labels: (images,))
+    if not is_batched:
+        # After labels of no width are dropped: TensorFlow crashes where it takes them apart.
+        dataset = dataset.unbatch()
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(pipeline.records)))
 
-    def convert(images: Any, labels: Any) -> Any:
+    def convert(images: Any, *labels: Any) -> Any:
         if isinstance(images, dict):
             height, width = tf.unstack(images["sizes"])
             images = images["images"][:height, :width]
         images = tf.cast(images, tf.float32)
         if isinstance(images, tf.Tensor):
             images = tf.ensure_shape(images, (*[None] * is_batched, *size, 3))
-        return (images, labels) if has_labels else images
+        return (images, *labels) if labels else images
 
     dataset = dataset.map(convert, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     if is_batched:

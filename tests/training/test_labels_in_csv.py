@@ -21,8 +21,7 @@ def draw(path, colors, rng):
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("several", [False, True])
-@pytest.mark.parametrize("as_file", [False, True])
+@pytest.mark.parametrize(("several", "as_file"), [(False, True), (True, False)])
 def test_train_and_evaluate(several, as_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng, rows = np.random.default_rng(0), ["file,labels"]
