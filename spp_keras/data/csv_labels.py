@@ -37,6 +37,8 @@ class LabeledFile(NamedTuple):
 def find_table(data: Path) -> Path | None:
     """The file with the labels of images: `data` itself, or `labels.csv` in the folder `data`.
 
+    A folder that has such a file is read by it, whatever other folders are in it.
+
     Example:
 
     >>> find_table(Path("/nowhere")) is None

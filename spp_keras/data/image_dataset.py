@@ -57,18 +57,20 @@ def image_dataset_from_directory(
     As `keras.utils.image_dataset_from_directory`, with the same arguments, files, labels and
     subsets, but images keep their sizes unless `image_size` is given. Besides, images are
     turned upright as their EXIF orientation says, WebP is taken, hidden files are left out, and
-    files that cannot be used are left out with a warning. These do not move other images to
-    another subset, since subsets are made before files are opened.
+    files that cannot be used (damaged ones, or with a side below 16 pixels) are left out with a
+    warning. `file_paths` is without them. They do not move other images to another subset, since
+    subsets are made before files are opened.
 
     Models of `spp_keras.zoo` and `spp_keras.any_size` train on it in batches laid out for
     them, on one device and on several. Where `shuffle` is true, images of similar sizes share a
-    batch; otherwise batches have the order of `file_paths`.
+    batch; otherwise batches have the order of `file_paths`. A dataset that `map` or `prefetch`
+    makes of it is one of ragged batches as any other.
 
     Args:
         directory: The directory, with a folder for each class if `labels` is `"inferred"`.
         labels: `"inferred"` from the folders; `None`; a list of class indices, one for each
-            image in the order of the paths; or the path of a CSV file with a row for each image,
-            see `csv_labels.find_images`. Defaults to `"inferred"`.
+            image in the order of the paths; or the path of a CSV file that names images below
+            `directory`, see `csv_labels.find_images`. Defaults to `"inferred"`.
         label_mode: `"int"`, int32 `(batch,)`; `"categorical"`, float32 `(batch, classes)`, needed
             where an image has several labels; `"binary"`, float32 `(batch, 1)`; or `None`, images
             alone. Defaults to `"int"`.
@@ -131,6 +133,7 @@ def image_dataset_from_directory(
         labels = None
     index = index_directory(directory, labels, class_names, follow_links)
     label_mode = None if labels is None else label_mode
+    validation_split = validation_split or None
     _check_label_mode(label_mode, index)
     subsets.check_subset(index.splits, validation_split, subset, shuffle, seed)
     seed = int(np.random.randint(1_000_000)) if seed is None else seed
