@@ -112,7 +112,7 @@ def image_dataset_from_directory(
     >>> train.class_names, [Path(path).parent.name for path in train.file_paths]
     (['cat', 'dog'], ['cat', 'dog'])
     >>> images, labels = next(iter(train))
-    >>> [tuple(image.shape) for image in images], labels.numpy().tolist()
+    >>> [tuple(image.to_tensor().shape) for image in images], labels.numpy().tolist()
     ([(30, 40, 3), (30, 50, 3)], [0, 1])
     """
     given = locals()
