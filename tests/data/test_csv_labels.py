@@ -125,8 +125,8 @@ def match(tmp_path, text, *paths):
 
 
 def test_names_of_images(tmp_path):
-    accent = unicodedata.normalize("NFD", "sub/caf\xe9.jpg")
-    text = "file,label\na,1\nsub/b,2\nc.png,1\nd,2\ncaf\xe9,1\na.b,2\n"
+    accent = unicodedata.normalize("NFD", "sub/pap\xe9.jpg")
+    text = "file,label\na,1\nsub/b,2\nc.png,1\nd,2\npap\xe9,1\na.b,2\n"
     paths = ("a.jpg", "sub/b.jpg", "sub/c.png", "sub/more/d.gif", accent, "a.b.jpg")
     assert match(tmp_path, text, *paths) == [(path, None) for path in paths]
 

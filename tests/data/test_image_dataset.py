@@ -328,7 +328,7 @@ def test_several_labels_from_a_table(table):
         ({"labels": [1, 3] * 11 + [1]}, r"from 0 to.*values \[1, 3\]"),
         ({"labels": ["a", "b"] * 11 + ["a"]}, "class indices, ints"),
         ({"labels": 3}, "`labels` must be 'inferred', None, the path of a CSV.*labels=3"),
-        ({"labels": "infered"}, "which is no file"),
+        ({"labels": "no_such.csv"}, "which is no file"),
         ({"subset": "training"}, "`subset` and `validation_split` must be given together"),
         ({"validation_split": 0.1}, "`subset` and `validation_split` must be given together"),
         ({"validation_split": 0.1, "subset": "val"}, "`subset` must be 'training', 'validation'"),
