@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from spp_keras import zoo as zoo
     from spp_keras.conversion import any_size as any_size
     from spp_keras.conversion import register_rule as register_rule
+    from spp_keras.data import image_dataset_from_directory as image_dataset_from_directory
     from spp_keras.evaluation import evaluate as evaluate
     from spp_keras.export import export_model as export_model
     from spp_keras.model_geometry import map_geometry as map_geometry
@@ -61,6 +62,7 @@ _HOMES = {
     "export_model": "spp_keras.export",
     "features": "spp_keras.models",
     "fine_tune": "spp_keras.training",
+    "image_dataset_from_directory": "spp_keras.data",
     "map_geometry": "spp_keras.model_geometry",
 }
 __all__ = sorted(_HOMES)

@@ -66,6 +66,7 @@ assert spp_keras.geometry.CellGrid.of(model).stride == 2
     "Detector": "assert callable(spp_keras.detection.Detector)",
     "RegionProposalNetwork": "assert callable(spp_keras.detection.RegionProposalNetwork)",
     "Pipeline": "assert callable(spp_keras.data.Pipeline)",
+    "image_dataset_from_directory": "assert callable(spp_keras.image_dataset_from_directory)",
     "top_k_accuracy": "assert callable(spp_keras.metrics.top_k_accuracy)",
     "features": """
 model = spp_keras.create_model("zf5_spp", classes=10, width=0.0625)

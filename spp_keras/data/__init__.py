@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from spp_keras import _lazy_names
 
 if TYPE_CHECKING:
+    from spp_keras.data.image_dataset import (
+        image_dataset_from_directory as image_dataset_from_directory,
+    )
     from spp_keras.data.pipeline import Pipeline as Pipeline
     from spp_keras.data.planned_batches import PlannedBatch as PlannedBatch
     from spp_keras.data.planned_batches import plan_batches as plan_batches
@@ -24,6 +27,7 @@ _HOMES = {
     "Records": "spp_keras.data.records",
     "Warp": "spp_keras.data.size_policies",
     "Whole": "spp_keras.data.size_policies",
+    "image_dataset_from_directory": "spp_keras.data.image_dataset",
     "load_records": "spp_keras.data.records",
     "plan_batches": "spp_keras.data.planned_batches",
 }

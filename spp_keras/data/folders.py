@@ -1,17 +1,18 @@
 """Images in a folder per class."""
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spp_keras.data.image_formats import SUFFIXES
 from spp_keras.data.sources import Candidate, Contents, Source
+from spp_keras.data.validation_part import choose_validation_part
 
 # Images too: they are listed as skipped, not ignored without a word.
 _UNUSABLE_SUFFIXES = frozenset((".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2", ".psd"))
-VALIDATION_FRACTION = 0.1
 _SPLITS = ("train", "validation", "val", "test")
 
 
@@ -20,8 +21,8 @@ def find_images(root: Path, split: str) -> Source:
 
     A folder of `root` is a split if its name is `train`, `validation`, `val`, `test` or
     `split`, and it has folders but no images in it. Where there is none, `split` may be
-    `"train"` or `"validation"`: about a tenth of the images, always the same ones, are
-    the validation split, chosen by the hash of their path below `root`.
+    `"train"` or `"validation"`: about a tenth of the images of each class, always the same
+    ones, are the validation split, see `validation_part.choose_validation_part`.
 
     Folders within the folder of a class belong to it. Classes are sorted by
     name; they are those of `root/train` for every split if there is one, else
@@ -57,16 +58,22 @@ def find_images(root: Path, split: str) -> Source:
     if len(classes) < 2:
         raise ValueError(
             f"`data` must have a folder for each of at least two classes in {str(home)!r}. "
-            f"Received: data={str(root)!r}, with {list(classes)}."
+            f"Received: data={str(root)!r}, with {list(classes)}. Without such folders it needs a "
+            "table labels.csv of files and labels, beside the images."
         )
     listing = _Listing(root)
     for label, name in enumerate(classes):
         if (home / name).is_dir():
             listing.add(home / name, label)
     if not splits:
-        listing.filter(
-            lambda path: (_hash_to_fraction(path) < VALIDATION_FRACTION) == (split == "validation")
-        )
+        part = choose_validation_part(listing.paths, [(label,) for label in listing.labels])
+        if listing.paths and split == "validation" and not part.any():
+            raise ValueError(
+                f"`data` must have a class of two images or more, one of them for validation. "
+                f"Received: data={str(root)!r}, with {len(listing.paths)} images of "
+                f"{len(classes)} classes: add images, or make folders train and validation."
+            )
+        listing.keep(part == (split == "validation"))
     if not listing.paths:
         raise ValueError(
             f"`data` must have images in split {split!r}, ending in {', '.join(sorted(SUFFIXES))}. "
@@ -80,6 +87,25 @@ def find_images(root: Path, split: str) -> Source:
         dependencies=(),
         read=lambda: Contents(classes, False, len(listing.paths), listing.candidates()),
     )
+
+
+def list_images(root: Path) -> list[str]:
+    """Paths of the images in a folder and the folders in it, below that folder, with `/`.
+
+    Those that are not taken are among them, hidden ones not.
+
+    Example:
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> for name in ("1.jpg", "notes.txt", ".2.jpg"):
+    ...     (root / name).touch()
+    >>> list_images(root)
+    ['1.jpg']
+    """
+    listing = _Listing(root)
+    listing.add(root, 0)
+    return [path.removeprefix("./") for path in listing.paths]
 
 
 class _Listing:
@@ -109,8 +135,8 @@ class _Listing:
             else:
                 self.ignored.add(suffix or "no suffix")
 
-    def filter(self, condition: Callable[[str], bool]) -> None:
-        indices = [i for i, path in enumerate(self.paths) if condition(path)]
+    def keep(self, mask: np.ndarray) -> None:
+        indices = np.flatnonzero(mask)
         self.paths = [self.paths[i] for i in indices]
         self.labels = [self.labels[i] for i in indices]
 
@@ -172,7 +198,7 @@ def _choose_part(root: Path, split: str) -> tuple[Path, tuple[str, ...]]:
     if split not in ("train", "validation"):
         raise ValueError(
             f"`split` must be 'train' or 'validation', since {str(root)!r} has no folders of "
-            f"splits and a tenth of the images is for validation. Received: split={split!r}."
+            f"splits and a tenth of each class is for validation. Received: split={split!r}."
         )
     return root, classes
 
@@ -193,8 +219,3 @@ def _list_entries(folder: Path) -> list[os.DirEntry]:
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
     return sorted(visible, key=lambda entry: entry.name)
-
-
-def _hash_to_fraction(path: str) -> float:
-    digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8]) / 2**64

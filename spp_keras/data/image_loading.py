@@ -71,7 +71,7 @@ class ImageLoader:
             positions = tf.random.stateless_uniform((count, 2), fold_seed(_POSITION))
             table["window"] = self.size_policy.windows(self._file_sizes, positions)
             table["file_size"] = self._file_sizes
-            table["size"] = tf.fill((count, 2), image_size)
+            table["size"] = tf.broadcast_to(image_size, (count, 2))
         if self.flip:
             table["mirrored"] = tf.random.stateless_uniform((count,), fold_seed(_FLIP)) < 0.5
         if self.color_jitter:

@@ -21,14 +21,17 @@ class ImageReader:
     """
 
     def __init__(self, files: Sequence[str], spans: np.ndarray):
+        # Others may be missing, or have names that TensorFlow does not take.
+        used, places = np.unique(np.asarray(spans, "int64")[:, 0], return_inverse=True)
+        files = [files[index] for index in used]
+        spans = np.column_stack([places, np.asarray(spans, "int64")[:, 1:]])
         lengths = [tf.io.gfile.stat(file).length for file in files]
-        spans = np.asarray(spans, "int64")
         self._is_one_file_each = bool(
             np.all((spans[:, 1] == 0) & (spans[:, 2] == np.array(lengths, "int64")[spans[:, 0]]))
         )
         # Columns with a row for each image, for `read`.
         if self._is_one_file_each:
-            self.table = {"path": tf.gather(tf.constant(list(files)), spans[:, 0])}
+            self.table = {"path": tf.gather(tf.constant(files), spans[:, 0])}
         else:
             self.table = {
                 "file": tf.constant(spans[:, 0], tf.int32),

@@ -55,6 +55,9 @@ class Pipeline:
         seed: Seed of order and augmentation. Defaults to 0.
         class_weight: `"balanced"` adds sample weights by which every class counts the same, as
             in scikit-learn; not for images of several classes. Defaults to `None`, no weights.
+        group_by_size: Whether images of mixed sizes share a batch with similar ones, which
+            leaves less to pad. With False and `shuffle=False` the images come in the order of
+            the records. Only without `max_pixels`. Defaults to `True`.
 
     Example:
 
@@ -80,7 +83,9 @@ class Pipeline:
         shuffle: bool = True,
         seed: int = 0,
         class_weight: str | None = None,
+        group_by_size: bool = True,
     ):
+        self.group_by_size = group_by_size
         self.records, self.size_policy, self.seed = records, size_policy, seed
         self.batch_size, self.max_pixels, self.shuffle = batch_size, max_pixels, shuffle
         self.class_weight = class_weight
@@ -97,10 +102,15 @@ class Pipeline:
         self._plan()
 
     def _plan(self) -> None:
+        if self.max_pixels is not None and not self.group_by_size:
+            raise ValueError(
+                "`max_pixels` must be None with `group_by_size=False`, where batches are cut by "
+                f"the number of images alone. Received: max_pixels={self.max_pixels!r}."
+            )
         self._planner = batch_planner.BatchPlanner(
             len(self.records),
             self.batch_size,
-            sizes=self._output_sizes,
+            sizes=self._output_sizes if self.group_by_size else None,
             max_pixels=self.max_pixels,
             names=self.records.ids,
             shuffle=self.shuffle,
@@ -162,9 +172,9 @@ class Pipeline:
 
         Returns:
             No fewer pixels than the largest image has, or `None` where that is no less than
-            now, as for batches of one size.
+            now, as for batches of one size, or where images are not grouped by size.
         """
-        if self._output_sizes is None:
+        if self._output_sizes is None or not self.group_by_size:
             return None
         largest_image = self.least_max_pixels
         largest_batch = int(batch_layouts.count_padded_pixels(self._list_sizes()).max())

@@ -12,7 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _cache, _checks, _extras, _progress
-from spp_keras.data import det_devkit, folders, inspection, orientations, sources, voc_devkit
+from spp_keras.data import (
+    csv_labels,
+    det_devkit,
+    folders,
+    inspection,
+    orientations,
+    sources,
+    voc_devkit,
+)
 from spp_keras.data.image_rules import ImageLimits
 from spp_keras.data.sources import Candidate, Objects, Skipped, Source
 
@@ -111,7 +119,8 @@ def load_records(
     names (`~/.cache` by default) until a file, the limits or TensorFlow change.
 
     Args:
-        data: A folder with a folder per class (see `folders.find_images`), a VOCdevkit
+        data: A folder with a folder per class (see `folders.find_images`), a folder of images
+            with a table `labels.csv` or such a table (see `csv_labels.find_images`), a VOCdevkit
             tree (see `voc_devkit.find_images`), a tree of ILSVRC DET (see
             `det_devkit.find_images`), a data set prepared by TensorFlow Datasets, or the
             name of one (see `tfds_records.find_images`).
@@ -147,7 +156,26 @@ def load_records(
     _checks.one_of(on_error, ("skip", "fail"), "on_error")
     _checks.fraction(max_skipped_fraction, "max_skipped_fraction")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
-    source = _find_source(data, split, data_dir)
+    return load_source(
+        _find_source(data, split, data_dir),
+        on_error=on_error,
+        max_skipped_fraction=max_skipped_fraction,
+        progress=progress,
+        limits=limits,
+        orientation=orientation,
+    )
+
+
+def load_source(
+    source: Source,
+    *,
+    on_error: str = "skip",
+    max_skipped_fraction: float = 0.05,
+    progress: bool = True,
+    limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
+    orientation: str = "exif",
+) -> Records:
+    """Loads the records of a source, as `load_records` does, or from the cache."""
     cache = _cache.ArrayCache(
         _cache.user_folder("records"),
         compress=True,
@@ -171,14 +199,16 @@ def load_records(
 
 
 def is_path(data: str | os.PathLike) -> bool:
-    """Whether a data set is given by its folder, which need not exist, and not by its name.
+    """Whether a data set is given by its folder or table, there or not, and not by its name.
 
     Example:
 
-    >>> is_path("./voc"), is_path("voc/"), is_path("voc/2007")
-    (True, True, False)
+    >>> is_path("./voc"), is_path("voc/"), is_path("voc/labels.csv"), is_path("voc/2007")
+    (True, True, True, False)
     """
-    return isinstance(data, os.PathLike) or bool(re.match(r"[./~\\]|\w:[/\\]|.*[/\\]$", data))
+    if isinstance(data, os.PathLike) or data.lower().endswith(csv_labels.SUFFIXES):
+        return True
+    return bool(re.match(r"[./~\\]|\w:[/\\]|.*[/\\]$", data))
 
 
 def _find_source(data: Any, split: Any, data_dir: Any) -> Source:
@@ -199,10 +229,17 @@ def _find_source(data: Any, split: Any, data_dir: Any) -> Source:
             if folder_in_devkit is not None:
                 return devkit.find_images(folder_in_devkit, split)
         if not (root / "dataset_info.json").is_file():
+            table = csv_labels.find_table(root)
+            if table is not None:
+                return csv_labels.find_images(table, split)
             return folders.find_images(root, split)
         data = str(root)
+    elif data_dir is None and csv_labels.find_table(folder) is not None:
+        return csv_labels.find_images(folder.parent.resolve() / folder.name, split)
     elif is_path(data):
-        raise ValueError(f"`data` must be an existing folder. Received: data={str(data)!r}.")
+        raise ValueError(
+            f"`data` must be an existing folder or table. Received: data={str(data)!r}."
+        )
     # TensorFlow Datasets takes seconds to import.
     _extras.require("train", "A data set by name", "tensorflow_datasets")
     from spp_keras.data import tfds_records

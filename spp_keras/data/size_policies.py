@@ -182,12 +182,12 @@ class Whole:
 
 @dataclass(frozen=True, kw_only=True)
 class Warp:
-    """Whole images resized to a square, whatever their aspect ratio.
+    """Whole images resized to one size, mostly a square, whatever their aspect ratio.
 
     Nothing is cropped, but shapes are distorted.
 
     Args:
-        image_size: Height and width that images are resized to.
+        image_size: Height and width that images are resized to: one for both, or a pair.
 
     Example:
 
@@ -196,13 +196,21 @@ class Warp:
     ([0, 0, 375, 500], [224, 224])
     """
 
-    image_size: int
+    image_size: int | tuple[int, int]
 
     def __post_init__(self) -> None:
-        _checks.at_least(self.image_size, 1, "image_size")
+        if isinstance(self.image_size, tuple):
+            _checks.size_pair(self.image_size, "image_size")
+        else:
+            _checks.at_least(self.image_size, 1, "image_size")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every resized image."""
+        return _checks.size_pair(self.image_size, "image_size")
 
     def epoch_size(self, epoch: Any, seed: int) -> tf.Tensor:
-        """The image size of an epoch, the same in each."""
+        """The image size of an epoch, the same in each; height and width of a pair."""
         return tf.constant(self.image_size)
 
     def windows(self, sizes: Any, positions: Any) -> tf.Tensor:
@@ -213,11 +221,11 @@ class Warp:
     def window_and_size(self, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """The window that covers one image, and the size that it is resized to."""
         size = tf.cast(size, tf.int32)
-        return tf.concat([[0, 0], size], axis=0), tf.constant([self.image_size] * 2)
+        return tf.concat([[0, 0], size], axis=0), tf.constant(self.size)
 
     def max_pixels(self, aspect: float) -> int:
         """Pixels of every resized image."""
-        return self.image_size**2
+        return self.size[0] * self.size[1]
 
     def output_sizes(self, sizes: np.ndarray) -> None:
         """`None`: every image of a batch has the same size."""

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from spp_keras import _extras
-from spp_keras.data import records, voc_devkit
+from spp_keras.data import csv_labels, records, voc_devkit
 
 
 def choose_splits(
@@ -14,10 +14,11 @@ def choose_splits(
     """Chooses the splits for training and for validation.
 
     Data without a validation split are validated on the test split, or on a tenth of the
-    training images if they have none.
+    training images if they have none: of each class in a folder, the last ones of a data set by
+    name.
 
     Args:
-        data: A folder, or the name of a data set, as for `load_records`.
+        data: A folder, a table or the name of a data set, as for `load_records`.
         data_dir: Folder of prepared TensorFlow Datasets.
 
     Returns:
@@ -33,13 +34,22 @@ def choose_splits(
     ('train', 'test')
     """
     folder = Path(data).expanduser()
+    names: Collection[str]
+    train_parts = "train", "validation"
     if data_dir is None and folder.is_dir() and not (folder / "dataset_info.json").is_file():
         if voc_devkit.find_devkit(folder.resolve()) is not None:
             return "train", "val"
-        names: Collection[str] = {path.name for path in folder.iterdir() if path.is_dir()}
-        train_parts = "train", "validation"
+        table = csv_labels.find_table(folder)
+        if table is not None:
+            names = csv_labels.list_splits(table)
+        else:
+            names = {path.name for path in folder.iterdir() if path.is_dir()}
+    elif data_dir is None and csv_labels.find_table(folder) is not None:
+        names = csv_labels.list_splits(folder)
     elif not folder.exists() and records.is_path(data):
-        raise ValueError(f"`data` must be an existing folder. Received: data={str(data)!r}.")
+        raise ValueError(
+            f"`data` must be an existing folder or table. Received: data={str(data)!r}."
+        )
     else:
         _extras.require("train", "A data set by name", "tensorflow_datasets")
         from spp_keras.data import tfds_records

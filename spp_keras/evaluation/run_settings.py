@@ -244,7 +244,8 @@ def _read_training_view(recipe: Recipe) -> tuple[int | None, int | None]:
     if isinstance(policy, Crop):
         return max(policy.image_sizes), policy.short_side
     if isinstance(policy, Warp):
-        return policy.image_size, size_policies.short_side_for(policy.image_size)
+        side = max(policy.size)
+        return side, size_policies.short_side_for(side)
     if policy.short_side is None:
         return None, None
     return size_policies.image_size_for(policy.short_side), policy.short_side

@@ -78,13 +78,12 @@ def resolve_size_policy(
             )
         return policy
     policy = policy or size_policies.center_crop(height)
-    if isinstance(policy, size_policies.Whole):
-        side = None
-    elif isinstance(policy, size_policies.Warp):
-        side = policy.image_size
-    else:
-        side = max(policy.image_sizes)
-    if (side, side) != (height, width):
+    size: tuple[int, int] | None = None
+    if isinstance(policy, size_policies.Warp):
+        size = policy.size
+    elif isinstance(policy, size_policies.Crop):
+        size = (max(policy.image_sizes),) * 2
+    if size != (height, width) or height != width:
         raise ValueError(
             "`size_policy` must be a `Crop` or `Warp` of the model's one size, "
             f"{height}x{width}, which must be square. Received: size_policy={policy}."

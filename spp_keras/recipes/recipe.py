@@ -37,7 +37,7 @@ class Recipe:
             statistics. Defaults to `""`, random weights.
         freeze: Layers that are not trained, by their names or by beginnings of names
             such as `"conv"`. Defaults to `()`.
-        data: Image folder, or name of a data set. Defaults to `"shapes"`.
+        data: Image folder, CSV file of labels, or name of a data set. Defaults to `"shapes"`.
         data_dir: Where TensorFlow Datasets keeps its data. Defaults to `""`, its own place.
         train_split: Split to train on. Defaults to `""`, the data's own.
         validation_split: Split to validate on. Defaults to `""`, the data's own.

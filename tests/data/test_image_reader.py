@@ -89,3 +89,11 @@ def test_images_in_files_and_shards_together(tmp_path):
 def test_image_at_the_start_of_a_larger_file(tmp_path):
     (tmp_path / "x").write_bytes(b"firstsecond")
     assert_reads([str(tmp_path / "x")], np.array([(0, 0, 5), (0, 5, 6)]), [b"first", b"second"])
+
+
+def test_files_without_an_image_may_be_missing(tmp_path):
+    images = contents(4)
+    files, spans = whole_files(tmp_path, images)
+    Path(files[1]).unlink()
+    kept = [0, 2, 3]
+    assert_reads([*files, "x\udcff.jpg"], spans[kept], [images[index] for index in kept])

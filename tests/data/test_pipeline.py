@@ -380,6 +380,18 @@ def test_an_image_beyond_the_limit_is_named(records):
         Pipeline(records, max_pixels=500)
 
 
+def test_the_order_of_the_records_where_sizes_are_not_grouped(records):
+    pipeline = Pipeline(records, batch_size=6, shuffle=False, group_by_size=False)
+    seen = np.concatenate([labels for _, labels in batches(pipeline, pipeline.steps_per_epoch)])
+    assert seen.tolist() == pipeline.order().tolist() == list(range(COUNT))
+    assert pipeline.steps_per_epoch == 4
+    assert pipeline.halve_max_pixels() is None
+    shuffled = Pipeline(records, batch_size=6, group_by_size=False)
+    assert sorted(shuffled.order()) == list(range(COUNT)) != shuffled.order().tolist()
+    with pytest.raises(ValueError, match=r"`max_pixels` must be None with `group_by_size=False`"):
+        pipeline.with_max_pixels(4000)
+
+
 def test_max_pixels_is_halved_down_to_the_largest_image(records):
     pipeline, limits = Pipeline(records, batch_size=6), []
     while (limit := pipeline.halve_max_pixels()) is not None:

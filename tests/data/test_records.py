@@ -82,20 +82,28 @@ def test_a_folder_per_class_in_a_folder_per_split(tmp_path):
     assert records.load_records(root, "val").ids.tolist() == validation.ids.tolist()
 
 
-def test_validation_split_by_hash(tmp_path):
-    names = [f"{kind}/{index}.png" for kind in ("rose", "tulip") for index in range(200)]
+def test_validation_part_of_each_class(tmp_path):
+    counts = {"rose": 44, "tulip": 6, "daisy": 1}
+    names = [f"{kind}/{index}.png" for kind, count in counts.items() for index in range(count)]
     root = write(tmp_path / "a", dict.fromkeys(names, image()))
-    train, validation = (
-        records.load_records(root, "train"),
-        records.load_records(root, "validation"),
-    )
+    train = records.load_records(root, "train")
+    validation = records.load_records(root, "validation")
     assert sorted([*train.ids, *validation.ids]) == sorted(names)
-    assert 20 <= len(validation) <= 60
-    # Neither new images nor another place change what is held back.
-    write(root, {"rose/new.png": image(), "daisy/new.png": image()})
+    assert validation.classes == train.classes == ("daisy", "rose", "tulip")
+    assert np.bincount(validation.labels).tolist() == [0, 4, 1]
+    # Neither another class nor another place changes what is held back.
+    write(root, {"aster/new.png": image(), "aster/newer.png": image()})
     root = root.rename(tmp_path / "b")
-    assert set(validation.ids) <= set(records.load_records(root, "validation").ids)
-    assert set(train.ids) <= set(records.load_records(root, "train").ids)
+    again = records.load_records(root, "validation")
+    assert {*again.ids} - {"aster/new.png", "aster/newer.png"} == {*validation.ids}
+    assert len(again) == len(validation) + 1
+
+
+def test_classes_of_one_image_have_none_for_validation(tmp_path):
+    root = write(tmp_path, {"a/1.png": image(), "b/1.png": image()})
+    assert len(records.load_records(root, "train")) == 2
+    with pytest.raises(ValueError, match=r"a class of two images or more.*2 images of 2 classes"):
+        records.load_records(root, "validation")
 
 
 def test_class_may_be_named_train(tmp_path):

@@ -1,3 +1,4 @@
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -6,6 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spp_keras.data import size_policies
 from spp_keras.data.size_policies import Crop, Warp, Whole
 
 lengths = st.integers(1, 700)
@@ -166,6 +168,17 @@ def test_warp(height, width, side):
     assert policy.max_pixels(aspect=2) == side**2
 
 
+def test_warp_to_a_pair():
+    policy = Warp(image_size=(20, 30))
+    _, target = policy.window_and_size(tf.constant([40, 70]))
+    assert target.numpy().tolist() == [20, 30] == policy.epoch_size(5, 0).numpy().tolist()
+    assert policy.max_pixels(aspect=2) == 600
+    again = size_policies.policy_from_dict(
+        json.loads(json.dumps(size_policies.policy_to_dict(policy)))
+    )
+    assert again == policy
+
+
 @pytest.mark.parametrize(
     ("policy", "arguments", "message"),
     [
@@ -198,6 +211,7 @@ def test_warp(height, width, side):
             r"image_sizes=\(180, 224\)",
         ),
         (Warp, {"image_size": 0}, r"`image_size` must be an int >= 1. Received: image_size=0"),
+        (Warp, {"image_size": (3, 0)}, r"`image_size` must be an int >= 1 or a .*\(3, 0\)"),
         (Whole, {"short_side": 0}, r"`short_side` must be an int >= 1"),
         (Whole, {"longest_side": 1.5}, r"`longest_side` must be an int >= 1"),
     ],
