@@ -1,6 +1,7 @@
 """The input pipeline: from records to batches of images."""
 
 import copy
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -52,6 +53,8 @@ class Pipeline:
             out; what they draw depends on seed, epoch and image alone. Defaults to none.
         shuffle: Whether the order changes from epoch to epoch. Defaults to `True`.
         seed: Seed of order and augmentation. Defaults to 0.
+        background: The color behind transparent images, a name or `"#rrggbb"`. Defaults to
+            `None`, that of the records.
 
     Example:
 
@@ -76,7 +79,10 @@ class Pipeline:
         augment: Sequence[keras.Layer] = (),
         shuffle: bool = True,
         seed: int = 0,
+        background: str | None = None,
     ):
+        if background is not None:
+            records = dataclasses.replace(records, background=background)
         self.records, self.size_policy, self.seed = records, size_policy, seed
         self.batch_size, self.max_pixels, self.shuffle = batch_size, max_pixels, shuffle
         self._loader = image_loading.ImageLoader(

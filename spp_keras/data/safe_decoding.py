@@ -77,9 +77,7 @@ def decode_safely(
     b'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
     return _catch_errors(
-        lambda file: decode_or_raise(
-            file, size_policy, min_side, limits, orientation, background
-        ),
+        lambda file: decode_or_raise(file, size_policy, min_side, limits, orientation, background),
         image,
     )
 
@@ -123,9 +121,15 @@ def decode_or_raise(
         )
 
     def refuse() -> DecodedImage:
-        empty, unknown = image_rules.EMPTY, image_rules.UNKNOWN_FORMAT
-        is_empty = tf.equal(tf.strings.length(image), 0)
-        return _refuse(unknown.code, tf.where(is_empty, empty.reason, unknown.reason))
+        faults = [(tf.equal(tf.strings.length(image), 0), image_rules.EMPTY)]
+        for image_format in image_formats.CONVERTED:
+            matches = [byte_strings.starts_with(header, magic) for magic in image_format.magics]
+            faults.append((tf.reduce_any(matches), image_rules.CONVERTED[image_format.name]))
+        code, reason = image_rules.UNKNOWN_FORMAT
+        for is_so, fault in faults:
+            code = tf.where(is_so, fault.code, code)
+            reason = tf.where(is_so, fault.reason, reason)
+        return _refuse(code, reason)
 
     return tf.cond(tf.reduce_any(formats), decode, refuse)
 
@@ -164,9 +168,7 @@ def make_decoder(
     (20, 30, 3)
     """
     return tf.function(
-        lambda image: decode_safely(
-            image, size_policy, min_side, limits, orientation, background
-        ),
+        lambda image: decode_safely(image, size_policy, min_side, limits, orientation, background),
         input_signature=[tf.TensorSpec((), tf.string)],
         autograph=False,
     )
@@ -262,9 +264,10 @@ def _has_true_colors(image: Any, header: Any) -> Any:
     return tf.logical_or(tf.logical_or(tf.equal(bits, 24), tf.equal(bits, 32)), gray)
 
 
-def _refuse(code: int, reason: Any) -> DecodedImage:
+def _refuse(code: Any, reason: Any) -> DecodedImage:
     size = tf.zeros((2,), tf.int32)
-    return DecodedImage(_make_black_pixel(), tf.constant(code), tf.convert_to_tensor(reason), size)
+    code, reason = tf.convert_to_tensor(code), tf.convert_to_tensor(reason)
+    return DecodedImage(_make_black_pixel(), code, reason, size)
 
 
 def _make_black_pixel() -> Any:

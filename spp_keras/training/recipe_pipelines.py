@@ -34,6 +34,7 @@ def build_pipelines(recipe: Recipe) -> tuple[Pipeline, Pipeline]:
                 on_error=recipe.on_error,
                 max_skipped_fraction=recipe.max_skipped_fraction,
                 orientation=recipe.orientation,
+                background=recipe.background,
             ),
             recipe,
         )

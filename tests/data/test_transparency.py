@@ -34,6 +34,11 @@ TRANSPARENT = {
 }
 
 
+@pytest.fixture(scope="module")
+def on_navy():
+    return safe_decoding.make_decoder(data.Whole(), background="navy")
+
+
 def drawn_by_pillow(file, color):
     image = Image.open(io.BytesIO(file)).convert("RGBA")
     canvas = Image.new("RGBA", image.size, (*color, 255))
@@ -49,8 +54,12 @@ def test_transparent_images_are_drawn_on_the_background(kind, background):
     np.testing.assert_allclose(drawn.astype(int), drawn_by_pillow(file, color), atol=1)
     window = image_ops.decode_window(file, (48, 64), (5, 7, 20, 30), (20, 30), None, background)
     np.testing.assert_array_equal(window, drawn[5:25, 7:37])
-    answer = safe_decoding.decode_safely(file, data.Whole(), background=background)
-    np.testing.assert_array_equal(answer.pixels, drawn)
+
+
+@pytest.mark.parametrize("kind", TRANSPARENT)
+def test_decode_safely_draws_on_the_background(kind, on_navy):
+    expected = image_ops.decode_image(TRANSPARENT[kind], background="navy")
+    np.testing.assert_array_equal(on_navy(TRANSPARENT[kind]).pixels, expected)
 
 
 def test_sixteen_bits_are_drawn_by_their_upper_bytes():
