@@ -78,7 +78,7 @@ def make_decoder(
 
     def decode(image: bytes) -> ImageInput:
         try:
-            image = image_conversion.convert_file(image, limits._replace(min_side=1))
+            image = image_conversion.convert_image(image, limits._replace(min_side=1))
         except image_conversion.ConversionError as error:
             raise UnusableImage(_format_error(*error.fault)) from error
         decoded = decode_as_trained(image)

@@ -33,9 +33,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--max-upload-mb",
         type=float,
-        default=20,
+        default=50,
         metavar="N",
-        help="how large a file may be (default: 20)",
+        help="how large a file may be (default: 50)",
     )
     parser.add_argument(
         "--max-megapixels",

@@ -125,7 +125,7 @@ def _draw(content: bytes, detections: Any, path: Path, detect: Any) -> None:
     from spp_keras.detection import drawing
 
     labels = dict(zip(detections.classes.tolist(), detections.labels, strict=True))
-    content = image_conversion.convert_file(content)
+    content = image_conversion.convert_image(content)
     turn = 1 if detect.orientation == "file" else None
     pixels = image_ops.decode_image(content, turn, detect.background).numpy()
     drawing.save_drawing(path, pixels, detections, labels)

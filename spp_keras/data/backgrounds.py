@@ -1,5 +1,6 @@
 """The color behind transparent images."""
 
+import contextlib
 from typing import Any
 
 WHITE = "white"
@@ -23,10 +24,8 @@ def parse_background(background: Any) -> tuple[int, int, int]:
 
     color: Any = ()
     if isinstance(background, str):
-        try:
+        with contextlib.suppress(ValueError):
             color = ImageColor.getrgb(background)
-        except ValueError:
-            pass
     if len(color) != 3:
         raise ValueError(
             "`background` must be the name of a color, such as 'white', or '#rrggbb'. "

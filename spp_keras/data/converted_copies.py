@@ -1,5 +1,6 @@
 """Copies of image files that TensorFlow does not decode, as PNG files in the cache."""
 
+import contextlib
 from pathlib import Path
 
 from spp_keras import _cache, _files
@@ -8,6 +9,8 @@ from spp_keras.data.image_rules import ImageLimits
 
 # Part of the names: another number when the same file is converted otherwise.
 _VERSION = 1
+# The last bytes of a PNG file.
+_END = b"IEND\xaeB`\x82"
 
 
 def convert_into_cache(image: bytes, limits: ImageLimits) -> tuple[Path, bytes]:
@@ -18,14 +21,15 @@ def convert_into_cache(image: bytes, limits: ImageLimits) -> tuple[Path, bytes]:
         limits: Limits on its size.
 
     Raises:
-        ConversionError: See `image_conversion.convert_file`.
+        ConversionError: See `image_conversion.convert_image`.
         OSError: The cache cannot be written.
     """
     key = _cache.make_key(_VERSION, *image_conversion.describe_converters(), image)
     path = _cache.user_folder("converted") / key[:2] / f"{key[2:]}.png"
-    try:
-        return path, path.read_bytes()
-    except FileNotFoundError:
-        content = image_conversion.convert_file(image, limits, compress=True)
-        _files.write_file(path, content)
-        return path, content
+    with contextlib.suppress(FileNotFoundError):
+        content = path.read_bytes()
+        if content.endswith(_END):
+            return path, content
+    content = image_conversion.convert_image(image, limits, compress=True)
+    _files.write_file(path, content)
+    return path, content

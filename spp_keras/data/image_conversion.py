@@ -39,7 +39,7 @@ class ConversionError(ValueError):
         self.fault = fault
 
 
-def convert_file(
+def convert_image(
     image: bytes,
     limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     *,
@@ -67,7 +67,7 @@ def convert_file(
 
     Example:
 
-    >>> convert_file(b"<html>")
+    >>> convert_image(b"<html>")
     b'<html>'
     """
     image_format = image_formats.detect_format(image)
@@ -112,8 +112,8 @@ def reduce_to_8_bits(image: Image.Image) -> Image.Image:
 
     Example:
 
-    >>> reduce_to_8_bits(Image.new("L", (3, 2))).mode, reduce_to_8_bits(Image.new("LA", (3, 2))).mode
-    ('RGB', 'RGBA')
+    >>> [reduce_to_8_bits(Image.new(mode, (3, 2))).mode for mode in ("L", "LA", "CMYK")]
+    ['RGB', 'RGBA', 'RGB']
     """
     if image.mode.startswith("I;16"):
         # Pillow would clip values above 255.
@@ -132,7 +132,7 @@ def encode_pil_image(image: Image.Image, orientation: int = 1, *, compress: bool
     Args:
         image: An RGB or RGBA image.
         orientation: EXIF orientation by which it has to be turned, 1 to 8. Defaults to 1.
-        compress: As for `convert_file`. Defaults to `False`.
+        compress: As for `convert_image`. Defaults to `False`.
 
     Returns:
         A BMP file; a PNG file if it is to be compressed, has alpha or has to be turned.

@@ -134,7 +134,7 @@ def _sample_files(
         if len(samples) == count:
             break
         try:
-            decoded = decode(image_conversion.convert_file(files[index].read_bytes()))
+            decoded = decode(image_conversion.convert_image(files[index].read_bytes()))
             reason = decoded.reason.numpy().decode()
         except image_conversion.ConversionError as error:
             reason = error.fault.reason

@@ -39,9 +39,9 @@ def encode_image(
     b'BM'
     """
     if isinstance(image, str | os.PathLike):
-        return image_conversion.convert_file(Path(image).read_bytes(), limits)
+        return image_conversion.convert_image(Path(image).read_bytes(), limits)
     if isinstance(image, bytes | bytearray | memoryview):
-        return image_conversion.convert_file(bytes(image), limits)
+        return image_conversion.convert_image(bytes(image), limits)
     if not isinstance(image, Image.Image):
         pixels = check_pixels(image, "image")
         if pixels.dtype != np.uint8:
