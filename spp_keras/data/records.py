@@ -347,6 +347,7 @@ def _from_arrays(source: Source, arrays: dict[str, np.ndarray]) -> Records:
         objects = tuple(Objects(*fields) for fields in zip(*columns, strict=True))
     converted = zip(arrays["converted"].tolist(), arrays["conversions"].tolist(), strict=True)
     skipped = zip(arrays["skipped"].tolist(), arrays["reasons"].tolist(), strict=True)
+    columns_as_they_are: Any = {field: arrays[field] for field in _ARRAYS}
     return Records(
         name=source.name,
         classes=tuple(arrays["classes"].tolist()),
@@ -354,7 +355,7 @@ def _from_arrays(source: Source, arrays: dict[str, np.ndarray]) -> Records:
         objects=objects,
         skipped=tuple(Skipped(*image) for image in skipped),
         converted=dict(converted),
-        **{field: arrays[field] for field in _ARRAYS},
+        **columns_as_they_are,
     )
 
 

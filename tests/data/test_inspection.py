@@ -29,7 +29,8 @@ def inspected(data, tmp_path, **limits):
 @pytest.mark.parametrize("kind", USABLE)
 def test_inspect_images_describes_usable_images(kind, tmp_path):
     data, converted, _, _ = USABLE[kind]
-    assert inspected(data, tmp_path) == inspection.Inspection((48, 64), converted)
+    expected = inspection.Inspection((48, 64), converted)
+    assert inspected(data, tmp_path)._replace(digest=0) == expected
 
 
 @pytest.mark.parametrize("kind", USABLE)

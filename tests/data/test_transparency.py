@@ -100,7 +100,7 @@ def test_a_name_of_a_chunk_by_chance_changes_nothing():
     np.testing.assert_array_equal(image_ops.decode_image(noted), RGB)
 
 
-@pytest.mark.parametrize("background", ["whit", "", "#12", "#ff000080", None, (255, 0, 0), 3])
+@pytest.mark.parametrize("background", ["whiter", "", "#12", "#ff000080", None, (255, 0, 0), 3])
 def test_what_is_no_color_is_refused(background):
     with pytest.raises(ValueError, match=r"`background` must be the name .*Received: background="):
         backgrounds.parse_background(background)
