@@ -173,6 +173,7 @@ def _list_coded_sizes(image: bytes, image_format: ImageFormat, header: Any) -> l
     """Heights and widths that decoding allocates besides that of the image."""
     if image_format is image_formats.AVIF:
         return avif_sizes.list_frame_sizes(image)
+    # The library that reads HEIC refuses frames that are larger than the container says.
     if image_format is image_formats.TIFF:
         tile_width, tile_length = (header.tag_v2.get(tag, 0) for tag in _TILE_TAGS)
         return [(tile_length, tile_width)]
@@ -198,5 +199,5 @@ def _check_pixels(size: tuple[int, int], limits: ImageLimits) -> None:
 
 
 def _make_fault(code: int, image_format: ImageFormat, error: Exception) -> Fault:
-    kind = image_formats.describe(image_format)
-    return Fault(code, f"is {kind} that cannot be converted: {str(error).rstrip('.')}")
+    kind, message = image_formats.describe(image_format), " ".join(str(error).split())
+    return Fault(code, f"is {kind} that cannot be converted: {message.rstrip('.')}")

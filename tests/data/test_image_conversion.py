@@ -86,12 +86,23 @@ def test_the_orientation_stays_beside_the_pixels_of_the_file(form, orientation):
         np.testing.assert_allclose(pixels.astype(int), expected.astype(int), atol=tolerance)
 
 
-def test_heic_is_read_by_its_package():
-    pillow_heif = pytest.importorskip("pillow_heif")
+def heic(image):
     file = io.BytesIO()
-    pillow_heif.from_pillow(IMAGE).save(file, quality=-1)
-    pixels = image_ops.decode_image(convert_image(file.getvalue())).numpy()
+    pytest.importorskip("pillow_heif").from_pillow(image).save(file, quality=-1)
+    return file.getvalue()
+
+
+def test_heic_is_read_by_its_package():
+    pixels = image_ops.decode_image(convert_image(heic(IMAGE))).numpy()
     np.testing.assert_allclose(pixels.astype(int), RGB.astype(int), atol=6)
+
+
+def test_a_heic_whose_frame_is_larger_than_it_says_is_refused():
+    data = bytearray(heic(Image.new("RGB", (800, 600), "navy")))
+    place = data.index(b"ispe") + 8
+    data[place : place + 8] = struct.pack(">II", 60, 50)
+    with pytest.raises(ConversionError, match=r"cannot be converted: .*limit exceeded"):
+        convert_image(bytes(data))
 
 
 def test_a_missing_package_is_named_with_the_line_that_installs_it(monkeypatch):
