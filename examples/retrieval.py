@@ -38,7 +38,9 @@ size_policy = Warp(image_size=options.image_size) if options.image_size else run
 min_size = graph_run.min_image_size(run.model)
 extract = spp_keras.features(run.model, options.layer)
 decode = tf.function(
-    lambda file: decode_safely(file, size_policy, min_size, orientation=run.orientation)
+    lambda file: decode_safely(
+        file, size_policy, min_size, orientation=run.orientation, background=run.background
+    )
 )
 
 

@@ -13,6 +13,7 @@ MODELS = "models.config"
 BATCHING = "batching.config"
 LABELS = "labels.txt"
 ORIENTATION = "orientation.txt"
+BACKGROUND = "background.txt"
 WARM_UP = "tf_serving_warmup_requests"
 # Where the server's container image looks for models.
 SERVED_FROM = "/models"
@@ -38,6 +39,17 @@ def read_orientation(version: Path) -> str:
     path = version / "assets" / ORIENTATION
     # Models of 0.1.0 have no such file and ignore EXIF.
     return path.read_text().strip() if path.is_file() else "file"
+
+
+def read_background(version: Path) -> str:
+    """The color that a version of a model has behind transparent images.
+
+    Args:
+        version: Folder of the version.
+    """
+    path = version / "assets" / BACKGROUND
+    # Models of 0.1 show the colors that transparency hides, often white ones.
+    return path.read_text().strip() if path.is_file() else "white"
 
 
 def check_model_path(output: str | Path) -> None:

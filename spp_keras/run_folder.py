@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spp_keras import _files, recipes
+from spp_keras.data import backgrounds
 
 if TYPE_CHECKING:
     import keras
@@ -112,6 +113,11 @@ class RunFolder:
     def orientation(self) -> str:
         """`"exif"` or `"file"`: how image files are oriented; see `Recipe`."""
         return self.recipe.orientation if self.exists else "exif"
+
+    @property
+    def background(self) -> str:
+        """The color behind transparent images; see `Recipe`."""
+        return self.recipe.background if self.exists else backgrounds.WHITE
 
     @property
     def size_policy(self) -> "SizePolicy":

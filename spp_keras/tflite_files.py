@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spp_keras import _files
-from spp_keras.data import size_policies
+from spp_keras.data import backgrounds, size_policies
 
 LABELS = ".labels.txt"
 PREPROCESSING = ".preprocessing.json"
@@ -21,11 +21,13 @@ class Preprocessing(NamedTuple):
         size_policy: How an image is sized.
         min_side: Pixels that the shorter side must have after sizing.
         orientation: `"exif"` or `"file"`, how image files are oriented.
+        background: The color behind transparent images. Defaults to `"white"`.
     """
 
     size_policy: size_policies.SizePolicy
     min_side: int
     orientation: str
+    background: str = backgrounds.WHITE
 
 
 def write_labels(path: Path, labels: Sequence[str]) -> None:
@@ -44,6 +46,7 @@ def write_preprocessing(path: Path, preprocessing: Preprocessing) -> None:
         "size_policy": size_policies.policy_to_dict(preprocessing.size_policy),
         "min_side": preprocessing.min_side,
         "orientation": preprocessing.orientation,
+        "background": preprocessing.background,
     }
     _files.write_file(path.with_suffix(PREPROCESSING), json.dumps(values) + "\n")
 
@@ -52,7 +55,8 @@ def read_preprocessing(path: Path) -> Preprocessing:
     """Reads the preprocessing beside a TFLite file."""
     values = json.loads(_read(path, PREPROCESSING))
     policy = size_policies.policy_from_dict(values["size_policy"])
-    return Preprocessing(policy, values["min_side"], values["orientation"])
+    background = values.get("background", backgrounds.WHITE)
+    return Preprocessing(policy, values["min_side"], values["orientation"], background)
 
 
 def _read(path: Path, suffix: str) -> str:

@@ -13,6 +13,7 @@ GRAY = RGB[..., 0]
 DEEP = (np.arange(48 * 64).reshape(48, 64) * 21).astype(np.uint16)
 IMAGE = Image.fromarray(RGB)
 PALETTE = IMAGE.quantize(32)
+ON_WHITE = np.rint(RGB * (GRAY / 255.0)[..., None] + 255 * (1 - GRAY / 255.0)[..., None])
 WITH_ALPHA = Image.fromarray(np.dstack([RGB, GRAY]))
 
 
@@ -72,9 +73,9 @@ USABLE = {
     "gray PNG": (encoded(Image.fromarray(GRAY), "PNG"), "gray", np.dstack([GRAY] * 3), 0),
     "black and white PNG": (encoded(IMAGE.convert("1"), "PNG"), "gray", None, 0),
     "palette PNG": (encoded(PALETTE, "PNG"), "palette", None, 0),
-    "palette PNG with alpha": (encoded(PALETTE, "PNG", transparency=3), "palette", None, 0),
-    "RGBA PNG": (encoded(WITH_ALPHA, "PNG"), "alpha", RGB, 0),
-    "gray PNG with alpha": (encoded(WITH_ALPHA.convert("LA"), "PNG"), "alpha", None, 0),
+    "palette PNG with alpha": (encoded(PALETTE, "PNG", transparency=3), "palette", None, 1),
+    "RGBA PNG": (encoded(WITH_ALPHA, "PNG"), "alpha", ON_WHITE, 1),
+    "gray PNG with alpha": (encoded(WITH_ALPHA.convert("LA"), "PNG"), "alpha", None, 1),
     # Pillow cuts 16-bit gray off at 255, so the upper byte is the oracle.
     "16-bit gray PNG": (deep_png(DEEP, 0), "16-bit", np.dstack([DEEP >> 8] * 3), 0),
     "16-bit RGB PNG": (
@@ -101,12 +102,12 @@ USABLE = {
     "WebP": (encoded(IMAGE, "WEBP", quality=95), None, None, 0),
     "lossless WebP": (encoded(IMAGE, "WEBP", lossless=True), None, RGB, 0),
     "gray WebP": (encoded(IMAGE.convert("L"), "WEBP", lossless=True), None, None, 0),
-    "WebP with alpha": (encoded(WITH_ALPHA, "WEBP"), "alpha", None, 0),
+    "WebP with alpha": (encoded(WITH_ALPHA, "WEBP"), "alpha", None, 1),
     "lossless WebP with alpha": (
         encoded(WITH_ALPHA, "WEBP", lossless=True, exact=True),
         "alpha",
-        RGB,
-        0,
+        ON_WHITE,
+        1,
     ),
 }
 JPEG = USABLE["JPEG"][0]
@@ -114,9 +115,6 @@ PNG = USABLE["PNG"][0]
 UNUSABLE = {
     "nothing in it": (b"", "^is empty$"),
     "text": (b"<html>Not found</html>", f"^{REFUSAL}$"),
-    "TIFF": (encoded(IMAGE, "TIFF"), f"^{REFUSAL}$"),
-    "AVIF": (encoded(IMAGE, "AVIF"), f"^{REFUSAL}$"),
-    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64, f"^{REFUSAL}$"),
     "animated WebP": (animated_webp(), "^is an animated WebP image: convert it to JPEG$"),
     "half a WebP": (USABLE["WebP"][0][:150], "is cut short or damaged: "),
     "a JPEG cut within its pixels": (JPEG[:-200], "^is cut short or damaged: .*JPEG"),
@@ -137,6 +135,12 @@ UNUSABLE = {
         gif_whose_frame_is_smaller_than_its_canvas(),
         "^has 90x100 pixels, of which TensorFlow decodes 48x64: convert it to JPEG$",
     ),
+}
+# What graphs refuse by name, and Pillow converts; of HEIC, which it cannot write, the beginning.
+CONVERTED = {
+    "a TIFF": encoded(IMAGE, "TIFF"),
+    "an AVIF": encoded(IMAGE, "AVIF"),
+    "a HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64,
 }
 GIGAPIXEL = {
     "PNG": png(40_000, 40_000, 8, 2, b"\0"),

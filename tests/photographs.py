@@ -21,8 +21,13 @@ def encoded(picture, form="PNG", **options):
     return file.getvalue()
 
 
-def decoded(data):
-    return np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+def decoded(data, background="white"):
+    """As Pillow decodes it, upright, on a background."""
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    if not image.has_transparency_data:
+        return np.asarray(image.convert("RGB"))
+    canvas = Image.new("RGBA", image.size, background)
+    return np.asarray(Image.alpha_composite(canvas, image.convert("RGBA")).convert("RGB"))
 
 
 def bilinear(picture, target):

@@ -49,7 +49,7 @@ class ClassifierView:
         self.name = model.name
         self._min_side = graph_run.min_image_size(model)
         self._decode = image_decoding.make_decoder(
-            run.size_policy, self._min_side, max_pixels, self.orientation
+            run.size_policy, self._min_side, max_pixels, self.orientation, run.background
         )
         self._parts = model_parts.split_model(model)
         self._roi_pooling = model_parts.make_roi_pooling(self._parts)
@@ -67,7 +67,9 @@ class ClassifierView:
         file = tf.TensorSpec((), tf.string)
         turn = 1 if self.orientation == "file" else None
         self._warp = tf.function(
-            lambda image, size, target: image_ops.decode_resized(image, size, target, turn),
+            lambda image, size, target: image_ops.decode_resized(
+                image, size, target, turn, run.background
+            ),
             input_signature=[file, _PAIR, _PAIR],
             autograph=False,
         )
@@ -87,7 +89,7 @@ class ClassifierView:
         scores = self._score_whole(feature_map).numpy()
         scored = time.perf_counter()
         side, source = warp_size(self._recipe, decoded.decoded_size, self._min_side)
-        warped = self._warp(image, decoded.size, (side, side))
+        warped = self._warp(decoded.file, decoded.size, (side, side))
         warped_scores = self._score_whole(self._convolve(warped)).numpy()
         values = {
             "cells": list(feature_map.shape[1:3]),

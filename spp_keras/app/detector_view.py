@@ -47,6 +47,7 @@ class DetectorView:
             size_policies.Whole(longest_side=size_policies.DEFAULT_LONGEST_SIDE),
             max_pixels=max_pixels,
             orientation=self.orientation,
+            background=run.background,
         )
         output = detector.trunk.outputs[0]
         feature_map = tf.TensorSpec((1, None, None, output.shape[-1]), tf.as_dtype(output.dtype))

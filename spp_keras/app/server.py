@@ -17,7 +17,7 @@ from spp_keras.app import security, static_page
 from spp_keras.app.image_decoding import UnusableImage
 from spp_keras.app.session import Session, UnknownImage
 
-MAX_BYTES = 20_000_000
+MAX_BYTES = 50_000_000
 _MAX_BOX_BYTES = 10_000
 # Seconds without data in the middle of a request.
 _TIMEOUT = 30

@@ -33,16 +33,16 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--max-upload-mb",
         type=float,
-        default=20,
+        default=50,
         metavar="N",
-        help="how large a file may be (default: 20)",
+        help="how large a file may be (default: 50)",
     )
     parser.add_argument(
         "--max-megapixels",
         type=float,
-        default=25,
+        default=64,
         metavar="N",
-        help="how many million pixels an image may have (default: 25)",
+        help="how many million pixels an image may have (default: 64)",
     )
     parser.add_argument("--no-browser", action="store_true", help="print the address alone")
     parser.set_defaults(run_command=_open_app)

@@ -64,7 +64,7 @@ def _detect(options: argparse.Namespace) -> int:
         detections = detect(content) if isinstance(content, bytes) else Detections(error=content)
         has_failed = has_failed or detections.error is not None
         if copy is not None and detections.error is None and isinstance(content, bytes):
-            _draw(content, detections, copy, detect.orientation)
+            _draw(content, detections, copy, detect)
         if options.json:
             values = detections._asdict()
             values |= {key: values[key].tolist() for key in ("boxes", "scores", "classes")}
@@ -120,10 +120,12 @@ def _name_copy(image: Path) -> str:
     return image.name if image.suffix.lower() in _DRAWN_SUFFIXES else f"{image.stem}.jpg"
 
 
-def _draw(content: bytes, detections: Any, path: Path, orientation: str) -> None:
-    from spp_keras.data import image_ops
+def _draw(content: bytes, detections: Any, path: Path, detect: Any) -> None:
+    from spp_keras.data import image_conversion, image_ops
     from spp_keras.detection import drawing
 
     labels = dict(zip(detections.classes.tolist(), detections.labels, strict=True))
-    pixels = image_ops.decode_image(content, 1 if orientation == "file" else None).numpy()
+    content = image_conversion.convert_image(content)
+    turn = 1 if detect.orientation == "file" else None
+    pixels = image_ops.decode_image(content, turn, detect.background).numpy()
     drawing.save_drawing(path, pixels, detections, labels)

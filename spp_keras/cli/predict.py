@@ -42,7 +42,8 @@ def add_model_and_images(parser: argparse.ArgumentParser, models: str) -> None:
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="JPEG, PNG, GIF, BMP or WebP files, directories of them, or - for standard input",
+        help="JPEG, PNG, GIF, BMP, WebP, AVIF, TIFF or HEIC files, directories of them, or - for "
+        "standard input",
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from spp_keras.data import image_rules, safe_decoding, size_policies
+from spp_keras.data import backgrounds, image_rules, safe_decoding, size_policies
 from spp_keras.data.image_rules import ImageLimits
 
 _PARALLEL_FILES = 4
@@ -34,6 +34,7 @@ def decode_batch(
     min_side: int = 1,
     limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
+    background: str = backgrounds.WHITE,
 ) -> DecodedBatch:
     """Decodes image files as `safe_decoding.decode_safely` does each, in half the time.
 
@@ -43,6 +44,7 @@ def decode_batch(
         min_side: Minimum length in pixels of the shorter side after that. Defaults to 1.
         limits: Limits on the size of an image. Defaults to `ImageLimits()`.
         orientation: `"exif"` or `"file"`, how files are oriented. Defaults to `"exif"`.
+        background: The color behind transparent images. Defaults to `"white"`.
 
     Example:
 
@@ -53,7 +55,9 @@ def decode_batch(
     """
 
     def decode(index: Any, file: Any) -> tuple[Any, ...]:
-        image = safe_decoding.decode_or_raise(file, size_policy, min_side, limits, orientation)
+        image = safe_decoding.decode_or_raise(
+            file, size_policy, min_side, limits, orientation, background
+        )
         pixels = tf.io.serialize_tensor(image.pixels)
         return index, pixels, tf.shape(image.pixels)[:2], image.code, image.reason
 

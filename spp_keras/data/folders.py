@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from spp_keras.data.image_formats import SUFFIXES
+from spp_keras.data.image_formats import SUFFIXES, UNUSABLE_SUFFIXES
 from spp_keras.data.sources import Candidate, Contents, Source
 from spp_keras.data.validation_part import choose_validation_part
 
-# Images too: they are listed as skipped, not ignored without a word.
-_UNUSABLE_SUFFIXES = frozenset((".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2", ".psd"))
 _SPLITS = ("train", "validation", "val", "test")
 
 
@@ -26,9 +24,9 @@ def find_images(root: Path, split: str) -> Source:
 
     Folders within the folder of a class belong to it. Classes are sorted by
     name; they are those of `root/train` for every split if there is one, else
-    those of all splits. Images end in .jpg, .jpeg, .jpe, .jfif, .png, .gif,
-    .bmp or .webp, in capitals or not; .tif, .avif, .heic and other images that
-    are not taken will be skipped. Other and hidden files are ignored.
+    those of all splits. Images are told by the ends of their names, see
+    `image_formats.SUFFIXES`, in capitals or not; .jxl, .jp2 and .psd, which are not
+    taken, will be skipped. Other and hidden files are ignored.
 
     Args:
         root: Folder of the data set.
@@ -129,7 +127,7 @@ class _Listing:
             suffix = Path(entry.name).suffix.lower()
             if entry.is_dir():
                 self.add(folder / entry.name, label, parents)
-            elif suffix in SUFFIXES or suffix in _UNUSABLE_SUFFIXES:
+            elif suffix in SUFFIXES | UNUSABLE_SUFFIXES:
                 self.paths.append(f"{prefix}/{entry.name}")
                 self.labels.append(label)
             else:
@@ -206,7 +204,7 @@ def _choose_part(root: Path, split: str) -> tuple[Path, tuple[str, ...]]:
 def _is_split(folder: Path) -> bool:
     entries = _list_entries(folder)
     return any(entry.is_dir() for entry in entries) and not any(
-        Path(entry.name).suffix.lower() in SUFFIXES | _UNUSABLE_SUFFIXES for entry in entries
+        Path(entry.name).suffix.lower() in SUFFIXES | UNUSABLE_SUFFIXES for entry in entries
     )
 
 

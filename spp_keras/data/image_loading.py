@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spp_keras.data import augmentation, image_ops, image_reader, size_policies
+from spp_keras.data import augmentation, backgrounds, image_ops, image_reader, size_policies
 from spp_keras.data.records import Records
 
 # Random number streams: for positions of crops, mirroring, colors and layers.
@@ -39,7 +39,8 @@ class ImageLoader:
         self.flip, self.color_jitter, self.augment = flip, color_jitter, augment
         self.output_sizes = size_policy.output_sizes(records.sizes)
         self._reader = image_reader.ImageReader(records.files, records.spans)
-        self._count = len(records)
+        self._count, self._background = len(records), records.background
+        backgrounds.parse_background(records.background)
         labels = records.labels.astype("float32" if records.multi_label else "int32")
         self._file_sizes = tf.constant(records.sizes)
         # Tensors, which graphs refer to; arrays would be copied into each of them.
@@ -90,10 +91,15 @@ class ImageLoader:
         encoded = self._reader.read(row)
         if "window" in row:
             image = image_ops.decode_window(
-                encoded, row["file_size"], row["window"], row["size"], row["orientation"]
+                encoded,
+                row["file_size"],
+                row["window"],
+                row["size"],
+                row["orientation"],
+                self._background,
             )
         else:
-            image = image_ops.decode_image(encoded, row["orientation"])
+            image = image_ops.decode_image(encoded, row["orientation"], self._background)
         if self.flip:
             image = image_ops.flip_horizontal(image, row["mirrored"])
         if self.color_jitter:

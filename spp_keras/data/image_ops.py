@@ -4,7 +4,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from spp_keras.data import byte_strings, exif, orientations, webp
+from spp_keras.data import (
+    backgrounds,
+    byte_strings,
+    exif,
+    image_formats,
+    orientations,
+    transparency,
+    webp,
+)
 
 # Eigenvectors (a row each) and deviations of ImageNet's pixels, RGB in 0..1, as
 # used since Krizhevsky et al. (2012).
@@ -15,17 +23,22 @@ _DEVIATIONS = (0.2175, 0.0188, 0.0045)
 _DCT = "INTEGER_ACCURATE"
 
 
-def decode_image(encoded: Any, orientation: Any = None) -> tf.Tensor:
+def decode_image(
+    encoded: Any, orientation: Any = None, background: str = backgrounds.WHITE
+) -> tf.Tensor:
     """RGB pixels of a JPEG, PNG, GIF, BMP or WebP file, the right way up.
 
     Gray, palette and CMYK images become RGB; of an animation the first frame is
-    taken, transparency is ignored.
+    taken. Transparent PNG and WebP images are drawn on the background; transparent pixels of
+    a GIF are black. Color profiles are ignored: values are taken to be sRGB.
 
     Args:
         encoded: Scalar string tensor, the file's bytes.
         orientation: int32 scalar, the EXIF orientation by which the pixels are turned, 1
             to 8; 1 leaves them as the file has them. Defaults to `None`, that of the
             file's EXIF block, see `exif.read_orientation`.
+        background: The color behind transparent images, a name or `"#rrggbb"`. Defaults to
+            `"white"`.
 
     Returns:
         uint8 `(height, width, 3)`.
@@ -36,18 +49,24 @@ def decode_image(encoded: Any, orientation: Any = None) -> tf.Tensor:
     >>> tuple(decode_image(png).shape)
     (2, 3, 3)
     """
+    color = backgrounds.parse_background(background)
     if orientation is None:
         orientation = exif.read_orientation(encoded)
     pixels = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method=_DCT),
-        lambda: _decode_other(encoded),
+        lambda: transparency.draw_on_background(_decode_other(encoded), color),
     )
     return tf.ensure_shape(orientations.turn_pixels(pixels, orientation), (None, None, 3))
 
 
 def decode_window(
-    encoded: Any, size: Any, window: Any, target: Any, orientation: Any = None
+    encoded: Any,
+    size: Any,
+    window: Any,
+    target: Any,
+    orientation: Any = None,
+    background: str = backgrounds.WHITE,
 ) -> tf.Tensor:
     """Decodes a window of an image and resizes it; decodes no more than necessary.
 
@@ -62,6 +81,7 @@ def decode_window(
         target: int32 `(2,)`, height and width of the result.
         orientation: int32 scalar, 1 to 8, as for `decode_image`. Defaults to `None`, that of
             the file's EXIF block.
+        background: As for `decode_image`. Defaults to `"white"`.
 
     Returns:
         uint8 `(*target, 3)`.
@@ -72,6 +92,7 @@ def decode_window(
     >>> tuple(decode_window(png, [6, 8], [0, 2, 6, 6], [3, 3]).shape)
     (3, 3, 3)
     """
+    color = backgrounds.parse_background(background)
     size, window, target = (tf.convert_to_tensor(x, tf.int32) for x in (size, window, target))
     if orientation is None:
         orientation = exif.read_orientation(encoded)
@@ -79,14 +100,20 @@ def decode_window(
     pixels = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: _decode_jpeg_window(encoded, size, window, target, orientation),
-        lambda: _decode_other_window(encoded, size, window, target, orientation),
+        lambda: _decode_other_window(encoded, size, window, target, orientation, color),
     )
     same = tf.reduce_all(tf.shape(pixels)[:2] == target)
     pixels = tf.cond(same, lambda: pixels, lambda: _resize(pixels, target))
     return tf.ensure_shape(pixels, (None, None, 3))
 
 
-def decode_resized(encoded: Any, size: Any, target: Any, orientation: Any = None) -> tf.Tensor:
+def decode_resized(
+    encoded: Any,
+    size: Any,
+    target: Any,
+    orientation: Any = None,
+    background: str = backgrounds.WHITE,
+) -> tf.Tensor:
     """Decodes and resizes a whole image, as `decode_window` does.
 
     Args:
@@ -95,6 +122,7 @@ def decode_resized(encoded: Any, size: Any, target: Any, orientation: Any = None
         target: int32 `(2,)`, height and width of the result.
         orientation: int32 scalar, 1 to 8, as for `decode_image`. Defaults to `None`, that of
             the file's EXIF block.
+        background: As for `decode_image`. Defaults to `"white"`.
 
     Returns:
         uint8 `(*target, 3)`.
@@ -105,7 +133,8 @@ def decode_resized(encoded: Any, size: Any, target: Any, orientation: Any = None
     >>> tuple(decode_resized(png, [6, 8], [3, 4]).shape)
     (3, 4, 3)
     """
-    return decode_window(encoded, size, tf.concat([[0, 0], size], axis=0), target, orientation)
+    window = tf.concat([[0, 0], size], axis=0)
+    return decode_window(encoded, size, window, target, orientation, background)
 
 
 def flip_horizontal(image: Any, mirrored: Any) -> tf.Tensor:
@@ -171,19 +200,39 @@ def _decode_jpeg_window(
 
 
 def _decode_other(encoded: Any) -> tf.Tensor:
-    return tf.cond(
-        webp.is_webp(byte_strings.read_bytes(encoded, 0, webp.HEADER_BYTES)),
-        lambda: webp.decode_webp(encoded),
-        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+    """Pixels as the file has them, RGB or RGBA."""
+    header = byte_strings.read_bytes(encoded, 0, webp.HEADER_BYTES)
+
+    def decode(channels: int) -> tf.Tensor:
+        pixels = tf.io.decode_image(encoded, channels, expand_animations=False)
+        return tf.ensure_shape(pixels, (None, None, None))
+
+    is_transparent_png = tf.cond(
+        byte_strings.starts_with(header, image_formats.PNG.magic),
+        lambda: transparency.may_be_transparent(encoded),
+        lambda: tf.constant(False),
+    )
+    return tf.case(
+        [
+            (webp.is_webp(header), lambda: webp.decode_webp(encoded)),
+            (is_transparent_png, lambda: decode(4)),
+        ],
+        default=lambda: decode(3),
     )
 
 
 def _decode_other_window(
-    encoded: Any, size: Any, window: Any, target: Any, orientation: Any
+    encoded: Any,
+    size: Any,
+    window: Any,
+    target: Any,
+    orientation: Any,
+    background: tuple[int, int, int],
 ) -> tf.Tensor:
     window = orientations.window_in_file(window, size, orientation)
     top, left, height, width = tf.unstack(window)
-    pixels = tf.slice(_decode_other(encoded), [top, left, 0], [height, width, 3])
+    pixels = tf.slice(_decode_other(encoded), [top, left, 0], [height, width, -1])
+    pixels = transparency.draw_on_background(pixels, background)
     pixels = orientations.turn_pixels(pixels, orientation)
     half = tf.reduce_all(tf.shape(pixels)[:2] >= 2 * target)
     return tf.cond(half, lambda: _resize_antialiased(pixels, target), lambda: pixels)

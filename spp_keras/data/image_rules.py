@@ -44,7 +44,14 @@ BROKEN = Fault(DAMAGED, "is cut short or damaged")
 UNSUPPORTED_BMP = Fault(
     UNSUPPORTED, "is a BMP image of a kind TensorFlow gets wrong: convert it to JPEG"
 )
+ANIMATED_AVIF = Fault(UNSUPPORTED, "is an animated AVIF image: convert it to JPEG")
 ANIMATED_WEBP = Fault(UNSUPPORTED, "is an animated WebP image: convert it to JPEG")
+CONVERTED = {
+    image_format.name: Fault(
+        UNSUPPORTED, f"is {image_formats.describe(image_format)}: convert it to JPEG"
+    )
+    for image_format in image_formats.CONVERTED
+}
 # The beginning of the reasons below; braces for height and width.
 SIZE_PREFIX = "has {}x{} pixels, "
 

@@ -25,7 +25,16 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from spp_keras.data import byte_strings, exif, image_formats, image_reader, image_rules, webp
+from spp_keras.data import (
+    byte_strings,
+    converted_copies,
+    exif,
+    image_conversion,
+    image_formats,
+    image_reader,
+    image_rules,
+    webp,
+)
 from spp_keras.data.image_rules import ImageLimits
 from spp_keras.data.sources import Candidate
 
@@ -56,12 +65,15 @@ class Inspection(NamedTuple):
     Args:
         size: Height and width as decoded, upright.
         converted: Kind of image before the conversion to RGB: `"gray"`, `"palette"`,
-            `"CMYK"`, `"16-bit"`, `"alpha"` or `"animated"`; `None` if it was RGB.
+            `"CMYK"`, `"16-bit"`, `"alpha"`, `"animated"`, `"AVIF"`, `"TIFF"` or `"HEIC"`;
+            `None` if it was RGB.
         reason: Why the image cannot be used; `None` if it can.
         orientation: EXIF orientation by which the pixels have to be turned, 1 to 8; 1 if
             they are taken as they lie in the file.
         digest: Digest of the file, equal for files of the same bytes; 0 if it was not asked
             for.
+        copy: Path and length of the converted copy that is to be decoded in place of the file;
+            `None` if there is none.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -69,6 +81,7 @@ class Inspection(NamedTuple):
     reason: str | None = None
     orientation: int = 1
     digest: int = 0
+    copy: tuple[str, int] | None = None
 
 
 def inspect_image(
@@ -79,8 +92,8 @@ def inspect_image(
     """Checks whether an encoded image can be used.
 
     JPEG, PNG, GIF, BMP and WebP can, where TensorFlow converts them to the right RGB:
-    gray, palette, CMYK, 16 bits (the upper eight), alpha (dropped), the first frame of an
-    animation. TensorFlow gets palettes in BMP wrong, crops GIF frames that are smaller than
+    gray, palette, CMYK, 16 bits (the upper eight), alpha (on a background), the first frame of
+    an animation. TensorFlow gets palettes in BMP wrong, crops GIF frames that are smaller than
     their canvas and cannot be trusted with animations in WebP, so these are refused.
 
     Args:
@@ -105,6 +118,8 @@ def inspect_image(
     image_format = image_formats.detect_format(image)
     if image_format is None:
         return Inspection(reason=image_rules.UNKNOWN_FORMAT.reason)
+    if image_format in image_formats.CONVERTED:
+        return Inspection(reason=image_rules.CONVERTED[image_format.name].reason)
     is_webp = image_format is image_formats.WEBP
     reason = _check_webp_header(image, limits) if is_webp else None
     if reason:
@@ -146,6 +161,8 @@ def inspect_images(
     orientation: str = "exif",
 ) -> Generator[tuple[Candidate, Inspection], None, None]:
     """Inspects images in threads, in order, a few ahead of the consumer, digests included.
+
+    AVIF, TIFF and HEIC images are converted into the cache first, see `converted_copies`.
 
     Args:
         candidates: The images. Those that their source refused keep that reason.
@@ -201,8 +218,19 @@ def _inspect_candidate(
         image = image_reader.read_span(files, candidate.span)
     except OSError as error:
         return Inspection(reason=f"cannot be read: {error.strerror}")
-    digest = hashlib.blake2b(image, digest_size=8).digest()
-    return inspect_image(image, limits, orientation)._replace(digest=int.from_bytes(digest))
+    digest = int.from_bytes(hashlib.blake2b(image, digest_size=8).digest())
+    image_format = image_formats.detect_format(image)
+    if image_format not in image_formats.CONVERTED:
+        return inspect_image(image, limits, orientation)._replace(digest=digest)
+    try:
+        path, image = converted_copies.convert_into_cache(image, limits)
+    except image_conversion.ConversionError as error:
+        return Inspection(reason=error.fault.reason)
+    except OSError as error:
+        return Inspection(reason=f"cannot be converted into the cache: {error.strerror or error}")
+    inspected = inspect_image(image, limits, orientation)
+    converted = None if inspected.reason else image_format.name
+    return inspected._replace(digest=digest, converted=converted, copy=(str(path), len(image)))
 
 
 def _check_webp_header(image: bytes, limits: ImageLimits) -> str | None:

@@ -1,6 +1,7 @@
 """The input pipeline: from records to batches of images."""
 
 import copy
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -58,6 +59,8 @@ class Pipeline:
         group_by_size: Whether images of mixed sizes share a batch with similar ones, which
             leaves less to pad. With False and `shuffle=False` the images come in the order of
             the records. Only without `max_pixels`. Defaults to `True`.
+        background: The color behind transparent images, a name or `"#rrggbb"`. Defaults to
+            `None`, that of the records.
 
     Example:
 
@@ -84,7 +87,10 @@ class Pipeline:
         seed: int = 0,
         class_weight: str | None = None,
         group_by_size: bool = True,
+        background: str | None = None,
     ):
+        if background is not None:
+            records = dataclasses.replace(records, background=background)
         self.group_by_size = group_by_size
         self.records, self.size_policy, self.seed = records, size_policy, seed
         self.batch_size, self.max_pixels, self.shuffle = batch_size, max_pixels, shuffle

@@ -13,9 +13,11 @@ import tensorflow as tf
 
 from spp_keras import _cache, _checks, _extras, _progress
 from spp_keras.data import (
+    backgrounds,
     csv_labels,
     det_devkit,
     folders,
+    image_conversion,
     inspection,
     orientations,
     sources,
@@ -43,16 +45,19 @@ class Records:
             image has any number of classes.
         sizes: `(N, 2)` int32, height and width as decoded, upright.
         objects: An `Objects` for each image, or `None`; boxes are in the upright image.
-        files: Image files, or TFRecord shards.
+        files: Image files, or TFRecord shards; behind them the converted copies, in the cache,
+            of AVIF, TIFF and HEIC images.
         spans: `(N, 3)` int64, file index, offset and length of the encoded image.
         skipped: Images that cannot be used.
         converted: Number of usable images that are converted to RGB, by their kind:
-            `"gray"`, `"palette"`, `"CMYK"`, `"16-bit"`, `"alpha"`, `"animated"`.
+            `"gray"`, `"palette"`, `"CMYK"`, `"16-bit"`, `"alpha"`, `"animated"`, `"AVIF"`,
+            `"TIFF"`, `"HEIC"`.
         orientations: `(N,)` uint8, EXIF orientation by which the pixels of an image have to
             be turned, 1 to 8; 1 takes them as they lie in the file. Defaults to `None`, 1
             for all.
         digests: `(N,)` uint64, equal for images whose files have the same bytes. Defaults to
             `None`, unknown.
+        background: The color behind transparent images. Defaults to `"white"`.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Records:
     converted: dict[str, int]
     orientations: Any = None
     digests: Any = None
+    background: str = backgrounds.WHITE
 
     def __post_init__(self) -> None:
         if self.orientations is None:
@@ -111,12 +117,15 @@ def load_records(
     progress: bool = True,
     limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
+    background: str = backgrounds.WHITE,
 ) -> Records:
     """Loads the records of a data set, after checking once that each image can be used.
 
     Every image is decoded as training decodes it, which takes a while the first
     time. The result is cached in `spp_keras` in the folder that `XDG_CACHE_HOME`
-    names (`~/.cache` by default) until a file, the limits or TensorFlow change.
+    names (`~/.cache` by default) until a file, the limits or TensorFlow change. AVIF, TIFF
+    and, with the package `pillow-heif`, HEIC images are converted there, once. Color profiles
+    are ignored: values are taken to be sRGB.
 
     Args:
         data: A folder with a folder per class (see `folders.find_images`), a folder of images
@@ -137,6 +146,8 @@ def load_records(
             in the file; without these, or if they are equal, boxes are taken to be in the
             upright image. `"file"` takes pixels and boxes as they lie in the file. Defaults to
             `"exif"`.
+        background: The color behind transparent images, a name or `"#rrggbb"`, for everything
+            that is done with the records. Defaults to `"white"`.
 
     Returns:
         The `Records`.
@@ -156,6 +167,7 @@ def load_records(
     _checks.one_of(on_error, ("skip", "fail"), "on_error")
     _checks.fraction(max_skipped_fraction, "max_skipped_fraction")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
+    backgrounds.parse_background(background)
     return load_source(
         _find_source(data, split, data_dir),
         on_error=on_error,
@@ -163,6 +175,7 @@ def load_records(
         progress=progress,
         limits=limits,
         orientation=orientation,
+        background=background,
     )
 
 
@@ -174,6 +187,7 @@ def load_source(
     progress: bool = True,
     limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
+    background: str = backgrounds.WHITE,
 ) -> Records:
     """Loads the records of a source, as `load_records` does, or from the cache."""
     cache = _cache.ArrayCache(
@@ -188,12 +202,13 @@ def load_source(
         orientation,
         source.cache_key,
         _cache.describe_files((*source.files, *source.dependencies)),
+        image_conversion.describe_converters(),
     )
     arrays = cache.load(key)
-    if arrays is None:
+    if arrays is None or not _has_copies(source, arrays):
         arrays = _inspect(source, limits, orientation, on_error, progress)
         cache.save(key, arrays)
-    records = _from_arrays(source, arrays)
+    records = replace(_from_arrays(source, arrays), background=background)
     _check_skipped(records, on_error, max_skipped_fraction)
     return records
 
@@ -255,7 +270,7 @@ def _inspect(
     progress: bool,
 ) -> dict[str, np.ndarray]:
     contents = source.read()
-    columns = _Columns(contents.multi_label)
+    columns = _Columns(contents.multi_label, len(source.files))
     inspected = inspection.inspect_images(contents.candidates, source.files, limits, orientation)
     bar = _progress.create_bar(
         inspected, f"Checking {source.name}", total=contents.count, disable=not progress
@@ -272,9 +287,10 @@ def _inspect(
 class _Columns:
     """The fields of `Records` in compact arrays, not an object for each of a million images."""
 
-    def __init__(self, multi_label: bool):
-        self.multi_label = multi_label
+    def __init__(self, multi_label: bool, num_files: int):
+        self.multi_label, self.num_files = multi_label, num_files
         self.ids: list[str] = []
+        self.copies: list[str] = []
         self.positions, self.labels, self.spans, self.sizes = (array.array("q") for _ in range(4))
         self.orientations, self.digests = array.array("B"), array.array("Q")
         self.usable = 0
@@ -288,7 +304,12 @@ class _Columns:
         if result.reason is not None:
             self.reasons[len(self.ids) - 1] = result.reason
             return
-        self.spans.extend(candidate.span)
+        if result.copy is None:
+            self.spans.extend(candidate.span)
+        else:
+            path, length = result.copy
+            self.spans.extend((self.num_files + len(self.copies), 0, length))
+            self.copies.append(path)
         self.sizes.extend(result.size)
         self.orientations.append(result.orientation)
         self.digests.append(result.digest)
@@ -316,6 +337,7 @@ class _Columns:
             "reasons": np.array(list(self.reasons.values()), np.str_),
             "converted": np.array(list(self.converted), np.str_),
             "conversions": np.array(list(self.converted.values()), np.int64),
+            "copies": np.array(self.copies, np.str_),
         }
         if self.objects:
             arrays["objects"] = np.array(
@@ -357,15 +379,24 @@ def _from_arrays(source: Source, arrays: dict[str, np.ndarray]) -> Records:
         objects = tuple(Objects(*fields) for fields in zip(*columns, strict=True))
     converted = zip(arrays["converted"].tolist(), arrays["conversions"].tolist(), strict=True)
     skipped = zip(arrays["skipped"].tolist(), arrays["reasons"].tolist(), strict=True)
+    columns_as_they_are: Any = {field: arrays[field] for field in _ARRAYS}
     return Records(
         name=source.name,
         classes=tuple(arrays["classes"].tolist()),
-        files=source.files,
+        files=(*source.files, *arrays["copies"].tolist()),
         objects=objects,
         skipped=tuple(Skipped(*image) for image in skipped),
         converted=dict(converted),
-        **{field: arrays[field] for field in _ARRAYS},
+        **columns_as_they_are,
     )
+
+
+def _has_copies(source: Source, arrays: dict[str, np.ndarray]) -> bool:
+    """Whether the converted copies are there, in a cache that users may clear."""
+    spans = arrays["spans"]
+    lengths = spans[spans[:, 0] >= len(source.files), 2].tolist()
+    files = _cache.describe_files(arrays["copies"].tolist())
+    return [length for _, length, _ in files] == lengths
 
 
 def _turn_objects(

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from spp_keras import _checks
 from spp_keras.data import (
+    backgrounds,
     byte_strings,
     exif,
     image_formats,
@@ -47,6 +48,7 @@ def decode_safely(
     min_side: int = 1,
     limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
+    background: str = backgrounds.WHITE,
 ) -> DecodedImage:
     """Decodes an image as training does, or tells why that is not possible.
 
@@ -60,6 +62,8 @@ def decode_safely(
         limits: Limits on the size of the image. Defaults to `ImageLimits()`.
         orientation: `"exif"` turns the image as its EXIF orientation says; `"file"` takes
             its pixels as they lie in the file. Defaults to `"exif"`.
+        background: The color behind transparent images, a name or `"#rrggbb"`. Defaults to
+            `"white"`.
 
     Returns:
         A `DecodedImage`.
@@ -73,7 +77,8 @@ def decode_safely(
     b'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
     return _catch_errors(
-        lambda file: decode_or_raise(file, size_policy, min_side, limits, orientation), image
+        lambda file: decode_or_raise(file, size_policy, min_side, limits, orientation, background),
+        image,
     )
 
 
@@ -83,6 +88,7 @@ def decode_or_raise(
     min_side: int = 1,
     limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
+    background: str = backgrounds.WHITE,
 ) -> DecodedImage:
     """Decodes an image as `decode_safely` does, but fails if the file is damaged.
 
@@ -94,6 +100,7 @@ def decode_or_raise(
         min_side: Minimum length of the shorter side. Defaults to 1.
         limits: Limits on the size of the image. Defaults to `ImageLimits()`.
         orientation: `"exif"` or `"file"`. Defaults to `"exif"`.
+        background: The color behind transparent images. Defaults to `"white"`.
 
     Example:
 
@@ -101,6 +108,7 @@ def decode_or_raise(
     b'is empty'
     """
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
+    backgrounds.parse_background(background)
     header = byte_strings.read_bytes(image, 0, _HEADER_BYTES)
     formats = [
         byte_strings.starts_with(header, image_format.magic)
@@ -109,13 +117,19 @@ def decode_or_raise(
 
     def decode() -> DecodedImage:
         return _decode_known_format(
-            image, header, formats, size_policy, min_side, limits, orientation
+            image, header, formats, size_policy, min_side, limits, orientation, background
         )
 
     def refuse() -> DecodedImage:
-        empty, unknown = image_rules.EMPTY, image_rules.UNKNOWN_FORMAT
-        is_empty = tf.equal(tf.strings.length(image), 0)
-        return _refuse(unknown.code, tf.where(is_empty, empty.reason, unknown.reason))
+        faults = [(tf.equal(tf.strings.length(image), 0), image_rules.EMPTY)]
+        for image_format in image_formats.CONVERTED:
+            matches = [byte_strings.starts_with(header, magic) for magic in image_format.magics]
+            faults.append((tf.reduce_any(matches), image_rules.CONVERTED[image_format.name]))
+        code, reason = image_rules.UNKNOWN_FORMAT
+        for is_so, fault in faults:
+            code = tf.where(is_so, fault.code, code)
+            reason = tf.where(is_so, fault.reason, reason)
+        return _refuse(code, reason)
 
     return tf.cond(tf.reduce_any(formats), decode, refuse)
 
@@ -133,6 +147,7 @@ def make_decoder(
     min_side: int = 1,
     limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
     orientation: str = "exif",
+    background: str = backgrounds.WHITE,
 ) -> Callable[[bytes], DecodedImage]:
     """Makes a function from the bytes of an image file to a `DecodedImage`.
 
@@ -143,6 +158,7 @@ def make_decoder(
         min_side: Pixels that the shorter side must have after sizing. Defaults to 1.
         limits: Limits for files. Defaults to `ImageLimits()`.
         orientation: `"exif"` or `"file"`, how files are oriented. Defaults to `"exif"`.
+        background: The color behind transparent images. Defaults to `"white"`.
 
     Example:
 
@@ -152,7 +168,7 @@ def make_decoder(
     (20, 30, 3)
     """
     return tf.function(
-        lambda image: decode_safely(image, size_policy, min_side, limits, orientation),
+        lambda image: decode_safely(image, size_policy, min_side, limits, orientation, background),
         input_signature=[tf.TensorSpec((), tf.string)],
         autograph=False,
     )
@@ -178,6 +194,7 @@ def _decode_known_format(
     min_side: int,
     limits: ImageLimits,
     orientation: str,
+    background: str,
 ) -> DecodedImage:
     is_jpeg, is_png, is_gif, is_bmp, is_webp = formats
     size = tf.case(
@@ -203,7 +220,10 @@ def _decode_known_format(
     return tf.cond(
         tf.equal(code, image_rules.OK),
         lambda: DecodedImage(
-            image_ops.decode_window(image, size, window, target, turn), code, reason, size
+            image_ops.decode_window(image, size, window, target, turn, background),
+            code,
+            reason,
+            size,
         ),
         lambda: DecodedImage(_make_black_pixel(), code, reason, tf.zeros_like(size)),
     )
@@ -244,9 +264,10 @@ def _has_true_colors(image: Any, header: Any) -> Any:
     return tf.logical_or(tf.logical_or(tf.equal(bits, 24), tf.equal(bits, 32)), gray)
 
 
-def _refuse(code: int, reason: Any) -> DecodedImage:
+def _refuse(code: Any, reason: Any) -> DecodedImage:
     size = tf.zeros((2,), tf.int32)
-    return DecodedImage(_make_black_pixel(), tf.constant(code), tf.convert_to_tensor(reason), size)
+    code, reason = tf.convert_to_tensor(code), tf.convert_to_tensor(reason)
+    return DecodedImage(_make_black_pixel(), code, reason, size)
 
 
 def _make_black_pixel() -> Any:

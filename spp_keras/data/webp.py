@@ -56,13 +56,13 @@ def read_size(header: Any) -> tf.Tensor:
 
 
 def decode_webp(encoded: Any) -> tf.Tensor:
-    """RGB pixels of a WebP image, whose transparency is ignored.
+    """Pixels of a WebP image.
 
     Args:
         encoded: Scalar string tensor, the file's bytes.
 
     Returns:
-        uint8 `(height, width, 3)`, as the file has them.
+        uint8 `(height, width, 3)`, or `(height, width, 4)` with alpha, as the file has them.
     """
     header = byte_strings.read_bytes(encoded, 0, HEADER_BYTES)
     still = tf.debugging.Assert(~is_animated(header), ["A WebP image must not be animated."])
@@ -70,4 +70,4 @@ def decode_webp(encoded: Any) -> tf.Tensor:
         # Not `decode_webp`: servers older than this operation would not load the model at all.
         # An image with alpha must be asked for all of its channels.
         pixels = tf.io.decode_image(tf.identity(encoded), channels=0, expand_animations=False)
-    return tf.ensure_shape(pixels, (None, None, None))[..., :3]
+    return tf.ensure_shape(pixels, (None, None, None))

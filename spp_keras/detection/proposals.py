@@ -84,10 +84,10 @@ def _propose_image(
     try:
         encoded = image_reader.read_span(records.files, records.spans[index])
         orientation = int(records.orientations[index])
-        key = _cache.make_key(settings, encoded, orientation)
+        key = _cache.make_key(settings, encoded, orientation, records.background)
         arrays = cache.load(key)
         if arrays is None:
-            pixels = _decode(encoded, orientation)
+            pixels = _decode(encoded, orientation, records.background)
             _check_size(pixels, tuple(records.sizes[index].tolist()), image)
             arrays = {"boxes": selective_search.selective_search(pixels)}
             cache.save(key, arrays)
@@ -101,10 +101,10 @@ def _propose_image(
         raise
 
 
-def _decode(encoded: bytes, orientation: int) -> np.ndarray:
+def _decode(encoded: bytes, orientation: int, background: str) -> np.ndarray:
     # The same pixels as the network's.
     with tf.device("CPU:0"):
-        return image_ops.decode_image(encoded, orientation).numpy()
+        return image_ops.decode_image(encoded, orientation, background).numpy()
 
 
 def _check_size(pixels: np.ndarray, expected: tuple[int, int], image: str) -> None:

@@ -133,7 +133,12 @@ def _load_images(recipe: DetectorRecipe, split: int, progress: bool) -> Training
     names = (recipe.train_split, recipe.validation_split)
     name = names[split] or splits.choose_splits(recipe.data, data_dir)[split]
     images = records.load_records(
-        recipe.data, name, data_dir, progress=progress, orientation=recipe.orientation
+        recipe.data,
+        name,
+        data_dir,
+        progress=progress,
+        orientation=recipe.orientation,
+        background=recipe.background,
     )
     if recipe.proposals:
         boxes = proposal_files.read_proposals(recipe.proposals, images)

@@ -79,7 +79,9 @@ class TrainingImages:
         """Pixels of an image, uint8 `(height, width, 3)`."""
         image = self._images[index]
         orientation = int(self.records.orientations[image.record_index])
-        pixels = image_ops.decode_image(self._read_file(image), orientation).numpy()
+        pixels = image_ops.decode_image(
+            self._read_file(image), orientation, self.records.background
+        ).numpy()
         return pixels[:, ::-1] if image.flipped else pixels
 
     def digest_content(self, index: int) -> str:
@@ -88,6 +90,8 @@ class TrainingImages:
         name = hashlib.sha256(self._read_file(image).numpy()).hexdigest()
         orientation = int(self.records.orientations[image.record_index])
         name += f"-orientation{orientation}" if orientation != 1 else ""
+        # Names without are those of 0.1, which showed the colors that transparency hides.
+        name += f"-on-{self.records.background}"
         return f"{name}-flipped" if image.flipped else name
 
     def _read_file(self, image: TrainingImage) -> tf.Tensor:

@@ -194,6 +194,7 @@ def _load_splits(
             on_error=recipe.on_error,
             max_skipped_fraction=recipe.max_skipped_fraction,
             orientation=recipe.orientation,
+            background=recipe.background,
         )
         for name in (train_split or defaults[0], split or defaults[1])
     ]

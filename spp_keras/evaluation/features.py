@@ -28,8 +28,7 @@ def make_extractor(
         **settings: `view_size`, `short_side` and `whole` of the `Scorer`.
 
     Returns:
-        A function from bytes, size and orientation of an image, as for a `Scorer`, to a
-        float32 vector for each layer.
+        A function from the arguments of a `Scorer` to a float32 vector for each layer.
 
     Example:
 
@@ -48,8 +47,8 @@ def make_extractor(
     shapes = keras.Model(network.input, vectors).compute_output_spec(image)
     ends = np.cumsum([shape.shape[1] for shape in keras.tree.flatten(shapes)])[:-1]
 
-    def extract(encoded: Any, size: Any = None, orientation: Any = None) -> list[np.ndarray]:
-        return np.split(scorer(encoded, size, orientation), ends)
+    def extract(encoded: Any, *how: Any) -> list[np.ndarray]:
+        return np.split(scorer(encoded, *how), ends)
 
     return extract
 

@@ -1,5 +1,6 @@
 """The paper's testing protocols: scores of an image, averaged over one view or many."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _checks
-from spp_keras.data import exif, image_ops, size_policies
+from spp_keras.data import backgrounds, exif, image_ops, size_policies
 from spp_keras.evaluation import views
 from spp_keras.models import graph_run
 from spp_keras.zoo import model_parts
@@ -113,7 +114,11 @@ class Scorer:
             self._pool_views, self._score_vectors = _make_feature_map_scorer(network)
 
     def __call__(
-        self, image: Any, size: views.Size | None = None, orientation: Any = None
+        self,
+        image: Any,
+        size: views.Size | None = None,
+        orientation: Any = None,
+        background: str = backgrounds.WHITE,
     ) -> np.ndarray:
         """Scores of an image, float32 `(classes,)`, the mean of those of its views.
 
@@ -122,12 +127,17 @@ class Scorer:
             size: Its height and width, upright, if they are known. Defaults to `None`.
             orientation: Its EXIF orientation, 1 to 8, by which it is turned. Defaults to
                 `None`, that in the file.
+            background: The color behind it, if it is transparent. Defaults to `"white"`.
         """
-        scores = self.score_views(image, size, orientation)
+        scores = self.score_views(image, size, orientation, background)
         return scores.mean(axis=0, dtype="float64").astype("float32")
 
     def score_views(
-        self, image: Any, size: views.Size | None = None, orientation: Any = None
+        self,
+        image: Any,
+        size: views.Size | None = None,
+        orientation: Any = None,
+        background: str = backgrounds.WHITE,
     ) -> np.ndarray:
         """Scores of each view, float32 `(views, classes)`, in the order of `list_views`."""
         if orientation is None:
@@ -135,9 +145,9 @@ class Scorer:
         if size is None:
             size = tuple(image_ops.decode_image(image, orientation).shape[:2])
         size = (int(size[0]), int(size[1]))
-        vectors, scores = [], []
+        vectors, scores, decode_scaled = [], [], _make_decoder(background)
         for scaled in self.list_views(size):
-            pixels = _decode_scaled(image, size, scaled.size, int(orientation))
+            pixels = decode_scaled(image, size, scaled.size, int(orientation))
             windows = [view.window for view in scaled.views]
             mirrored = [view.mirrored for view in scaled.views]
             if scaled.from_feature_map:
@@ -262,17 +272,20 @@ def _make_feature_map_scorer(
 
 
 # One graph for all networks: most of the tracing time is in the branches of decoding.
-@tf.function(
-    input_signature=[
-        tf.TensorSpec((), tf.string),
-        tf.TensorSpec((2,), tf.int32),
-        tf.TensorSpec((2,), tf.int32),
-        tf.TensorSpec((), tf.int32),
-    ],
-    autograph=False,
-)
-def _decode_scaled(image: Any, size: Any, target: Any, orientation: Any) -> tf.Tensor:
-    return tf.cast(image_ops.decode_resized(image, size, target, orientation), tf.float32)
+@functools.cache
+def _make_decoder(background: str) -> Callable[..., tf.Tensor]:
+    """Makes the function from a file, its size, a target size and an orientation to pixels."""
+    size = tf.TensorSpec((2,), tf.int32)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((), tf.string), size, size, tf.TensorSpec((), tf.int32)],
+        autograph=False,
+    )
+    def decode_scaled(image: Any, size: Any, target: Any, orientation: Any) -> Any:
+        pixels = image_ops.decode_resized(image, size, target, orientation, background)
+        return tf.cast(pixels, tf.float32)
+
+    return decode_scaled
 
 
 def _crop(pixels: Any, windows: Any, mirrored: Any) -> tf.Tensor:

@@ -186,12 +186,14 @@ def load_evaluation_records(
     """
     first = runs[0].recipe
     for run in runs:
-        if run.recipe.orientation != first.orientation:
-            raise ValueError(
-                "`run` must be runs of one orientation, which decides how images are read: "
-                f"evaluate them one by one. Received: {runs[0].name!r} with "
-                f"{first.orientation!r} and {run.name!r} with {run.recipe.orientation!r}."
-            )
+        for key in ("orientation", "background"):
+            values = getattr(first, key), getattr(run.recipe, key)
+            if values[0] != values[1]:
+                raise ValueError(
+                    f"`run` must be runs of one {key}, which decides how images are read: "
+                    f"evaluate them one by one. Received: {runs[0].name!r} with "
+                    f"{values[0]!r} and {run.name!r} with {values[1]!r}."
+                )
     if not data:
         data, data_dir = first.data, data_dir or first.data_dir
         split = split or first.validation_split
@@ -202,6 +204,7 @@ def load_evaluation_records(
         on_error=first.on_error,
         max_skipped_fraction=first.max_skipped_fraction,
         orientation=first.orientation,
+        background=first.background,
     )
     if records.multi_label:
         # A missing package is reported now and not after the evaluation.

@@ -10,7 +10,7 @@ from spp_keras import _cache, _progress
 from spp_keras.data import image_reader
 from spp_keras.data.records import Records
 
-# From an image's bytes, size and orientation to one vector for each cache.
+# From an image's bytes, size, orientation and background to one vector for each cache.
 VectorFunction = Callable[..., Sequence[np.ndarray]]
 
 # Images of a file: what a killed process loses at most, which at 96 views is minutes.
@@ -41,7 +41,11 @@ class ImageChunks:
     def _make_key(self, chunk: range, bar: Any) -> str:
         return _cache.make_key(
             *(
-                _cache.make_key(self.read(index), int(self.records.orientations[index]))
+                _cache.make_key(
+                    self.read(index),
+                    int(self.records.orientations[index]),
+                    self.records.background,
+                )
                 for index in _count(chunk, bar)
             )
         )
@@ -57,8 +61,8 @@ def compute_scores(
 
     Args:
         images: The images.
-        make_scorer: Makes the function from an image's bytes, size and orientation to its
-            vector. Not called if all are cached.
+        make_scorer: Makes the function from an image's bytes, size, orientation and
+            background to its vector. Not called if all are cached.
         folder: Folder of the cache.
         description: Text of the progress bar.
 
@@ -118,7 +122,9 @@ def load_vectors(images: ImageChunks, folder: Path) -> np.ndarray:
 
 def _compute(function: VectorFunction, images: ImageChunks, index: int) -> Sequence[np.ndarray]:
     records = images.records
-    vectors = function(images.read(index), records.sizes[index], records.orientations[index])
+    vectors = function(
+        images.read(index), records.sizes[index], records.orientations[index], records.background
+    )
     if not all(np.isfinite(vector).all() for vector in vectors):
         raise ValueError(
             f"The scores of the image {str(records.ids[index])!r} are not finite: the "

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras.data import (
+    image_conversion,
     image_formats,
     image_ops,
     image_reader,
-    image_rules,
     records,
     safe_decoding,
     splits,
@@ -44,7 +44,9 @@ def sample_images(
     split = None if data else recipe.train_split
     data = data or recipe.data
     split = split or splits.choose_splits(data, data_dir)[0]
-    images = records.load_records(data, split, data_dir, orientation=recipe.orientation)
+    images = records.load_records(
+        data, split, data_dir, orientation=recipe.orientation, background=recipe.background
+    )
     indices = np.random.default_rng(0).choice(len(images), min(count, len(images)), replace=False)
     reader = image_reader.ImageReader(images.files, images.spans)
     samples = []
@@ -53,7 +55,9 @@ def sample_images(
         size = images.sizes[index]
         window, target = size_policy.window_and_size(tf.constant(size))
         orientation = int(images.orientations[index])
-        pixels = image_ops.decode_window(encoded, size, window, target, orientation)
+        pixels = image_ops.decode_window(
+            encoded, size, window, target, orientation, images.background
+        )
         samples.append(pixels.numpy())
     return samples
 
@@ -119,18 +123,25 @@ def _sample_files(
 ) -> list[np.ndarray]:
     """The same as `sample_images` from files without classes; those that are broken left out."""
     decode = safe_decoding.make_decoder(
-        size_policy, graph_run.min_image_size(run.model), orientation=run.orientation
+        size_policy,
+        graph_run.min_image_size(run.model),
+        orientation=run.orientation,
+        background=run.background,
     )
     samples: list[np.ndarray] = []
     fault = ""
     for index in np.random.default_rng(0).permutation(len(files)):
         if len(samples) == count:
             break
-        decoded = decode(files[index].read_bytes())
-        if decoded.code == image_rules.OK:
-            samples.append(decoded.pixels.numpy())
+        try:
+            decoded = decode(image_conversion.convert_image(files[index].read_bytes()))
+            reason = decoded.reason.numpy().decode()
+        except image_conversion.ConversionError as error:
+            reason = error.fault.reason
+        if reason:
+            fault = f"{str(files[index])!r} {reason}"
         else:
-            fault = f"{str(files[index])!r} {decoded.reason.numpy().decode()}"
+            samples.append(decoded.pixels.numpy())
     if not samples:
         raise ValueError(
             "`calibration_data` must be a folder of photographs that the network can take, about "

@@ -32,6 +32,7 @@ def export_model(
     labels: Sequence[str] | None = None,
     size_policy: size_policies.SizePolicy | None = None,
     orientation: Literal["exif", "file"] | None = None,
+    background: str | None = None,
     top_k: int | None = None,
     on_error: Literal["fail", "report"] | None = None,
     limits: image_rules.ImageLimits | None = None,
@@ -57,7 +58,7 @@ def export_model(
         model: A run or its folder, the name of a network with weights, see
             `spp_keras.list_models`, or a model: a classifier of the zoo or `spp_classifier`, or a
             `spp_keras.detection.Detector`. A run has labels, size policy,
-            orientation and calibration images of its own.
+            orientation, background and calibration images of its own.
         output: `"saved_models/NAME"`, or a path that ends in `.tflite`.
         labels: Class names, in the order of the scores. Required for a classifier
             without a run; a detector has its own.
@@ -67,6 +68,8 @@ def export_model(
         orientation: `"exif"` turns image files as their EXIF orientation says,
             `"file"` keeps their pixels as stored. Defaults to the run's, or else to
             `"exif"`. Not for a detector as TFLite file, which takes pixels only.
+        background: The color behind transparent image files, a name or `"#rrggbb"`. Defaults
+            to the run's, or else to `"white"`. Not for a detector as TFLite file.
         top_k: TensorFlow Serving, classifiers: number of classes that the signature
             `bytes` returns. Defaults to 5.
         on_error: TensorFlow Serving: `"fail"` refuses a request with an unusable
@@ -113,6 +116,7 @@ def export_model(
         "labels": labels,
         "size_policy": size_policy,
         "orientation": orientation,
+        "background": background,
         "top_k": top_k,
         "on_error": on_error,
         "limits": limits,
@@ -189,14 +193,18 @@ def _read_options(
 ) -> dict[str, Any]:
     """The options that a run knows."""
     if run.is_detector:
-        return {"orientation": run.orientation}
+        return {"orientation": run.orientation, "background": run.background}
     height, width = options.get("image_size", (None, None))
     policy = options.get("size_policy")
     if policy is None and height is None:
         policy = run.size_policy
     elif policy is None and height == width:
         policy = size_policies.center_crop(height)
-    read: dict[str, Any] = {"labels": run.labels, "orientation": run.orientation}
+    read: dict[str, Any] = {
+        "labels": run.labels,
+        "orientation": run.orientation,
+        "background": run.background,
+    }
     if policy is not None:
         read["size_policy"] = policy
     if options.get("quantization") == "int8" and "calibration_images" not in options:

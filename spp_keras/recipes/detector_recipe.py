@@ -3,6 +3,7 @@
 import dataclasses
 
 from spp_keras import _checks
+from spp_keras.data import backgrounds
 from spp_keras.recipes import fields
 
 HEADS = ("softmax", "svm")
@@ -36,6 +37,8 @@ class DetectorRecipe:
         seed: Seed of weights and samples. Defaults to 0.
         orientation: `"exif"` turns images as their EXIF orientation says, `"file"` leaves
             them as their pixels lie in the file. Defaults to `"exif"`.
+        background: The color behind transparent images, a name or `"#rrggbb"`. Exported models
+            have the same. Defaults to `"white"`.
 
     Example:
 
@@ -58,12 +61,14 @@ class DetectorRecipe:
     learning_rate: float = 0.01
     seed: int = 0
     orientation: str = "exif"
+    background: str = backgrounds.WHITE
 
     def __post_init__(self) -> None:
         fields.standardize_fields(self)
         _checks.one_of(self.task, ("detection",), "task")
         _checks.one_of(self.head, HEADS, "head")
         _checks.one_of(self.orientation, ("exif", "file"), "orientation")
+        backgrounds.parse_background(self.background)
         for name in ("input_size", "epochs"):
             _checks.at_least(getattr(self, name), 1, name)
         _checks.positive(self.learning_rate, "learning_rate")

@@ -3,6 +3,7 @@
 import dataclasses
 
 from spp_keras import _checks
+from spp_keras.data import backgrounds
 from spp_keras.recipes import fields
 from spp_keras.zoo import backbones, networks
 
@@ -88,6 +89,8 @@ class Recipe:
         orientation: `"exif"` turns images as their EXIF orientation says, `"file"` leaves
             them as their pixels lie in the file. Exported models do the same. Defaults to
             `"exif"`.
+        background: The color behind transparent images, a name or `"#rrggbb"`. Exported models
+            have the same. Defaults to `"white"`.
         checkpoint_minutes: Minutes between checkpoints within an epoch. Defaults to 10.
 
     Example:
@@ -134,6 +137,7 @@ class Recipe:
     on_error: str = "skip"
     max_skipped_fraction: float = 0.05
     orientation: str = "exif"
+    background: str = backgrounds.WHITE
     checkpoint_minutes: float = 10.0
 
     def __post_init__(self) -> None:
@@ -161,6 +165,7 @@ def _check_values(recipe: Recipe) -> None:
     _checks.one_of(recipe.class_weight, ("", "balanced"), "class_weight")
     _checks.one_of(recipe.on_error, ("skip", "fail"), "on_error")
     _checks.one_of(recipe.orientation, ORIENTATIONS, "orientation")
+    backgrounds.parse_background(recipe.background)
     for name in ("batch_size", "epochs", "patience", "short_side"):
         _checks.at_least(getattr(recipe, name), 1, name)
     for name in ("top_epochs", "num_lr_drops", "seed", "longest_side", "max_pixels"):

@@ -126,6 +126,7 @@ def _detection_examples(
         split or splits.choose_splits(data, data_dir)[1],
         data_dir,
         orientation=RunFolder(run).orientation,
+        background=RunFolder(run).background,
     )
     indices = np.arange(min(count, len(images))) * len(images) // min(count, len(images))
     detect, reader = (
@@ -135,7 +136,8 @@ def _detection_examples(
     figures = []
     for index in _progress.create_bar(indices, "Detecting"):
         encoded = reader.read(reader.row(index)).numpy()
-        pixels = image_ops.decode_image(encoded, int(images.orientations[index])).numpy()
+        turn = int(images.orientations[index])
+        pixels = image_ops.decode_image(encoded, turn, images.background).numpy()
         objects: Iterable[Any] = (
             images.objects[index].to_pixels(images.sizes[index]) if images.objects else []
         )

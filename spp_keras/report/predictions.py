@@ -57,15 +57,16 @@ class Predictions(NamedTuple):
 
     def read_pixels(self, index: int) -> np.ndarray:
         """Pixels of an image, upright."""
-        encoded, orientation = self._read_file(index)
-        return image_ops.decode_image(encoded, orientation).numpy()
+        return image_ops.decode_image(*self._read_file(index), self.records.background).numpy()
 
     def read_network_input(self, index: int) -> np.ndarray:
         """Pixels of an image as the network gets it."""
         window, target = self.run.views.whole.window_and_size(self.records.sizes[index])
         encoded, orientation = self._read_file(index)
         size = self.records.sizes[index]
-        return image_ops.decode_window(encoded, size, window, target, orientation).numpy()
+        return image_ops.decode_window(
+            encoded, size, window, target, orientation, self.records.background
+        ).numpy()
 
     def _read_file(self, index: int) -> tuple[bytes, int]:
         return self.images.read(index), int(self.records.orientations[index])

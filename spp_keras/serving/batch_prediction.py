@@ -12,9 +12,12 @@ import tensorflow as tf
 from PIL import Image
 
 from spp_keras import _checks
-from spp_keras.data import image_rules, safe_decoding, size_policies
+from spp_keras.data import image_conversion, image_rules, safe_decoding, size_policies
 from spp_keras.models import graph_run
 from spp_keras.serving import image_inputs
+
+# The model's own check tells which sizes it can map.
+_LIMITS = image_rules.ImageLimits(min_side=1, max_aspect=math.inf)
 
 
 def predict_images(
@@ -32,9 +35,10 @@ def predict_images(
     Args:
         model: Model of the zoo, `spp_classifier`'s included, or another that takes
             ragged batches of images, or images of one size.
-        images: List or iterator of images: paths; bytes of JPEG, PNG, GIF, BMP or
-            WebP files; PIL images, converted as files are; or arrays `(height, width, 3)`
-            of RGB values 0 to 255, uint8 or float.
+        images: List or iterator of images: paths; bytes of JPEG, PNG, GIF, BMP, WebP,
+            AVIF, TIFF or, with the package `pillow-heif`, HEIC files; PIL images, converted as
+            files are; or arrays `(height, width, 3)` of RGB values 0 to 255, uint8 or float.
+            Transparent images are drawn on white.
         batch_size: Largest number of images in a batch. Defaults to 32.
         max_pixels: Largest number of pixels in a batch, which bounds its memory: of its images
             where the model packs them on canvases, else padding included. A larger image
@@ -125,18 +129,19 @@ def _load_pixels(image: image_inputs.ImageLike, name: str) -> np.ndarray:
         return np.asarray(image_inputs.convert_to_rgb(image))
     if not isinstance(image, str | os.PathLike | bytes | bytearray | memoryview):
         return image_inputs.check_pixels(image, name)
-    decoded = _get_decoder()(image_inputs.encode_image(image))
+    path = f" ({os.fspath(image)})" if isinstance(image, str | os.PathLike) else ""
+    try:
+        decoded = _get_decoder()(image_inputs.encode_image(image, _LIMITS))
+    except image_conversion.ConversionError as error:
+        raise ValueError(f"`{name}`{path} {error}.") from error
     if decoded.code != image_rules.OK:
-        path = f" ({os.fspath(image)})" if isinstance(image, str | os.PathLike) else ""
         raise ValueError(f"`{name}`{path} {decoded.reason.numpy().decode()}.")
     return decoded.pixels.numpy()
 
 
 @functools.cache
 def _get_decoder() -> Callable[[bytes], safe_decoding.DecodedImage]:
-    # The model's own check tells which sizes it can map.
-    limits = image_rules.ImageLimits(min_side=1, max_aspect=math.inf)
-    return safe_decoding.make_decoder(size_policies.Whole(), limits=limits)
+    return safe_decoding.make_decoder(size_policies.Whole(), limits=_LIMITS)
 
 
 def _make_batches(

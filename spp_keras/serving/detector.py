@@ -34,7 +34,8 @@ def load_detector(
     Returns:
         The function. It takes the path of a file, the bytes of one, a PIL image, or an
         array of RGB pixels, uint8 `(height, width, 3)`. It never raises for the content
-        of a file; if there is none it raises `FileNotFoundError`.
+        of a file; if there is none it raises `FileNotFoundError`. AVIF, TIFF and, with the
+        package `pillow-heif`, HEIC files are converted before the model gets them.
 
     Example:
 
@@ -80,12 +81,14 @@ def _load_run(run: RunFolder, score_threshold: float | None) -> LoadedModel[Dete
             weight.path for weight in detector.head.weights
         )
     detect = _make_detect(detector)
-    decode = safe_decoding.make_decoder(_SIZE_POLICY, orientation=run.orientation)
+    decode = safe_decoding.make_decoder(
+        _SIZE_POLICY, orientation=run.orientation, background=run.background
+    )
 
     def detect_in_file(image: bytes) -> Detections:
         decoded = decode(image)
         if decoded.code != image_rules.OK:
-            return Detections(error=decoded.reason.numpy().decode())
+            return _fail(decoded.reason.numpy().decode())
         outputs = detect(decoded.pixels)
         sizes = decoded.pixels.shape[:2], decoded.size
         boxes = box_scaling.scale_boxes_to_file(outputs["boxes"], *sizes)
@@ -93,7 +96,7 @@ def _load_run(run: RunFolder, score_threshold: float | None) -> LoadedModel[Dete
         labels = [detector.labels[index] for index in outputs["classes"][: outputs["count"]]]
         return _make_detections(outputs, labels, score_threshold)
 
-    return LoadedModel(detect_in_file, run.orientation)
+    return LoadedModel(detect_in_file, run.orientation, run.background, _fail)
 
 
 def _make_detect(detector: Detector) -> Callable[[Any], dict[str, Any]]:
@@ -113,11 +116,15 @@ def _make_detect(detector: Detector) -> Callable[[Any], dict[str, Any]]:
 def _load_saved_model(version: Path, score_threshold: float | None) -> LoadedModel[Detections]:
     loaded = tf.saved_model.load(str(version))
     signatures = loaded.signatures
+    orientation = model_repository.read_orientation(version)
+    background = model_repository.read_background(version)
     if "bytes" in signatures and "boxes" in signatures["bytes"].structured_outputs:
         detect = _make_call(signatures["bytes"])
     elif "bytes_with_boxes" in signatures:
-        orientation = model_repository.read_orientation(version)
-        detect = _make_call_with_proposals(signatures["bytes_with_boxes"], orientation)
+        decode = safe_decoding.make_decoder(
+            _SIZE_POLICY, orientation=orientation, background=background
+        )
+        detect = _make_call_with_proposals(signatures["bytes_with_boxes"], decode)
     else:
         raise ValueError(
             "`model` must have a signature `bytes` or `bytes_with_boxes` that returns `boxes`, as "
@@ -134,11 +141,11 @@ def _load_saved_model(version: Path, score_threshold: float | None) -> LoadedMod
     def detect_in_file(image: bytes) -> Detections:
         outputs, error = detect(image)
         if error is not None:
-            return Detections(error=error)
+            return _fail(error)
         labels = [label.decode() for label in outputs["labels"][: outputs["count"]]]
         return _make_detections(outputs, labels, score_threshold)
 
-    return LoadedModel(detect_in_file, model_repository.read_orientation(version))
+    return LoadedModel(detect_in_file, orientation, background, _fail)
 
 
 _Call = Callable[[bytes], tuple[dict[str, Any], str | None]]
@@ -148,10 +155,11 @@ def _make_call(signature: Any) -> _Call:
     return lambda image: call_signature(signature, image_bytes=image)
 
 
-def _make_call_with_proposals(signature: Any, orientation: str) -> _Call:
+def _make_call_with_proposals(
+    signature: Any, decode: Callable[[bytes], safe_decoding.DecodedImage]
+) -> _Call:
     # Fails before images are read.
     selective_search.import_opencv()
-    decode = safe_decoding.make_decoder(_SIZE_POLICY, orientation=orientation)
 
     def call(image: bytes) -> tuple[dict[str, Any], str | None]:
         decoded = decode(image)
@@ -163,6 +171,10 @@ def _make_call_with_proposals(signature: Any, orientation: str) -> _Call:
         return call_signature(signature, image_bytes=image, boxes=boxes)
 
     return call
+
+
+def _fail(reason: str) -> Detections:
+    return Detections(error=reason)
 
 
 def _make_detections(

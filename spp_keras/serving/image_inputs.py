@@ -1,6 +1,5 @@
 """The kinds of images that are accepted: paths, bytes of files, PIL images and arrays."""
 
-import io
 import os
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -8,22 +7,31 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps
 
+from spp_keras.data import image_conversion, image_rules
+
 _ORIENTATION = 0x0112
 
 ImageLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
 
-def encode_image(image: ImageLike) -> bytes:
+def encode_image(
+    image: ImageLike,
+    limits: image_rules.ImageLimits = image_rules.ImageLimits(),  # noqa: B008  immutable
+) -> bytes:
     """Turns an image into the bytes of an image file.
 
     Args:
         image: Path of a file; bytes of one; a PIL image; or an array of RGB pixels,
             uint8 `(height, width, 3)`.
+        limits: Limits on the size of an AVIF, TIFF or HEIC file. Defaults to `ImageLimits()`.
 
     Returns:
-        The content of the file, unchecked; for a PIL image or an array a BMP file, which
-        is lossless and quick, or a PNG file if the image has an EXIF orientation, which
-        some models follow and others ignore.
+        The content of the file, unchecked; for AVIF, TIFF and HEIC files, a PIL image or an
+        array a BMP file, which is lossless and quick, or a PNG file if the image has alpha or
+        an EXIF orientation, which some models follow and others ignore.
+
+    Raises:
+        ConversionError: An AVIF, TIFF or HEIC file cannot be converted.
 
     Example:
 
@@ -31,9 +39,9 @@ def encode_image(image: ImageLike) -> bytes:
     b'BM'
     """
     if isinstance(image, str | os.PathLike):
-        return Path(image).read_bytes()
+        return image_conversion.convert_image(Path(image).read_bytes(), limits)
     if isinstance(image, bytes | bytearray | memoryview):
-        return bytes(image)
+        return image_conversion.convert_image(bytes(image), limits)
     if not isinstance(image, Image.Image):
         pixels = check_pixels(image, "image")
         if pixels.dtype != np.uint8:
@@ -42,17 +50,14 @@ def encode_image(image: ImageLike) -> bytes:
                 f"`pixels.round().astype('uint8')` of values 0 to 255. Received: {pixels.dtype}."
             )
         image = Image.fromarray(pixels)
-    file, exif = io.BytesIO(), Image.Exif()
-    exif[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
-    if exif[_ORIENTATION] == 1:
-        _convert_to_8_bits(image).save(file, "BMP")
-    else:
-        _convert_to_8_bits(image).save(file, "PNG", exif=exif, compress_level=1)
-    return file.getvalue()
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    return image_conversion.encode_pil_image(image_conversion.reduce_to_8_bits(image), orientation)
 
 
 def convert_to_rgb(image: Image.Image) -> Image.Image:
     """Converts a PIL image as its file is decoded: upright by its EXIF orientation, RGB, 8 bits.
+
+    A transparent image is drawn on white.
 
     Args:
         image: A PIL image of any mode but 32-bit integers and floats.
@@ -62,7 +67,10 @@ def convert_to_rgb(image: Image.Image) -> Image.Image:
     >>> convert_to_rgb(Image.new("LA", (3, 2))).mode
     'RGB'
     """
-    return _convert_to_8_bits(ImageOps.exif_transpose(image))
+    image = image_conversion.reduce_to_8_bits(ImageOps.exif_transpose(image))
+    if image.mode == "RGB":
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def check_pixels(pixels: Any, name: str) -> np.ndarray:
@@ -90,15 +98,3 @@ def check_pixels(pixels: Any, name: str) -> np.ndarray:
             f"`pixels[..., :3]` of RGBA. Received: shape {pixels.shape}."
         )
     return pixels
-
-
-def _convert_to_8_bits(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        # The upper eight bits; Pillow would clip values above 255.
-        image = Image.fromarray((np.asarray(image) >> 8).astype("uint8"))
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            "`image` must have 8 or 16 bits a color if it is a PIL image: scale its values to 0 to "
-            f"255 and convert it to RGB. Received: a PIL image of mode {image.mode!r}."
-        )
-    return image.convert("RGB")

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import tensorflow as tf
 
 from spp_keras import model_repository
+from spp_keras.data import backgrounds, image_conversion
 from spp_keras.serving import image_inputs
 
 Result = TypeVar("Result")
@@ -19,13 +20,24 @@ class LoadedModel(Generic[Result]):
         function: Function from the bytes of an image file to the result.
         orientation: How the model orients image files: `"exif"`, as their EXIF orientation
             says, or `"file"`, as their pixels are stored.
+        background: The color behind transparent images. Defaults to `"white"`.
+        fail: Makes a result of the reason why a file cannot be converted. Defaults to `None`,
+            the error is raised.
 
     Attributes:
         orientation: See above.
+        background: See above.
     """
 
-    def __init__(self, function: Callable[[bytes], Result], orientation: str):
-        self._function, self.orientation = function, orientation
+    def __init__(
+        self,
+        function: Callable[[bytes], Result],
+        orientation: str,
+        background: str = backgrounds.WHITE,
+        fail: Callable[[str], Result] | None = None,
+    ):
+        self._function, self._fail = function, fail
+        self.orientation, self.background = orientation, background
 
     def __call__(self, image: image_inputs.ImageLike) -> Result:
         """The result for an image.
@@ -35,7 +47,12 @@ class LoadedModel(Generic[Result]):
                 pixels, uint8 `(height, width, 3)`. `FileNotFoundError` is raised if there
                 is no file; what is wrong with a file is the `error` of the result.
         """
-        return self._function(image_inputs.encode_image(image))
+        try:
+            return self._function(image_inputs.encode_image(image))
+        except image_conversion.ConversionError as error:
+            if self._fail is None:
+                raise
+            return self._fail(error.fault.reason)
 
 
 def find_version(path: Path) -> Path | None:

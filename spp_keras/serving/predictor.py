@@ -42,7 +42,8 @@ def load_predictor(model: str | Path | RunFolder, top_k: int = 5) -> LoadedModel
     Returns:
         The function. It takes the path of a file, the bytes of one, a PIL image, or an
         array of RGB pixels, uint8 `(height, width, 3)`. It never raises for the content
-        of a file; if there is none it raises `FileNotFoundError`.
+        of a file; if there is none it raises `FileNotFoundError`. AVIF, TIFF and, with the
+        package `pillow-heif`, HEIC files are converted before the model gets them.
 
     Example:
 
@@ -88,10 +89,13 @@ def _load_run(run: RunFolder, top_k: int) -> LoadedModel[Prediction]:
         input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
     )
     decode = safe_decoding.make_decoder(
-        run.size_policy, graph_run.min_image_size(model), orientation=run.orientation
+        run.size_policy,
+        graph_run.min_image_size(model),
+        orientation=run.orientation,
+        background=run.background,
     )
     predict = _make_predictor(decode, lambda pixels: classify(pixels).numpy(), run.labels, top_k)
-    return LoadedModel(predict, run.orientation)
+    return LoadedModel(predict, run.orientation, run.background, _fail)
 
 
 def _load_saved_model(version: Path, top_k: int) -> LoadedModel[Prediction]:
@@ -105,17 +109,18 @@ def _load_saved_model(version: Path, top_k: int) -> LoadedModel[Prediction]:
     def predict(image: bytes) -> Prediction:
         outputs, error = call_signature(loaded.signatures["bytes"], image_bytes=image)
         if error is not None:
-            return Prediction(error=error)
+            return _fail(error)
         labels = tuple(label.decode() for label in outputs["labels"][:top_k])
         return Prediction(labels, tuple(outputs["scores"][:top_k].tolist()))
 
-    return LoadedModel(predict, model_repository.read_orientation(version))
+    orientation = model_repository.read_orientation(version)
+    return LoadedModel(predict, orientation, model_repository.read_background(version), _fail)
 
 
 def _load_tflite(path: Path, top_k: int) -> LoadedModel[Prediction]:
     litert = _extras.import_package("ai_edge_litert.interpreter", "tflite", "A TFLite file")
     labels = tflite_files.read_labels(path)
-    size_policy, min_side, orientation = tflite_files.read_preprocessing(path)
+    size_policy, min_side, orientation, background = tflite_files.read_preprocessing(path)
     interpreter = litert.Interpreter(str(path))
     (images,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
 
@@ -126,8 +131,15 @@ def _load_tflite(path: Path, top_k: int) -> LoadedModel[Prediction]:
         interpreter.invoke()
         return interpreter.get_tensor(scores["index"])[0]
 
-    decode = safe_decoding.make_decoder(size_policy, min_side, orientation=orientation)
-    return LoadedModel(_make_predictor(decode, classify, labels, top_k), orientation)
+    decode = safe_decoding.make_decoder(
+        size_policy, min_side, orientation=orientation, background=background
+    )
+    predict = _make_predictor(decode, classify, labels, top_k)
+    return LoadedModel(predict, orientation, background, _fail)
+
+
+def _fail(reason: str) -> Prediction:
+    return Prediction(error=reason)
 
 
 def _make_predictor(
@@ -139,7 +151,7 @@ def _make_predictor(
     def predict(image: bytes) -> Prediction:
         decoded = decode(image)
         if decoded.code != image_rules.OK:
-            return Prediction(error=decoded.reason.numpy().decode())
+            return _fail(decoded.reason.numpy().decode())
         scores = classify(decoded.pixels)
         # Of equal scores the first class first, as `tf.math.top_k` does.
         best = np.argsort(-scores, kind="stable")[:top_k]

@@ -67,6 +67,7 @@ def load_recipe_records(recipe: Recipe) -> tuple[Records, Records]:
             on_error=recipe.on_error,
             max_skipped_fraction=recipe.max_skipped_fraction,
             orientation=recipe.orientation,
+            background=recipe.background,
         )
         for split in (
             recipe.train_split or train_split,

@@ -85,9 +85,9 @@ def test_all_kinds_of_images_become_rgb():
         np.testing.assert_array_equal(
             image_ops.decode_window(data, [20, 30], [3, 4, 9, 11], [9, 11]), result[3:12, 4:15]
         )
-    np.testing.assert_array_equal(both(image_ops.decode_image, encoded(alpha)), picture)
-    webp = encoded(alpha, "WebP", lossless=True, exact=True)
-    np.testing.assert_array_equal(both(image_ops.decode_image, webp), picture)
+    for transparent in (encoded(alpha), encoded(alpha, "WebP", lossless=True, exact=True)):
+        result = both(image_ops.decode_image, transparent)
+        assert np.abs(result.astype(int) - decoded(transparent)).max() <= 1
     deep = picture[..., 0].astype("uint16") * 257
     result = both(image_ops.decode_image, encoded(Image.fromarray(deep)))
     np.testing.assert_array_equal(result, np.repeat(picture[..., :1], 3, axis=-1))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from image_files import GIGAPIXEL, IMAGE, JPEG, PNG, RGB, UNUSABLE, USABLE
-from photographs import encoded
+from photographs import decoded, encoded
 from PIL import Image
 
 from spp_keras.data import image_ops, image_rules, inspection
@@ -29,16 +29,17 @@ def inspected(data, tmp_path, **limits):
 @pytest.mark.parametrize("kind", USABLE)
 def test_inspect_images_describes_usable_images(kind, tmp_path):
     data, converted, _, _ = USABLE[kind]
-    assert inspected(data, tmp_path) == inspection.Inspection((48, 64), converted)
+    expected = inspection.Inspection((48, 64), converted)
+    assert inspected(data, tmp_path)._replace(digest=0) == expected
 
 
 @pytest.mark.parametrize("kind", USABLE)
 def test_usable_images_decode_to_the_right_colors(kind):
     data, _, expected, tolerance = USABLE[kind]
     if expected is None:
-        expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    decoded = image_ops.decode_image(data).numpy()
-    np.testing.assert_allclose(decoded.astype(int), expected.astype(int), atol=tolerance)
+        expected = decoded(data)
+    pixels = image_ops.decode_image(data).numpy()
+    np.testing.assert_allclose(pixels.astype(int), expected.astype(int), atol=tolerance)
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)

@@ -2,13 +2,13 @@ import exif_files
 import numpy as np
 import pytest
 import tensorflow as tf
-from image_files import GIGAPIXEL, IMAGE, PNG, REFUSAL, UNUSABLE, USABLE
+from image_files import CONVERTED, GIGAPIXEL, IMAGE, PNG, REFUSAL, UNUSABLE, USABLE
 from photographs import decoded, photograph
 from photographs import encoded as file_of
 from PIL import Image
 
 from spp_keras import data
-from spp_keras.data import image_ops, image_rules, safe_decoding
+from spp_keras.data import image_ops, image_rules, inspection, safe_decoding
 
 
 def in_graph(view=None, min_side=1, orientation="exif", **limits):
@@ -37,9 +37,6 @@ def test_decode_safely_decodes_as_training(kind, at_own_size):
 SAID = {
     "nothing in it": (image_rules.NOT_AN_IMAGE, "is empty"),
     "text": (image_rules.NOT_AN_IMAGE, REFUSAL),
-    "TIFF": (image_rules.NOT_AN_IMAGE, REFUSAL),
-    "AVIF": (image_rules.NOT_AN_IMAGE, REFUSAL),
-    "HEIC": (image_rules.NOT_AN_IMAGE, REFUSAL),
     "animated WebP": (image_rules.UNSUPPORTED, "is an animated WebP image: convert it to JPEG"),
     "1x1": (image_rules.TOO_SMALL, "has 1x1 pixels, fewer than 16 on a side"),
     "15x64": (image_rules.TOO_SMALL, "has 15x64 pixels, fewer than 16 on a side"),
@@ -61,6 +58,14 @@ def test_decode_safely_refuses_with_a_reason(kind, at_own_size):
     expected = SAID.get(kind, (image_rules.DAMAGED, "is cut short or damaged"))
     assert (int(code), reason.numpy().decode()) == expected
     assert (tuple(pixels.shape), size.numpy().tolist()) == ((1, 1, 3), [0, 0])
+
+
+@pytest.mark.parametrize("kind", CONVERTED)
+def test_what_pillow_would_convert_is_refused_by_its_name(kind, at_own_size):
+    _, code, reason, _ = at_own_size(CONVERTED[kind])
+    assert int(code) == image_rules.UNSUPPORTED
+    assert reason.numpy().decode() == f"is {kind} image: convert it to JPEG"
+    assert inspection.inspect_image(CONVERTED[kind]).reason == reason.numpy().decode()
 
 
 @pytest.mark.parametrize("kind", GIGAPIXEL)

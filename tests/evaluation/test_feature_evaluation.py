@@ -47,11 +47,11 @@ def scored_sizes(monkeypatch):
 
     calls, score = Calls(), Scorer.__call__
 
-    def call(self, image, size, orientation):
+    def call(self, image, size, *how):
         calls.append(size)
         if len(calls) == calls.stop_at:
             raise KeyboardInterrupt
-        return score(self, image, size, orientation)
+        return score(self, image, size, *how)
 
     monkeypatch.setattr(Scorer, "__call__", call)
     return calls

@@ -84,6 +84,7 @@ def asked_directly(model, files, policy=None, signature="bytes"):
             graph_run.min_image_size(model),
             inspection.ImageLimits(),
             "exif",
+            "white",
         ),
         top_k=len(LABELS),
         packed_pixels=PACKED_PIXELS,

@@ -152,6 +152,7 @@ def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
         "on_error",
         "max_skipped_fraction",
         "orientation",
+        "background",
         "checkpoint_minutes",
     }
     missing = {field.name for field in dataclasses.fields(Recipe)} - keys

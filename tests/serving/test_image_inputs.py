@@ -2,7 +2,6 @@ import io
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from photographs import encoded, photograph
 from PIL import Image
 
@@ -10,11 +9,20 @@ from spp_keras.data import image_ops
 from spp_keras.serving import image_inputs
 
 PICTURE = Image.fromarray(photograph(20, 30))
+
+
+def with_colors(picture):
+    """Its first color is transparent."""
+    picture.info["transparency"] = 0
+    return picture
+
+
 PICTURES = {
     "L": PICTURE.convert("L"),
     "LA": PICTURE.convert("LA"),
     "1": PICTURE.convert("1"),
     "P": PICTURE.quantize(16),
+    "P with transparent colors": with_colors(PICTURE.quantize(16)),
     "RGB": PICTURE,
     "RGBA": Image.fromarray(np.dstack([photograph(20, 30), photograph(20, 30, 1)[..., :1]])),
     "16 bits": Image.fromarray(np.arange(600, dtype="uint16").reshape(20, 30) * 109),
@@ -24,9 +32,13 @@ PICTURES = {
 @pytest.mark.parametrize("kind", PICTURES)
 def test_a_picture_has_the_pixels_that_its_file_has(kind):
     file = encoded(PICTURES[kind])
-    expected = tf.io.decode_png(file, channels=3)
+    expected = image_ops.decode_image(file)
     picture = Image.open(io.BytesIO(file))
-    np.testing.assert_array_equal(tf.io.decode_image(image_inputs.encode_image(picture)), expected)
+    np.testing.assert_array_equal(
+        image_ops.decode_image(image_inputs.encode_image(picture)), expected
+    )
+    drawn = np.asarray(image_inputs.convert_to_rgb(picture)).astype(int)
+    np.testing.assert_allclose(drawn, expected.numpy().astype(int), atol=1)
 
 
 def test_a_photograph_is_turned_as_its_camera_noted():

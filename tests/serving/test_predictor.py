@@ -68,6 +68,43 @@ def test_each_says_what_the_network_says(run, load, kind):
         assert answer.error is None
 
 
+TRANSPARENT = np.dstack([photograph(61, 80), photograph(61, 80, 1)[..., :1]])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_converts_what_tensorflow_does_not_decode(load, kind):
+    ask, expected = load(kind), load(kind)(photograph(61, 80))
+    assert ask(encoded(photograph(61, 80), "TIFF")) == expected
+    assert ask(encoded(photograph(61, 80), "AVIF", quality=100)).labels == expected.labels
+    assert ask(b"II*\0").error.startswith("is a TIFF image that cannot be converted: ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_draws_transparent_images_on_white(load, kind):
+    ask, file = load(kind), encoded(TRANSPARENT)
+    expected = ask(decoded(file))
+    for given in (file, encoded(TRANSPARENT, "TIFF"), Image.fromarray(TRANSPARENT)):
+        answer = ask(given)
+        assert answer.labels == expected.labels
+        # Within a level of each pixel.
+        np.testing.assert_allclose(answer.scores, expected.scores, atol=0.02)
+
+
+def test_the_background_of_a_run_goes_wherever_it_is_exported(tmp_path):
+    network = make_run(tmp_path / "run", dataclasses.replace(RECIPE, background="navy"))
+    run = run_folder.RunFolder(tmp_path / "run")
+    export.export_model(run, tmp_path / "served" / "pets")
+    export.export_model(run, tmp_path / "pets.tflite")
+    file = encoded(TRANSPARENT)
+    pixels = decoded(file, "navy")
+    for left in ("run", "served/pets", "pets.tflite"):
+        ask = serving.load_predictor(tmp_path / left)
+        assert ask.background == "navy"
+        np.testing.assert_allclose(ask(file).scores, ask(pixels).scores, atol=0.02)
+        assert ask(file) != ask(decoded(file))
+    assert network.name == "zf5_spp"
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_says_the_same_of_what_is_no_usable_image_and_goes_on(load, kind):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 
 from spp_keras import _checks, model_repository
-from spp_keras.data import image_rules, orientations, size_policies
+from spp_keras.data import backgrounds, image_rules, orientations, size_policies
 from spp_keras.export import argument_checks
 from spp_keras.export.tf_serving import classifier_signatures, input_decoding, version_writer
 from spp_keras.models import graph_run
@@ -27,6 +27,7 @@ def export_saved_model(
     on_error: Literal["fail", "report"] = "fail",
     limits: image_rules.ImageLimits = image_rules.ImageLimits(),  # noqa: B008  immutable
     orientation: Literal["exif", "file"] = "exif",
+    background: str = backgrounds.WHITE,
     max_pixels: int = _DEFAULT_MAX_PIXELS,
 ) -> Path:
     """Exports a classifier as the next version of a model of TensorFlow Serving.
@@ -65,6 +66,8 @@ def export_saved_model(
         limits: Limits for image files. Defaults to `ImageLimits()`.
         orientation: `"exif"` turns image files as their EXIF orientation says; `"file"`
             keeps their pixels as stored. Defaults to `"exif"`.
+        background: The color behind transparent images, a name or `"#rrggbb"`. Defaults to
+            `"white"`.
         max_pixels: Budget of pixels for image files of a request that are packed on
             canvases and mapped together, the smaller ones first. An image with more is mapped
             alone. It bounds the memory of feature maps, with the largest image that
@@ -95,10 +98,11 @@ def export_saved_model(
     policy = argument_checks.resolve_size_policy(size_policy, *model.input_shape[1:3])
     _checks.one_of(on_error, input_decoding.ON_ERROR, "on_error")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
+    backgrounds.parse_background(background)
     _checks.at_least(max_pixels, 1, "max_pixels")
     top_k = min(_checks.at_least(top_k, 1, "top_k"), len(labels))
     files = input_decoding.FileInputs(
-        policy, on_error, graph_run.min_image_size(model), limits, orientation
+        policy, on_error, graph_run.min_image_size(model), limits, orientation, background
     )
     signatures = classifier_signatures.build_classifier_signatures(
         model, labels, files, top_k=top_k, packed_pixels=max_pixels
@@ -107,5 +111,5 @@ def export_saved_model(
     largest: Any = policy.max_pixels(1)
     warm_up_size = model.input_shape[1] or min(224, math.isqrt(largest))
     return version_writer.write_version(
-        model, output, labels, signatures, warm_up_size, orientation
+        model, output, labels, signatures, warm_up_size, orientation, background
     )

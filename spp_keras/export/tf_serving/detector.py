@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from spp_keras import _checks, model_repository
-from spp_keras.data import image_rules, orientations, size_policies
+from spp_keras.data import backgrounds, image_rules, orientations, size_policies
 from spp_keras.detection import Detector
 from spp_keras.export import argument_checks
 from spp_keras.export.tf_serving import detector_signatures, input_decoding, version_writer
@@ -21,6 +21,7 @@ def export_detector(
     limits: image_rules.ImageLimits = image_rules.ImageLimits(),  # noqa: B008  immutable
     longest_side: int = size_policies.DEFAULT_LONGEST_SIDE,
     orientation: Literal["exif", "file"] = "exif",
+    background: str = backgrounds.WHITE,
 ) -> Path:
     """Exports a detector as the next version of a model of TensorFlow Serving.
 
@@ -57,6 +58,8 @@ def export_detector(
         orientation: `"exif"` turns image files as their EXIF orientation says, and boxes
             are those of the upright image; `"file"` keeps their pixels as stored.
             Defaults to `"exif"`.
+        background: The color behind transparent images, a name or `"#rrggbb"`. Defaults to
+            `"white"`.
 
     Returns:
         Path of the version's folder.
@@ -82,11 +85,12 @@ def export_detector(
     argument_checks.check_detector(model)
     _checks.one_of(on_error, input_decoding.ON_ERROR, "on_error")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
+    backgrounds.parse_background(background)
     longest_side = _checks.at_least(longest_side, 1, "longest_side")
     policy = size_policies.Whole(longest_side=longest_side)
-    files = input_decoding.FileInputs(policy, on_error, 1, limits, orientation)
+    files = input_decoding.FileInputs(policy, on_error, 1, limits, orientation, background)
     signatures = detector_signatures.build_detector_signatures(model, files)
     warm_up_size = min(_WARM_UP_SIZE, longest_side)
     return version_writer.write_version(
-        model, output, model.labels, signatures, warm_up_size, orientation
+        model, output, model.labels, signatures, warm_up_size, orientation, background
     )

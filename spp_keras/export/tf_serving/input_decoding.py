@@ -26,6 +26,7 @@ class FileInputs(NamedTuple):
         min_side: Pixels that the shorter side must have after sizing.
         limits: Limits for the files.
         orientation: `"exif"` or `"file"`, how files are oriented.
+        background: The color behind transparent images.
     """
 
     size_policy: size_policies.SizePolicy
@@ -33,6 +34,7 @@ class FileInputs(NamedTuple):
     min_side: int
     limits: image_rules.ImageLimits
     orientation: str
+    background: str
 
 
 def limit_pixels(images: Any, max_pixels: int, file_signature: str) -> Any:
@@ -111,7 +113,12 @@ def map_files(
 
     def decode_and_apply(index: Any, file: Any, *rows: Any) -> dict[str, Any]:
         image = safe_decoding.decode_safely(
-            file, files.size_policy, files.min_side, files.limits, files.orientation
+            file,
+            files.size_policy,
+            files.min_side,
+            files.limits,
+            files.orientation,
+            files.background,
         )
         is_good = tf.equal(image.code, image_rules.OK)
         if files.on_error == "fail":
@@ -164,6 +171,7 @@ def map_file_batches(
             files.min_side,
             files.limits,
             files.orientation,
+            files.background,
         )
         if files.on_error == "fail":
             batch = _require_all(batch, first)

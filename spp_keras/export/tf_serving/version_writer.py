@@ -21,6 +21,7 @@ def write_version(
     signatures: Mapping[str, graph_writer.Signature],
     warm_up_size: int,
     orientation: str,
+    background: str,
 ) -> Path:
     """Writes a version under a hidden name and renames it, so that no server loads a part of it.
 
@@ -31,6 +32,7 @@ def write_version(
         signatures: The signatures by name.
         warm_up_size: Side of the square image in the warm-up requests.
         orientation: How the signatures orient image files, `"exif"` or `"file"`.
+        background: The color behind transparent images.
 
     Returns:
         Path of the version's folder.
@@ -44,6 +46,7 @@ def write_version(
         assets.mkdir(exist_ok=True)
         (assets / model_repository.LABELS).write_text("".join(f"{label}\n" for label in labels))
         (assets / model_repository.ORIENTATION).write_text(f"{orientation}\n")
+        (assets / model_repository.BACKGROUND).write_text(f"{background}\n")
         requests = {
             name: warm_up.make_request(signature.inputs, warm_up_size)
             for name, signature in signatures.items()

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from spp_keras import _checks, _extras, _files, tflite_files
-from spp_keras.data import orientations, size_policies
+from spp_keras.data import backgrounds, orientations, size_policies
 from spp_keras.export import argument_checks, calibration
 from spp_keras.export.graph_writer import Signature
 from spp_keras.export.tflite import conversion
@@ -32,6 +32,7 @@ def export_tflite(
     size_policy: size_policies.SizePolicy | None = None,
     calibration_images: Iterable[Any] | None = None,
     orientation: Literal["exif", "file"] = "exif",
+    background: str = backgrounds.WHITE,
 ) -> Path:
     r"""Exports a classifier as a TFLite file, with its labels beside it.
 
@@ -70,6 +71,8 @@ def export_tflite(
         orientation: `"exif"` if image files are turned as their EXIF orientation says,
             `"file"` if their pixels are taken as stored. For `spp_keras.serving`, beside
             the size policy. Defaults to `"exif"`.
+        background: The color behind transparent images, a name or `"#rrggbb"`, likewise.
+            Defaults to `"white"`.
 
     Returns:
         Path of the file.
@@ -90,6 +93,7 @@ def export_tflite(
     labels = argument_checks.check_labels(labels, model.output_shape[-1], model.name)
     _checks.one_of(quantization, QUANTIZATIONS, "quantization")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
+    backgrounds.parse_background(background)
     min_side = graph_run.min_image_size(model)
     shape = conversion.resolve_image_shape(inputs["images"].shape[1:], image_size, min_side)
     requests = calibration.make_calibration_requests(
@@ -108,7 +112,7 @@ def export_tflite(
         else:
             content = converter.convert()
     if size_policy is not None:
-        preprocessing = tflite_files.Preprocessing(size_policy, min_side, orientation)
+        preprocessing = tflite_files.Preprocessing(size_policy, min_side, orientation, background)
         tflite_files.write_preprocessing(output, preprocessing)
     tflite_files.write_labels(output, labels)
     # Last, so that a new file never lies beside old labels.
