@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from spp_keras import _cache, _checks
-from spp_keras.data import subsets
+from spp_keras.data import backgrounds, subsets
 from spp_keras.data.csv_labels import make_candidates
 from spp_keras.data.directory_index import DirectoryIndex, index_directory
 from spp_keras.data.image_formats import SUFFIXES
@@ -51,12 +51,13 @@ def image_dataset_from_directory(
     verbose: bool = True,
     *,
     longest_side: int | None = None,
+    background: str = backgrounds.WHITE,
 ) -> Any:
     """Makes a dataset of the images in a directory, each at its own size.
 
     As `keras.utils.image_dataset_from_directory`, with the same arguments, files, labels and
     subsets, but images keep their sizes unless `image_size` is given. Besides, images are
-    turned upright as their EXIF orientation says, WebP is taken, hidden files are left out, and
+    turned upright as their EXIF orientation says, WebP, AVIF and TIFF are taken, hidden files are left out, and
     files that cannot be used (damaged ones, or with a side below 16 pixels) are left out with a
     warning. `file_paths` is without them. They do not move other images to another subset, since
     subsets are made before files are opened.
@@ -95,6 +96,8 @@ def image_dataset_from_directory(
         verbose: Whether to print the numbers of files and classes. Defaults to `True`.
         longest_side: Images with a longer side are scaled down to it, without `image_size`.
             Defaults to `None`, no limit.
+        background: The color behind transparent images, a name or `"#rrggbb"`. Defaults to
+            `"white"`.
 
     Returns:
         A finite `tf.data.Dataset` with the attributes `class_names` and `file_paths`; two for
@@ -123,6 +126,7 @@ def image_dataset_from_directory(
             )
     _checks.channels_last_only(_checks.data_format(data_format), "datasets of images of any size")
     _checks.one_of(label_mode, ("int", "categorical", "binary", None), "label_mode")
+    backgrounds.parse_background(background)
     policy = _make_size_policy(image_size, longest_side)
     if batch_size is not None:
         _checks.at_least(batch_size, 1, "batch_size")
@@ -154,6 +158,7 @@ def image_dataset_from_directory(
             shuffle=is_shuffled,
             seed=seed % 2**30,
             group_by_size=is_shuffled,
+            background=background,
         )
         dataset = _make_dataset(pipeline, label_mode is not None, batch_size is not None)
         dataset.class_names = index.class_names
