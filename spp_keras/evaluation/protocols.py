@@ -137,7 +137,7 @@ class Scorer:
         size = (int(size[0]), int(size[1]))
         vectors, scores = [], []
         for scaled in self.list_views(size):
-            pixels = _decode_scaled(image, size, scaled.size, int(orientation))
+            pixels = decode_scaled(image, size, scaled.size, int(orientation))
             windows = [view.window for view in scaled.views]
             mirrored = [view.mirrored for view in scaled.views]
             if scaled.from_feature_map:
@@ -271,7 +271,8 @@ def _make_feature_map_scorer(
     ],
     autograph=False,
 )
-def _decode_scaled(image: Any, size: Any, target: Any, orientation: Any) -> tf.Tensor:
+def decode_scaled(image: Any, size: Any, target: Any, orientation: Any) -> tf.Tensor:
+    """Float pixels of an encoded image, scaled; see `image_ops.decode_resized`."""
     return tf.cast(image_ops.decode_resized(image, size, target, orientation), tf.float32)
 
 
