@@ -136,9 +136,7 @@ def _list_splits(data: str | os.PathLike, data_dir: str | os.PathLike | None) ->
     )
 
 
-def _load(
-    data: str | os.PathLike, split: str, data_dir: str | os.PathLike | None
-) -> Records:
+def _load(data: str | os.PathLike, split: str, data_dir: str | os.PathLike | None) -> Records:
     records = load_records(data, split, data_dir)
     if records.multi_label:
         raise ValueError(

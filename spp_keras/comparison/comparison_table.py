@@ -13,13 +13,15 @@ def format_comparison(results: Mapping[str, Any]) -> str:
 
     Example:
 
-    >>> rows = [{"form": "whole", "accuracy": 0.91, "interval": [0.88, 0.94], "views": 1,
-    ...          "cpu_seconds": 61.2}]
-    >>> differences = [{"forms": ["whole", "warp"], "difference": 0.04,
-    ...                 "interval": [0.01, 0.07], "verdict": "shown"}]
-    >>> print(format_comparison(
-    ...     {"rows": rows, "differences": differences, "sentence": "On photos/, ...", "note": "In ..."}
-    ... ))
+    >>> whole = {"form": "whole", "accuracy": 0.91, "interval": [0.88, 0.94], "views": 1}
+    >>> difference = {"forms": ["whole", "warp"], "difference": 0.04, "interval": [0.01, 0.07]}
+    >>> results = {
+    ...     "rows": [{**whole, "cpu_seconds": 61.2}],
+    ...     "differences": [{**difference, "verdict": "shown"}],
+    ...     "sentence": "On photos/, ...",
+    ...     "note": "In each form ...",
+    ... }
+    >>> print(format_comparison(results))
     | images | accuracy | 95% interval | views in test | CPU seconds |
     |---|---|---|---|---|
     | whole | 91.0% | 88.0 to 94.0 | 1 | 61 |
@@ -30,7 +32,7 @@ def format_comparison(results: Mapping[str, Any]) -> str:
     <BLANKLINE>
     On photos/, ...
     <BLANKLINE>
-    In ...
+    In each form ...
     """
     forms = [
         [
@@ -53,7 +55,9 @@ def format_comparison(results: Mapping[str, Any]) -> str:
     header = ["images", "accuracy", "95% interval", "views in test", "CPU seconds"]
     parts = [
         result_format.format_markdown([header, *forms]),
-        result_format.format_markdown([["difference", "with 95% interval", "verdict"], *differences]),
+        result_format.format_markdown(
+            [["difference", "with 95% interval", "verdict"], *differences]
+        ),
         results["sentence"],
         results["note"],
     ]

@@ -78,16 +78,16 @@ def train_heads(
     >>> heads.score(vectors[:, 0]).argmax(axis=1).tolist()
     [0, 1]
     """
-    length = vectors.shape[2]
+    images, views, length = vectors.shape
     limit = math.sqrt(6 / (length + classes))
     generator = np.random.default_rng(seed)
     # Glorot's, as Keras takes it for a dense layer, the same for all settings.
     kernel = generator.uniform(-limit, limit, (length, classes)).astype("float32")
     kernels = np.tile(kernel, (1, len(settings)))
-    rows = draw_batches(*vectors.shape[:2], steps, batch_size, generator)
+    rows = draw_batches(images, views, steps, batch_size, generator)
     trained = _train(
-        vectors.reshape(-1, length),
-        np.eye(classes, dtype="float32")[np.repeat(labels, vectors.shape[1])],
+        vectors.reshape(-1, length).astype("float32"),
+        np.eye(classes, dtype="float32")[np.repeat(labels, views)],
         rows,
         kernels,
         np.zeros(kernels.shape[1], "float32"),
@@ -112,7 +112,7 @@ def draw_batches(
 
 @tf.function(
     input_signature=[
-        tf.TensorSpec((None, None), tf.float16, "vectors"),
+        tf.TensorSpec((None, None), tf.float32, "vectors"),
         tf.TensorSpec((None, None), tf.float32, "targets"),
         tf.TensorSpec((None, None), tf.int32, "rows"),
         tf.TensorSpec((None, None), tf.float32, "kernels"),
@@ -137,7 +137,7 @@ def _train(
 
     def train_step(step: Any, state: Any) -> tuple[Any, Any]:
         kernels, biases = state[0][0], state[1][0]
-        images = tf.cast(tf.gather(vectors, rows[step]), tf.float32)
+        images = tf.gather(vectors, rows[step])
         logits = tf.reshape(images @ kernels + biases, (batch_size, -1, classes))
         errors = tf.nn.softmax(logits) - tf.gather(targets, rows[step])[:, tf.newaxis]
         errors = tf.reshape(errors, (batch_size, -1)) / tf.cast(batch_size, tf.float32)
@@ -153,10 +153,8 @@ def _train(
             square += (tf.square(gradient) - square) * (1 - _BETAS[1])
             return weights - mean * scale / (tf.sqrt(square) + _EPSILON), mean, square
 
-        return step + 1, tuple(
-            update(*of_weights, gradient)
-            for of_weights, gradient in zip(state, gradients, strict=True)
-        )
+        updated = [update(*state[i], gradients[i]) for i in range(2)]
+        return step + 1, tuple(updated)
 
     state = tuple((x, tf.zeros_like(x), tf.zeros_like(x)) for x in (kernels, biases))
     _, ((kernels, *_), (biases, *_)) = tf.while_loop(

@@ -73,7 +73,7 @@ def fixed_test_interval(values: Sequence[np.ndarray]) -> Interval:
 
     >>> values = [np.array([1, 0, 0, 1]), np.array([1, 1, 0, 1])]
     >>> [round(end, 3) for end in fixed_test_interval(values)]
-    [0.625, -1.143, 2.393]
+    [0.625, -1.136, 2.386]
     """
     means, of_images = np.mean(values, axis=1), np.mean(values, axis=0)
     halves = [

@@ -40,9 +40,9 @@ class SizeForm(NamedTuple):
 def make_forms(sizes: np.ndarray, short_side: int) -> list[SizeForm]:
     """The three forms of images: `whole`, `crop` and `warp`.
 
-    Squares have as many pixels as whole images have on average, so that no form sees more in test. Crops
-    are 7/8 of the short side of the image that they are cut from, as in the paper: at random
-    positions in training, from the center in test, or center, corners and mirror images.
+    Squares have as many pixels as whole images have on average, so that no form sees more in test.
+    Crops are 7/8 of the short side of the image that they are cut from, as in the paper: at
+    random positions in training, from the center in test, or center, corners and mirror images.
 
     A trunk that is frozen needs each view once. Every form has four views of an image in
     training, two of them mirrored: that of the test with three random crops, or with its mirror
@@ -86,9 +86,7 @@ def _find_side(sizes: np.ndarray, short_side: int) -> int:
     return round(float(np.sqrt(pixels.mean())))
 
 
-def _make_scaled_form(
-    name: str, policies: dict[float, Any], settings: dict[str, Any]
-) -> SizeForm:
+def _make_scaled_form(name: str, policies: dict[float, Any], settings: dict[str, Any]) -> SizeForm:
     def scale(size: views.Size, factor: float) -> views.Size:
         height, width = policies[factor].window_and_size(np.array(size))[1].numpy().tolist()
         return height, width

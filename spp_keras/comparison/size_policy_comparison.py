@@ -5,11 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from spp_keras import _cache, _checks
-from spp_keras.comparison import compared_images, form_results, paired_intervals, verdicts
+from spp_keras.comparison import (
+    compared_images,
+    form_results,
+    frozen_trunk,
+    paired_intervals,
+    verdicts,
+)
 from spp_keras.comparison.compared_images import ComparedImages
 from spp_keras.comparison.form_results import FormVectors
 from spp_keras.comparison.image_splits import ImageSplit
@@ -17,8 +22,6 @@ from spp_keras.comparison.size_forms import SizeForm, make_forms
 from spp_keras.comparison.view_vectors import compute_vectors
 from spp_keras.data.records import Records
 from spp_keras.evaluation import result_format, score_cache
-from spp_keras.models import features
-from spp_keras.zoo import model_parts, networks
 
 MIN_SEEDS = 3
 _TEN = "crop, 10 views"
@@ -82,10 +85,10 @@ def compare_size_policies(
         `spp_keras.comparison.format_comparison` makes text of it.
     """
     _checks.at_least(seeds, MIN_SEEDS, "seeds")
-    _check_network(network, weights, _checks.at_least(short_side, 1, "short_side"))
+    frozen_trunk.check_network(network, weights, _checks.at_least(short_side, 1, "short_side"))
     images = compared_images.load_images(data, data_dir, train_split, test_split)
     splits = [images.split(seed) for seed in range(seeds)]
-    pool, key = _make_pool(network, weights, levels, mode)
+    pool, key = frozen_trunk.make_pool(network, weights, levels, mode)
     folder = Path(cache or _cache.user_folder("comparison")) / key
     forms = make_forms(images.sizes, short_side)
     chunks = [
@@ -152,61 +155,6 @@ def compare_size_policies(
         "differences": differences,
         **result_format.describe_versions(),
     }
-
-
-def _check_network(network: str, weights: str, short_side: int) -> None:
-    info = networks.describe_network(network)
-    if not info.has_pyramid:
-        raise ValueError(
-            "`network` must have a pyramid, to take whole images: "
-            f"take {network}_spp. Received: network={network!r}."
-        )
-    if weights == "imagenet" and not info.has_weights:
-        with_weights = [
-            name
-            for name in networks.list_networks()
-            if networks.describe_network(name).has_weights
-        ]
-        raise ValueError(
-            f"`weights` must be the path of a .weights.h5 file for {network}, which was not "
-            f"trained on ImageNet; {', '.join(with_weights[:3])} were. "
-            f"Received: weights={weights!r}."
-        )
-    smallest = -(-info.min_size * 16 // 15)
-    if short_side < smallest:
-        raise ValueError(
-            f"`short_side` must be at least {smallest} for {network}. "
-            f"Received: short_side={short_side}."
-        )
-
-
-def _make_pool(
-    network: str, weights: str, levels: Sequence[Any], mode: str
-) -> tuple[Callable[[Any], Any], str]:
-    """The function from images of one size to vectors, and a key of all that it depends on."""
-    model = networks.build_classifier(
-        network,
-        # Of the layer behind the pyramid, which is not used.
-        classes=2,
-        image_size=None,
-        weights=weights,
-        levels=levels,
-        mode=mode,
-        units=(),
-        width=1.0,
-        dropout=0.0,
-        classifier_activation="softmax",
-        train_normalization=False,
-    )
-    pooling, top = model_parts.find_top(model)
-    unused = {id(weight) for layer in top for weight in layer.weights}
-    arrays = [
-        keras.ops.convert_to_numpy(weight).tobytes()
-        for weight in model.weights
-        if id(weight) not in unused
-    ]
-    key = _cache.make_key(network, levels, mode, keras.__version__, *arrays)
-    return features(model, pooling.name), f"{network}-{key}"
 
 
 def _compute_vectors(

@@ -44,7 +44,12 @@ def compute_vectors(
     folders = [folder / rule, folder / f"{rule}-seconds"]
 
     def make_function() -> score_cache.VectorFunction:
-        return lambda *image: _pool_views(*image, list_views, pool)
+        def pool_views(encoded: bytes, size: Any, orientation: Any) -> list[np.ndarray]:
+            return _pool_views(encoded, size, orientation, list_views, pool)
+
+        # Traces graphs, whose seconds are not those of an image.
+        pool_views(images.read(0), images.records.sizes[0], images.records.orientations[0])
+        return pool_views
 
     score_cache.fill_caches(images, make_function, folders, description)
     vectors, seconds = (score_cache.load_vectors(images, part) for part in folders)
