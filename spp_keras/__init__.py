@@ -51,20 +51,8 @@ if TYPE_CHECKING:
 
 # Where each public name is; `None` for packages and modules. A test compares it with the above.
 _HOMES = {
-    **dict.fromkeys(("comparison", "conversion", "data", "detection")),
-    **dict.fromkeys(
-        (
-            "evaluation",
-            "export",
-            "geometry",
-            "layers",
-            "metrics",
-            "models",
-            "ops",
-            "packing",
-            "recipes",
-        )
-    ),
+    **dict.fromkeys(("comparison", "conversion", "data", "detection", "evaluation", "export")),
+    **dict.fromkeys(("geometry", "layers", "metrics", "models", "ops", "packing", "recipes")),
     **dict.fromkeys(("report", "serving", "training", "zoo")),
     **dict.fromkeys(("any_size", "register_rule"), "spp_keras.conversion"),
     **dict.fromkeys(("create_model", "decode_predictions"), "spp_keras.zoo"),

@@ -33,6 +33,11 @@ def check_network(network: str, weights: str, short_side: int) -> None:
             f"trained on ImageNet; {', '.join(with_weights[:3])} were. "
             f"Received: weights={weights!r}."
         )
+    if not isinstance(weights, str):
+        raise ValueError(
+            "`weights` must be 'imagenet' or the path of a .weights.h5 file: vectors of a trunk "
+            f"without trained weights say little. Received: weights={weights!r}."
+        )
     smallest = -(-info.min_size * 16 // 15)
     if short_side < smallest:
         raise ValueError(

@@ -147,13 +147,14 @@ def _train(
         first, second = (1 - tf.pow(beta, tf.cast(step + 1, tf.float32)) for beta in _BETAS)
         scale = rates * tf.sqrt(second) / first
 
-        def update(weights: Any, mean: Any, square: Any, gradient: Any) -> tuple[Any, Any, Any]:
+        def update(of_weights: Any, gradient: Any) -> tuple[Any, Any, Any]:
+            weights, mean, square = of_weights
             weights -= weights * weight_decays * rates
             mean += (gradient - mean) * (1 - _BETAS[0])
             square += (tf.square(gradient) - square) * (1 - _BETAS[1])
             return weights - mean * scale / (tf.sqrt(square) + _EPSILON), mean, square
 
-        updated = [update(*state[i], gradients[i]) for i in range(2)]
+        updated = [update(state[i], gradients[i]) for i in range(2)]
         return step + 1, tuple(updated)
 
     state = tuple((x, tf.zeros_like(x), tf.zeros_like(x)) for x in (kernels, biases))
