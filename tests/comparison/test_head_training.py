@@ -50,9 +50,7 @@ def test_heads_that_train_together_are_those_that_train_alone(data):
     for index, setting in enumerate(SETTINGS):
         alone = train_heads(*data, CLASSES, [setting], **OPTIONS)
         np.testing.assert_allclose(together.kernels[:, index], alone.kernels[:, 0], atol=1e-6)
-        np.testing.assert_allclose(
-            together.score(data[0], index), alone.score(data[0]), atol=1e-6
-        )
+        np.testing.assert_allclose(together.score(data[0], index), alone.score(data[0]), atol=1e-6)
 
 
 def test_half_precision_vectors_are_taken(data):

@@ -29,7 +29,7 @@ def test_seeds_draw_other_images_and_always_the_same():
 def test_copies_stay_in_one_part(seed):
     # Three and four copies of some images, a pair of them in two classes.
     copies = ALONE.copy()
-    for group in ([0, 5, 9], [1, 2, 3, 4], [20, int(np.flatnonzero(LABELS != LABELS[20])[0])]):
+    for group in ([0, 5, 9], [1, 2, 3, 4], [20, int(np.flatnonzero(LABELS[20] != LABELS)[0])]):
         copies[group] = group[0]
     split = draw_split(LABELS, copies, seed)
     assert sorted(np.concatenate(split)) == ALONE.tolist()
