@@ -1,5 +1,6 @@
 """95% intervals of accuracies, and of differences of pairs, over several seeds."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -83,6 +84,7 @@ def fixed_test_interval(values: Sequence[np.ndarray]) -> Interval:
     return _around(means.tolist(), math.hypot(*halves))
 
 
+@functools.cache
 def student_quantile(degrees: int) -> float:
     """How many standard errors about a mean are its 95% interval, by Student's t.
 

@@ -68,14 +68,12 @@ def make_forms(sizes: np.ndarray, short_side: int) -> list[SizeForm]:
     return [
         _make_scaled_form(
             "whole",
-            {scale: size_policies.Whole(short_side=side) for scale, side in short_sides.items()},
+            lambda size, scale: views.scale_size(size, short_sides[scale]),
             {"short_sides": [*short_sides.values()]},
         ),
         _make_crop_form(sides[1.0]),
         _make_scaled_form(
-            "warp",
-            {scale: size_policies.Warp(image_size=side) for scale, side in sides.items()},
-            {"sides": [*sides.values()]},
+            "warp", lambda _, scale: (sides[scale],) * 2, {"sides": [*sides.values()]}
         ),
     ]
 
@@ -86,11 +84,9 @@ def _find_side(sizes: np.ndarray, short_side: int) -> int:
     return round(float(np.sqrt(pixels.mean())))
 
 
-def _make_scaled_form(name: str, policies: dict[float, Any], settings: dict[str, Any]) -> SizeForm:
-    def scale(size: views.Size, factor: float) -> views.Size:
-        height, width = policies[factor].window_and_size(np.array(size))[1].numpy().tolist()
-        return height, width
-
+def _make_scaled_form(
+    name: str, scale: Callable[[views.Size, float], views.Size], settings: dict[str, Any]
+) -> SizeForm:
     def list_train_views(size: views.Size, seed: int) -> list[ScaledViews]:
         by_size: dict[views.Size, list[views.View]] = {}
         for factor, mirrored in _JITTER:
