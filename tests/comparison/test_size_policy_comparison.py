@@ -76,6 +76,21 @@ def test_square_images_are_alike_whole_and_warped(tmp_path):
     )
 
 
+def pool_squares(images):
+    """Colors of square images; of others nothing."""
+    return pool_colors(images) * (images.shape[1] == images.shape[2])
+
+
+def test_it_is_said_where_warping_wins(tmp_path, monkeypatch):
+    monkeypatch.setattr(frozen_trunk, "make_pool", lambda *_: (pool_squares, "squares"))
+    results = compare(make_folder(tmp_path / "data", noise=10), tmp_path / "cache", seeds=5)
+    warp, crop, _ = results["differences"]
+    assert warp["verdict"] == crop["verdict"] == "shown the other way"
+    assert warp["interval"][1] < 0
+    for clause in ("warped images are classified better", "cropped images are classified better"):
+        assert f"{clause} than whole ones: +" in results["sentence"]
+
+
 def test_few_images_are_compared_and_not_judged(tmp_path):
     results = compare(make_folder(tmp_path / "few", images=12), tmp_path / "cache")
     assert {row["verdict"] for row in results["differences"]} == {"cannot be judged here"}
