@@ -57,6 +57,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--weights",
         default="imagenet",
+        metavar="WEIGHTS",
         help="imagenet, or a .weights.h5 file of the network (default: imagenet)",
     )
     parser.add_argument(
