@@ -11,6 +11,7 @@ from spp_keras import _lazy_names, _registration
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from spp_keras import comparison as comparison
     from spp_keras import conversion as conversion
     from spp_keras import data as data
     from spp_keras import detection as detection
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from spp_keras import serving as serving
     from spp_keras import training as training
     from spp_keras import zoo as zoo
+    from spp_keras.comparison import compare_size_policies as compare_size_policies
     from spp_keras.conversion import any_size as any_size
     from spp_keras.conversion import register_rule as register_rule
     from spp_keras.data import image_dataset_from_directory as image_dataset_from_directory
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
 
 # Where each public name is; `None` for packages and modules. A test compares it with the above.
 _HOMES = {
-    **dict.fromkeys(("conversion", "data", "detection", "evaluation", "export")),
+    **dict.fromkeys(("comparison", "conversion", "data", "detection", "evaluation", "export")),
     **dict.fromkeys(("geometry", "layers", "metrics", "models", "ops", "packing", "recipes")),
     **dict.fromkeys(("report", "serving", "training", "zoo")),
     **dict.fromkeys(("any_size", "register_rule"), "spp_keras.conversion"),
@@ -58,6 +60,7 @@ _HOMES = {
     **dict.fromkeys(("list_backbones", "list_models", "spp_classifier"), "spp_keras.zoo"),
     **dict.fromkeys(("Run", "load_run", "train", "train_detector"), "spp_keras.runs"),
     **dict.fromkeys(("load_detector", "load_predictor", "predict_images"), "spp_keras.serving"),
+    "compare_size_policies": "spp_keras.comparison",
     "evaluate": "spp_keras.evaluation",
     "export_model": "spp_keras.export",
     "features": "spp_keras.models",

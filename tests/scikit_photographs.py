@@ -30,10 +30,8 @@ def make_folder(folder, train=12, validation=8, classes=None, areas=(0.06, 0.25)
         areas: Least and largest share of its photograph. Defaults to `(0.06, 0.25)`.
         seed: Seed of all draws. Defaults to 0.
     """
-    data = Path(skimage.__file__).parent / "data"
     for label, name in enumerate(PHOTOGRAPHS[:classes]):
-        with Image.open(data / name) as file:
-            photograph = file.convert("RGB")
+        photograph = read_photograph(name)
         photograph.thumbnail((640, 640))
         for split, count in zip(range(2), (train, validation), strict=True):
             place = Path(folder) / _SPLITS[split] / name.partition(".")[0]
@@ -42,6 +40,12 @@ def make_folder(folder, train=12, validation=8, classes=None, areas=(0.06, 0.25)
                 rng = np.random.default_rng((seed, split, label, number))
                 _cut(photograph, areas, rng).save(place / f"{number}.jpg", quality=90)
     return Path(folder)
+
+
+def read_photograph(name):
+    """A photograph of `PHOTOGRAPHS`, RGB, for Pillow."""
+    with Image.open(Path(skimage.__file__).parent / "data" / name) as file:
+        return file.convert("RGB")
 
 
 def _cut(photograph, areas, rng):

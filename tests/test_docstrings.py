@@ -24,7 +24,14 @@ FILES = {
 PARTS = [name for name in spp_keras.__all__ if (ROOT / "spp_keras" / name).is_dir()]
 # What trains or evaluates takes minutes; a result is shown where it is returned.
 WITHOUT_EXAMPLE = {
-    *("Checkpoint", "evaluate", "evaluate_features", "train_detector", "train_model"),
+    *(
+        "Checkpoint",
+        "compare_size_policies",
+        "evaluate",
+        "evaluate_features",
+        "train_detector",
+        "train_model",
+    ),
     *("DetectorPrediction", "PrecisionRecall", "Prediction", "Records", "TrainingResult"),
     *("VocResult", "WorkerLost"),
 }

@@ -77,6 +77,7 @@ assert spp_keras.features(model, "spp")(numpy.ones((1, 64, 80, 3), "float32")).s
     "Recipe": "assert spp_keras.recipes.Recipe(epochs=3).epochs == 3",
     "train": "assert callable(spp_keras.train)",
     "train_detector": "assert callable(spp_keras.train_detector)",
+    "compare_size_policies": "assert callable(spp_keras.compare_size_policies)",
     "evaluate": "assert callable(spp_keras.evaluate)",
     "export_model": "assert callable(spp_keras.export_model)",
     "load_run": "assert callable(spp_keras.load_run)",

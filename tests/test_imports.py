@@ -57,6 +57,7 @@ MAY_IMPORT = {
     "evaluation": HELPERS
     | COMPUTE
     | {"conversion", "data", "metrics", "pretrained", "recipes", "run_folder", "zoo"},
+    "comparison": HELPERS | {"data", "evaluation", "models", "zoo"},
     "detection": HELPERS
     | COMPUTE
     | {"_old_files", "data", "metrics", "recipes", "run_folder", "training", "zoo"},
@@ -79,7 +80,7 @@ MAY_IMPORT = {
     | {"data", "evaluation", "export", "recipes", "report", "run_folder", "runs", "serving"}
     | {"training"},
     "cli": HELPERS
-    | {"app", "conversion", "data", "demo", "detection", "evaluation", "export"}
+    | {"app", "comparison", "conversion", "data", "demo", "detection", "evaluation", "export"}
     | {"model_repository", "pretrained", "recipes", "report", "run_folder", "runs", "serving"}
     | {"training", "zoo"},
 }

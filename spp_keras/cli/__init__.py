@@ -11,6 +11,7 @@ from spp_keras.cli import (
     _arguments,
     _errors,
     app,
+    compare,
     completion,
     convert,
     demo,
@@ -28,6 +29,7 @@ from spp_keras.cli import (
 _COMMANDS = (
     zoo,
     demo,
+    compare,
     train,
     evaluate,
     report,

@@ -57,10 +57,10 @@ def image_dataset_from_directory(
 
     As `keras.utils.image_dataset_from_directory`, with the same arguments, files, labels and
     subsets, but images keep their sizes unless `image_size` is given. Besides, images are
-    turned upright as their EXIF orientation says, WebP, AVIF and TIFF are taken, hidden files are left out, and
-    files that cannot be used (damaged ones, or with a side below 16 pixels) are left out with a
-    warning. `file_paths` is without them. They do not move other images to another subset, since
-    subsets are made before files are opened.
+    turned upright as their EXIF orientation says, WebP, AVIF and TIFF are taken, hidden files are
+    left out, and files that cannot be used (damaged ones, or with a side below 16 pixels) are
+    left out with a warning. `file_paths` is without them. They do not move other images to
+    another subset, since subsets are made before files are opened.
 
     Models of `spp_keras.zoo` and `spp_keras.any_size` train on it in batches laid out for
     them, on one device and on several. Where `shuffle` is true, images of similar sizes share a

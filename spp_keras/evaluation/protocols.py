@@ -145,7 +145,7 @@ class Scorer:
         if size is None:
             size = tuple(image_ops.decode_image(image, orientation).shape[:2])
         size = (int(size[0]), int(size[1]))
-        vectors, scores, decode_scaled = [], [], _make_decoder(background)
+        vectors, scores, decode_scaled = [], [], make_decoder(background)
         for scaled in self.list_views(size):
             pixels = decode_scaled(image, size, scaled.size, int(orientation))
             windows = [view.window for view in scaled.views]
@@ -273,8 +273,12 @@ def _make_feature_map_scorer(
 
 # One graph for all networks: most of the tracing time is in the branches of decoding.
 @functools.cache
-def _make_decoder(background: str) -> Callable[..., tf.Tensor]:
-    """Makes the function from a file, its size, a target size and an orientation to pixels."""
+def make_decoder(background: str) -> Callable[..., tf.Tensor]:
+    """Makes the function from a file, its size, a target size and an orientation to float pixels.
+
+    Args:
+        background: The color behind transparent images.
+    """
     size = tf.TensorSpec((2,), tf.int32)
 
     @tf.function(
