@@ -120,7 +120,8 @@ def load_records(
             `~/tensorflow_datasets`.
         on_error: `"skip"` lists images that cannot be used as
             `skipped`; `"fail"` stops at the first. Defaults to `"skip"`.
-        max_skipped_fraction: Maximum fraction of images that are skipped. Defaults to `0.05`.
+        max_skipped_fraction: Maximum fraction of images that are skipped; 1 takes a split of
+            which no image can be used. Defaults to `0.05`.
         progress: Whether to show a bar on standard error. Defaults to `True`.
         limits: Limits on the size of an image. Defaults to `ImageLimits()`.
         orientation: `"exif"` turns images as their EXIF orientation says. Boxes are turned,
@@ -145,9 +146,40 @@ def load_records(
     (('cat', 'dog'), ['train/cat/1.png', 'train/dog/1.png'], [[20, 30], [20, 31]])
     """
     _checks.one_of(on_error, ("skip", "fail"), "on_error")
-    _checks.fraction(max_skipped_fraction, "max_skipped_fraction")
+    if max_skipped_fraction != 1:
+        _checks.fraction(max_skipped_fraction, "max_skipped_fraction")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
-    source = _find_source(data, split, data_dir)
+    records = inspect_source(
+        _find_source(data, split, data_dir),
+        on_error=on_error,
+        progress=progress,
+        limits=limits,
+        orientation=orientation,
+    )
+    _check_skipped(records, on_error, max_skipped_fraction)
+    return records
+
+
+def inspect_source(
+    source: Source,
+    *,
+    on_error: str = "skip",
+    progress: bool = True,
+    limits: ImageLimits = ImageLimits(),  # noqa: B008  immutable
+    orientation: str = "exif",
+) -> Records:
+    """The records of a source, however many of its images cannot be used.
+
+    Args:
+        source: The source.
+        on_error: As for `load_records`. Defaults to `"skip"`.
+        progress: As for `load_records`. Defaults to `True`.
+        limits: As for `load_records`. Defaults to `ImageLimits()`.
+        orientation: As for `load_records`. Defaults to `"exif"`.
+
+    Returns:
+        The `Records`, from the cache where they are in it.
+    """
     cache = _cache.ArrayCache(
         _cache.user_folder("records"),
         compress=True,
@@ -165,9 +197,7 @@ def load_records(
     if arrays is None:
         arrays = _inspect(source, limits, orientation, on_error, progress)
         cache.save(key, arrays)
-    records = _from_arrays(source, arrays)
-    _check_skipped(records, on_error, max_skipped_fraction)
-    return records
+    return _from_arrays(source, arrays)
 
 
 def is_path(data: str | os.PathLike) -> bool:
@@ -355,7 +385,8 @@ def _check_skipped(records: Records, on_error: str, max_skipped_fraction: float)
     if skipped and on_error == "fail":
         raise ValueError(_describe_unusable(records.name, skipped[0]))
     count = len(records) + len(skipped)
-    if len(skipped) > max_skipped_fraction * count or not len(records):
+    too_many = len(skipped) > max_skipped_fraction * count
+    if too_many or (not len(records) and max_skipped_fraction < 1):
         lines = [f"{image.id} {image.reason}" for image in skipped[:10]]
         if len(skipped) > 10:
             lines.append(f"and {len(skipped) - 10} more")
