@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spp_keras import evaluation as evaluation
     from spp_keras import export as export
     from spp_keras import geometry as geometry
+    from spp_keras import image_summary as image_summary
     from spp_keras import layers as layers
     from spp_keras import metrics as metrics
     from spp_keras import models as models
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from spp_keras.conversion import register_rule as register_rule
     from spp_keras.evaluation import evaluate as evaluate
     from spp_keras.export import export_model as export_model
+    from spp_keras.image_summary import summarize_images as summarize_images
     from spp_keras.model_geometry import map_geometry as map_geometry
     from spp_keras.models import features as features
     from spp_keras.runs import Run as Run
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 # Where each public name is; `None` for packages and modules. A test compares it with the above.
 _HOMES = {
     **dict.fromkeys(("conversion", "data", "detection", "evaluation", "export")),
+    **dict.fromkeys(("image_summary",)),
     **dict.fromkeys(("geometry", "layers", "metrics", "models", "ops", "packing", "recipes")),
     **dict.fromkeys(("report", "serving", "training", "zoo")),
     **dict.fromkeys(("any_size", "register_rule"), "spp_keras.conversion"),
@@ -62,6 +65,7 @@ _HOMES = {
     "features": "spp_keras.models",
     "fine_tune": "spp_keras.training",
     "map_geometry": "spp_keras.model_geometry",
+    "summarize_images": "spp_keras.image_summary",
 }
 __all__ = sorted(_HOMES)
 __getattr__, __dir__ = _lazy_names.make_lazy(__name__, _HOMES)

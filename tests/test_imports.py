@@ -73,13 +73,15 @@ MAY_IMPORT = {
     "report": HELPERS
     | {"data", "detection", "evaluation", "geometry", "metrics", "recipes", "run_folder"}
     | {"serving", "training", "zoo"},
+    "image_summary": HELPERS
+    | {"canvas_rules", "data", "models", "recipes", "report", "training", "zoo"},
     "app": HELPERS
     | {"data", "detection", "models", "pretrained", "recipes", "run_folder", "serving", "zoo"},
     "demo": HELPERS
     | {"data", "evaluation", "export", "recipes", "report", "run_folder", "runs", "serving"}
     | {"training"},
     "cli": HELPERS
-    | {"app", "conversion", "data", "demo", "detection", "evaluation", "export"}
+    | {"app", "conversion", "data", "demo", "detection", "evaluation", "export", "image_summary"}
     | {"model_repository", "pretrained", "recipes", "report", "run_folder", "runs", "serving"}
     | {"training", "zoo"},
 }

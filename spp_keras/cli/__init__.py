@@ -19,6 +19,7 @@ from spp_keras.cli import (
     export,
     predict,
     report,
+    sizes,
     train,
     train_detector,
     zoo,
@@ -28,6 +29,7 @@ from spp_keras.cli import (
 _COMMANDS = (
     zoo,
     demo,
+    sizes,
     train,
     evaluate,
     report,
