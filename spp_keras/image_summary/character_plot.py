@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# A character for the share of a cell of the fullest one.
+# From a few images to the most that any cell has.
 _SHADES = ".:oO@"
 _COLUMNS, _ROWS, _MARGIN = 60, 14, 8
 
@@ -16,25 +16,30 @@ def draw_sizes(sizes: np.ndarray) -> list[str]:
     Example:
 
     >>> lines = draw_sizes(np.array([[100, 400], [100, 400], [400, 100]]))
-    >>> [line for line in lines if "@" in line or ":" in line][0][:12]
-    '     400 |:'
+    >>> lines[0], lines[-4].count("@"), lines[-2].split()
+    ('     400 |O', 1, ['100', '200', '400'])
     """
-    low, high = int(sizes.min()), int(sizes.max())
-    span = np.log(high / low) or 1.0
-    places = np.log(sizes / low) / span
-    rows = np.minimum((places[:, 0] * _ROWS).astype(int), _ROWS - 1)
-    columns = np.minimum((places[:, 1] * _COLUMNS).astype(int), _COLUMNS - 1)
+    rows, heights = _divide(sizes[:, 0], _ROWS)
+    columns, widths = _divide(sizes[:, 1], _COLUMNS)
     counts = np.zeros((_ROWS, _COLUMNS), int)
     np.add.at(counts, (rows, columns), 1)
     # Few images must be seen beside many.
     shades = np.ceil(len(_SHADES) * np.log1p(counts) / np.log1p(counts.max())).astype(int)
-    labels = {0: low, _ROWS // 2: round(low * np.exp(span / 2)), _ROWS - 1: high}
+    labels = dict(zip((0, _ROWS // 2, _ROWS - 1), heights, strict=True))
     lines = []
     for row in reversed(range(_ROWS)):
-        marks = "".join(" " if not shade else _SHADES[shade - 1] for shade in shades[row])
+        marks = "".join((" " + _SHADES)[shade] for shade in shades[row])
         lines.append(f"{labels.get(row, ''):>{_MARGIN}} |{marks}".rstrip())
     lines.append(f"{'height':>{_MARGIN}} +{'-' * _COLUMNS}")
-    middle, half = str(round(low * np.exp(span / 2))), _COLUMNS // 2
-    axis = f"{low}".ljust(half - len(middle) // 2) + middle
-    lines.append(" " * (_MARGIN + 2) + axis.ljust(_COLUMNS - len(str(high))) + str(high))
+    third = _COLUMNS // 3
+    low, middle, high = widths
+    lines.append(f"{'':{_MARGIN + 2}}{low:<{third}}{middle:^{third}}{high:>{third}}")
     return [*lines, f"{'width':>{_MARGIN + 2 + _COLUMNS}}"]
+
+
+def _divide(sides: np.ndarray, count: int) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Which of the equal parts of an axis each side is in, and its first, middle and last value."""
+    low, high = int(sides.min()), int(sides.max())
+    places = np.log(sides / low) / (np.log(high / low) or 1.0)
+    cells = np.minimum((places * count).astype(int), count - 1)
+    return cells, (low, round((low * high) ** 0.5), high)

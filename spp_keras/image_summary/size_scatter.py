@@ -46,7 +46,7 @@ def draw_scatter(sizes: np.ndarray) -> html.Markup:
     # On this line images are square.
     diagonal = {"x1": x_of(low), "x2": x_of(high), "y1": y_of(low), "y2": y_of(high)}
     parts.append(html.tag("line", class_="square", **diagonal))
-    radii = 2.5 + 4.5 * np.sqrt((counts - 1) / max(1, counts.max() - 1))
+    radii = np.minimum(2.5 * counts**0.25, 9)
     for (tall, wide), count, radius in zip(pairs.tolist(), counts.tolist(), radii, strict=True):
         title = html.tag("title", f"{wide}x{tall}: {count:,}")
         dot = {"cx": x_of(wide), "cy": y_of(tall), "r": round(float(radius), 1)}

@@ -107,6 +107,7 @@ def _figure(summary: "ImageSummary", rank: int) -> html.Markup:
         ),
         html.tag("rect", x=left, y=top, width=width, height=height, class_="crop"),
         viewBox=f"0 0 {target[1]} {target[0]}",
+        preserveAspectRatio="xMinYMax",
         role="img",
         aria_label=f"{image.image}: {caption}",
     )

@@ -94,14 +94,18 @@ def _block(title: str, paragraphs: Sequence[str]) -> str:
 
 
 def _wrap(paragraph: str, indent: str = "  ") -> str:
-    """Its lines filled up; those that it has already stay, such as a list of names."""
-    return "\n".join(
-        textwrap.fill(
-            line,
+    """A paragraph filled up; the lines behind its first one are a list."""
+    lines = []
+    for number, line in enumerate(paragraph.splitlines()):
+        first = indent if number == 0 else f"{indent}  "
+        rest = indent if number == 0 else f"{indent}    "
+        filled = textwrap.fill(
+            line.strip(),
             _WIDTH,
-            initial_indent=indent,
-            subsequent_indent=f"{indent}  ",
+            initial_indent=first,
+            subsequent_indent=rest,
             break_on_hyphens=False,
+            break_long_words=False,
         )
-        for line in paragraph.splitlines()
-    )
+        lines.append(filled)
+    return "\n".join(lines)
