@@ -1,5 +1,6 @@
 """How much of a batch would be image, padded and on canvases."""
 
+import functools
 from typing import NamedTuple
 
 from spp_keras.canvas_rules import CanvasRules
@@ -10,6 +11,7 @@ from spp_keras.image_summary.image_set import ImageSet
 from spp_keras.models.graph_run import find_canvas_rules
 from spp_keras.recipes import Recipe, size_policies
 from spp_keras.training import time_estimate
+from spp_keras.zoo import registry
 
 BATCH_SIZE = 32
 
@@ -47,13 +49,15 @@ def measure_batch_fill(images: ImageSet, recipe: Recipe | None) -> tuple[BatchFi
         policy = size_policies.make_training_policy(recipe)
         if isinstance(policy, Whole) and policy not in policies:
             policies.append(policy)
-    rules = _find_rules(recipe)
+    takes_any_size = recipe is not None and recipe.has_pyramid
+    rules = _find_rules(recipe.model if recipe and takes_any_size else "zf5_spp")
     return tuple(_measure(records, policy, rules) for policy in policies)
 
 
-def _find_rules(recipe: Recipe | None) -> CanvasRules | None:
-    if recipe is None or not recipe.has_pyramid:
-        recipe = Recipe(model="zf5_spp", width=0.0625)
+@functools.lru_cache
+def _find_rules(model: str) -> CanvasRules | None:
+    """The rules of a network, for which it has to be built; its width does not matter."""
+    recipe = Recipe(model=model, width=0.125 if model in registry.NETWORKS else 1.0)
     return find_canvas_rules(time_estimate.build_network(recipe, 2))
 
 
