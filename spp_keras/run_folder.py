@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,11 +186,13 @@ class RunFolder:
                 f"Received: output={str(self.path)!r}."
             )
 
-    def write_recipe(self, recipe: Any, labels: tuple[str, ...]) -> None:
-        """Writes the recipe and the names of the classes."""
+    def write_recipe(
+        self, recipe: Any, labels: tuple[str, ...], reasons: Mapping[str, str] | None = None
+    ) -> None:
+        """Writes the recipe, with comments on its keys, and the names of the classes."""
         _files.write_file(self / LABELS, "".join(f"{label}\n" for label in labels))
         # Last, since it is by the recipe that a folder counts as a run.
-        _files.write_file(self / RECIPE, recipes.recipe_to_toml(recipe))
+        _files.write_file(self / RECIPE, recipes.recipe_to_toml(recipe, reasons))
         vars(self).pop("recipe", None)
 
     def write_data_info(self, *, multi_label: bool, longest_side: int | None) -> None:

@@ -3,12 +3,14 @@
 import json
 import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spp_keras import pretrained, recipes, run_folder
 from spp_keras.run_folder import RunFolder
+from spp_keras.zoo import networks
 
 if TYPE_CHECKING:
     import keras
@@ -102,7 +104,7 @@ def load_run(path: str | Path) -> Run:
 
 
 def train(
-    recipe: "str | Path | recipes.Recipe",
+    recipe: "str | Path | recipes.Recipe | None" = None,
     output: str | Path | None = None,
     *,
     devices: int | None = None,
@@ -113,7 +115,9 @@ def train(
 
     Args:
         recipe: A `Recipe`, the path of a TOML file or a name from
-            `spp_keras.recipes.list_recipes()`.
+            `spp_keras.recipes.list_recipes()`; or the name of a network, whose recipe is
+            chosen by the images of `data`, see `spp_keras.training.choose_recipe`. Defaults to
+            `None`, the network is chosen, too.
         output: The run folder. Defaults to `runs/RECIPE-DATA`.
         devices: Number of GPUs, or of parts of the CPU. Defaults to `None`, every
             GPU there is.
@@ -123,20 +127,30 @@ def train(
     Returns:
         The `Run`, whose `model` has the best weights.
     """
-    name = "run"
-    if not isinstance(recipe, recipes.Recipe):
-        name, path = name_recipe(recipe), recipe
-        recipe = recipes.read_recipe(path, task="classification", **overrides)
-    elif overrides:
-        raise ValueError(
-            "A `Recipe` takes no overrides: use `dataclasses.replace`. "
-            f"Received: {', '.join(overrides)}."
-        )
-    output = output or Path("runs") / f"{name}-{name_data(recipe.data)}"
-
     from spp_keras import training
 
-    training.train_model(recipe, output, devices=devices, callbacks=callbacks)
+    reasons: dict[str, str] = {}
+    if isinstance(recipe, recipes.Recipe):
+        if overrides:
+            raise ValueError(
+                "A `Recipe` takes no overrides: use `dataclasses.replace`. "
+                f"Received: {', '.join(overrides)}."
+            )
+        name, settled = "run", recipe
+    elif recipe is None or is_for_choice(recipe):
+        check_choice(recipe, overrides)
+        # Before TensorFlow is used for anything else.
+        devices = training.choose_strategy(devices) or devices
+        settled, reasons, warnings = training.choose_recipe_for_data(
+            None if recipe is None else str(recipe), **overrides
+        )
+        print(training.format_choice(settled, reasons, warnings), file=sys.stderr)
+        name = settled.model
+    else:
+        name = name_recipe(recipe)
+        settled = recipes.read_recipe(recipe, task="classification", **overrides)
+    output = output or Path("runs") / f"{name}-{name_data(settled.data)}"
+    training.train_model(settled, output, devices=devices, callbacks=callbacks, reasons=reasons)
     return Run(output)
 
 
@@ -183,17 +197,47 @@ def train_detector(
     return Run(output)
 
 
+def is_for_choice(recipe: Any) -> bool:
+    """Whether a recipe is to be chosen: there is none, or the name of a network.
+
+    Example:
+
+    >>> [is_for_choice(recipe) for recipe in (None, "zf5_spp", "zf5_spp/imagenet")]
+    [True, True, False]
+    """
+    if recipe is None:
+        return True
+    is_name = isinstance(recipe, str | Path) and not Path(recipe).is_file()
+    return is_name and str(recipe) in networks.list_networks()
+
+
+def check_choice(recipe: str | Path | None, overrides: Mapping[str, Any]) -> None:
+    """Raises where there is nothing that a recipe could be chosen by.
+
+    Args:
+        recipe: Name of a network, or `None`.
+        overrides: Keys of the recipe that are given.
+    """
+    if not overrides.get("data"):
+        own = [name for name in recipes.list_recipes() if name.startswith(f"{recipe}/")]
+        hint = f", or take a recipe, {' or '.join(own)}" if own else ""
+        raise ValueError(
+            "`data` must be a folder of images or the name of a data set, by which a recipe is "
+            f"chosen: such as `--data photos/`{hint}. Received: recipe={recipe!r} without data."
+        )
+
+
 def name_recipe(recipe: str | Path) -> str:
     """A name for a recipe from its path.
 
     Example:
 
-    >>> [name_recipe(path) for path in ("zoo/zf5_spp/recipe.toml", "zf5_spp/shapes", "my.toml")]
+    >>> [name_recipe(path) for path in ("zoo/zf5_spp/imagenet.toml", "zf5_spp/shapes", "my.toml")]
     ['zf5_spp', 'zf5_spp', 'my']
     """
     path = Path(recipe).with_suffix("")
-    is_of_zoo = path.name == "recipe" or str(recipe) in recipes.list_recipes()
-    return (path.parent.name or path.name) if is_of_zoo else path.name
+    is_of_zoo = "/".join(path.parts[-2:]) in recipes.list_recipes()
+    return path.parent.name if is_of_zoo else path.name
 
 
 def name_data(data: str) -> str:

@@ -17,20 +17,25 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = add_command(
         commands,
         "train",
-        help="train a network by a recipe, or resume a training",
-        description="Trains a network by a recipe. A training that was begun before is resumed. "
-        "Several GPUs share the work, and several machines that TF_CONFIG names. Prints the run "
-        "folder.",
-        examples="  spp-keras train zf5_spp/shapes\n"
-        "  spp-keras train efficientnet_lite0 --data photos/\n"
+        help="train a network on images of your own or by a recipe, or resume a training",
+        description="Trains a network. Without a recipe, it is chosen by the images of --data, "
+        "printed with its reasons and kept in the run folder; every key of it can be given as a "
+        "flag. A training that was begun before is resumed. Several GPUs share the work, and "
+        "several machines that TF_CONFIG names. Prints the run folder.",
+        examples="  spp-keras train --data photos/\n"
         "  spp-keras train MobileNetV3Small --data photos/\n"
         "  spp-keras train zf5_spp --data photos/ --epochs 3 --batch-size 16 "
         "--learning-rate 0.003\n"
-        "  spp-keras train zoo/zf5_spp/recipe.toml --data voc/2007 --seed 1\n"
-        "  spp-keras train zf5_spp --data imagenet2012 --data-dir /data --output runs/zf5_spp",
+        "  spp-keras train zf5_spp/shapes\n"
+        "  spp-keras train zoo/zf5_spp/imagenet.toml --data voc/2007 --seed 1\n"
+        "  spp-keras train zf5_spp/imagenet --data imagenet2012 --data-dir /data",
     )
     parser.add_argument(
-        "recipe", metavar="RECIPE", help="a TOML file, a recipe of the zoo, or a network"
+        "recipe",
+        nargs="?",
+        metavar="RECIPE",
+        help="a TOML file, a recipe of the zoo, or a network (default: a recipe and a network "
+        "that suit the images of --data)",
     )
     parser.add_argument(
         "--output", metavar="RUN", help="the run folder (default: runs/RECIPE-DATA)"
@@ -50,7 +55,10 @@ def _train(options: argparse.Namespace) -> int:
 
     overrides = _arguments.get_recipe_overrides(options, recipes.Recipe)
     # Checked before TensorFlow is loaded, which takes seconds.
-    recipes.read_recipe(options.recipe, task="classification", **overrides)
+    if runs.is_for_choice(options.recipe):
+        runs.check_choice(options.recipe, overrides)
+    else:
+        recipes.read_recipe(options.recipe, task="classification", **overrides)
 
     load_tensorflow()
     from spp_keras.training import WorkerLost

@@ -22,14 +22,19 @@ def batch_images(images: tf.data.Dataset, count: tf.Tensor, form: str) -> tf.dat
 
 
 def format_batch(
-    images: Any, rows: dict[str, tf.Tensor], form: str, rules: CanvasRules | None, shards: Shards
+    images: Any,
+    rows: dict[str, tf.Tensor],
+    form: str,
+    rules: CanvasRules | None,
+    shards: Shards,
+    weighs_images: bool = False,
 ) -> tuple[Any, ...]:
     """A batch as Keras takes it: `(x, labels)` or `(x, labels, weights)`."""
     x = _form_inputs(images, rows["size"], form, rules)
     labels, weights = rows["label"], rows["weight"]
-    if shards.has_weights:
-        return x, labels, weights
-    return _drop_filler(x, labels, weights) if shards.may_be_empty else (x, labels)
+    if shards.may_be_empty:
+        x, labels, weights = _drop_filler((x, labels, weights), weights)
+    return (x, labels, weights) if shards.has_weights or weighs_images else (x, labels)
 
 
 def _form_inputs(images: Any, sizes: Any, form: str, rules: CanvasRules | None) -> Any:
@@ -50,8 +55,8 @@ def _form_inputs(images: Any, sizes: Any, form: str, rules: CanvasRules | None) 
     return images
 
 
-def _drop_filler(inputs: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
-    """Inputs and labels without the one image of weight 0 of an empty shard."""
+def _drop_filler(columns: tuple[Any, ...], weights: Any) -> Any:
+    """Columns of a batch without the one image of weight 0 of an empty shard."""
     count = tf.math.count_nonzero(weights, dtype=tf.int32)
     # Of canvases all or none, however many images are on them.
     is_any = tf.cast(count > 0, tf.int32)
@@ -59,7 +64,7 @@ def _drop_filler(inputs: Any, labels: Any, weights: Any) -> tuple[Any, Any]:
     def keep(values: Any) -> Any:
         return values[: is_any * _count_rows(values)]
 
-    return tf.nest.map_structure(keep, inputs), keep(labels)
+    return tf.nest.map_structure(keep, columns)
 
 
 def _count_rows(values: Any) -> tf.Tensor:

@@ -16,6 +16,7 @@ from spp_keras.data import (
     batch_forms,
     batch_layouts,
     batch_planner,
+    class_weights,
     image_loading,
     size_policies,
 )
@@ -52,6 +53,8 @@ class Pipeline:
             out; what they draw depends on seed, epoch and image alone. Defaults to none.
         shuffle: Whether the order changes from epoch to epoch. Defaults to `True`.
         seed: Seed of order and augmentation. Defaults to 0.
+        class_weight: `"balanced"` adds sample weights by which every class counts the same, as
+            in scikit-learn; not for images of several classes. Defaults to `None`, no weights.
 
     Example:
 
@@ -76,9 +79,12 @@ class Pipeline:
         augment: Sequence[keras.Layer] = (),
         shuffle: bool = True,
         seed: int = 0,
+        class_weight: str | None = None,
     ):
         self.records, self.size_policy, self.seed = records, size_policy, seed
         self.batch_size, self.max_pixels, self.shuffle = batch_size, max_pixels, shuffle
+        self.class_weight = class_weight
+        self._image_weights = class_weights.weigh_images(records, class_weight)
         self._loader = image_loading.ImageLoader(
             records,
             size_policy,
@@ -341,7 +347,9 @@ class Pipeline:
             num_parallel_calls=_BATCHES_AT_ONCE,
         )
         batches = batches.map(
-            lambda images, rows: batch_forms.format_batch(images, rows, form, canvas_rules, shards),
+            lambda images, rows: batch_forms.format_batch(
+                images, rows, form, canvas_rules, shards, self._image_weights is not None
+            ),
             tf.data.AUTOTUNE,
         )
         # Without a cardinality, `fit` takes a step too many.
@@ -380,6 +388,8 @@ class Pipeline:
                 images, tf.constant(shards.indices)[shard], self.images_per_step
             )
             rows = {name: tf.gather(values, images) for name, values in table.items()}
+            if self._image_weights is not None:
+                weights *= tf.gather(self._image_weights, images)
             return {**rows, "weight": weights}
 
         return tf.data.Dataset.range(first, steps * num_shards).map(take_rows)

@@ -73,6 +73,12 @@ class Recipe:
             Defaults to 1.
         num_lr_drops: How often the learning rate is divided by ten. Defaults to 2.
         patience: Epochs without improvement before the learning rate drops. Defaults to 5.
+        early_stopping: Whether training ends before `epochs` once it has stopped learning: all
+            drops of the learning rate are made, and `patience` more epochs gained nothing.
+            Defaults to `False`.
+        class_weight: `"balanced"` weighs images so that every class counts the same in
+            training, however many images it has; `""` weighs all images the same. Defaults to
+            `""`.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`. Defaults to
             `"float32"`.
         seed: Seed of weights, order, crops and colors. Defaults to 0.
@@ -121,6 +127,8 @@ class Recipe:
     trunk_multiplier: float = 1.0
     num_lr_drops: int = 2
     patience: int = 5
+    early_stopping: bool = False
+    class_weight: str = ""
     precision: str = "float32"
     seed: int = 0
     on_error: str = "skip"
@@ -150,6 +158,7 @@ def _check_values(recipe: Recipe) -> None:
     _checks.one_of(recipe.size_policy, SIZE_POLICIES, "size_policy")
     _checks.one_of(recipe.crop, CROPS, "crop")
     _checks.one_of(recipe.precision, PRECISIONS, "precision")
+    _checks.one_of(recipe.class_weight, ("", "balanced"), "class_weight")
     _checks.one_of(recipe.on_error, ("skip", "fail"), "on_error")
     _checks.one_of(recipe.orientation, ORIENTATIONS, "orientation")
     for name in ("batch_size", "epochs", "patience", "short_side"):

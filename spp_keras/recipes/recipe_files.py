@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -21,8 +22,6 @@ _OLD_KEYS = {
     "most_skipped": ("0.1", "0.2", "max_skipped_fraction"),
     "batch_pixels": ("0.2", "0.3", "max_pixels"),
 }
-# Fine-tuning of pretrained weights, which suits any network.
-_NETWORK_RECIPE = "efficientnet_lite0"
 _TASKS: dict[str, type[Recipe] | type[DetectorRecipe]] = {
     "classification": Recipe,
     "detection": DetectorRecipe,
@@ -45,9 +44,7 @@ def read_recipe(
     """Reads a recipe from a file or from the zoo.
 
     Args:
-        path: Path of a TOML file, or a name from `list_recipes()`; or that of a network that
-            has no recipe of its own, such as `"MobileNetV3Small"`: the recipe of
-            `efficientnet_lite0` with that network.
+        path: Path of a TOML file, or a name from `list_recipes()`, such as `"zf5_spp/imagenet"`.
         task: `"classification"` or `"detection"`, if the recipe must be for that.
             Defaults to `None`, either.
         **overrides: Other values for keys of the recipe. With another `size_policy`
@@ -58,16 +55,14 @@ def read_recipe(
 
     Example:
 
-    >>> recipe = read_recipe("zf5_spp", batch_size=32, data="photos")
+    >>> recipe = read_recipe("zf5_spp/imagenet", batch_size=32, data="photos")
     >>> recipe.batch_size, recipe.data, recipe.epochs
     (32, 'photos', 70)
     """
-    if _is_network_alone(path):
-        path, overrides = _NETWORK_RECIPE, {"model": str(path)} | overrides
     file = _find_file(path)
     try:
         keys = tomllib.loads(file.read_text(encoding="utf-8"))
-        keys = _drop_other_policy_keys(keys, overrides) | overrides
+        keys = override_keys(keys, overrides)
         kind = keys.get("task", "classification")
         if kind not in _TASKS or task not in (None, kind):
             raise ValueError(_describe_wrong_task(kind, task))
@@ -80,22 +75,50 @@ def read_recipe(
         raise ValueError(f"{message} Read from {source}.") from error
 
 
-def recipe_to_toml(recipe: Recipe | DetectorRecipe) -> str:
+def override_keys(keys: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of a recipe with other values for some.
+
+    With another `size_policy`, the keys that only the former one can have are left out.
+
+    Args:
+        keys: Keys and their values.
+        overrides: The other values.
+
+    Example:
+
+    >>> override_keys({"size_policy": "native", "longest_side": 160}, {"size_policy": "fixed"})
+    {'size_policy': 'fixed'}
+    """
+    if "size_policy" in overrides:
+        whole_images = overrides["size_policy"] in ("whole", "native")
+        dropped = ("image_sizes",) if whole_images else ("longest_side", "max_pixels")
+        keys = {key: value for key, value in keys.items() if key not in dropped}
+    return {**keys, **overrides}
+
+
+def recipe_to_toml(
+    recipe: Recipe | DetectorRecipe, reasons: Mapping[str, str] | None = None
+) -> str:
     """The recipe as TOML, each key on a line of its own, as `read_recipe` reads it.
 
     Args:
         recipe: The recipe.
+        reasons: Comments on keys, by their names. Defaults to `None`, no comments.
 
     Example:
 
-    >>> print(recipe_to_toml(Recipe()).splitlines()[1])
-    model = "zf5_spp"
+    >>> print(recipe_to_toml(Recipe(), {"model": "small"}).splitlines()[1])
+    model = "zf5_spp"                   # small
     """
-    return "".join(f"{key} = {_value_to_toml(value)}\n" for key, value in vars(recipe).items())
+    lines = []
+    for key, value in vars(recipe).items():
+        line, reason = f"{key} = {_value_to_toml(value)}", (reasons or {}).get(key)
+        lines.append(f"{line:<35} # {reason}\n" if reason else f"{line}\n")
+    return "".join(lines)
 
 
 def list_recipes(task: str | None = None) -> list[str]:
-    """Names of the zoo's recipes: one a network, and others as `network/recipe`.
+    """Names of the zoo's recipes, as `network/recipe`.
 
     Args:
         task: Only those for this task, `"classification"` or `"detection"`.
@@ -104,14 +127,13 @@ def list_recipes(task: str | None = None) -> list[str]:
     Example:
 
     >>> list_recipes()[:2]
-    ['alexnet5', 'alexnet5_spp']
+    ['alexnet5/imagenet', 'alexnet5_spp/imagenet']
     """
     names = []
     for file in _zoo_folder().glob("*/*.toml"):
         kind = tomllib.loads(file.read_text(encoding="utf-8")).get("task", "classification")
         if task in (None, kind):
-            name = file.relative_to(_zoo_folder()).with_suffix("").as_posix()
-            names.append(name.removesuffix("/recipe"))
+            names.append(file.relative_to(_zoo_folder()).with_suffix("").as_posix())
     return sorted(names)
 
 
@@ -135,26 +157,22 @@ def read_card(model: str) -> str:
     return cards[model].read_text(encoding="utf-8").rstrip()
 
 
-def _is_network_alone(path: str | Path) -> bool:
-    """Whether a path is the name of a network without a recipe of its own."""
-    name = str(path)
-    if Path(path).is_file() or name not in networks.list_networks():
-        return False
-    return name not in list_recipes()
-
-
 def _find_file(path: str | Path) -> Path:
     if Path(path).is_file():
         return Path(path)
-    names = list_recipes()
-    if str(path) in names:
-        file = _zoo_folder() / path
-        return file / "recipe.toml" if file.is_dir() else file.with_suffix(".toml")
-    near = difflib.get_close_matches(str(path), names, n=3)
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    name, names = str(path), list_recipes()
+    if name in names:
+        return _zoo_folder() / f"{name}.toml"
+    if name in networks.list_networks():
+        own = [other for other in names if other.startswith(f"{name}/")]
+        hint = f"{name} is a network; its recipes are {', '.join(own)}. " if own else ""
+        hint += "`spp_keras.train` and `spp-keras train` choose a recipe for a network and data. "
+    else:
+        near = difflib.get_close_matches(name, [*names, *networks.list_networks()], n=3)
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise ValueError(
         "`recipe` must be an existing file or the name of a recipe in the zoo. "
-        f"{hint}`spp-keras zoo` lists them. Received: recipe={str(path)!r}."
+        f"{hint}`spp-keras zoo` lists them. Received: recipe={name!r}."
     )
 
 
@@ -162,15 +180,6 @@ def _zoo_folder() -> Path:
     # A wheel has the recipes inside the package, a checkout beside it.
     packaged = Path(__file__).parents[1] / "zoo" / "entries"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "zoo"
-
-
-def _drop_other_policy_keys(keys: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a file without those that only its own size policy can have."""
-    if "size_policy" not in overrides:
-        return keys
-    whole_images = overrides["size_policy"] in ("whole", "native")
-    dropped = ("image_sizes",) if whole_images else ("longest_side", "max_pixels")
-    return {key: value for key, value in keys.items() if key not in dropped}
 
 
 def _describe_wrong_task(kind: Any, task: str | None) -> str:

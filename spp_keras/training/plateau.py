@@ -1,6 +1,9 @@
 """The test whether a training has stopped learning, or was broken off before."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
 
 from spp_keras import recipes
 
@@ -50,3 +53,20 @@ def has_stopped_learning(history: Sequence[Mapping[str, float]], recipe: recipes
     metric = next(name for name in history[0] if name.startswith("val_"))
     gain = max(row[metric] for row in last) - max(row[metric] for row in earlier)
     return gain <= MIN_GAIN
+
+
+class StopOnPlateau(keras.callbacks.Callback):
+    """Ends a training that has stopped learning.
+
+    Args:
+        history: The rows of the epochs, to which an earlier callback appends.
+        recipe: The recipe of the training.
+    """
+
+    def __init__(self, history: Sequence[Mapping[str, float]], recipe: recipes.Recipe):
+        super().__init__()
+        self.history, self.recipe = history, recipe
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if has_stopped_learning(self.history, self.recipe):
+            self.model.stop_training = True

@@ -23,23 +23,8 @@ def build_pipelines(recipe: Recipe) -> tuple[Pipeline, Pipeline]:
     Returns:
         A pair of `Pipeline`s.
     """
-    data_dir = recipe.data_dir or None
-    defaults = splits.choose_splits(recipe.data, data_dir)
     training, validation = (
-        _drop_small_images(
-            records.load_records(
-                recipe.data,
-                split or default,
-                data_dir,
-                on_error=recipe.on_error,
-                max_skipped_fraction=recipe.max_skipped_fraction,
-                orientation=recipe.orientation,
-            ),
-            recipe,
-        )
-        for split, default in zip(
-            (recipe.train_split, recipe.validation_split), defaults, strict=True
-        )
+        _drop_small_images(images, recipe) for images in load_recipe_records(recipe)
     )
     if training.classes != validation.classes:
         raise ValueError(
@@ -57,12 +42,38 @@ def build_pipelines(recipe: Recipe) -> tuple[Pipeline, Pipeline]:
             flip=recipe.flip,
             color_jitter=recipe.color_jitter,
             seed=recipe.seed,
+            class_weight=recipe.class_weight or None,
             **options,
         ),
         Pipeline(
             validation, size_policies.make_validation_policy(recipe), shuffle=False, **options
         ),
     )
+
+
+def load_recipe_records(recipe: Recipe) -> tuple[Records, Records]:
+    """The images that a recipe names, to train on and to validate on.
+
+    Args:
+        recipe: The recipe, of which the keys about data count.
+    """
+    data_dir = recipe.data_dir or None
+    train_split, validation_split = splits.choose_splits(recipe.data, data_dir)
+    training, validation = (
+        records.load_records(
+            recipe.data,
+            split,
+            data_dir,
+            on_error=recipe.on_error,
+            max_skipped_fraction=recipe.max_skipped_fraction,
+            orientation=recipe.orientation,
+        )
+        for split in (
+            recipe.train_split or train_split,
+            recipe.validation_split or validation_split,
+        )
+    )
+    return training, validation
 
 
 def print_summary(*pipelines: Pipeline) -> None:

@@ -167,7 +167,11 @@ def _iterate(model: keras.Model, data: Any) -> Iterator[Any]:
     """Every batch once."""
     if isinstance(data, Pipeline):
         plain = Pipeline(
-            data.records, data.size_policy, batch_size=data.batch_size, max_pixels=data.max_pixels
+            data.records,
+            data.size_policy,
+            batch_size=data.batch_size,
+            max_pixels=data.max_pixels,
+            class_weight=data.class_weight,
         )
         rules = plain.choose_rules(find_canvas_rules(model))
         yield from plain.dataset(canvas_rules=rules)

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from spp_keras.training import (
     distribution,
     history_file,
     objectives,
+    plateau,
     progress_bar,
     recipe_pipelines,
     top_training,
@@ -44,8 +45,9 @@ def train_model(
     recipe: Recipe,
     output: str | Path,
     *,
-    devices: int | None = None,
+    devices: int | tf.distribute.Strategy | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    reasons: Mapping[str, str] | None = None,
 ) -> TrainingResult:
     """Trains a network of the zoo by a recipe, or resumes a training that was killed.
 
@@ -55,16 +57,20 @@ def train_model(
     Args:
         recipe: The recipe, see `spp_keras.recipes`.
         output: The run folder. A training that was begun there is resumed.
-        devices: Number of GPUs, or of parts of the CPU. Defaults to `None`, every
-            GPU there is.
+        devices: Number of GPUs, or of parts of the CPU; or a strategy, see `choose_strategy`.
+            Defaults to `None`, every GPU there is.
         callbacks: More Keras callbacks.
+        reasons: Comments on keys of the recipe, which its file in the run folder keeps.
+            Defaults to `None`, none.
 
     Returns:
         A `TrainingResult`.
     """
     _extras.require("train", "Training", "tensorboard", "matplotlib")
     run = RunFolder(output)
-    strategy = distribution.choose_strategy(devices)
+    strategy: Any = devices
+    if not isinstance(devices, tf.distribute.Strategy):
+        strategy = distribution.choose_strategy(devices)
     is_chief = distribution.is_chief(strategy)
     if is_chief:
         # Not on other workers, which would find the folder half made by this one.
@@ -85,7 +91,7 @@ def train_model(
         model.optimizer.build(model.trainable_variables)
     if is_chief:
         # After all errors in the arguments, so that these leave no folder behind.
-        _begin_run(run, recipe, training, validation)
+        _begin_run(run, recipe, reasons, training, validation)
 
     user_callbacks = [
         # The paper's plateaus: the learning rate drops twice or so, to a hundredth.
@@ -206,15 +212,16 @@ class _TrainingLoop:
     ) -> None:
         checkpoint, steps = self.checkpoint, self.training.steps_per_epoch
         is_finished = checkpoint.epoch >= self.recipe.epochs
+        stops_early = self.recipe.early_stopping
         # The first callback is ours and stops nothing.
-        if checkpoint.stopped and len(user_callbacks) > 1:
-            epochs = checkpoint.epoch
-            print(f"{run.path}: a callback stopped it after {epochs} epochs.", file=sys.stderr)
+        if checkpoint.stopped and (stops_early or len(user_callbacks) > 1):
+            print(f"{run.path}: stopped after {checkpoint.epoch} epochs.", file=sys.stderr)
             is_finished = True
         displays = self._make_displays(run) if is_chief and not is_finished else []
         history_writer = self._make_history_writer(run, is_chief)
+        stop = [plateau.StopOnPlateau(checkpoint.history, self.recipe)] if stops_early else []
         callbacks = _ResumedCallbacks(
-            [*user_callbacks, *displays, history_writer, checkpoint],
+            [*user_callbacks, *displays, history_writer, *stop, checkpoint],
             add_history=True,
             model=self.model,
             epochs=self.recipe.epochs,
@@ -333,8 +340,14 @@ class _ResumedCallbacks(keras.callbacks.CallbackList):
         super().on_train_end()
 
 
-def _begin_run(run: RunFolder, recipe: Recipe, training: Pipeline, validation: Pipeline) -> None:
-    run.write_recipe(recipe, training.classes)
+def _begin_run(
+    run: RunFolder,
+    recipe: Recipe,
+    reasons: Mapping[str, str] | None,
+    training: Pipeline,
+    validation: Pipeline,
+) -> None:
+    run.write_recipe(recipe, training.classes, reasons)
     run.write_data_info(
         multi_label=training.records.multi_label, longest_side=training.longest_side
     )

@@ -55,6 +55,20 @@ PACKAGES = {
 }
 
 
+def is_installed(network: str) -> bool:
+    """Whether the package with the weights of a network is installed.
+
+    Args:
+        network: A key of `PACKAGES`.
+
+    Example:
+
+    >>> is_installed("efficientnet_lite0")
+    True
+    """
+    return importlib.util.find_spec(PACKAGES[network].module) is not None
+
+
 def find_weight_file(network: str) -> Path:
     """The weight file of a network in its installed package, with the right checksum.
 
