@@ -1,5 +1,6 @@
 """What a summary says in words, on the page and in the terminal."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -91,13 +92,19 @@ def describe_fill_size(fill: BatchFill) -> str:
 
 
 def list_plan(plan: TrainingPlan) -> list[str]:
-    """What a training will do, and the time that it takes."""
-    lines = [*plan.reasons.values(), *plan.warnings]
+    """What may go wrong in a training, and the time that it takes."""
+    lines = [f"Warning: {warning}" for warning in plan.warnings]
     if plan.seconds is not None:
-        lines.append(
-            f"It takes {describe_time(plan.seconds)} on this machine, within a factor of 2."
-        )
+        time = describe_time(plan.seconds)
+        lines.append(f"It takes {time} on this machine, less where it stops learning earlier.")
     return lines
+
+
+def list_recipe(plan: TrainingPlan) -> list[tuple[str, str]]:
+    """Pairs of a line of the recipe and of the reason for it."""
+    return [
+        (f"{key} = {json.dumps(value)}", plan.reasons[key]) for key, value in plan.recipe.items()
+    ]
 
 
 def describe_time(seconds: float) -> str:

@@ -47,7 +47,9 @@ def _training(summary: "ImageSummary") -> html.Markup:
     if plan.problem:
         return html.section("Nothing can be trained on them yet", _paragraph(plan.problem))
     lines = [_paragraph(line) for line in sentences.list_plan(plan)]
-    return html.section("To train", html.tag("pre", plan.command), *lines)
+    rows = [[html.tag("code", key), reason] for key, reason in sentences.list_recipe(plan)]
+    table = html.table(["key", "why"], rows, words=2) if rows else None
+    return html.section("To train", html.tag("pre", plan.command), table, *lines)
 
 
 def _sizes(summary: "ImageSummary") -> Iterator[html.Markup]:

@@ -84,9 +84,13 @@ def _training(summary: "ImageSummary") -> str:
     plan = summary.training
     if plan.problem:
         return _block("Nothing can be trained on them yet", [plan.problem])
-    lines = [*sentences.list_plan(plan)]
+    keys = sentences.list_recipe(plan)
+    width = max((len(key) for key, _ in keys), default=0)
+    rows = [f"    {key:<{width}}  # {reason}" for key, reason in keys]
     # A command is never broken, so that it can be copied.
-    return "\n".join(["To train", f"  {plan.command}", *(_wrap(line) for line in lines)])
+    return "\n".join(
+        ["To train", f"  {plan.command}", *rows, *map(_wrap, sentences.list_plan(plan))]
+    )
 
 
 def _block(title: str, paragraphs: Sequence[str]) -> str:

@@ -7,7 +7,12 @@ from typing import Any
 from spp_keras.image_summary.image_set import ImageSet
 from spp_keras.recipes import Recipe
 
-_MAX_SKIPPED = 0.05
+# What a reader wants to know of a recipe; `spp-keras train` prints the rest.
+_SHOWN = (
+    *("model", "weights", "size_policy", "image_sizes", "short_side", "longest_side"),
+    *("batch_size", "top_epochs", "epochs", "class_weight"),
+)
+_MAX_SKIPPED = Recipe().max_skipped_fraction
 
 
 @dataclass(frozen=True)
@@ -16,15 +21,16 @@ class TrainingPlan:
 
     Args:
         command: The command line; `""` if there is nothing to train on.
-        model: Name of the network; `""` likewise.
-        reasons: What the recipe has and why, by the keys of recipes.
-        warnings: What may go wrong.
-        seconds: About how long it takes on this machine, or `None` if that was not asked.
+        recipe: The most important keys of the recipe that it chooses, with their values.
+        reasons: Why they have these values.
+        warnings: What the images lack, a sentence each.
+        seconds: About how long it takes on this machine at most, or `None` if that was not
+            asked.
         problem: Why there can be no training, `""` if there can.
     """
 
     command: str
-    model: str
+    recipe: dict[str, Any]
     reasons: dict[str, str]
     warnings: tuple[str, ...]
     seconds: float | None
@@ -44,7 +50,7 @@ def plan_training(
     """
     problem = _find_problem(images)
     if problem:
-        return TrainingPlan("", "", {}, (), None, problem), None
+        return TrainingPlan("", {}, {}, (), None, problem), None
     from spp_keras.training import recipe_choice, time_estimate
 
     training, validation = images.parts
@@ -57,7 +63,7 @@ def plan_training(
     try:
         choice = recipe_choice.choose_recipe(training, validation, **overrides)
     except ValueError as error:
-        return TrainingPlan("", "", {}, (), None, str(error)), None
+        return TrainingPlan("", {}, {}, (), None, str(error)), None
     flags = (
         f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in overrides.items()
     )
@@ -65,7 +71,15 @@ def plan_training(
     if estimate:
         seconds = time_estimate.estimate_seconds(choice.recipe, training, validation)
     command = f"spp-keras train {' '.join(flags)}"
-    plan = TrainingPlan(command, choice.recipe.model, choice.reasons, choice.warnings, seconds, "")
+    shown = [name for name in _SHOWN if name in choice.reasons]
+    plan = TrainingPlan(
+        command,
+        recipe={name: getattr(choice.recipe, name) for name in shown},
+        reasons={name: choice.reasons[name] for name in shown},
+        warnings=choice.warnings,
+        seconds=seconds,
+        problem="",
+    )
     return plan, choice.recipe
 
 
