@@ -22,8 +22,8 @@ class MachineSpeed(NamedTuple):
     """Seconds for a unit of work.
 
     Args:
-        dense: For each multiplication of a convolution in a training step, which has three:
-            forward, and the gradients of maps and of weights.
+        dense: For each multiplication of a convolution forward, with what there is to do for the
+            gradients of its maps and weights.
         depthwise: The same for convolutions of each channel by itself.
         decoding: For each pixel of a JPEG file, on all cores.
     """
@@ -33,17 +33,22 @@ class MachineSpeed(NamedTuple):
     decoding: float
 
 
-def measure_speed() -> MachineSpeed:
+def measure_speed(clock: Callable[[], float] = time.perf_counter) -> MachineSpeed:
     """Measures convolutions, with their gradients, and the decoding of JPEG files.
+
+    Args:
+        clock: Tells the seconds. Defaults to `time.perf_counter`.
 
     Example:
 
     >>> all(seconds > 0 for seconds in measure_speed())
     True
     """
-    dense = _measure_step(_DENSE_MAPS, (3, 3, 128, 128), tf.nn.conv2d, 1)
-    depthwise = _measure_step(_DEPTHWISE_MAPS, (5, 5, 144, 1), tf.nn.depthwise_conv2d, [1] * 4)
-    return MachineSpeed(dense, depthwise, _measure_decoding())
+    dense = _measure_step(_DENSE_MAPS, (3, 3, 128, 128), tf.nn.conv2d, 1, clock)
+    depthwise = _measure_step(
+        _DEPTHWISE_MAPS, (5, 5, 144, 1), tf.nn.depthwise_conv2d, [1] * 4, clock
+    )
+    return MachineSpeed(dense, depthwise, _measure_decoding(clock))
 
 
 def _measure_step(
@@ -51,6 +56,7 @@ def _measure_step(
     kernel_shape: tuple[int, ...],
     convolve: Callable[..., tf.Tensor],
     stride: Any,
+    clock: Callable[[], float],
 ) -> float:
     maps, kernel = tf.ones(shape), tf.ones(kernel_shape)
     images, height, width, _ = shape
@@ -62,12 +68,12 @@ def _measure_step(
             convolved = convolve(maps, kernel, stride, "SAME")
         return tuple(tape.gradient(convolved, (maps, kernel)))
 
-    products = 3 * images * height * width * int(np.prod(kernel_shape))
+    products = images * height * width * int(np.prod(kernel_shape))
     # The values come to the host, so that a GPU is waited for.
-    return _time(lambda: [gradient[0].numpy() for gradient in step()]) / products
+    return _time(lambda: [gradient[0].numpy() for gradient in step()], clock) / products
 
 
-def _measure_decoding() -> float:
+def _measure_decoding(clock: Callable[[], float]) -> float:
     """Every core decodes the same picture."""
     ramps = tf.range(_PICTURE, dtype=tf.int32)
     noise = tf.random.stateless_uniform((_PICTURE, _PICTURE, 3), (0, 0), -12, 13, tf.int32)
@@ -79,15 +85,15 @@ def _measure_decoding() -> float:
         def decode() -> None:
             list(pool.map(lambda _: tf.io.decode_jpeg(picture), range(threads)))
 
-        return _time(decode) / (threads * _PICTURE**2)
+        return _time(decode, clock) / (threads * _PICTURE**2)
 
 
-def _time(work: Callable[[], Any]) -> float:
+def _time(work: Callable[[], Any], clock: Callable[[], float]) -> float:
     """The median time of calls, the first left out."""
     work()
     times: list[float] = []
     while len(times) < 3 or sum(times) < _SECONDS:
-        start = time.perf_counter()
+        start = clock()
         work()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return statistics.median(times)
