@@ -223,7 +223,9 @@ def _measure_sizes(images: ImageSet) -> dict[str, Any]:
         "bent": {str(limit): float((aspects > limit).mean()) for limit in (1.5, 2)},
         "crop_loss": size_statistics.measure_range(losses),
         "most_cropped": tuple(
-            CroppedImage(ids[i], *sizes[i].tolist(), float(aspects[i]), float(losses[i]))
+            CroppedImage(
+                ids[i], int(sizes[i, 0]), int(sizes[i, 1]), float(aspects[i]), float(losses[i])
+            )
             for i in np.argsort(-losses, kind="stable")[:_WORST]
         ),
         "too_small": file_findings.count_too_small(sizes),
