@@ -90,7 +90,7 @@ class ImageSummary:
     >>> import tempfile
     >>> root = Path(tempfile.mkdtemp())
     >>> keras.utils.save_img(root / "1.png", np.zeros((20, 40, 3)))
-    >>> summary = spp_keras.summarize_images(root)
+    >>> summary = summarize_images(root)
     >>> summary.shapes["panorama"], round(summary.crop_loss.max, 2)
     (1.0, 0.6)
     """

@@ -64,7 +64,7 @@ def estimate_seconds(
     >>> import tempfile
     >>> from spp_keras import data
     >>> images = data.load_records("shapes/tiny", "train", data_dir=tempfile.mkdtemp())
-    >>> recipe = recipes.Recipe(model="zf5_spp", width=0.125, epochs=2, batch_size=8)
+    >>> recipe = Recipe(model="zf5_spp", width=0.125, epochs=2, batch_size=8)
     >>> estimate_seconds(recipe, images, images) > 0
     True
     """
