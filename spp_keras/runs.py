@@ -223,7 +223,7 @@ def check_choice(recipe: str | Path | None, overrides: Mapping[str, Any]) -> Non
         hint = f", or take a recipe, {' or '.join(own)}" if own else ""
         raise ValueError(
             "`data` must be a folder of images or the name of a data set, by which a recipe is "
-            f"chosen: such as `--data photos/`{hint}. Received: recipe={recipe!r} without data."
+            f"chosen: such as `--data photos/`{hint}. Received: data={overrides.get('data', '')!r}."
         )
 
 

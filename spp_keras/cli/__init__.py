@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; `spp-keras --help` lists the codes."""
     try:
         try:
-            options = build_parser().parse_args(arguments)
+            options = build_parser().parse_args(_understand_help(arguments))
             if not hasattr(options, "run_command"):
                 build_parser().print_help()
                 return 0
@@ -87,6 +87,12 @@ def build_parser() -> argparse.ArgumentParser:
         module.add(commands)
     parser.set_defaults(parser=parser)
     return parser
+
+
+def _understand_help(arguments: Sequence[str] | None) -> list[str]:
+    """`spp-keras help train` is `spp-keras train --help`, as of other programs."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return [*words[1:2], "--help"] if words[:1] == ["help"] else words
 
 
 class _Parser(argparse.ArgumentParser):

@@ -7,7 +7,7 @@ from typing import Any
 
 from spp_keras import run_folder
 from spp_keras.recipes import fields
-from spp_keras.zoo import weight_packages
+from spp_keras.zoo import networks, weight_packages
 
 # Keys of recipes that are arguments of their own, or not for the command line.
 _NOT_FLAGS = ("task", "run")
@@ -73,9 +73,12 @@ def choose_run(path: str) -> Path:
 
         load_tensorflow()
         return pretrained.find_run(path)
+    hint = ""
+    if path in networks.list_networks():
+        hint = f" {path} is a network: `spp-keras train {path} --data photos/` trains it."
     raise ValueError(
-        "RUN must be an existing folder, or the name of a network with weights. "
-        f"{describe_runs()} Received: {path}."
+        "RUN must be an existing folder, or the name of a network with weights, of "
+        f"{', '.join(weight_packages.PACKAGES)}.{hint} {describe_runs()} Received: {path}."
     )
 
 

@@ -33,10 +33,11 @@ def _print_completion(options: argparse.Namespace) -> int:
     import shtab
 
     from spp_keras import recipes
+    from spp_keras.zoo import registry
 
     # What argparse may know an argument by is one word or several.
     kinds: dict[str | tuple[str, ...], Any] = {
-        "RECIPE": _recipes(recipes.list_recipes()),
+        "RECIPE": _recipes([*recipes.list_recipes(), *registry.list_models()]),
         **dict.fromkeys(_FOLDERS, shtab.DIRECTORY),
         **dict.fromkeys(_FILES, shtab.FILE),
     }

@@ -1,6 +1,7 @@
 """`spp-keras predict`."""
 
 import argparse
+import glob
 import json
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,16 @@ def list_images(arguments: list[str]) -> list[str]:
 
     names: list[str] = []
     for argument in arguments:
+        if argument.startswith(("http://", "https://")):
+            raise ValueError(
+                "IMAGE must be a file. Download it first, or pass it on: "
+                f"`curl -s {argument} | spp-keras predict RUN -`. Received: {argument}."
+            )
+        # Not every shell expands patterns, nor any shell those in quotes.
+        if any(character in argument for character in "*?") and not Path(argument).exists():
+            # `Path.glob` takes no absolute patterns.
+            names += sorted(glob.glob(argument, recursive=True)) or [argument]  # noqa: PTH207
+            continue
         if not Path(argument).is_dir():
             names.append(argument)
             continue

@@ -205,10 +205,10 @@ def is_path(data: str | os.PathLike) -> bool:
 
     Example:
 
-    >>> is_path("./voc"), is_path("voc/2007")
-    (True, False)
+    >>> is_path("./voc"), is_path("voc/"), is_path("voc/2007")
+    (True, True, False)
     """
-    return isinstance(data, os.PathLike) or re.match(r"[./~\\]|\w:[/\\]", data) is not None
+    return isinstance(data, os.PathLike) or bool(re.match(r"[./~\\]|\w:[/\\]|.*[/\\]$", data))
 
 
 def _find_source(data: Any, split: Any, data_dir: Any) -> Source:

@@ -69,15 +69,19 @@ def _warn_of_duplicates(training: Records, validation: Records) -> list[str]:
     warnings = []
     if in_two_classes:
         warnings.append(
-            f"{len(in_two_classes)} pictures are in two classes, which no network can learn: "
+            f"{_count_pictures(in_two_classes)} in two classes, which no network can learn: "
             f"{_shorten(in_two_classes)}."
         )
     if in_both:
         warnings.append(
-            f"{len(in_both)} pictures are in the training and in the validation part, so that "
-            f"the validation accuracy is too high: {_shorten(in_both)}."
+            f"{_count_pictures(in_both)} in the training and in the validation part, so that the "
+            f"validation accuracy is too high: {_shorten(in_both)}."
         )
     return warnings
+
+
+def _count_pictures(names: list[str]) -> str:
+    return "1 picture is" if len(names) == 1 else f"{len(names)} pictures are"
 
 
 def _shorten(names: list[str]) -> str:

@@ -4,6 +4,7 @@ import subprocess
 import pytest
 from commands import COMMANDS
 
+import spp_keras
 from spp_keras import cli, evaluation, recipes
 from spp_keras.cli import evaluate
 
@@ -73,6 +74,7 @@ def test_bash_completes_every_command_and_every_recipe(complete):
     assert sorted(commands) == sorted(COMMANDS)
     assert set(names) == {
         *recipes.list_recipes(),
+        *spp_keras.list_models(),
         "completion.bash",
         "mine.toml",
         "photo.jpg",

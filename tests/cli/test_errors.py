@@ -25,7 +25,7 @@ def train(monkeypatch, tmp_path, capsys):
 
     def run(function):
         monkeypatch.setattr(training, "train_model", lambda *_, **__: function())
-        code = cli.main(["train", "zf5_spp", "--output", str(tmp_path / "run")])
+        code = cli.main(["train", "zf5_spp/shapes", "--output", str(tmp_path / "run")])
         return code, capsys.readouterr().err
 
     return run
@@ -153,7 +153,7 @@ def test_json_of_a_training_has_no_nan(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr(training, "train_model", train_model)
     run = tmp_path / "mine"
-    assert cli.main(["train", "zf5_spp", "--output", str(run), "--json"]) == 0
+    assert cli.main(["train", "zf5_spp/shapes", "--output", str(run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
         "run": str(run),
         "history": [{"epoch": 1, "loss": None, "val_loss": 2.5}],

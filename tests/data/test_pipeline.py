@@ -135,6 +135,26 @@ def test_ragged_batches_equal_padded_ones(records):
         ]
 
 
+def test_class_weights_are_sample_weights_of_images(records):
+    labels = (np.arange(COUNT) % 4 == 0).astype("int32")
+    skewed = dataclasses.replace(records, labels=labels, classes=("many", "few"))
+    weights = {0: COUNT / 2 / (labels == 0).sum(), 1: COUNT / 2 / (labels == 1).sum()}
+    pipeline = Pipeline(skewed, batch_size=6, class_weight="balanced")
+    seen = []
+    for _, of_batch, sent in pipeline.dataset():
+        np.testing.assert_allclose(sent, [weights[label] for label in of_batch.numpy()], rtol=1e-6)
+        seen += of_batch.numpy().tolist()
+    assert sorted(seen) == sorted(labels.tolist())
+    # Replicas multiply them by those of their shards.
+    options = {"num_shards": 2, "with_sample_weights": True, "shard_indices": (0, 1)}
+    plain = Pipeline(skewed, batch_size=6).dataset(**options)
+    for (_, of_batch, expected), (_, _, sent) in zip(
+        plain, pipeline.dataset(**options), strict=True
+    ):
+        factors = [weights[label] for label in of_batch.numpy()]
+        np.testing.assert_allclose(sent, expected * factors, rtol=1e-6)
+
+
 def test_whole_images_are_scaled_to_a_short_side(records):
     pipeline = Pipeline(records, Whole(short_side=24, longest_side=40), batch_size=6)
     expected = Whole(short_side=24, longest_side=40).output_sizes(records.sizes)

@@ -12,6 +12,14 @@ RENAMED_KEYS = {
     "max_pixels": "batch_pixels",
 }
 RENAMED_VALUES = {"center": "centre"}
-ADDED_KEYS = ("task", "mode", "units", "top_epochs", "trunk_multiplier")
-# Networks that 0.1.1 did not have.
-ADDED_NETWORKS = ("efficientnet_lite0",)
+ADDED_KEYS = (
+    "task",
+    "mode",
+    "units",
+    "top_epochs",
+    "trunk_multiplier",
+    "early_stopping",
+    "class_weight",
+)
+# Recipes that 0.1.1 did not have.
+ADDED_RECIPES = ("efficientnet_lite0/fine_tuning",)

@@ -48,14 +48,15 @@ def recipe_file(tmp_path):
 @every_model
 def test_the_resolved_recipe_is_the_golden_one(name):
     golden = GOLDENS / f"{name}.txt"
-    assert recipes.recipe_to_toml(recipes.read_recipe(name)) == golden.read_text(), (
-        f"Where the change is meant, write `recipe_to_toml(read_recipe({name!r}))` to {golden}."
+    assert recipes.recipe_to_toml(recipes.read_recipe(f"{name}/imagenet")) == golden.read_text(), (
+        "Where the change is meant, write `recipe_to_toml(read_recipe(...))` of "
+        f"{name}/imagenet to {golden}."
     )
 
 
 @every_model
 def test_a_recipe_trains_as_the_paper_did(name):
-    recipe = recipes.read_recipe(name)
+    recipe = recipes.read_recipe(f"{name}/imagenet")
     assert recipe.model == name
     assert recipe.epochs == (70 if name.startswith("zf5") else 90)
     assert (recipe.learning_rate, recipe.num_lr_drops, recipe.dropout) == (0.01, 2, 0.5)
@@ -72,10 +73,10 @@ def test_a_recipe_trains_as_the_paper_did(name):
 
 @every_model
 def test_a_recipe_opens_with_its_command_its_source_and_what_it_reports(name):
-    text = (ROOT / "zoo" / name / "recipe.toml").read_text()
+    text = (ROOT / "zoo" / name / "imagenet.toml").read_text()
     opening = text[: text.index("\nmodel = ")]
     assert all(line.startswith("#") for line in opening.strip().splitlines() if line)
-    assert f"spp-keras train zoo/{name}/recipe.toml --data imagenet2012" in opening
+    assert f"spp-keras train {name}/imagenet --data imagenet2012" in opening
     assert "arxiv.org/abs/1406.4729" in opening
     top1, top5 = figures(name)
     assert f"{top1} % top-1 and {top5} % top-5" in opening
@@ -85,11 +86,13 @@ def test_a_recipe_opens_with_its_command_its_source_and_what_it_reports(name):
 
 @every_model
 def test_what_an_opening_says_to_set_is_a_recipe(name):
-    opening = (ROOT / "zoo" / name / "recipe.toml").read_text()
+    opening = (ROOT / "zoo" / name / "imagenet.toml").read_text()
     for line in re.findall(r"--size-policy .*", opening):
         policy, sizes = re.search(r"--size-policy (\w+) --image-sizes ([\d,]+)", line).groups()
         image_sizes = tuple(map(int, sizes.split(",")))
-        recipe = recipes.read_recipe(name, size_policy=policy, image_sizes=image_sizes)
+        recipe = recipes.read_recipe(
+            f"{name}/imagenet", size_policy=policy, image_sizes=image_sizes
+        )
         assert recipe.image_sizes in [(224,), (180, 224)]
 
 
@@ -140,9 +143,10 @@ def _all(name):
 
 @every_model
 def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
-    keys = tomllib.loads((ROOT / "zoo" / name / "recipe.toml").read_text()).keys()
+    keys = tomllib.loads((ROOT / "zoo" / name / "imagenet.toml").read_text()).keys()
     without_effect_here = {"weights", "freeze", "longest_side", "max_pixels", "width", "data_dir"}
     without_effect_here |= {"units", "top_epochs", "trunk_multiplier"}
+    without_effect_here |= {"early_stopping", "class_weight"}
     of_the_machine = {
         "task",
         "on_error",
@@ -158,8 +162,8 @@ def test_every_key_that_a_recipe_of_the_paper_rests_on_is_spelled_out(name):
 
 def test_the_zoo_has_a_recipe_for_any_machine():
     assert set(recipes.list_recipes()) == {
-        *NAMES,
-        "efficientnet_lite0",
+        *(f"{name}/imagenet" for name in NAMES),
+        "efficientnet_lite0/fine_tuning",
         "zf5_spp/shapes",
         "zf5_spp/detector",
         "zf5_spp/shapes_detector",
@@ -246,7 +250,7 @@ def test_a_recipe_for_detectors_is_told_by_its_task(recipe_file):
     with pytest.raises(ValueError, match=r"for detection: take it to `spp-keras train-detector`"):
         recipes.read_recipe(path, task="classification", run="runs/x")
     with pytest.raises(ValueError, match=r"for classification: take it to `spp-keras train`"):
-        recipes.read_recipe("zf5_spp", task="detection")
+        recipes.read_recipe("zf5_spp/imagenet", task="detection")
 
 
 @pytest.mark.parametrize(
@@ -418,7 +422,7 @@ def test_keys_that_agree_make_a_recipe(keys):
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list():
     with pytest.raises(
-        ValueError, match=r"Did you mean zf5_spp or .*`spp-keras zoo` lists them\. Received"
+        ValueError, match=r"Did you mean zf5_spp.*`spp-keras zoo` lists them\. Received"
     ):
         recipes.read_recipe("zf5spp")
 
@@ -443,7 +447,7 @@ def test_recipes_need_neither_tensorflow_nor_keras_nor_numpy():
     code = """
 import sys
 from spp_keras import recipes
-recipes.read_recipe("zf5_spp")
+recipes.read_recipe("zf5_spp/imagenet")
 print(sorted({'tensorflow', 'keras', 'numpy', 'h5py'} & set(sys.modules)))
 """
     done = subprocess.run(
@@ -452,12 +456,20 @@ print(sorted({'tensorflow', 'keras', 'numpy', 'h5py'} & set(sys.modules)))
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("name", ["MobileNetV3Small", "ResNet50", "efficientnet_lite1"])
-def test_the_name_of_a_backbone_is_the_recipe_of_fine_tuning_with_it(name):
-    recipe, expected = (
-        recipes.read_recipe(name, epochs=3),
-        recipes.read_recipe("efficientnet_lite0", epochs=3),
-    )
-    assert recipe == dataclasses.replace(expected, model=name)
-    assert recipe.has_pyramid
-    assert recipe.weights == "imagenet"
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("zf5_spp", r"its recipes are zf5_spp/detector, zf5_spp/imagenet, .* choose a recipe"),
+        ("MobileNetV3Small", r"the name of a recipe in the zoo. `spp_keras.train` .* choose"),
+    ],
+)
+def test_the_name_of_a_network_is_no_recipe(name, hint):
+    with pytest.raises(ValueError, match=hint):
+        recipes.read_recipe(name)
+
+
+def test_comments_on_keys_are_kept_beside_them():
+    text = recipes.recipe_to_toml(Recipe(), {"epochs": "at most"})
+    (line,) = (line for line in text.splitlines() if "#" in line)
+    assert line.split() == ["epochs", "=", "70", "#", "at", "most"]
+    assert recipes.Recipe(**tomllib.loads(text)) == Recipe()

@@ -47,3 +47,18 @@ def test_classes_that_an_image_has_several_of_are_judged_by_mean_average_precisi
     values = [0.3, 0.3, 0.3, 0.3]
     history = rows(rates, values, "val_mean_average_precision")
     assert plateau.has_stopped_learning(history, RECIPE)
+
+
+class Model:
+    stop_training = False
+
+
+def test_a_training_ends_with_the_epoch_after_which_it_has_stopped_learning():
+    history, model = [], Model()
+    stop = plateau.StopOnPlateau(history, RECIPE)
+    stop.set_model(model)
+    for row in rows([HIGH, HIGH, LOWEST, LOWEST, LOWEST], [0.3, 0.6, 0.6, 0.6, 0.6]):
+        assert not model.stop_training
+        history.append(row)
+        stop.on_epoch_end(0)
+    assert model.stop_training

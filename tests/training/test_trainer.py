@@ -307,3 +307,12 @@ def test_what_is_wrong_with_data_is_said_before_anything_is_written(
     with pytest.raises(ValueError, match=message):
         training.train_model(recipe(data=str(tmp_path / "nowhere")), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_has_stopped_learning_ends_early_and_stays_so(recipe, tmp_path, capsys):
+    # Nothing is learned from the first epoch on.
+    options = {"learning_rate": 1e-12, "num_lr_drops": 0, "patience": 1, "epochs": 4}
+    still = recipe(**options, early_stopping=True, class_weight="balanced")
+    assert len(training.train_model(still, tmp_path / "run").history) == 2
+    assert len(training.train_model(still, tmp_path / "run").history) == 2
+    assert "stopped after 2 epochs" in capsys.readouterr().err
