@@ -1,5 +1,6 @@
 """How quick this machine is, measured in about a second."""
 
+import math
 import os
 import statistics
 import time
@@ -7,11 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 # Maps as in the middle of networks: images, height and width, channels.
-_DENSE_MAPS, _DEPTHWISE_MAPS = (8, 28, 28, 128), (8, 28, 28, 144)
+_DENSE_MAPS, _DEPTHWISE_MAPS, _VALUE_MAPS = (8, 28, 28, 128), (8, 28, 28, 144), (8, 56, 56, 64)
 # Side of the picture that is decoded.
 _PICTURE = 1024
 # Each is measured for so long, at least three times.
@@ -25,11 +25,13 @@ class MachineSpeed(NamedTuple):
         dense: For each multiplication of a convolution forward, with what there is to do for the
             gradients of its maps and weights.
         depthwise: The same for convolutions of each channel by itself.
+        values: For each value of a map that is only looked at, with its gradient.
         decoding: For each pixel of a JPEG file, on all cores.
     """
 
     dense: float
     depthwise: float
+    values: float
     decoding: float
 
 
@@ -44,33 +46,43 @@ def measure_speed(clock: Callable[[], float] = time.perf_counter) -> MachineSpee
     >>> all(seconds > 0 for seconds in measure_speed())
     True
     """
-    dense = _measure_step(_DENSE_MAPS, (3, 3, 128, 128), tf.nn.conv2d, 1, clock)
-    depthwise = _measure_step(
-        _DEPTHWISE_MAPS, (5, 5, 144, 1), tf.nn.depthwise_conv2d, [1] * 4, clock
+    dense = _measure_step(
+        (3, 3, 128, 128),
+        _DENSE_MAPS,
+        lambda maps, kernel: tf.nn.conv2d(maps, kernel, 1, "SAME"),
+        clock,
     )
-    return MachineSpeed(dense, depthwise, _measure_decoding(clock))
+    depthwise = _measure_step(
+        (5, 5, 144, 1),
+        _DEPTHWISE_MAPS,
+        lambda maps, kernel: tf.nn.depthwise_conv2d(maps, kernel, [1] * 4, "SAME"),
+        clock,
+    )
+    values = _measure_step((), _VALUE_MAPS, lambda maps, kernel: tf.nn.relu(maps * kernel), clock)
+    return MachineSpeed(
+        dense / (9 * 128 * 128), depthwise / (25 * 144), values / 64, _measure_decoding(clock)
+    )
 
 
 def _measure_step(
-    shape: tuple[int, ...],
     kernel_shape: tuple[int, ...],
-    convolve: Callable[..., tf.Tensor],
-    stride: Any,
+    shape: tuple[int, ...],
+    function: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     clock: Callable[[], float],
 ) -> float:
+    """Seconds for each place of maps, forward and with the gradients of both arguments."""
     maps, kernel = tf.ones(shape), tf.ones(kernel_shape)
-    images, height, width, _ = shape
 
     @tf.function
     def step() -> tuple[tf.Tensor, ...]:
         with tf.GradientTape() as tape:
             tape.watch((maps, kernel))
-            convolved = convolve(maps, kernel, stride, "SAME")
-        return tuple(tape.gradient(convolved, (maps, kernel)))
+            outputs = function(maps, kernel)
+        return tuple(tape.gradient(outputs, (maps, kernel)))
 
-    products = images * height * width * int(np.prod(kernel_shape))
-    # The values come to the host, so that a GPU is waited for.
-    return _time(lambda: [gradient[0].numpy() for gradient in step()], clock) / products
+    # A value comes to the host, so that a GPU is waited for.
+    seconds = _time(lambda: [tf.reshape(one, [-1])[0].numpy() for one in step()], clock)
+    return seconds / math.prod(shape[:3])
 
 
 def _measure_decoding(clock: Callable[[], float]) -> float:

@@ -14,12 +14,11 @@ from spp_keras.training.machine_speed import MachineSpeed, measure_speed
 from spp_keras.training.work_counts import WorkCounts, count_work
 from spp_keras.zoo import networks
 
-# Found by `benchmarks/training_minutes.py`: the time of a training step, and of one forward alone,
-# over what its convolutions take by themselves, gradients included.
-_DENSE_STEP, _DEPTHWISE_STEP, _FORWARD = 1.5, 3.0, 0.4
-# Seconds until the first step of a network, for each of its layers, per unit of work that takes
-# one nanosecond: graphs are traced by one core.
-_START = 0.1
+# Chosen by `benchmarks/training_minutes.py`: the time that each kind of work takes in a training
+# step over that of the same work by itself, and the share of it that goes forward.
+_DENSE, _DEPTHWISE, _VALUES, _FORWARD = 2.5, 2.0, 2.7, 0.4
+# Seconds until the first step, at least and for each layer: graphs are traced by one core.
+_START, _START_OF_LAYER = 6.0, 0.17
 
 
 class TrainingWork(NamedTuple):
@@ -31,7 +30,7 @@ class TrainingWork(NamedTuple):
         forward_images: Images that go forward alone.
         forward_pixels: Their pixels, padding included.
         decoded_pixels: Pixels of the files that are decoded.
-        counts: Multiplications of the network.
+        counts: What the network does for an image.
     """
 
     step_images: int
@@ -47,9 +46,9 @@ def estimate_seconds(
 ) -> float:
     """About how many seconds a training takes on this machine, within a factor of two or so.
 
-    The work is counted, multiplications of the network and pixels of image files; the machine
-    does some convolutions and decodes a picture, which takes a second. What is done besides is
-    a factor that was measured once. Where `patience` ends a training early, it takes less.
+    The work is counted: multiplications of the network, values on its maps, pixels of image
+    files. The machine does a little of each, which takes a second or two. What is done besides
+    is factors that were measured once. Where `patience` ends a training early, it takes less.
 
     Args:
         recipe: The recipe.
@@ -111,12 +110,15 @@ def build_network(recipe: Recipe, classes: int) -> keras.Model:
 def convert_to_seconds(work: TrainingWork, speed: MachineSpeed) -> float:
     """The seconds that a machine of some speed takes for the work of a training."""
     counts = work.counts
-    dense = _DENSE_STEP * counts.dense * speed.dense
-    pixel = dense + _DEPTHWISE_STEP * counts.depthwise * speed.depthwise
-    image = _DENSE_STEP * counts.top * speed.dense
+    pixel = (
+        _DENSE * counts.dense * speed.dense
+        + _DEPTHWISE * counts.depthwise * speed.depthwise
+        + _VALUES * counts.values * speed.values
+    )
+    image = _DENSE * counts.top * speed.dense
     step = pixel * work.step_pixels + image * work.step_images
     forward = pixel * work.forward_pixels + image * work.forward_images
-    start = _START * counts.layers
+    start = _START + _START_OF_LAYER * counts.layers
     return start + step + _FORWARD * forward + work.decoded_pixels * speed.decoding
 
 

@@ -1,4 +1,4 @@
-"""How many multiplications a network does for an image, from its graph."""
+"""How much a network has to do for an image, from its graph."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,23 +13,25 @@ _SIDE = 224
 
 
 class WorkCounts(NamedTuple):
-    """Multiplications of a network for an image.
+    """What a network has to do for an image.
 
     Args:
-        dense: Of convolutions over all channels, for each pixel.
-        depthwise: Of convolutions of each channel by itself, for each pixel.
-        top: Of the layers behind the pooling, which are the same for every image.
+        dense: Multiplications of convolutions over all channels, for each pixel.
+        depthwise: Multiplications of convolutions of each channel by itself, for each pixel.
+        values: Values on all maps that it makes, for each pixel: memory that is written.
+        top: Multiplications of the layers behind the pooling, which are the same for every image.
         layers: Number of layers.
     """
 
     dense: float
     depthwise: float
+    values: float
     top: int
     layers: int
 
 
 def count_work(model: keras.Model) -> WorkCounts:
-    """Counts the multiplications of a functional model; nothing is computed.
+    """Counts the work of a functional model; nothing is computed.
 
     Args:
         model: Model of images of any size, or of one.
@@ -40,17 +42,20 @@ def count_work(model: keras.Model) -> WorkCounts:
     >>> maps = keras.layers.Conv2D(8, 3, strides=2, padding="same")(inputs)
     >>> vectors = keras.layers.GlobalAveragePooling2D()(maps)
     >>> count_work(keras.Model(inputs, keras.layers.Dense(5)(vectors)))
-    WorkCounts(dense=54.0, depthwise=0.0, top=40, layers=4)
+    WorkCounts(dense=54.0, depthwise=0.0, values=2.0, top=40, layers=4)
     """
-    counts = {"dense": 0, "depthwise": 0, "top": 0}
+    counts = {"dense": 0, "depthwise": 0, "values": 0, "top": 0}
 
     def wrap(layer: Any) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             outputs = layer(*args, **kwargs)
+            shape = getattr(outputs, "shape", ())
             kernel = getattr(layer, "kernel", None)
             if kernel is not None:
-                kind, places = _classify(layer, outputs.shape)
+                kind, places = _classify(layer, shape)
                 counts[kind] += int(np.prod(kernel.shape)) * places
+            if len(shape) == 4:
+                counts["values"] += int(np.prod(shape[1:]))
             return outputs
 
         return call
@@ -61,9 +66,8 @@ def count_work(model: keras.Model) -> WorkCounts:
     inputs = [image if tensor is model.inputs[0] else None for tensor in model.inputs]
     run_graph(model, inputs, wrap)
     pixels = height * width
-    return WorkCounts(
-        counts["dense"] / pixels, counts["depthwise"] / pixels, counts["top"], len(model.layers)
-    )
+    each = {kind: counts[kind] / pixels for kind in ("dense", "depthwise", "values")}
+    return WorkCounts(**each, top=counts["top"], layers=len(model.layers))
 
 
 def _classify(layer: Any, shape: tuple[int | None, ...]) -> tuple[str, int]:

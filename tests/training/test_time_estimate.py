@@ -29,6 +29,8 @@ def test_multiplications_of_layers_are_those_counted_by_hand():
     assert counts.dense == pytest.approx((3 * 3 * 3 * 8 + 4 * 6) / 4)
     assert counts.depthwise == pytest.approx(5 * 5 * 8 / 4)
     assert counts.top == 6 * 7
+    # The image itself, and three maps of half its height and width.
+    assert counts.values == pytest.approx(3 + (8 + 8 + 6) / 4)
 
 
 @pytest.mark.parametrize("name", ["zf5_spp", "efficientnet_lite0"])
@@ -81,7 +83,7 @@ def test_padding_is_work(shapes):
 
 
 def test_twice_the_epochs_take_twice_the_time_but_for_the_start(shapes):
-    speed = machine_speed.MachineSpeed(1e-10, 1e-9, 1e-8)
+    speed = machine_speed.MachineSpeed(1e-10, 1e-9, 1e-8, 1e-8)
     times = [
         time_estimate.convert_to_seconds(
             time_estimate.count_training_work(make_recipe(epochs=epochs), *shapes), speed
@@ -96,7 +98,7 @@ def test_twice_the_epochs_take_twice_the_time_but_for_the_start(shapes):
 def test_a_quick_machine_takes_less(shapes, monkeypatch):
     times = []
     for factor in (1, 10):
-        speed = machine_speed.MachineSpeed(*(value / factor for value in (1e-9, 1e-8, 1e-7)))
+        speed = machine_speed.MachineSpeed(*(value / factor for value in (1e-9, 1e-8, 1e-7, 1e-7)))
         monkeypatch.setattr(time_estimate, "measure_speed", lambda speed=speed: speed)
         times.append(time_estimate.estimate_seconds(make_recipe(), *shapes))
     assert times[1] < times[0]
