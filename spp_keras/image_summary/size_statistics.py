@@ -12,7 +12,7 @@ SQUARE_BELOW, PANORAMA_FROM = 1.1, 2.0
 # Pixels beyond which a file takes long to decode, and phones have a mode of their own.
 LARGE_PIXELS = 24_000_000
 # The usual view of a network, from images whose shorter side is scaled.
-CROP_SIZE, CROP_SHORT_SIDE = size_policies.PAPER_IMAGE_SIZE, size_policies.PAPER_SHORT_SIDE
+CROP_SIZE = size_policies.PAPER_IMAGE_SIZE
 
 
 class Range(NamedTuple):
