@@ -129,7 +129,7 @@ def _list_small(summary: "ImageSummary") -> list[str]:
     if not short:
         return [f"{smallest}, enough for every network of the zoo that takes any size."]
     counts = ", ".join(f"{name} ({count:,})" for name, count in short.items())
-    return [f"{smallest}. Images that are too small: {counts}; --size-policy whole enlarges them."]
+    return [f"{smallest}. Images that are too small: {counts}; size_policy='whole' enlarges them."]
 
 
 def _list_same(summary: "ImageSummary", shown: int) -> list[str]:

@@ -86,7 +86,11 @@ def _training(summary: "ImageSummary") -> str:
         return _block("Nothing can be trained on them yet", [plan.problem])
     keys = sentences.list_recipe(plan)
     width = max((len(key) for key, _ in keys), default=0)
-    rows = [f"    {key:<{width}}  # {reason}" for key, reason in keys]
+    margin = " " * (width + 6)
+    rows = [
+        textwrap.fill(f"    {key:<{width}}  # {reason}", _WIDTH, subsequent_indent=f"{margin}# ")
+        for key, reason in keys
+    ]
     # A command is never broken, so that it can be copied.
     return "\n".join(
         ["To train", f"  {plan.command}", *rows, *map(_wrap, sentences.list_plan(plan))]

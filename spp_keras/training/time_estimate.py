@@ -18,7 +18,7 @@ from spp_keras.zoo import networks
 # step over that of the same work by itself, and the share of it that goes forward.
 _DENSE, _DEPTHWISE, _VALUES, _FORWARD = 2.5, 2.0, 2.7, 0.4
 # Seconds until the first step, at least and for each layer: graphs are traced by one core.
-_START, _START_OF_LAYER = 6.0, 0.17
+_START, _START_OF_LAYER = 11.0, 0.17
 
 
 class TrainingWork(NamedTuple):
