@@ -127,8 +127,8 @@ def make_markdown(results: dict[str, Any]) -> str:
         "# Estimated time of trainings",
         "",
         machines.sentence(results["machine"]),
-        "Seconds on a quiet machine, from processor time: see the top of the program. The factors of "
-        "the estimate were chosen by these trainings and three like them.",
+        "Seconds on a quiet machine, from processor time: see the top of the program. The factors "
+        "of the estimate were chosen by these trainings and three like them.",
         "",
         "| network | images | keys | estimated | measured | ratio |",
         "|---|---|---|---|---|---|",
