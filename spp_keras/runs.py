@@ -128,6 +128,7 @@ def train(
         The `Run`, whose `model` has the best weights.
     """
     from spp_keras import training
+    from spp_keras.training import recipe_choice
 
     reasons: dict[str, str] = {}
     if isinstance(recipe, recipes.Recipe):
@@ -141,10 +142,10 @@ def train(
         check_choice(recipe, overrides)
         # Before TensorFlow is used for anything else.
         devices = training.choose_strategy(devices) or devices
-        settled, reasons, warnings = training.choose_recipe_for_data(
+        settled, reasons, warnings = recipe_choice.choose_recipe_for_data(
             None if recipe is None else str(recipe), **overrides
         )
-        print(training.format_choice(settled, reasons, warnings), file=sys.stderr)
+        print(recipe_choice.format_choice(settled, reasons, warnings), file=sys.stderr)
         name = settled.model
     else:
         name = name_recipe(recipe)

@@ -69,7 +69,7 @@ MAY_IMPORT = {
     | {"data", "detection", "layers", "model_repository", "models", "run_folder", "tflite_files"}
     | {"pretrained", "zoo"},
     "runs": {"detection", "evaluation", "pretrained", "recipes", "run_folder", "serving"}
-    | {"training"},
+    | {"training", "zoo"},
     "report": HELPERS
     | {"data", "detection", "evaluation", "geometry", "metrics", "recipes", "run_folder"}
     | {"serving", "training", "zoo"},

@@ -9,9 +9,6 @@ from spp_keras.training.learning_rate_multiplier import (
     LearningRateMultiplier as LearningRateMultiplier,
 )
 from spp_keras.training.plateau import has_stopped_learning as has_stopped_learning
-from spp_keras.training.recipe_choice import RecipeChoice as RecipeChoice
 from spp_keras.training.recipe_choice import choose_recipe as choose_recipe
-from spp_keras.training.recipe_choice import choose_recipe_for_data as choose_recipe_for_data
-from spp_keras.training.recipe_choice import format_choice as format_choice
 from spp_keras.training.trainer import TrainingResult as TrainingResult
 from spp_keras.training.trainer import train_model as train_model

@@ -8,7 +8,8 @@ from made_up_records import make_records
 
 from spp_keras import recipes
 from spp_keras.recipes import size_policies
-from spp_keras.training import choose_recipe, format_choice
+from spp_keras.training import choose_recipe
+from spp_keras.training.recipe_choice import format_choice
 from spp_keras.zoo import networks, weight_packages
 
 VALIDATION = make_records([0, 1])
