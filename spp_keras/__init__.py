@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spp_keras import evaluation as evaluation
     from spp_keras import export as export
     from spp_keras import geometry as geometry
+    from spp_keras import image_summary as image_summary
     from spp_keras import layers as layers
     from spp_keras import metrics as metrics
     from spp_keras import models as models
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from spp_keras.data import image_dataset_from_directory as image_dataset_from_directory
     from spp_keras.evaluation import evaluate as evaluate
     from spp_keras.export import export_model as export_model
+    from spp_keras.image_summary import summarize_images as summarize_images
     from spp_keras.model_geometry import map_geometry as map_geometry
     from spp_keras.models import features as features
     from spp_keras.runs import Run as Run
@@ -53,8 +55,8 @@ if TYPE_CHECKING:
 # Where each public name is; `None` for packages and modules. A test compares it with the above.
 _HOMES = {
     **dict.fromkeys(("comparison", "conversion", "data", "detection", "evaluation", "export")),
-    **dict.fromkeys(("geometry", "layers", "metrics", "models", "ops", "packing", "recipes")),
-    **dict.fromkeys(("report", "serving", "training", "zoo")),
+    **dict.fromkeys(("geometry", "image_summary", "layers", "metrics", "models", "ops")),
+    **dict.fromkeys(("packing", "recipes", "report", "serving", "training", "zoo")),
     **dict.fromkeys(("any_size", "register_rule"), "spp_keras.conversion"),
     **dict.fromkeys(("create_model", "decode_predictions"), "spp_keras.zoo"),
     **dict.fromkeys(("list_backbones", "list_models", "spp_classifier"), "spp_keras.zoo"),
@@ -67,6 +69,7 @@ _HOMES = {
     "fine_tune": "spp_keras.training",
     "image_dataset_from_directory": "spp_keras.data",
     "map_geometry": "spp_keras.model_geometry",
+    "summarize_images": "spp_keras.image_summary",
 }
 __all__ = sorted(_HOMES)
 __getattr__, __dir__ = _lazy_names.make_lazy(__name__, _HOMES)

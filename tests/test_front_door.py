@@ -79,6 +79,7 @@ assert spp_keras.features(model, "spp")(numpy.ones((1, 64, 80, 3), "float32")).s
     "train_detector": "assert callable(spp_keras.train_detector)",
     "compare_size_policies": "assert callable(spp_keras.compare_size_policies)",
     "evaluate": "assert callable(spp_keras.evaluate)",
+    "summarize_images": "assert callable(spp_keras.summarize_images)",
     "export_model": "assert callable(spp_keras.export_model)",
     "load_run": "assert callable(spp_keras.load_run)",
     "load_predictor": "assert callable(spp_keras.load_predictor)",

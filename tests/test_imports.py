@@ -74,6 +74,8 @@ MAY_IMPORT = {
     "report": HELPERS
     | {"data", "detection", "evaluation", "geometry", "metrics", "recipes", "run_folder"}
     | {"serving", "training", "zoo"},
+    "image_summary": HELPERS
+    | {"canvas_rules", "data", "models", "recipes", "report", "training", "zoo"},
     "app": HELPERS
     | {"data", "detection", "models", "pretrained", "recipes", "run_folder", "serving", "zoo"},
     "demo": HELPERS
@@ -81,6 +83,7 @@ MAY_IMPORT = {
     | {"training"},
     "cli": HELPERS
     | {"app", "comparison", "conversion", "data", "demo", "detection", "evaluation", "export"}
+    | {"image_summary"}
     | {"model_repository", "pretrained", "recipes", "report", "run_folder", "runs", "serving"}
     | {"training", "zoo"},
 }

@@ -20,6 +20,7 @@ from spp_keras.cli import (
     export,
     predict,
     report,
+    sizes,
     train,
     train_detector,
     zoo,
@@ -29,6 +30,7 @@ from spp_keras.cli import (
 _COMMANDS = (
     zoo,
     demo,
+    sizes,
     compare,
     train,
     evaluate,

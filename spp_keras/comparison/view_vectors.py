@@ -44,13 +44,16 @@ def compute_vectors(
     folders = [folder / rule, folder / f"{rule}-seconds"]
 
     def make_function() -> score_cache.VectorFunction:
-        decode = protocols.make_decoder(images.records.background)
-
-        def pool_views(encoded: bytes, size: Any, orientation: Any) -> list[np.ndarray]:
+        def pool_views(
+            encoded: bytes, size: Any, orientation: Any, background: str
+        ) -> list[np.ndarray]:
+            decode = protocols.make_decoder(background)
             return _pool_views(encoded, size, orientation, list_views, decode, pool)
 
         # Traces graphs, whose seconds are not those of an image.
-        pool_views(images.read(0), images.records.sizes[0], images.records.orientations[0])
+        records = images.records
+        first = images.read(0), records.sizes[0], records.orientations[0], records.background
+        pool_views(*first)
         return pool_views
 
     score_cache.fill_caches(images, make_function, folders, description)

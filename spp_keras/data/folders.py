@@ -124,14 +124,13 @@ class _Listing:
         parents = (*parents, (status.st_dev, status.st_ino))
         prefix = folder.relative_to(self.root).as_posix()
         for entry in _list_entries(folder):
-            suffix = Path(entry.name).suffix.lower()
             if entry.is_dir():
                 self.add(folder / entry.name, label, parents)
-            elif suffix in SUFFIXES | UNUSABLE_SUFFIXES:
+            elif is_image_name(entry.name):
                 self.paths.append(f"{prefix}/{entry.name}")
                 self.labels.append(label)
             else:
-                self.ignored.add(suffix or "no suffix")
+                self.ignored.add(Path(entry.name).suffix.lower() or "no suffix")
 
     def keep(self, mask: np.ndarray) -> None:
         indices = np.flatnonzero(mask)
@@ -141,6 +140,17 @@ class _Listing:
     def candidates(self) -> Iterator[Candidate]:
         for index, (path, label) in enumerate(zip(self.paths, self.labels, strict=True)):
             yield make_candidate(self.root, path, index, (label,))
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file is listed as an image by the end of its name, one that is skipped included.
+
+    Example:
+
+    >>> is_image_name("cat.JPG"), is_image_name("cat.heic"), is_image_name("cat.txt")
+    (True, True, False)
+    """
+    return Path(name).suffix.lower() in SUFFIXES | UNUSABLE_SUFFIXES
 
 
 def make_candidate(
@@ -204,7 +214,7 @@ def _choose_part(root: Path, split: str) -> tuple[Path, tuple[str, ...]]:
 def _is_split(folder: Path) -> bool:
     entries = _list_entries(folder)
     return any(entry.is_dir() for entry in entries) and not any(
-        Path(entry.name).suffix.lower() in SUFFIXES | UNUSABLE_SUFFIXES for entry in entries
+        is_image_name(entry.name) for entry in entries
     )
 
 

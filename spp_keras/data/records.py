@@ -138,7 +138,8 @@ def load_records(
             `~/tensorflow_datasets`.
         on_error: `"skip"` lists images that cannot be used as
             `skipped`; `"fail"` stops at the first. Defaults to `"skip"`.
-        max_skipped_fraction: Maximum fraction of images that are skipped. Defaults to `0.05`.
+        max_skipped_fraction: Maximum fraction of images that are skipped; 1 takes a split of
+            which no image can be used. Defaults to `0.05`.
         progress: Whether to show a bar on standard error. Defaults to `True`.
         limits: Limits on the size of an image. Defaults to `ImageLimits()`.
         orientation: `"exif"` turns images as their EXIF orientation says. Boxes are turned,
@@ -165,7 +166,8 @@ def load_records(
     (('cat', 'dog'), ['train/cat/1.png', 'train/dog/1.png'], [[20, 30], [20, 31]])
     """
     _checks.one_of(on_error, ("skip", "fail"), "on_error")
-    _checks.fraction(max_skipped_fraction, "max_skipped_fraction")
+    if max_skipped_fraction != 1:
+        _checks.fraction(max_skipped_fraction, "max_skipped_fraction")
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
     backgrounds.parse_background(background)
     return load_source(
@@ -189,7 +191,17 @@ def load_source(
     orientation: str = "exif",
     background: str = backgrounds.WHITE,
 ) -> Records:
-    """Loads the records of a source, as `load_records` does, or from the cache."""
+    """Loads the records of a source, as `load_records` does, or from the cache.
+
+    Args:
+        source: The source.
+        on_error: As for `load_records`, and so are the others.
+        max_skipped_fraction: Maximum fraction of images that are skipped; 1 for all.
+        progress: Whether to show a bar.
+        limits: Limits on the size of an image.
+        orientation: `"exif"` or `"file"`.
+        background: The color behind transparent images.
+    """
     cache = _cache.ArrayCache(
         _cache.user_folder("records"),
         compress=True,
@@ -423,7 +435,8 @@ def _check_skipped(records: Records, on_error: str, max_skipped_fraction: float)
     if skipped and on_error == "fail":
         raise ValueError(_describe_unusable(records.name, skipped[0]))
     count = len(records) + len(skipped)
-    if len(skipped) > max_skipped_fraction * count or not len(records):
+    too_many = len(skipped) > max_skipped_fraction * count
+    if too_many or (not len(records) and max_skipped_fraction < 1):
         lines = [f"{image.id} {image.reason}" for image in skipped[:10]]
         if len(skipped) > 10:
             lines.append(f"and {len(skipped) - 10} more")

@@ -149,7 +149,7 @@ REFUSED = [
     (["zf5_spp"], "`data` must be a folder of images or the name of a data set"),
     ([], "such as `--data photos/`. Received: data=''"),
     (["zf5_spp", "--data", "."], "`data` must have a folder for each of at least two classes"),
-    (["zf5_spp", "--data", "/nowhere"], "`data` must be an existing folder."),
+    (["zf5_spp", "--data", "/nowhere"], "`data` must be an existing folder or table."),
 ]
 
 
