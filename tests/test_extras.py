@@ -36,8 +36,8 @@ def named_extras():
     return sorted({name for file in files for name in pattern.findall(file.read_text())})
 
 
-def test_errors_name_four_extras():
-    assert named_extras() == ["detection", "tflite", "train", "weights"]
+def test_errors_name_five_extras():
+    assert named_extras() == ["detection", "heic", "tflite", "train", "weights"]
 
 
 @pytest.mark.parametrize("extra", named_extras())
