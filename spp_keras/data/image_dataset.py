@@ -206,7 +206,7 @@ def _load_records(directory: str, index: DirectoryIndex, verbose: bool) -> Recor
     """Records of all subsets, with a warning about images that cannot be used."""
     if not index.files:
         raise ValueError(
-            f"`directory` must have images, in folders of classes if `labels` is 'inferred'. "
+            "`directory` must have images, in folders of classes if `labels` is 'inferred'. "
             f"Received: {directory!r}, with none that ends in {', '.join(sorted(SUFFIXES))}."
         )
     root, classes = Path(directory).resolve(), tuple(index.class_names or ())
@@ -221,9 +221,14 @@ def _load_records(directory: str, index: DirectoryIndex, verbose: bool) -> Recor
     )
     # Any number: the warning says which.
     records = load_source(source, max_skipped_fraction=1.0, progress=verbose)
-    if records.skipped:
-        reasons = [f"{image.id} {image.reason}" for image in records.skipped]
-        more = f", and {len(reasons) - 10} more" if len(reasons) > 10 else ""
+    reasons = [f"{image.id} {image.reason}" for image in records.skipped]
+    more = f", and {len(reasons) - 10} more" if len(reasons) > 10 else ""
+    if not len(records):
+        raise ValueError(
+            "`directory` must have an image that can be used. Received: "
+            f"{directory!r}, where {', '.join(reasons[:10])}{more}."
+        )
+    if reasons:
         warnings.warn(
             f"{len(reasons)} of {len(index.files)} images in {directory!r} are left out, since "
             f"they cannot be used: {', '.join(reasons[:10])}{more}.",
