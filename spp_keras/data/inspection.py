@@ -108,8 +108,9 @@ def inspect_image(
     Example:
 
     >>> gray = tf.io.encode_png(tf.zeros((20, 30, 1), "uint8")).numpy()
-    >>> inspect_image(gray)
-    Inspection(size=(20, 30), converted='gray', reason=None, orientation=1, digest=0)
+    >>> inspection = inspect_image(gray)
+    >>> inspection.size, inspection.converted, inspection.reason
+    ((20, 30), 'gray', None)
     >>> inspect_image(b"Not found").reason
     'is no JPEG, PNG, GIF, BMP or WebP image: convert it to JPEG'
     """
