@@ -132,7 +132,7 @@ def _choose_fine_tuning(steps: int, info: networks.NetworkInfo) -> _Keys:
         "max_pixels": (2_000_000, "in a batch: about 3 GB of memory"),
         "color_jitter": (0.0, "colors tell classes apart"),
         "top_epochs": (30, "of the dense layer alone, on vectors computed once, at most"),
-        "epochs": (_count_epochs(steps, 1500, 4, 20), "of the whole network, at most"),
+        "epochs": (_count_epochs(steps, 1500, 4, 12), "of the whole network, at most"),
         "early_stopping": (True, "ends when it has stopped learning"),
         "learning_rate": (0.01, "for the dense layer,"),
         "trunk_multiplier": (0.1, "a tenth of it for the others"),
