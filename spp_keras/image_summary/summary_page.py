@@ -76,7 +76,7 @@ def _crops(summary: "ImageSummary") -> Iterator[html.Markup]:
         "Squares",
         html.tag("p", sentences.describe_crop_loss(summary.crop_loss)),
         html.tag("p", sentences.describe_bending(summary.aspect, summary.bent or {})),
-        html.tag("h3", "Least of it in a crop"),
+        html.tag("h3", "Images that lose most in a center crop"),
         html.tag("div", *figures, class_="gallery cropped"),
     )
 

@@ -60,7 +60,9 @@ def _squares(summary: "ImageSummary") -> Iterator[str]:
         sentences.describe_bending(summary.aspect, summary.bent or {}),
     ]
     yield _block("Squares", paragraphs)
-    lines = [f"{'Least of it in a crop':<48} {'width':>6} {'height':>6} {'aspect':>6} {'lost':>5}"]
+    lines = [
+        f"{'Lose most in a center crop':<48} {'width':>6} {'height':>6} {'aspect':>6} {'lost':>5}"
+    ]
     for image in summary.most_cropped:
         # The end of a path tells images apart.
         name = image.image if len(image.image) <= 46 else f"...{image.image[-43:]}"
