@@ -9,7 +9,7 @@ import numpy as np
 
 from spp_keras.comparison import image_splits
 from spp_keras.comparison.image_splits import ImageSplit
-from spp_keras.data import splits
+from spp_keras.data import csv_labels, splits
 from spp_keras.data.records import Records, load_records
 
 
@@ -127,6 +127,9 @@ def find_splits(
 
 def _list_splits(data: str | os.PathLike, data_dir: str | os.PathLike | None) -> set[str]:
     folder = Path(data).expanduser()
+    table = csv_labels.find_table(folder) if data_dir is None else None
+    if table is not None:
+        return set(csv_labels.list_splits(table))
     if data_dir is None and folder.is_dir() and not (folder / "dataset_info.json").is_file():
         return {path.name for path in folder.iterdir() if path.is_dir()}
     from spp_keras.data import tfds_records

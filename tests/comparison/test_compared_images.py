@@ -36,6 +36,27 @@ def test_the_split_for_the_test_is_the_one_there_is(names, expected, tmp_path):
     assert find_splits(root) == expected
 
 
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        (("", ""), (["train", "validation"], [])),
+        (("train", "test"), (["train"], ["test"])),
+        (("train", "val"), (["train"], ["validation"])),
+    ],
+    ids=str,
+)
+def test_a_table_of_labels_has_the_splits_of_its_column(splits, expected, tmp_path):
+    pairs = zip(("0.jpg,cat", "1.jpg,dog"), splits, strict=True)
+    rows = ["file,label,split", *(f"{row},{split}" for row, split in pairs)]
+    if not any(splits):
+        rows = [row.rpartition(",")[0] for row in rows]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    for number in range(2):
+        (tmp_path / f"{number}.jpg").touch()
+    assert find_splits(tmp_path / "labels.csv") == expected
+    assert find_splits(tmp_path) == expected
+
+
 def test_of_a_folder_without_splits_all_images_are_drawn_from(tmp_path):
     images = load_images(make_folder(tmp_path, images=12))
     assert len(images.labels) == 36
