@@ -1,30 +1,24 @@
 """Records: the usable images of a split, with labels, objects and positions in files."""
 
-import array
 import contextlib
 import os
-import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from spp_keras import _cache, _checks, _extras, _progress
+from spp_keras import _cache, _checks, _progress
 from spp_keras.data import (
     backgrounds,
-    csv_labels,
-    det_devkit,
-    folders,
     image_conversion,
     inspection,
     orientations,
-    sources,
-    voc_devkit,
+    source_lookup,
 )
 from spp_keras.data.image_rules import ImageLimits
-from spp_keras.data.sources import Candidate, Objects, Skipped, Source
+from spp_keras.data.record_columns import RecordColumns
+from spp_keras.data.sources import Objects, Skipped, Source
 
 # Part of cache keys: another number when cache files mean something else.
 _FORMAT = "4"
@@ -155,8 +149,8 @@ def load_records(
 
     Example:
 
-    >>> import tempfile
-    >>> root = Path(tempfile.mkdtemp())
+    >>> import pathlib, tempfile
+    >>> root = pathlib.Path(tempfile.mkdtemp())
     >>> for index, name in enumerate(("cat", "dog")):
     ...     (root / "train" / name).mkdir(parents=True)
     ...     image = np.full((20, 30 + index, 3), 255, "uint8")
@@ -171,7 +165,7 @@ def load_records(
     _checks.one_of(orientation, orientations.ORIENTATIONS, "orientation")
     backgrounds.parse_background(background)
     return load_source(
-        _find_source(data, split, data_dir),
+        source_lookup.find_source(data, split, data_dir),
         on_error=on_error,
         max_skipped_fraction=max_skipped_fraction,
         progress=progress,
@@ -225,55 +219,6 @@ def load_source(
     return records
 
 
-def is_path(data: str | os.PathLike) -> bool:
-    """Whether a data set is given by its folder or table, there or not, and not by its name.
-
-    Example:
-
-    >>> is_path("./voc"), is_path("voc/"), is_path("voc/labels.csv"), is_path("voc/2007")
-    (True, True, True, False)
-    """
-    if isinstance(data, os.PathLike) or data.lower().endswith(csv_labels.SUFFIXES):
-        return True
-    return bool(re.match(r"[./~\\]|\w:[/\\]|.*[/\\]$", data))
-
-
-def _find_source(data: Any, split: Any, data_dir: Any) -> Source:
-    if not isinstance(data, str | os.PathLike) or not os.fspath(data):
-        raise TypeError(f"`data` must be a path or a name. Received: data={data!r}.")
-    if not isinstance(split, str) or not split:
-        raise TypeError(f"`split` must be the name of a split. Received: split={split!r}.")
-    folder = Path(data).expanduser()
-    if is_path(data) and data_dir is not None:
-        raise ValueError(
-            f"`data_dir` must be None with a folder, which says where the images are. "
-            f"Received: data={str(data)!r}, data_dir={str(data_dir)!r}."
-        )
-    if data_dir is None and folder.is_dir():
-        root = folder.resolve()
-        for devkit in (voc_devkit, det_devkit):
-            folder_in_devkit = devkit.find_devkit(root)
-            if folder_in_devkit is not None:
-                return devkit.find_images(folder_in_devkit, split)
-        if not (root / "dataset_info.json").is_file():
-            table = csv_labels.find_table(root)
-            if table is not None:
-                return csv_labels.find_images(table, split)
-            return folders.find_images(root, split)
-        data = str(root)
-    elif data_dir is None and csv_labels.find_table(folder) is not None:
-        return csv_labels.find_images(folder.parent.resolve() / folder.name, split)
-    elif is_path(data):
-        raise ValueError(
-            f"`data` must be an existing folder or table. Received: data={str(data)!r}."
-        )
-    # TensorFlow Datasets takes seconds to import.
-    _extras.require("train", "A data set by name", "tensorflow_datasets")
-    from spp_keras.data import tfds_records
-
-    return tfds_records.find_images(data, split, None if data_dir is None else os.fspath(data_dir))
-
-
 def _inspect(
     source: Source,
     limits: ImageLimits,
@@ -282,7 +227,7 @@ def _inspect(
     progress: bool,
 ) -> dict[str, np.ndarray]:
     contents = source.read()
-    columns = _Columns(contents.multi_label, len(source.files))
+    columns = RecordColumns(contents.multi_label, len(source.files))
     inspected = inspection.inspect_images(contents.candidates, source.files, limits, orientation)
     bar = _progress.create_bar(
         inspected, f"Checking {source.name}", total=contents.count, disable=not progress
@@ -294,93 +239,6 @@ def _inspect(
                 raise ValueError(_describe_unusable(source.name, skipped))
             columns.add(candidate, result)
     return columns.to_arrays(source, contents.classes)
-
-
-class _Columns:
-    """The fields of `Records` in compact arrays, not an object for each of a million images."""
-
-    def __init__(self, multi_label: bool, num_files: int):
-        self.multi_label, self.num_files = multi_label, num_files
-        self.ids: list[str] = []
-        self.copies: list[str] = []
-        self.positions, self.labels, self.spans, self.sizes = (array.array("q") for _ in range(4))
-        self.orientations, self.digests = array.array("B"), array.array("Q")
-        self.usable = 0
-        self.reasons: dict[int, str] = {}
-        self.objects: list[Objects] = []
-        self.converted: dict[str, int] = {}
-
-    def add(self, candidate: Candidate, result: inspection.Inspection) -> None:
-        self.positions.extend((candidate.span[0], candidate.position))
-        self.ids.append(candidate.id)
-        if result.reason is not None:
-            self.reasons[len(self.ids) - 1] = result.reason
-            return
-        if result.copy is None:
-            self.spans.extend(candidate.span)
-        else:
-            path, length = result.copy
-            self.spans.extend((self.num_files + len(self.copies), 0, length))
-            self.copies.append(path)
-        self.sizes.extend(result.size)
-        self.orientations.append(result.orientation)
-        self.digests.append(result.digest)
-        for label in candidate.labels:
-            self.labels.extend((self.usable, label))
-        if candidate.objects is not None:
-            self.objects.append(_turn_objects(candidate.objects, candidate.annotated_size, result))
-        if result.converted is not None:
-            self.converted[result.converted] = self.converted.get(result.converted, 0) + 1
-        self.usable += 1
-
-    def to_arrays(self, source: Source, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
-        ids = np.array(self._make_unique_ids(source), np.str_)
-        skipped = np.zeros(len(ids), bool)
-        skipped[list(self.reasons)] = True
-        arrays = {
-            "classes": np.array(classes, np.str_),
-            "ids": ids[~skipped],
-            "labels": self._make_labels(source, len(classes)),
-            "sizes": np.array(self.sizes, np.int32).reshape(-1, 2),
-            "spans": np.array(self.spans, np.int64).reshape(-1, 3),
-            "orientations": np.array(self.orientations, np.uint8),
-            "digests": np.array(self.digests, np.uint64),
-            "skipped": ids[skipped],
-            "reasons": np.array(list(self.reasons.values()), np.str_),
-            "converted": np.array(list(self.converted), np.str_),
-            "conversions": np.array(list(self.converted.values()), np.int64),
-            "copies": np.array(self.copies, np.str_),
-        }
-        if self.objects:
-            arrays["objects"] = np.array(
-                [len(objects.labels) for objects in self.objects], np.int64
-            )
-            for field in Objects._fields:
-                values = [getattr(objects, field) for objects in self.objects]
-                arrays[f"object_{field}"] = np.concatenate(values)
-        return arrays
-
-    def _make_unique_ids(self, source: Source) -> list[str]:
-        if len(set(self.ids)) == len(self.ids):
-            return self.ids
-        positions = zip(self.positions[::2], self.positions[1::2], strict=True)
-        ids = [sources.make_example_id(source.files[file], index) for file, index in positions]
-        if len(set(ids)) < len(ids):
-            raise ValueError(f"`split` must have no image twice. Received: {source.name}.")
-        return ids
-
-    def _make_labels(self, source: Source, classes: int) -> np.ndarray:
-        pairs = np.array(self.labels, np.int64).reshape(-1, 2)
-        if not self.multi_label:
-            return pairs[:, 1].astype(np.int32)
-        if self.usable and not len(pairs) and not any(len(o.labels) for o in self.objects):
-            raise ValueError(
-                f"`split` must have labels. Received: {source.name}, where no image has any; those "
-                f"of a test set may not be published."
-            )
-        labels = np.zeros((self.usable, classes), np.uint8)
-        labels[tuple(pairs.T)] = 1
-        return labels
 
 
 def _from_arrays(source: Source, arrays: dict[str, np.ndarray]) -> Records:
@@ -409,25 +267,6 @@ def _has_copies(source: Source, arrays: dict[str, np.ndarray]) -> bool:
     lengths = spans[spans[:, 0] >= len(source.files), 2].tolist()
     files = _cache.describe_files(arrays["copies"].tolist())
     return [length for _, length, _ in files] == lengths
-
-
-def _turn_objects(
-    objects: Objects,
-    annotated_size: tuple[float, float] | None,
-    result: inspection.Inspection,
-) -> Objects:
-    """Objects in the upright image, from an annotation that may be of the image in the file.
-
-    That shows only where turning the image exchanges height and width, and by which of the
-    two is longer, since annotations may be of a smaller copy.
-    """
-    if annotated_size is None or result.orientation < 5:
-        return objects
-    (height, width), (upright_height, upright_width) = annotated_size, result.size
-    if (height - width) * (upright_height - upright_width) >= 0:
-        return objects
-    boxes = orientations.turn_boxes(objects.boxes, result.orientation)
-    return objects._replace(boxes=boxes.astype(np.float32))
 
 
 def _check_skipped(records: Records, on_error: str, max_skipped_fraction: float) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from spp_keras import _extras
-from spp_keras.data import csv_labels, records, voc_devkit
+from spp_keras.data import csv_labels, source_lookup, voc_devkit
 
 
 def choose_splits(
@@ -46,7 +46,7 @@ def choose_splits(
             names = {path.name for path in folder.iterdir() if path.is_dir()}
     elif data_dir is None and csv_labels.find_table(folder) is not None:
         names = csv_labels.list_splits(folder)
-    elif not folder.exists() and records.is_path(data):
+    elif not folder.exists() and source_lookup.is_path(data):
         raise ValueError(
             f"`data` must be an existing folder or table. Received: data={str(data)!r}."
         )
