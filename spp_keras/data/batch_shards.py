@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from spp_keras import _checks
+
 
 class Division(enum.Enum):
     """Lengths and sample weights of the shards of a batch.
@@ -65,6 +67,31 @@ class Shards(NamedTuple):
         weight = tf.cast(self.num_shards * length, tf.float32) / images_that_count
         weights = tf.where(positions < count, weight, 0.0)
         return tf.gather(images, tf.minimum(positions, count - 1)), weights
+
+
+def check_shards(
+    shard_indices: tuple[int, ...], num_shards: int, with_sample_weights: bool
+) -> None:
+    """Raises unless there are such shards of a batch.
+
+    Args:
+        shard_indices: Indices of the replicas whose shards are wanted.
+        num_shards: Number of replicas that share each batch.
+        with_sample_weights: Whether batches have sample weights.
+    """
+    if num_shards > 1 and not with_sample_weights:
+        raise ValueError(
+            "`with_sample_weights` must be True where replicas share batches, so that images "
+            "that fill up shards do not count. Received: with_sample_weights=False with "
+            f"num_shards={num_shards}."
+        )
+    if not shard_indices or not set(shard_indices) <= set(
+        range(_checks.at_least(num_shards, 1, "num_shards"))
+    ):
+        raise ValueError(
+            "`shard_indices` must be from 0 to `num_shards` - 1. "
+            f"Received: shard_indices={shard_indices} with num_shards={num_shards}."
+        )
 
 
 def list_replicas(context: tf.distribute.InputContext) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from spp_keras.data import (
     image_loading,
     size_policies,
 )
-from spp_keras.data.batch_shards import Division, Shards, list_replicas
+from spp_keras.data.batch_shards import Division, Shards, check_shards, list_replicas
 from spp_keras.data.records import Records
 
 # Batches whose images are loaded at once, in their order: with one alone, cores would be idle
@@ -283,20 +283,8 @@ class Pipeline:
                 f"for an endless one. Received: start_step={start_step} with "
                 f"steps_per_epoch={self.steps_per_epoch}."
             )
-        if num_shards > 1 and not with_sample_weights:
-            raise ValueError(
-                "`with_sample_weights` must be True where replicas share batches, so that images "
-                "that fill up shards do not count. Received: with_sample_weights=False with "
-                f"num_shards={num_shards}."
-            )
         shard_indices = tuple(shard_indices)
-        if not shard_indices or not set(shard_indices) <= set(
-            range(_checks.at_least(num_shards, 1, "num_shards"))
-        ):
-            raise ValueError(
-                "`shard_indices` must be from 0 to `num_shards` - 1. "
-                f"Received: shard_indices={shard_indices} with num_shards={num_shards}."
-            )
+        check_shards(shard_indices, num_shards, with_sample_weights)
         division = Division.EQUAL if with_sample_weights else Division.PLAIN
         shards = Shards(shard_indices, num_shards, division)
         dataset = self._dataset(start_step, repeat, shards, batch_format, canvas_rules)
