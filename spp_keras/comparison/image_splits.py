@@ -84,15 +84,15 @@ def _draw(
     generator: np.random.Generator,
 ) -> np.ndarray:
     """A mask of a fraction of each class, copies together, at least one image left of each."""
-    drawn = np.zeros(len(labels), bool)
+    mask = np.zeros(len(labels), bool)
     for label in np.unique(labels[among]):
         of_class = among & (labels == label)
         wanted = round(fraction * of_class.sum())
         # Also images of other classes that are copies of one that was drawn before.
-        groups = generator.permutation(np.unique(copies[of_class & ~drawn]))
+        groups = generator.permutation(np.unique(copies[of_class & ~mask]))
         for group in groups[: max(len(groups) - 1, 0)]:
-            missing = wanted - (of_class & drawn).sum()
+            missing = wanted - (of_class & mask).sum()
             members = among & (copies == group)
             if (of_class & members).sum() <= missing:
-                drawn |= members
-    return drawn
+                mask |= members
+    return mask

@@ -123,6 +123,24 @@ class BatchPlanner:
         return tf.gather(shuffled_by_cell, tf.argsort(by_cell))
 
 
+def check_start_step(start_step: int, steps_per_epoch: int, repeat: bool) -> None:
+    """Raises unless a dataset can begin with a batch.
+
+    Args:
+        start_step: Index of the batch, counted from the first epoch on.
+        steps_per_epoch: Number of batches in an epoch.
+        repeat: Whether the dataset is endless.
+    """
+    _checks.at_least(start_step, 0, "start_step")
+    if not repeat and start_step % steps_per_epoch:
+        raise ValueError(
+            "`start_step` must be the first batch of an epoch, a multiple of "
+            "`steps_per_epoch`, where the dataset ends with each epoch: give `repeat=True` "
+            f"for an endless one. Received: start_step={start_step} with "
+            f"steps_per_epoch={steps_per_epoch}."
+        )
+
+
 def count_epochs(first: int, repeat: bool) -> tf.data.Dataset:
     """Indices of epochs: endless, or one, which is one more when the dataset is iterated again."""
     if repeat:

@@ -112,14 +112,14 @@ def match_files(table: LabelTable, paths: Sequence[str]) -> list[LabeledFile]:
     names = _Names(paths)
     files, lines = [], dict[str, int]()
     for row in table.rows:
-        found = names.find(row.file)
-        if len(found) > 1:
+        matches = names.find(row.file)
+        if len(matches) > 1:
             raise ValueError(
                 "`data` must name each image such that one has the name. Received: "
                 f"{str(table.path)!r}, line {row.line}, where {row.file!r} may be "
-                f"{' or '.join(map(repr, found[:3]))}: write paths below the folder, with suffix."
+                f"{' or '.join(map(repr, matches[:3]))}: write paths below the folder, with suffix."
             )
-        path, reason = (found or [row.file])[0], None
+        path, reason = (matches or [row.file])[0], None
         if path in lines:
             raise ValueError(
                 f"`data` must have one row for an image. Received: {str(table.path)!r}, line "
@@ -127,7 +127,7 @@ def match_files(table: LabelTable, paths: Sequence[str]) -> list[LabeledFile]:
                 "and write several labels of an image into one cell, separated by |."
             )
         lines[path] = row.line
-        if not found:
+        if not matches:
             reason = f"is not there; line {row.line} of {table.path.name} names it"
         elif not row.labels and not table.multi_label:
             reason = f"has no label in line {row.line} of {table.path.name}"

@@ -75,13 +75,13 @@ def convert_image(
         return image
     if image.startswith(b"avis", 8):
         raise ConversionError(image_rules.ANIMATED_AVIF)
-    _check_length(image, limits)
+    _raise_fault(image_rules.find_length_fault(len(image), limits))
     try:
         header = _open(image, image_format)
         orientation = _read_orientation(header)
         turned = orientation >= 5 and image_format is not image_formats.TIFF
         size = header.size if turned else header.size[::-1]
-        _check_size(size, limits)
+        _raise_fault(image_rules.find_size_fault(size, limits))
         for coded_size in _list_coded_sizes(image, image_format, header):
             _check_pixels(coded_size, limits)
         pixels = reduce_to_8_bits(header)
@@ -180,22 +180,13 @@ def _list_coded_sizes(image: bytes, image_format: ImageFormat, header: Any) -> l
     return []
 
 
-def _check_length(image: bytes, limits: ImageLimits) -> None:
-    # Eight bytes a pixel: uncompressed 16-bit RGBA, the longest form.
-    if len(image) > 8 * limits.max_pixels:
-        reason = f"has {len(image)} bytes, too many for {limits.max_pixels} pixels"
-        raise ConversionError(Fault(image_rules.TOO_LARGE, reason))
-
-
-def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
-    for broken, fault in image_rules.list_size_faults(*size, limits):
-        if broken:
-            reason = image_rules.SIZE_PREFIX.format(*size) + fault.reason
-            raise ConversionError(fault._replace(reason=reason))
+def _raise_fault(fault: Fault | None) -> None:
+    if fault is not None:
+        raise ConversionError(fault)
 
 
 def _check_pixels(size: tuple[int, int], limits: ImageLimits) -> None:
-    _check_size(size, ImageLimits(0, limits.max_pixels, float("inf")))
+    _raise_fault(image_rules.find_size_fault(size, ImageLimits(0, limits.max_pixels, float("inf"))))
 
 
 def _make_fault(code: int, image_format: ImageFormat, error: Exception) -> Fault:

@@ -85,3 +85,35 @@ def list_size_faults(height: Any, width: Any, limits: ImageLimits) -> list[tuple
             Fault(ASPECT_TOO_LARGE, f"one side over {max_aspect} times the other"),
         ),
     ]
+
+
+def find_size_fault(size: tuple[int, int], limits: ImageLimits) -> Fault | None:
+    """The fault of an image by its size, or `None`.
+
+    Args:
+        size: Height and width.
+        limits: The limits.
+
+    Example:
+
+    >>> find_size_fault((8, 600), ImageLimits()).reason
+    'has 8x600 pixels, fewer than 16 on a side'
+    """
+    for broken, fault in list_size_faults(*size, limits):
+        if broken:
+            return fault._replace(reason=SIZE_PREFIX.format(*size) + fault.reason)
+    return None
+
+
+def find_length_fault(length: int, limits: ImageLimits) -> Fault | None:
+    """The fault of a file by its length in bytes, or `None`.
+
+    Example:
+
+    >>> find_length_fault(900, ImageLimits(max_pixels=100)).reason
+    'has 900 bytes, too many for 100 pixels'
+    """
+    # Eight bytes a pixel: uncompressed 16-bit RGBA, the longest form.
+    if length <= 8 * limits.max_pixels:
+        return None
+    return Fault(TOO_LARGE, f"has {length} bytes, too many for {limits.max_pixels} pixels")

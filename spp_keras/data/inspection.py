@@ -211,10 +211,9 @@ def _inspect_candidate(
 ) -> Inspection:
     if candidate.reason:
         return Inspection(reason=candidate.reason)
-    length = candidate.span[2]
-    # Eight bytes a pixel: uncompressed 16-bit RGBA, the longest format.
-    if length > 8 * limits.max_pixels:
-        return Inspection(reason=f"has {length} bytes, too many for {limits.max_pixels} pixels")
+    fault = image_rules.find_length_fault(candidate.span[2], limits)
+    if fault is not None:
+        return Inspection(reason=fault.reason)
     try:
         image = image_reader.read_span(files, candidate.span)
     except OSError as error:
@@ -257,10 +256,8 @@ def _describe_conversion(header: Any, image: bytes) -> str | None:
 
 
 def _check_size(size: tuple[int, int], limits: ImageLimits) -> str | None:
-    for broken, fault in image_rules.list_size_faults(*size, limits):
-        if broken:
-            return image_rules.SIZE_PREFIX.format(*size) + fault.reason
-    return None
+    fault = image_rules.find_size_fault(size, limits)
+    return None if fault is None else fault.reason
 
 
 def _equals_pillow(header: Any, pixels: tf.Tensor) -> bool:

@@ -274,15 +274,8 @@ class Pipeline:
             images are uint8, labels int32, or float32 `(batch, classes)` where an
             image may have several.
         """
-        _checks.at_least(start_step, 0, "start_step")
         _checks.one_of(batch_format, ("padded", "ragged"), "batch_format")
-        if not repeat and start_step % self.steps_per_epoch:
-            raise ValueError(
-                "`start_step` must be the first batch of an epoch, a multiple of "
-                "`steps_per_epoch`, where the dataset ends with each epoch: give `repeat=True` "
-                f"for an endless one. Received: start_step={start_step} with "
-                f"steps_per_epoch={self.steps_per_epoch}."
-            )
+        batch_planner.check_start_step(start_step, self.steps_per_epoch, repeat)
         shard_indices = tuple(shard_indices)
         check_shards(shard_indices, num_shards, with_sample_weights)
         division = Division.EQUAL if with_sample_weights else Division.PLAIN

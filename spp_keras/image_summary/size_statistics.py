@@ -89,5 +89,5 @@ def compute_crop_losses(sizes: np.ndarray) -> np.ndarray:
     >>> compute_crop_losses(np.array([[256, 256], [256, 512]])).tolist()
     [0.234375, 0.6171875]
     """
-    shown = list_crop_windows(sizes)[:, 2:].prod(axis=1, dtype="int64")
-    return 1 - shown / sizes.prod(axis=1, dtype="int64")
+    crop_areas = list_crop_windows(sizes)[:, 2:].prod(axis=1, dtype="int64")
+    return 1 - crop_areas / sizes.prod(axis=1, dtype="int64")

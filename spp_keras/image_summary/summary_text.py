@@ -30,15 +30,15 @@ def write_text(summary: "ImageSummary") -> str:
 
 def _classes(summary: "ImageSummary") -> Iterator[str]:
     if summary.classes:
-        shown = summary.classes[:_SHOWN]
-        name_width = min(30, max(len(count.name) for count in shown))
+        classes = summary.classes[:_SHOWN]
+        name_width = min(30, max(len(count.name) for count in classes))
         largest = max(1, summary.classes[0].images)
         lines = [
             f"  {count.name[:name_width]:<{name_width}} {count.images:>7,} "
             f"{'#' * round(30 * count.images / largest)}".rstrip()
-            for count in shown
+            for count in classes
         ]
-        more = sentences.describe_more_classes(summary, len(shown))
+        more = sentences.describe_more_classes(summary, len(classes))
         yield "\n".join(["Classes", *lines, *([_wrap(more)] if more else [])])
 
 

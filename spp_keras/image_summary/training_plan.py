@@ -71,11 +71,11 @@ def plan_training(
     if estimate:
         seconds = time_estimate.estimate_seconds(choice.recipe, training, validation)
     command = f"spp-keras train {' '.join(flags)}"
-    shown = [name for name in _SHOWN if name in choice.reasons]
+    keys = [name for name in _SHOWN if name in choice.reasons]
     plan = TrainingPlan(
         command,
-        recipe={name: getattr(choice.recipe, name) for name in shown},
-        reasons={name: choice.reasons[name] for name in shown},
+        recipe={name: getattr(choice.recipe, name) for name in keys},
+        reasons={name: choice.reasons[name] for name in keys},
         warnings=choice.warnings,
         seconds=seconds,
         problem="",

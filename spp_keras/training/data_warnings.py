@@ -7,7 +7,8 @@ import numpy as np
 from spp_keras.data.duplicates import find_duplicates
 from spp_keras.data.records import Records
 
-_MIN_STEPS = 10
+# Fewer steps in an epoch teach little.
+MIN_STEPS = 10
 _MIN_IMAGES = 5
 _SHOWN = 5
 
@@ -32,10 +33,10 @@ def list_data_warnings(training: Records, validation: Records, batch_size: int) 
 
 def _warn_of_few_steps(images: int, batch_size: int) -> list[str]:
     steps = -(-images // batch_size)
-    if steps >= _MIN_STEPS:
+    if steps >= MIN_STEPS:
         return []
     return [
-        f"{images} images make {steps} steps an epoch, fewer than {_MIN_STEPS}: results will "
+        f"{images} images make {steps} steps an epoch, fewer than {MIN_STEPS}: results will "
         "depend on chance. More images help most."
     ]
 

@@ -9,14 +9,12 @@ from spp_keras import recipes
 from spp_keras.data.image_rules import ImageLimits
 from spp_keras.data.records import Records
 from spp_keras.training import recipe_pipelines
-from spp_keras.training.data_warnings import list_data_warnings
+from spp_keras.training.data_warnings import MIN_STEPS, list_data_warnings
 from spp_keras.zoo import networks, registry, weight_packages
 
 _PRETRAINED, _UNTRAINED = "efficientnet_lite0", "zf5_spp"
 # Weights by which a network of the paper is trained in full.
 _MANY_IMAGES = 50_000
-# Fewer steps in an epoch teach little.
-MIN_STEPS = 10
 _BATCH_SIZES = (32, 16, 8)
 _GIVEN = "given"
 _DATA_KEYS = (
@@ -195,14 +193,14 @@ def _choose_class_weight(training: Records) -> _Keys:
     if training.multi_label:
         return {}
     counts = np.bincount(training.labels, minlength=len(training.classes))
-    fewest, most = int(counts.min()), int(counts.max())
-    if most < 3 * max(fewest, 1):
+    smallest, largest = int(counts.min()), int(counts.max())
+    if largest < 3 * max(smallest, 1):
         return {}
-    return {"class_weight": ("balanced", f"classes have {fewest} to {most} images")}
+    return {"class_weight": ("balanced", f"classes have {smallest} to {largest} images")}
 
 
-def _count_epochs(steps: int, steps_in_all: int, fewest: int, most: int) -> int:
-    return int(np.clip(round(steps_in_all / steps), fewest, most))
+def _count_epochs(steps: int, total_steps: int, min_epochs: int, max_epochs: int) -> int:
+    return int(np.clip(round(total_steps / steps), min_epochs, max_epochs))
 
 
 def format_choice(

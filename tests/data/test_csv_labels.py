@@ -7,22 +7,9 @@ import unicodedata
 
 import numpy as np
 import pytest
-from PIL import Image
+from folder_files import image, write
 
 from spp_keras.data import csv_labels, label_tables, records, splits
-
-
-def image(shade=0, height=20, width=30):
-    file = io.BytesIO()
-    Image.new("RGB", (width, height), (shade, 2 * shade, 0)).save(file, "PNG")
-    return file.getvalue()
-
-
-def write(root, files):
-    for name, data in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data if isinstance(data, bytes) else data.encode())
-    return root
 
 
 def read_table(tmp_path, text):

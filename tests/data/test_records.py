@@ -1,4 +1,3 @@
-import io
 import os
 import shutil
 import time
@@ -8,6 +7,7 @@ import exif_files
 import numpy as np
 import pytest
 import tensorflow as tf
+from folder_files import image, write
 from image_files import REFUSAL
 from photographs import photograph
 from PIL import Image
@@ -16,19 +16,6 @@ from spp_keras.data import image_rules, inspection, records
 
 VOC = "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike"
 VOC = (*VOC.split(), "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
-
-
-def image(shade=0, height=20, width=30):
-    file = io.BytesIO()
-    Image.new("RGB", (width, height), (shade, 2 * shade, 0)).save(file, "PNG")
-    return file.getvalue()
-
-
-def write(root, files):
-    for name, data in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data if isinstance(data, bytes) else data.encode())
-    return root
 
 
 def read(loaded, i):
