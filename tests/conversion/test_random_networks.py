@@ -39,14 +39,14 @@ def test_answers_are_those_of_images_alone(network, sides):
 
 
 @pytest.mark.integration
-@settings(max_examples=150, **SETTINGS)
+@settings(max_examples=50, **SETTINGS)
 @given(random_networks.networks(most=9), SIDES)
 def test_answers_of_many_networks_are_those_of_images_alone(network, sides):
     check(cases.compare, network, sides)
 
 
 @pytest.mark.integration
-@settings(max_examples=60, **SETTINGS)
+@settings(max_examples=25, **SETTINGS)
 @given(random_networks.networks(), SIDES)
 def test_gradients_are_sums_of_those_of_images_alone(network, sides):
     assume(not network.skips_cells())
