@@ -14,6 +14,7 @@ import small_networks
 import spp_keras
 from spp_keras import _registration, zoo
 from spp_keras.training import objectives
+from spp_keras.zoo import preprocessing
 
 PACKAGE = Path(spp_keras.__file__).parent
 
@@ -53,6 +54,7 @@ def files(tmp_path_factory):
         "detector": detector,
         "converted": spp_keras.any_size(small_networks.every_rule()),
         "per_image": spp_keras.any_size(small_networks.without_rule(), per_image=True),
+        "preprocessing": keras.Model(images, preprocessing.apply_preprocessing(images, "caffe")),
     }
     for name, model in models.items():
         model.save(folder / f"{name}.keras")

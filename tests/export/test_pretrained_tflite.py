@@ -66,8 +66,13 @@ def check_scores(path, model, close):
             assert found.argmax() == expected.argmax()
 
 
-@pytest.mark.parametrize("quantization", classifier.QUANTIZATIONS)
-@pytest.mark.parametrize("kind", ["ImageNet", "fine-tuned"])
+@pytest.mark.parametrize(
+    ("kind", "quantization"),
+    [
+        *(("ImageNet", quantization) for quantization in classifier.QUANTIZATIONS),
+        ("fine-tuned", "none"),
+    ],
+)
 def test_files_answer_as_keras_does(tmp_path, kind, quantization):
     model = network(kind)
     images = photographs(CALIBRATED) if quantization == "int8" else None
