@@ -194,6 +194,7 @@ def test_xla_is_used_on_request_alone_also_behind_a_file(case, tmp_path):
     assert not again.jit_compile
 
 
+@pytest.mark.exhaustive
 @pytest.mark.integration
 @pytest.mark.parametrize("form", ["padded", "packed"])
 def test_xla_compiles_it_for_a_fixed_size(case, form):
@@ -203,6 +204,7 @@ def test_xla_compiles_it_for_a_fixed_size(case, form):
     assert any_size_cases._measure(case.alone, answers, order) < 1e-5
 
 
+@pytest.mark.exhaustive
 @pytest.mark.integration
 @pytest.mark.parametrize("form", ["padded", "packed"])
 def test_a_training_that_xla_compiles_learns_the_same(own_case, form):

@@ -180,6 +180,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.integration
 def test_two_devices_do_what_one_does_in_every_form():
     folders = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]

@@ -136,6 +136,7 @@ def test_a_lost_chief_ends_the_other_worker_and_both_resume(
     assert_like_one_device(run, undisturbed(dropout=0.0).run, state)
 
 
+@pytest.mark.exhaustive
 def test_two_workers_resume_to_the_weights_of_two_undisturbed(
     recipe, start, state, tmp_path, clusters
 ):
