@@ -106,7 +106,8 @@ def finish(machine: dict[str, Any], began: tuple[float, float]) -> None:
     start, foreign = began
     elapsed = time.perf_counter() - start
     machine["minutes"] = round(elapsed / 60, 1)
-    machine["cores busy with other programs"] = round((foreign_seconds() - foreign) / elapsed, 2)
+    busy = max(0.0, foreign_seconds() - foreign) / elapsed
+    machine["cores busy with other programs"] = round(busy, 2)
 
 
 def publish(stem: Path, machine: dict[str, Any], rows: list[dict[str, Any]], text: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spp_keras import data, export, serving
+from spp_keras import data, export, pretrained, serving
 from spp_keras.data import image_reader, splits
 from spp_keras.report import training_status
 from spp_keras.run_folder import RunFolder
@@ -25,7 +25,7 @@ QUANTIZATIONS = {"float32": "none", "float16": "float16", "dynamic": "dynamic", 
 
 def main(path: str) -> int:
     """Exports a run to every target and compares the scores of every image."""
-    run = RunFolder(path)
+    run = RunFolder(pretrained.find_run(path))
     files, classes = _load_validation(run)
     count = len(run.labels)
     expected = _predict(serving.load_predictor(run, top_k=count), files, run.labels)
@@ -73,5 +73,5 @@ def _predict(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", help="run folder of a classifier")
+    parser.add_argument("run", help="run of a classifier, or name of a trained one")
     sys.exit(main(parser.parse_args().run))

@@ -1,24 +1,44 @@
 """Run folders of the networks that come with weights: what a run does, they do."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from spp_keras import _cache, _files, recipes, run_folder
 from spp_keras.run_folder import RunFolder
-from spp_keras.zoo import imagenet, networks, weight_packages
+from spp_keras.zoo import imagenet, networks, registry, shipped_weights, weight_packages
 
 # Part of the folder's name: another number when the files mean something else.
 _FORMAT = 1
 
 
+def list_pretrained() -> list[str]:
+    """Names of trained networks, each of which stands for a run folder.
+
+    Networks with weights trained on ImageNet have their own name. Where weights come with this
+    package, the name is that of the recipe that they were trained by.
+
+    Example:
+
+    >>> list_pretrained()[2:4]
+    ['efficientnet_lite2', 'zf5_spp/shapes']
+    """
+    shipped = [
+        f"{network}/{weights}"
+        for network in registry.list_models()
+        for weights in shipped_weights.list_shipped_weights(network)
+    ]
+    return [*weight_packages.PACKAGES, *shipped]
+
+
 def find_run(path: Any) -> Path:
-    """The run folder of a path, or of a network with weights that is given by its name.
+    """The run folder of a path, or of a trained network that is given by its name.
 
     A network's folder is made in the cache when it is first asked for.
 
     Args:
-        path: Path of a run folder; or a name of `spp_keras.list_models(weights="imagenet")`,
-            where there is no file or folder of that name.
+        path: Path of a run folder; or a name of `list_pretrained()`, where there is no file or
+            folder of that name.
 
     Returns:
         The path of the run folder, there or not where it was given as a path.
@@ -34,19 +54,29 @@ def find_run(path: Any) -> Path:
     PosixPath('runs/zf5_spp')
     """
     name = str(path)
-    if Path(path).exists() or name not in networks.list_networks():
+    if Path(path).exists():
         return Path(path)
-    if name not in weight_packages.PACKAGES:
+    names = list_pretrained()
+    if name not in names:
+        if name not in networks.list_networks():
+            return Path(path)
         raise ValueError(
-            "`run` must be a run folder, or a network with weights of "
-            f"{', '.join(weight_packages.PACKAGES)}; {name} is a network without trained weights: "
-            f"train it by `spp_keras.train` and give the run folder. Received: run={name!r}."
+            f"`run` must be a run folder, or a trained network, of {', '.join(names)}; {name} is "
+            "a network without trained weights: train it by `spp_keras.train` and give the run "
+            f"folder. Received: run={name!r}."
         )
-    recipe = _make_recipe(name)
-    key = _cache.make_key(recipe, weight_packages.PACKAGES[name].sha256, _FORMAT)
-    folder = _cache.user_folder("pretrained") / key / name
+    if name in weight_packages.PACKAGES:
+        recipe, checksum = _make_imagenet_recipe(name), weight_packages.PACKAGES[name].sha256
+        labels = imagenet.list_labels()
+    else:
+        recipe = recipes.read_recipe(name, task="classification")
+        weights = shipped_weights.resolve_weights(*name.split("/"))
+        checksum, labels = _cache.digest_file(weights), shipped_weights.read_labels(weights)
+        recipe = dataclasses.replace(recipe, weights=Path(name).name)
+    key = _cache.make_key(recipe, checksum, _FORMAT)
+    folder = _cache.user_folder("pretrained") / key / name.replace("/", "-")
     if not RunFolder(folder).exists:
-        _make_run(recipe, folder)
+        _make_run(recipe, labels, folder)
     return folder
 
 
@@ -61,7 +91,7 @@ def is_in_cache(run: Path) -> bool:
     return run.is_relative_to(_cache.user_folder("pretrained"))
 
 
-def _make_recipe(name: str) -> recipes.Recipe:
+def _make_imagenet_recipe(name: str) -> recipes.Recipe:
     package = weight_packages.PACKAGES[name]
     return recipes.Recipe(
         model=name,
@@ -74,8 +104,7 @@ def _make_recipe(name: str) -> recipes.Recipe:
     )
 
 
-def _make_run(recipe: recipes.Recipe, folder: Path) -> None:
-    labels = imagenet.list_labels()
+def _make_run(recipe: recipes.Recipe, labels: tuple[str, ...], folder: Path) -> None:
     model = run_folder.build_model(recipe, len(labels), multi_label=False)
     try:
         with _files.create_folder(folder) as temporary:

@@ -70,6 +70,20 @@ def made_once(request, tmp_path_factory):
     return made_once
 
 
+@pytest.fixture(scope="session")
+def drawn_shapes(made_once):
+    """Where TensorFlow Datasets finds `shapes`, drawn by the first worker that asks for it."""
+
+    def make(folder):
+        import tensorflow_datasets as tfds
+
+        from spp_keras.data import shapes  # noqa: F401, registers it
+
+        tfds.builder("shapes", data_dir=folder).download_and_prepare()
+
+    return str(made_once("shapes", make))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def light():
     """What a file leaves behind is dropped, or not looked through again at each collection.

@@ -30,14 +30,14 @@ def test_the_line_names_the_packages_of_the_extra_and_the_python_that_runs():
 def named_extras():
     """Every extra that the package names in an error."""
     pattern = re.compile(
-        r"""(?:install_line\(|require\(\s*|import_package\(\s*"[\w.]+",\s*)["'](\w+)["']"""
+        r"""(?:install_line\(|require\(\s*|import_package\(\s*(?:"[\w.]+"|\w+),\s*)["'](\w+)["']"""
     )
     files = [*(ROOT / "spp_keras").rglob("*.py")]
     return sorted({name for file in files for name in pattern.findall(file.read_text())})
 
 
-def test_errors_name_five_extras():
-    assert named_extras() == ["detection", "heic", "tflite", "train", "weights"]
+def test_errors_name_six_extras():
+    assert named_extras() == ["demo", "detection", "heic", "tflite", "train", "weights"]
 
 
 @pytest.mark.parametrize("extra", named_extras())

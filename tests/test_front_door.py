@@ -212,7 +212,7 @@ def test_the_front_door_has_every_public_package():
         if module.ispkg and not module.name.startswith("_")
     }
     # Programs rather than libraries.
-    assert public - {"app", "cli"} <= set(spp_keras.__all__)
+    assert public - {"app", "cli", "demo"} <= set(spp_keras.__all__)
 
 
 def test_a_name_that_is_missing_is_an_attribute_error():

@@ -79,8 +79,8 @@ MAY_IMPORT = {
     "app": HELPERS
     | {"data", "detection", "models", "pretrained", "recipes", "run_folder", "serving", "zoo"},
     "demo": HELPERS
-    | {"data", "evaluation", "export", "recipes", "report", "run_folder", "runs", "serving"}
-    | {"training"},
+    | {"data", "evaluation", "export", "model_repository", "pretrained", "recipes", "report"}
+    | {"run_folder", "training", "zoo"},
     "cli": HELPERS
     | {"app", "comparison", "conversion", "data", "demo", "detection", "evaluation", "export"}
     | {"image_summary"}

@@ -121,6 +121,7 @@ def test_the_wheel_has_the_package_and_the_zoo_and_nothing_else(sdist, wheel):
         "spp_keras/serving/some_page.html",
         "spp_keras/data/shapes/README.md",
         "spp_keras/zoo/entries/zf5_spp/shapes.toml",
+        "spp_keras/zoo/entries/zf5_spp/shapes.weights.h5",
         "spp_keras/zoo/entries/zf5_spp/card.md",
     } < names
 
@@ -158,27 +159,22 @@ def plain(wheel, tmp_path_factory):
     shutil.rmtree(folder / "venv")
 
 
-def test_a_plain_install_builds_predicts_saves_and_loads_every_network(plain):
+MISSING = {
+    "data set by name": ("tensorflow_datasets", "tensorflow-datasets"),
+    "training": ("tensorboard", "tensorboard"),
+    "TFLite": ("ai_edge_litert", "ai-edge-litert"),
+}
+
+
+# One test, so that one worker installs all of it.
+def test_a_plain_install_is_small_uses_every_network_and_says_what_installs_the_rest(plain):
     assert "spp_keras" in plain["packages"]
-
-
-def test_a_plain_install_has_less_than_100_megabytes_beyond_tensorflow(plain):
     assert plain["megabytes"] < 100, plain["packages"]
-
-
-@pytest.mark.parametrize(
-    ("feature", "package", "requirement"),
-    [
-        ("data set by name", "tensorflow_datasets", "tensorflow-datasets"),
-        ("training", "tensorboard", "tensorboard"),
-        ("TFLite", "ai_edge_litert", "ai-edge-litert"),
-    ],
-)
-def test_a_plain_install_says_what_installs_a_missing_package(plain, feature, package, requirement):
-    message = plain[feature]
-    assert f"needs the package `{package}`. Install it with: " in message
-    assert "/venv/bin/python -m pip install " in message
-    assert f"'{requirement}>=" in message
+    for feature, (package, requirement) in MISSING.items():
+        message = plain[feature]
+        assert f"needs the package `{package}`. Install it with: " in message
+        assert "/venv/bin/python -m pip install " in message
+        assert f"'{requirement}>=" in message
 
 
 def test_the_citation_has_what_its_format_asks_for():

@@ -7,7 +7,7 @@ from typing import Any
 
 from spp_keras import run_folder
 from spp_keras.recipes import fields
-from spp_keras.zoo import networks, weight_packages
+from spp_keras.zoo import networks
 
 # Keys of recipes that are arguments of their own, or not for the command line.
 _NOT_FLAGS = ("task", "run")
@@ -67,8 +67,10 @@ def choose_run(path: str) -> Path:
     """The run folder of an argument, or an error that names the runs there are."""
     if Path(path).exists():
         return Path(path)
-    if path in weight_packages.PACKAGES:
-        from spp_keras import pretrained
+    from spp_keras import pretrained
+
+    names = pretrained.list_pretrained()
+    if path in names:
         from spp_keras.cli._command import load_tensorflow
 
         load_tensorflow()
@@ -78,7 +80,7 @@ def choose_run(path: str) -> Path:
         hint = f" {path} is a network: `spp-keras train {path} --data photos/` trains it."
     raise ValueError(
         "RUN must be an existing folder, or the name of a network with weights, of "
-        f"{', '.join(weight_packages.PACKAGES)}.{hint} {describe_runs()} Received: {path}."
+        f"{', '.join(names)}.{hint} {describe_runs()} Received: {path}."
     )
 
 

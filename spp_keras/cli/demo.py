@@ -10,13 +10,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = add_command(
         commands,
         "demo",
-        help="train, evaluate, export, predict and report in ten minutes",
-        description="Draws images of mixed sizes, trains a small ZF-5 with a spatial pyramid on "
-        "whole images and one without on images warped to squares, evaluates both, exports the "
-        "first for TensorFlow Serving and as TFLite, predicts the same images with all of them "
-        "and writes a report. Nothing is downloaded. A demo that was killed is resumed by the "
-        "same command.",
-        examples="  spp-keras demo\n  spp-keras demo --epochs 4 --output quick-look",
+        help="name photographs, train on, compare, export and report in three minutes",
+        description="Names photographs that other packages bring, whole, cropped and warped. "
+        "Trains a network that comes with the package on for some epochs, and tests it beside "
+        "those for cropped and warped images. Exports a model for TensorFlow Serving, asks it "
+        "for photographs of several sizes in one request, and writes a report. Nothing is "
+        "downloaded. A demo that was interrupted is resumed by the same command.",
+        examples="  spp-keras demo\n  spp-keras demo --epochs 5 --output long-look",
     )
     parser.add_argument(
         "--output",
@@ -24,13 +24,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         default="spp-keras-demo",
         help="folder for everything (default: spp-keras-demo)",
     )
-    parser.add_argument(
-        "--epochs",
-        type=int,
-        default=12,
-        help="epochs of each training (default: 12, too few to tell which network is better)",
-    )
-    parser.add_argument("--data", default="shapes", help="data set to train on (default: shapes)")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs of the training (default: 2)")
     parser.set_defaults(run_command=_run_demo)
 
 
@@ -38,5 +32,5 @@ def _run_demo(options: argparse.Namespace) -> int:
     load_tensorflow()
     from spp_keras.demo import run_demo
 
-    run_demo(options.output, data=options.data, epochs=options.epochs)
+    run_demo(options.output, epochs=options.epochs)
     return 0

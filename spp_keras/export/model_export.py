@@ -179,7 +179,8 @@ def _check_calibration_data(
 
 
 def _check_has_training_data(run: RunFolder | None) -> None:
-    if run is not None and pretrained.is_in_cache(run.path):
+    # Data that are drawn are at hand, wherever the network was trained.
+    if run is not None and pretrained.is_in_cache(run.path) and run.recipe.data != "shapes":
         raise ValueError(
             "`calibration_data` must be given for quantization='int8' of a network with weights, "
             "whose training images are not here: a folder of about a hundred photographs such as "

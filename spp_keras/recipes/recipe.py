@@ -5,7 +5,7 @@ import dataclasses
 from spp_keras import _checks
 from spp_keras.data import backgrounds
 from spp_keras.recipes import fields
-from spp_keras.zoo import backbones, networks
+from spp_keras.zoo import backbones, networks, shipped_weights
 
 SIZE_POLICIES = ("fixed", "alternating", "range", "warped", "whole", "native")
 CROPS = ("corners", "random", "center")
@@ -33,9 +33,10 @@ class Recipe:
         units: Units of hidden dense layers behind the pyramid, for networks of
             `keras.applications`; those of the zoo have their own. Defaults to `()`, none.
         dropout: Dropout rate after each hidden dense layer. Defaults to 0.5.
-        weights: A `.weights.h5` file to start from, or `"imagenet"` for weights trained on
-            ImageNet, where the network has them. Batch normalization then keeps its stored
-            statistics. Defaults to `""`, random weights.
+        weights: A `.weights.h5` file to start from; or `"imagenet"` for weights trained on
+            ImageNet, `"shapes"` for those trained on drawn images, where the network has them.
+            Batch normalization then keeps its stored statistics. Defaults to `""`, random
+            weights.
         freeze: Layers that are not trained, by their names or by beginnings of names
             such as `"conv"`. Defaults to `()`.
         data: Image folder, CSV file of labels, or name of a data set. Defaults to `"shapes"`.
@@ -207,10 +208,13 @@ def _check_network(recipe: Recipe) -> None:
                 "that have them. Received: weights='imagenet'."
             )
     elif recipe.weights and not recipe.weights.endswith(".weights.h5"):
-        raise ValueError(
-            "`weights` must be the path of a file ending in .weights.h5, 'imagenet', or empty. "
-            f"Received: weights={recipe.weights!r}."
-        )
+        names = shipped_weights.list_shipped_weights(recipe.model)
+        if recipe.weights not in names:
+            raise ValueError(
+                "`weights` must be the path of a file ending in .weights.h5, "
+                f"{', '.join(map(repr, ['imagenet', *names]))}, or empty. "
+                f"Received: weights={recipe.weights!r}."
+            )
 
 
 def _check_sizes(recipe: Recipe) -> None:

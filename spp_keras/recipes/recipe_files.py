@@ -12,6 +12,7 @@ from spp_keras.recipes import fields
 from spp_keras.recipes.detector_recipe import DetectorRecipe
 from spp_keras.recipes.recipe import Recipe
 from spp_keras.zoo import networks
+from spp_keras.zoo.zoo_folder import find_zoo_folder
 
 # Keys of older versions: the last version that has them, the next one, and their names there.
 _OLD_KEYS = {
@@ -130,10 +131,10 @@ def list_recipes(task: str | None = None) -> list[str]:
     ['alexnet5/imagenet', 'alexnet5_spp/imagenet']
     """
     names = []
-    for file in _zoo_folder().glob("*/*.toml"):
+    for file in find_zoo_folder().glob("*/*.toml"):
         kind = tomllib.loads(file.read_text(encoding="utf-8")).get("task", "classification")
         if task in (None, kind):
-            names.append(file.relative_to(_zoo_folder()).with_suffix("").as_posix())
+            names.append(file.relative_to(find_zoo_folder()).with_suffix("").as_posix())
     return sorted(names)
 
 
@@ -148,7 +149,7 @@ def read_card(model: str) -> str:
     >>> read_card("zf5_spp").splitlines()[0]
     '# zf5_spp'
     """
-    cards = {file.parent.name: file for file in _zoo_folder().glob("*/card.md")}
+    cards = {file.parent.name: file for file in find_zoo_folder().glob("*/card.md")}
     if model not in cards:
         raise ValueError(
             f"`model` must be a network of the zoo.{fields.suggest_name(model, sorted(cards))} "
@@ -162,7 +163,7 @@ def _find_file(path: str | Path) -> Path:
         return Path(path)
     name, names = str(path), list_recipes()
     if name in names:
-        return _zoo_folder() / f"{name}.toml"
+        return find_zoo_folder() / f"{name}.toml"
     if name in networks.list_networks():
         own = [other for other in names if other.startswith(f"{name}/")]
         hint = f"{name} is a network; its recipes are {', '.join(own)}. " if own else ""
@@ -174,12 +175,6 @@ def _find_file(path: str | Path) -> Path:
         "`recipe` must be an existing file or the name of a recipe in the zoo. "
         f"{hint}`spp-keras zoo` lists them. Received: recipe={name!r}."
     )
-
-
-def _zoo_folder() -> Path:
-    # A wheel has the recipes inside the package, a checkout beside it.
-    packaged = Path(__file__).parents[1] / "zoo" / "entries"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "zoo"
 
 
 def _describe_wrong_task(kind: Any, task: str | None) -> str:

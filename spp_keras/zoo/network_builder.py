@@ -9,7 +9,7 @@ from spp_keras import _checks
 from spp_keras.conversion import transformation
 from spp_keras.layers import SpatialPyramidPooling
 from spp_keras.models.image_model import ImageModel
-from spp_keras.zoo import layer_builder, layer_rows, tables
+from spp_keras.zoo import layer_builder, layer_rows, shipped_weights, tables
 from spp_keras.zoo.weights import load_weights
 
 Levels = Sequence[int | tuple[int, int]]
@@ -45,7 +45,7 @@ def build_spp_network(
         outputs = layer_builder.build_top(vectors, top)
     else:
         outputs = pool_maps(maps, pooling, levels, mode)
-    return _make_any_size(images, outputs, name, weights)
+    return _make_any_size(images, outputs, name, weights, f"{table.name}_spp")
 
 
 def build_fixed_network(
@@ -66,7 +66,7 @@ def build_fixed_network(
     if not include_top:
         images, maps = _build_trunk(table, input_shape, width)
         outputs = pool_maps(maps, pooling, ())
-        return _make_any_size(images, outputs, name, weights)
+        return _make_any_size(images, outputs, name, weights, table.name)
 
     shape = _checks.image_shape(
         input_shape or (224, 224, 3), table.grid.min_pixels(table.last_pool.kernel)
@@ -85,7 +85,7 @@ def build_fixed_network(
     )
     top = _list_paper_top(table, classes, classifier_activation, dropout, width)
     model = ImageModel(images, layer_builder.build_top(x, top), name=name)
-    return _load(model, weights)
+    return _load(model, weights, table.name)
 
 
 def list_top_rows(
@@ -156,15 +156,17 @@ def _list_paper_top(
     return list_top_rows(first, units, dropout, classes, activation)
 
 
-def _make_any_size(images: Any, outputs: Any, name: str, weights: str | None) -> keras.Model:
+def _make_any_size(
+    images: Any, outputs: Any, name: str, weights: str | None, network: str
+) -> keras.Model:
     """A plain network made to take images of any size, with its weights."""
     plain = keras.Model(images, outputs, name=name)
-    return _load(transformation.convert_model(plain, images.shape[1:], name), weights)
+    return _load(transformation.convert_model(plain, images.shape[1:], name), weights, network)
 
 
-def _load(model: keras.Model, weights: str | None) -> keras.Model:
+def _load(model: keras.Model, weights: str | None, network: str) -> keras.Model:
     if weights is not None:
-        load_weights(model, weights)
+        load_weights(model, shipped_weights.resolve_weights(network, weights))
     return model
 
 

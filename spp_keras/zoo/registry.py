@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from spp_keras import _checks
-from spp_keras.zoo import weight_packages
+from spp_keras.zoo import shipped_weights, weight_packages
 
 if TYPE_CHECKING:
     import keras
@@ -36,8 +36,8 @@ def list_models(pattern: str = "*", *, weights: str | None = None) -> list[str]:
 
     Args:
         pattern: Shell pattern, as for `fnmatch`. Defaults to all names.
-        weights: `"imagenet"` for those that have weights trained on ImageNet. Defaults to
-            `None`, all.
+        weights: `"imagenet"` for those that have weights trained on ImageNet, `"shapes"` for
+            those whose weights for drawn images come with this package. Defaults to `None`, all.
 
     Returns:
         The names that match, sorted.
@@ -48,9 +48,15 @@ def list_models(pattern: str = "*", *, weights: str | None = None) -> list[str]:
     ['zf5', 'zf5_spp']
     >>> list_models(weights="imagenet")
     ['efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2']
+    >>> list_models(weights="shapes")
+    ['zf5_spp']
     """
-    _checks.one_of(weights, (None, "imagenet"), "weights")
-    names = sorted(NETWORKS if weights is None else weight_packages.PACKAGES)
+    with_weights = {"imagenet": set(weight_packages.PACKAGES)}
+    for network in NETWORKS:
+        for trained in shipped_weights.list_shipped_weights(network):
+            with_weights.setdefault(trained, set()).add(network)
+    _checks.one_of(weights, (None, *with_weights), "weights")
+    names = sorted(NETWORKS if weights is None else with_weights[weights])
     return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
 
 

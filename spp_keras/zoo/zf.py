@@ -40,7 +40,9 @@ def zf5_spp(
         weights: Path of a file that `model.save_weights` wrote, or `None` for
             random weights. From a file with another number of classes all but
             `predictions` is loaded, and without top only the convolutions.
-            Defaults to `None`.
+            `"shapes"`, `"shapes_warped"` and `"shapes_cropped"` come with this
+            package, for `width=0.125`: trained on the 12 classes of the drawn
+            images `shapes`, whole, warped and cropped. Defaults to `None`.
         input_shape: `(height, width, channels)`, height and width `None` or at
             least 29. Defaults to `(None, None, 3)`.
         pooling: Without top: `None` for the feature map, `"avg"` or `"max"` over

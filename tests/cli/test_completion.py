@@ -54,7 +54,11 @@ def test_bash_completes_commands_options_names_and_paths(complete):
     typed = {
         "spp-keras ev": ["evaluate"],
         "spp-keras train-": ["train-detector"],
-        "spp-keras train zf5_spp/s": ["zf5_spp/shapes", "zf5_spp/shapes_detector"],
+        "spp-keras train zf5_spp/shapes_": [
+            "zf5_spp/shapes_cropped",
+            "zf5_spp/shapes_detector",
+            "zf5_spp/shapes_warped",
+        ],
         "spp-keras train mi": ["mine.toml"],
         "spp-keras train zf5_spp --dev": ["--devices"],
         "spp-keras train zf5_spp --data ru": ["runs"],

@@ -22,4 +22,8 @@ ADDED_KEYS = (
     "class_weight",
 )
 # Recipes that 0.1.1 did not have.
-ADDED_RECIPES = ("efficientnet_lite0/fine_tuning",)
+ADDED_RECIPES = (
+    "efficientnet_lite0/fine_tuning",
+    "zf5_spp/shapes_cropped",
+    "zf5_spp/shapes_warped",
+)

@@ -166,13 +166,25 @@ def test_the_zoo_has_a_recipe_for_any_machine():
         *(f"{name}/imagenet" for name in NAMES),
         "efficientnet_lite0/fine_tuning",
         "zf5_spp/shapes",
+        "zf5_spp/shapes_cropped",
+        "zf5_spp/shapes_warped",
         "zf5_spp/detector",
         "zf5_spp/shapes_detector",
     }
     recipe = recipes.read_recipe("zf5_spp/shapes")
     assert (recipe.data, recipe.size_policy) == ("shapes", "native")
     assert recipe.width < 0.5
-    assert recipe.epochs <= 20
+    assert recipe.early_stopping
+
+
+def test_recipes_that_are_compared_differ_in_sizes_alone():
+    whole, *others = (
+        vars(recipes.read_recipe(f"zf5_spp/{name}"))
+        for name in ("shapes", "shapes_cropped", "shapes_warped")
+    )
+    of_sizes = {"size_policy", "image_sizes", "short_side", "longest_side", "crop"}
+    for other in others:
+        assert {key for key in whole if whole[key] != other[key]} <= of_sizes
 
 
 def test_the_defaults_need_no_file_of_ours(recipe_file):

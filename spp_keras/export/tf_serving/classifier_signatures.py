@@ -48,8 +48,15 @@ def build_classifier_signatures(
     channels = parts.pooling.output.shape[-1]
     pool_decoded = file_pooling.make_file_pooler(model, parts, packed_pixels)
 
-    def pool_files(image_bytes: Any) -> tuple[Any, dict[str, Any]]:
-        return input_decoding.map_file_batches(pool_decoded, channels, files, image_bytes)
+    files_spec = (tf.TensorSpec((None,), tf.string, name="image_bytes"),)
+    # Traced once for both signatures of files: tracing takes most of an export.
+    pool_files = tf.function(
+        lambda image_bytes: input_decoding.map_file_batches(
+            pool_decoded, channels, files, image_bytes
+        ),
+        files_spec,
+        autograph=False,
+    )
 
     def classify_files(image_bytes: Any) -> dict[str, Any]:
         pooled, errors = pool_files(image_bytes)
@@ -68,7 +75,6 @@ def build_classifier_signatures(
     def spec_of_images(dtype: str) -> tuple[tf.TensorSpec]:
         return (tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype, name="images"),)
 
-    files_spec = (tf.TensorSpec((None,), tf.string, name="image_bytes"),)
     return {
         "serving_default": Signature(classify, spec_of_images("float32")),
         "uint8": Signature(classify, spec_of_images("uint8")),
