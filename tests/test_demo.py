@@ -84,7 +84,7 @@ def test_the_demo_is_interrupted_goes_on_and_says_what_to_type_next(
     shutil.copytree(drawn_shapes, tmp_path / "two words" / "data")
     with start(command, tmp_path) as first:
         for line in first.stdout:
-            if line.startswith("3. Training on"):
+            if line.startswith("3. Fine-tuning"):
                 break
         first.send_signal(signal.SIGINT)
         assert "Traceback" not in first.stderr.read()
@@ -95,7 +95,7 @@ def test_the_demo_is_interrupted_goes_on_and_says_what_to_type_next(
 
     assert second.returncode == 0, errors
     assert re.findall(r"^\d", printed, re.MULTILINE) == list("123456")
-    rows = re.findall(r"^\| zf5_spp/\w+(?:, trained on)? \| (.+?) \| ([\d.]+)% \|", printed, re.M)
+    rows = re.findall(r"^\| zf5_spp/\w+(?:, fine-tuned)? \| (.+?) \| ([\d.]+)% \|", printed, re.M)
     assert [form for form, _ in rows] == FORMS
     assert shapes_networks.describe_interval() in printed
     named, answers = printed.split("2. Drawing")[0], printed.split("5. Exporting")[1]

@@ -10,9 +10,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = add_command(
         commands,
         "demo",
-        help="name photographs, train on, compare, export and report in three minutes",
+        help="name photographs, fine-tune, compare, export and report in three minutes",
         description="Names photographs that other packages bring, whole, cropped and warped. "
-        "Trains a network that comes with the package on for some epochs, and tests it beside "
+        "Fine-tunes a network that comes with the package, and tests it beside "
         "those for cropped and warped images. Exports a model for TensorFlow Serving, asks it "
         "for photographs of several sizes in one request, and writes a report. Nothing is "
         "downloaded. A demo that was interrupted is resumed by the same command.",

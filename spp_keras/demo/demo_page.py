@@ -25,7 +25,7 @@ def render_page(
         photographs: Photographs with their names in each form.
         rows: Accuracies of networks for drawn images.
         answers: Answers of the exported model.
-        run: Run folder of the network that was trained on.
+        run: Run folder of the network that was fine-tuned.
         commands: What to type next.
     """
     return html.render_document(

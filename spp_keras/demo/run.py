@@ -1,4 +1,4 @@
-"""Names photographs, tests and trains on networks that come with the package, exports, reports."""
+"""Names photographs, fine-tunes and tests networks that come with the package, exports, reports."""
 
 import shlex
 import shutil
@@ -18,7 +18,7 @@ NETWORK = "efficientnet_lite0"
 # Size of the squares that the network was trained on.
 _VIEW_SIZE = 224
 _NEEDED_BYTES = 2**29
-# The last learning rate of the training that is gone on with: a higher one would undo it.
+# The last one of the training that the weights are from: a higher one would undo it.
 _LEARNING_RATE = 1e-4
 
 
@@ -28,7 +28,7 @@ def run_demo(output: str | Path, *, epochs: int = 2) -> Path:
     1. Photographs that other packages bring are named by a network with ImageNet weights: whole,
        cropped and warped.
     2. The data set `shapes` is drawn.
-    3. A network that comes with the package, trained on it, is trained on for some epochs.
+    3. A network that comes with the package, trained on it, is fine-tuned for some epochs.
     4. It is tested beside networks that were trained on the same images cropped and warped, each
        in its own form.
     5. The network of the photographs is exported for TensorFlow Serving, and TensorFlow alone
@@ -57,8 +57,8 @@ def run_demo(output: str | Path, *, epochs: int = 2) -> Path:
     print(f"2. Drawing the images of `shapes` into {data_dir}")
     load_records("shapes", "test", data_dir)
 
-    print(f"3. Training on: the network for whole images, {epochs} more epochs")
-    trained = output / "runs" / "zf5_spp"
+    print(f"3. Fine-tuning the network for whole images, {epochs} epochs")
+    fine_tuned = output / "runs" / "zf5_spp"
     recipe = recipes.read_recipe(
         "zf5_spp/shapes",
         task="classification",
@@ -68,10 +68,10 @@ def run_demo(output: str | Path, *, epochs: int = 2) -> Path:
         learning_rate=_LEARNING_RATE,
         early_stopping=False,
     )
-    train_model(recipe, trained)
+    train_model(recipe, fine_tuned)
 
     print("4. Testing it, and those that it is compared with, on images that none was trained on")
-    rows = shapes_networks.evaluate_networks(trained, data_dir, output / "evaluation")
+    rows = shapes_networks.evaluate_networks(fine_tuned, data_dir, output / "evaluation")
     print(shapes_networks.format_rows(rows))
     print(shapes_networks.describe_interval())
 
@@ -82,10 +82,10 @@ def run_demo(output: str | Path, *, epochs: int = 2) -> Path:
     answers = exported_model.ask(saved_model, paths)
     print(exported_model.format_answers(answers))
 
-    report.write_report(trained, data_dir=data_dir, split="test")
+    report.write_report(fine_tuned, data_dir=data_dir, split="test")
     page = output / "report.html"
-    commands = _list_commands(output, paths, trained)
-    _files.write_file(page, demo_page.render_page(named, rows, answers, trained, commands))
+    commands = _list_commands(output, paths, fine_tuned)
+    _files.write_file(page, demo_page.render_page(named, rows, answers, fine_tuned, commands))
     print(f"6. The report is {page}; next:")
     print("\n".join(f"  {command}" for command in commands))
     return page

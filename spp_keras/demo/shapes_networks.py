@@ -40,24 +40,24 @@ class NetworkRow(NamedTuple):
     images: int
 
 
-def evaluate_networks(trained: Path, data_dir: str, output: Path) -> list[NetworkRow]:
-    """Evaluates the network that was trained on, and those that come with the package.
+def evaluate_networks(fine_tuned: Path, data_dir: str, output: Path) -> list[NetworkRow]:
+    """Evaluates the network that was fine-tuned, and those that come with the package.
 
     Args:
-        trained: Its run folder.
+        fine_tuned: Its run folder.
         data_dir: Where `shapes` lies.
         output: Folder for the results, in which scores are cached.
     """
     rows = []
-    for network, protocols in {**_NETWORKS, str(trained): ("full",)}.items():
-        name = "zf5_spp/shapes, trained on" if network == str(trained) else network
+    for network, protocols in {**_NETWORKS, str(fine_tuned): ("full",)}.items():
+        name = "zf5_spp/shapes, fine-tuned" if network == str(fine_tuned) else network
         results = evaluation.evaluate(
             network,
             protocols,
             data="shapes",
             data_dir=data_dir,
             split="test",
-            output=output / name.replace("/", "-").replace(", trained on", "-trained-on"),
+            output=output / name.replace("/", "-").replace(", fine-tuned", "-trained-on"),
         )
         rows += [
             NetworkRow(name, _FORMS[row["protocol"]], row["top1"], results["images"])
