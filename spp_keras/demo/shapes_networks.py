@@ -1,6 +1,7 @@
 """The networks for `shapes` that come with the package, each tested in its own form."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,7 +58,7 @@ def evaluate_networks(fine_tuned: Path, data_dir: str, output: Path) -> list[Net
             data="shapes",
             data_dir=data_dir,
             split="test",
-            output=output / name.replace("/", "-").replace(", fine-tuned", "-trained-on"),
+            output=output / re.sub(r"\W+", "-", name),
         )
         rows += [
             NetworkRow(name, _FORMS[row["protocol"]], row["top1"], results["images"])
