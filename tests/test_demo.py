@@ -8,6 +8,7 @@ import signal
 import site
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 
@@ -86,6 +87,10 @@ def test_the_demo_is_interrupted_goes_on_and_says_what_to_type_next(
         for line in first.stdout:
             if line.startswith("3. Fine-tuning"):
                 break
+        # In the midst of the training.
+        while not (tmp_path / "two words" / "runs" / "zf5_spp" / "recipe.toml").exists():
+            time.sleep(0.05)
+        time.sleep(3)
         first.send_signal(signal.SIGINT)
         assert "Traceback" not in first.stderr.read()
     assert first.returncode == 130

@@ -159,14 +159,16 @@ def _create_backbone(name: str, weights: str | None, options: dict[str, Any]) ->
         with warnings.catch_warnings():
             # That weights of 224 pixels are taken for images of any size is what is asked for.
             warnings.filterwarnings("ignore", "`input_shape` is undefined")
-            return getattr(keras.applications, name)(
+            network = getattr(keras.applications, name)(
                 input_tensor=x,
                 input_shape=(None, None, 3),
                 include_top=False,
                 weights=weights,
-                name=name,
                 **options,
             )
+            # Not as an argument: EfficientNetV2 looks up its blocks by the name that it has.
+            network.name = name
+            return network
     except Exception as error:
         # Keras raises errors of downloads as plain exceptions.
         if weights is None or "URL fetch failure" not in str(error):

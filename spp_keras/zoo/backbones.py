@@ -59,7 +59,7 @@ BACKBONES = {
     "ResNet50V2": Backbone("tf", 1),
     "VGG16": Backbone("caffe", 32),
     "VGG19": Backbone("caffe", 32),
-    "Xception": Backbone("tf", 19),
+    "Xception": Backbone("tf", 7),
 }
 
 

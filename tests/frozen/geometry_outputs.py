@@ -5,7 +5,13 @@ import json
 import numpy as np
 import tensorflow as tf
 from frozen.layer_outputs import LEVELS
-from frozen.old_names import ADDED_KEYS, ADDED_RECIPES, RENAMED_KEYS, RENAMED_VALUES
+from frozen.old_names import (
+    ADDED_KEYS,
+    ADDED_RECIPES,
+    CHANGED_RECIPES,
+    RENAMED_KEYS,
+    RENAMED_VALUES,
+)
 
 from spp_keras import geometry, recipes
 from spp_keras.data import Crop, Warp, Whole, size_policies
@@ -111,7 +117,7 @@ def encode_recipe(recipe):
 
 
 def compute_recipes():
-    names = set(recipes.list_recipes("classification")).difference(ADDED_RECIPES)
+    names = set(recipes.list_recipes("classification")).difference(ADDED_RECIPES, CHANGED_RECIPES)
     outputs = {
         name.removesuffix("/imagenet"): encode_recipe(recipes.read_recipe(name)) for name in names
     }

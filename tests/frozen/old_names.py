@@ -20,6 +20,7 @@ ADDED_KEYS = (
     "trunk_multiplier",
     "early_stopping",
     "class_weight",
+    "background",
 )
 # Recipes that 0.1.1 did not have.
 ADDED_RECIPES = (
@@ -27,3 +28,5 @@ ADDED_RECIPES = (
     "zf5_spp/shapes_cropped",
     "zf5_spp/shapes_warped",
 )
+# Recipes that train to the end since 0.3, with an eighth of the filters.
+CHANGED_RECIPES = ("zf5_spp/shapes",)
