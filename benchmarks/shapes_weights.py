@@ -40,9 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machines.out_option(parser)
     parser.set_defaults(out=Path(__file__).parents[1] / "zoo" / _NETWORK)
     options = parser.parse_args(arguments)
-    if options.render:
-        return machines.render(options.out / "shapes_weights", tables.markdown)
-    _measure(options)
+    if not options.render:
+        _measure(options)
     return machines.render(options.out / "shapes_weights", tables.markdown)
 
 
@@ -62,6 +61,7 @@ def _measure(options: argparse.Namespace) -> None:
         "spp_keras": spp_keras.__version__,
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
+        "numpy": np.__version__,
     }
     for seed in range(options.seeds):
         for name in _FORMS:
@@ -81,7 +81,6 @@ def _measure(options: argparse.Namespace) -> None:
             right = [of_run[index].argmax(axis=1) == labels for of_run in scores]
             correct[name, protocol] = np.array(right, float)
             rows.append(_make_row(name, protocol, correct[name, protocol], runs))
-    machine["versions"]["numpy"] = np.__version__
     weights = {name: _ship(options, name, images) for name in _FORMS}
     whole = correct["shapes", "full"]
     differences = [

@@ -52,12 +52,12 @@ def name_images(
     """
     images = []
     for path in paths:
-        encoded = path.read_bytes()
-        orientation = int(exif.read_orientation_compiled(encoded))
-        height, width = image_ops.decode_image(encoded, orientation).shape[:2]
+        image_bytes = path.read_bytes()
+        orientation = int(exif.read_orientation_compiled(image_bytes))
+        height, width = image_ops.decode_image(image_bytes, orientation).shape[:2]
         size = (int(height), int(width))
         forms = {
-            form: _name_form(encoded, size, orientation, scorer, labels)
+            form: _name_form(image_bytes, size, orientation, scorer, labels)
             for form, scorer in scorers.items()
         }
         images.append(NamedImage(path.name, size, forms))
@@ -75,13 +75,17 @@ def format_names(images: Sequence[NamedImage]) -> str:
 
 
 def _name_form(
-    encoded: bytes, size: tuple[int, int], orientation: int, scorer: Scorer, labels: Sequence[str]
+    image_bytes: bytes,
+    size: tuple[int, int],
+    orientation: int,
+    scorer: Scorer,
+    labels: Sequence[str],
 ) -> ImageForm:
     (scaled,) = scorer.list_views(size)
     (view,) = scaled.views
-    pixels = make_decoder(backgrounds.WHITE)(encoded, size, scaled.size, orientation).numpy()
+    pixels = make_decoder(backgrounds.WHITE)(image_bytes, size, scaled.size, orientation).numpy()
     left, top, right, bottom = view.window
-    scores = scorer(encoded, size, orientation)
+    scores = scorer(image_bytes, size, orientation)
     best = np.argsort(-scores)[:_TOP]
     return ImageForm(
         pixels[top:bottom, left:right].astype("uint8"),

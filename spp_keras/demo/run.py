@@ -50,7 +50,8 @@ def run_demo(output: str | Path, *, epochs: int = 2) -> Path:
     _files.check_free_space(output, _NEEDED_BYTES)
 
     print(f"1. Naming {len(paths)} photographs by {NETWORK}: whole, cropped and warped to a square")
-    named = _name_photographs(paths)
+    run = RunFolder(pretrained.find_run(NETWORK))
+    named = _name_photographs(run, paths)
     print(image_forms.format_names(named))
 
     data_dir = str(output / "data")
@@ -78,21 +79,20 @@ def run_demo(output: str | Path, *, epochs: int = 2) -> Path:
     saved_model = output / "saved_models" / NETWORK
     print(f"5. Exporting {NETWORK} to {saved_model}, and asking it once for all photographs")
     if not saved_model.exists():
-        export.export_model(NETWORK, saved_model)
+        export.export_model(run, saved_model)
     answers = exported_model.ask(saved_model, paths)
     print(exported_model.format_answers(answers))
 
     report.write_report(fine_tuned, data_dir=data_dir, split="test")
     page = output / "report.html"
-    commands = _list_commands(output, paths, fine_tuned)
+    commands = _list_commands(saved_model, paths[0], fine_tuned)
     _files.write_file(page, demo_page.render_page(named, rows, answers, fine_tuned, commands))
     print(f"6. The report is {page}; next:")
     print("\n".join(f"  {command}" for command in commands))
     return page
 
 
-def _name_photographs(paths: Sequence[Path]) -> list[image_forms.NamedImage]:
-    run = RunFolder(pretrained.find_run(NETWORK))
+def _name_photographs(run: RunFolder, paths: Sequence[Path]) -> list[image_forms.NamedImage]:
     whole = Whole(short_side=weight_packages.PACKAGES[NETWORK].short_side)
     scorers: Mapping[str, Scorer] = {
         "whole": Scorer(run.model, "full", view_size=_VIEW_SIZE, whole=whole),
@@ -102,12 +102,11 @@ def _name_photographs(paths: Sequence[Path]) -> list[image_forms.NamedImage]:
     return image_forms.name_images(paths, scorers, run.labels)
 
 
-def _list_commands(output: Path, paths: Sequence[Path], run: Path) -> list[str]:
+def _list_commands(saved_model: Path, photograph: Path, run: Path) -> list[str]:
     """What to type next, from the folder where the demo was started."""
     command = _find_command()
     return [
-        f"{command} predict {shlex.quote(str(output / 'saved_models' / NETWORK))} "
-        f"{shlex.quote(str(paths[0]))}",
+        f"{command} predict {shlex.quote(str(saved_model))} {shlex.quote(str(photograph))}",
         f"{command} app {shlex.quote(str(run))}",
         f"{command} sizes photos/    # a folder of your own",
     ]

@@ -2,6 +2,8 @@
 
 import inspect
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import exif_files
@@ -400,7 +402,9 @@ def test_networks_get_the_batches_of_the_pipeline(photos):
         np.testing.assert_array_equal(found, labels_of(dataset))
 
 
-def make_network():
+SMALL_NETWORK = """
+import keras, spp_keras
+def network():
     keras.utils.set_random_seed(1)
     images = keras.Input((None, None, 3))
     x = keras.layers.Rescaling(1 / 255)(images)
@@ -410,6 +414,7 @@ def make_network():
     loss = "sparse_categorical_crossentropy"
     model.compile(keras.optimizers.SGD(0.01), loss, metrics=["accuracy"])
     return model
+"""
 
 
 @pytest.mark.integration
@@ -421,7 +426,9 @@ def test_a_network_of_the_zoo_learns_from_the_pipeline_and_answers_in_order(phot
         dataset.batches_for = lambda *args, own=batches_for, **options: (
             asked.append(options) or own(*args, **options)
         )
-    model = make_network()
+    names = {}
+    exec(SMALL_NETWORK, names)
+    model = names["network"]()
     history = model.fit(train, validation_data=val, epochs=2, verbose=0).history
     assert len(history["val_loss"]) == 2
     assert [options["training"] for options in asked] == [True, False]
@@ -434,6 +441,37 @@ def test_a_network_of_the_zoo_learns_from_the_pipeline_and_answers_in_order(phot
         model.fit(alone, verbose=0)
 
 
+TWO_DEVICES = """
+import os, sys
+import numpy as np, tensorflow as tf
+from spp_keras import training
+strategy = training.choose_strategy(devices=2)
+def fit(scope):
+    with scope:
+        model = network()
+    train, val = spp_keras.image_dataset_from_directory(
+        sys.argv[1], validation_split=0.3, subset="both", seed=3, batch_size=5
+    )
+    history = model.fit(train, validation_data=val, epochs=2, verbose=0).history
+    values = [history["val_loss"], history["val_accuracy"]]
+    return [*model.get_weights(), values, model.predict(val, verbose=0)]
+one, two = fit(tf.distribute.get_strategy().scope()), fit(strategy.scope())
+for mine, other in zip(one, two):
+    np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
+print("the same", flush=True)
+# The threads of a strategy may hang when the interpreter ends.
+os._exit(0)
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.exhaustive
+def test_two_devices_learn_and_answer_as_one_does(photos):
+    script = [sys.executable, "-c", SMALL_NETWORK + TWO_DEVICES, str(photos)]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=600, check=False)
+    assert done.stdout.endswith("the same\n"), done.stderr[-3000:]
+
+
 @pytest.mark.integration
 @pytest.mark.exhaustive
 def test_a_network_of_keras_applications_learns(tmp_path):
@@ -443,7 +481,7 @@ def test_a_network_of_keras_applications_learns(tmp_path):
     classes = len(train.class_names)
     model = spp_keras.spp_classifier("MobileNetV3Small", classes=classes, weights=None)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    history = model.fit(train, validation_data=val, verbose=0).history
+    history = model.fit(train, validation_data=val, epochs=2, verbose=0).history
     assert np.isfinite(history["val_loss"]).all()
     assert model.predict(val, verbose=0).shape == (len(val.file_paths), classes)
     spp_keras.fine_tune(model, train, validation_data=val, top_epochs=1, epochs=1, verbose=0)

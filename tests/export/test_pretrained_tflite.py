@@ -9,6 +9,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
+from tiers import mark_rest
 
 import spp_keras
 from spp_keras import cli
@@ -66,13 +67,8 @@ def check_scores(path, model, close):
             assert found.argmax() == expected.argmax()
 
 
-@pytest.mark.parametrize(
-    ("kind", "quantization"),
-    [
-        *(("ImageNet", quantization) for quantization in classifier.QUANTIZATIONS),
-        ("fine-tuned", "none"),
-    ],
-)
+@pytest.mark.parametrize("quantization", classifier.QUANTIZATIONS)
+@pytest.mark.parametrize("kind", mark_rest(["ImageNet", "fine-tuned"], "ImageNet"))
 def test_files_answer_as_keras_does(tmp_path, kind, quantization):
     model = network(kind)
     images = photographs(CALIBRATED) if quantization == "int8" else None

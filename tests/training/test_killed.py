@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from tiers import mark_rest
 
 from spp_keras import run_folder
 from spp_keras.training import recipe_pipelines
@@ -120,14 +121,15 @@ def trained(start, recipe, run, clusters):
     pytest.fail(said)
 
 
-def test_a_lost_chief_ends_the_other_worker_and_both_resume(
-    recipe, undisturbed, start, state, tmp_path, clusters
+@pytest.mark.parametrize("lost", mark_rest([1, 0], 0))
+def test_a_lost_worker_ends_the_other_and_both_resume(
+    lost, recipe, undisturbed, start, state, tmp_path, clusters
 ):
     run, exact = tmp_path / "run", recipe(dropout=0.0, checkpoint_minutes=0.0005)
     processes = [start(exact, run, cluster=cluster) for cluster in clusters()]
     wait_for_a_state(run, processes[0])
-    kill(processes[0])
-    codes, said = ended(processes[1], seconds=60)
+    kill(processes[lost])
+    codes, said = ended(processes[1 - lost], seconds=60)
     assert codes == [75], said
     assert "A worker of the cluster was lost, so this one stops. Start the same command" in said
     assert state(run)[1]["epoch"] < 3
